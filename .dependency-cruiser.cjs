@@ -1,0 +1,60 @@
+// Layers import downwards only: the order of ../shared/spec/architecture.md.
+const layers = [
+  'torch',
+  'nn',
+  'optim',
+  'data',
+  'models',
+  'learning',
+  'evaluation',
+  'experiment',
+  'cli',
+];
+
+const upward = layers.slice(0, -1).map((layer, index) => ({
+  name: `${layer}-imports-a-layer-above`,
+  severity: 'error',
+  from: { path: `^lib/${layer}/` },
+  to: { path: `^lib/(${layers.slice(index + 1).join('|')})/|^lib/index\\.ts$` },
+}));
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...upward,
+    {
+      name: 'the-root-entry-stays-small',
+      comment: "import { torch, nn, optim } from 'm3l' must not touch the layers above them",
+      severity: 'error',
+      from: { path: '^lib/index\\.ts$' },
+      to: { path: '^lib/(data|models|learning|evaluation|experiment|cli)/' },
+    },
+    {
+      name: 'no-circular-values',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'not-to-unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'lib-needs-only-dependencies',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'types'],
+    },
+  },
+};

@@ -1,0 +1,75 @@
+// Scopes and the life of handles.
+#include "call.h"
+
+namespace m3l {
+
+namespace {
+
+ScopeId scope_id(const Call& call, size_t index) {
+  const int64_t id = call.integer(index, "scope id");
+  if (id < 0 || !call.state().handles.has_scope(static_cast<ScopeId>(id))) {
+    throw CoreError("M3L_SCOPE_CLOSED", "scope " + std::to_string(id) + " is closed already");
+  }
+  return static_cast<ScopeId>(id);
+}
+
+napi_value scope_open(Call& call) {
+  return to_js(call.env(), static_cast<double>(call.state().handles.open_scope()));
+}
+
+napi_value scope_enter(Call& call) {
+  return to_js(call.env(),
+               static_cast<double>(call.state().handles.enter_scope(scope_id(call, 0))));
+}
+
+napi_value scope_close(Call& call) {
+  call.state().handles.close_scope(scope_id(call, 0));
+  return undefined(call.env());
+}
+
+napi_value scope_move(Call& call) {
+  call.tensor(0);
+  call.state().handles.move_to_scope(call.handle(0), scope_id(call, 1));
+  return undefined(call.env());
+}
+
+napi_value scope_of(Call& call) {
+  call.tensor(0);
+  return to_js(call.env(), static_cast<double>(call.state().handles.scope_of(call.handle(0))));
+}
+
+napi_value track(Call& call) {
+  if (call.count() < 2) {
+    throw CoreError("M3L_ARGUMENT", "track(object, handle): two arguments expected");
+  }
+  call.state().tracker.track(call[0], call.handle(1));
+  return undefined(call.env());
+}
+
+napi_value sweep(Call& call) {
+  return to_js(call.env(), static_cast<double>(call.state().tracker.sweep()));
+}
+
+napi_value dispose(Call& call) {
+  return to_js(call.env(), call.state().handles.release(call.handle(0)));
+}
+
+napi_value is_live(Call& call) {
+  return to_js(call.env(), call.state().handles.find(call.handle(0)) != nullptr);
+}
+
+}  // namespace
+
+Exports scope_exports() {
+  return {{"scopeOpen", entry<scope_open>},
+          {"scopeEnter", entry<scope_enter>},
+          {"scopeClose", entry<scope_close>},
+          {"scopeMove", entry<scope_move>},
+          {"scopeOf", entry<scope_of>},
+          {"track", entry<track>},
+          {"sweep", entry<sweep>},
+          {"dispose", entry<dispose>},
+          {"isLive", entry<is_live>}};
+}
+
+}  // namespace m3l

@@ -1,0 +1,97 @@
+#include "tracker.h"
+
+#include <algorithm>
+
+#include "errors.h"
+
+namespace m3l {
+
+namespace {
+
+constexpr uint64_t kSweepBytes = uint64_t{32} << 20;
+constexpr size_t kSweepCount = 4096;
+// V8 collects before it accepts this much external memory more.
+constexpr int64_t kPressureBytes = int64_t{1} << 30;
+
+uint64_t owned_bytes(const at::Tensor& tensor) {
+  if (!tensor.defined() || !tensor.has_storage()) {
+    return 0;
+  }
+  const c10::Storage& storage = tensor.storage();
+  // A view adds nothing to what its base has been counted for.
+  return storage.use_count() == 1 ? storage.nbytes() : 0;
+}
+
+}  // namespace
+
+void Tracker::track(napi_value object, Handle handle) {
+  const at::Tensor* tensor = handles_.find(handle);
+  if (tensor == nullptr) {
+    return;
+  }
+  const uint64_t bytes = owned_bytes(*tensor);
+  bytes_since_sweep_ += bytes;
+  ++count_since_sweep_;
+  // A quarter of the live ones keeps sweeping linear in the number of allocations.
+  if (bytes_since_sweep_ >= kSweepBytes ||
+      count_since_sweep_ >= std::max(kSweepCount, entries_.size() / 4)) {
+    sweep();
+  }
+  napi_ref reference = nullptr;
+  if (napi_create_reference(env_, object, 0, &reference) != napi_ok) {
+    throw CoreError("M3L_ARGUMENT", "track(object, handle): expected an object");
+  }
+  entries_.push_back({reference, handle, bytes});
+  live_bytes_ += bytes;
+}
+
+size_t Tracker::sweep() {
+  bytes_since_sweep_ = 0;
+  count_since_sweep_ = 0;
+  size_t released = 0;
+  size_t kept = 0;
+  napi_handle_scope scope = nullptr;
+  napi_open_handle_scope(env_, &scope);
+  for (size_t index = 0; index < entries_.size(); ++index) {
+    const Entry entry = entries_[index];
+    napi_value object = nullptr;
+    const bool disposed = handles_.find(entry.handle) == nullptr;
+    if (!disposed) {
+      napi_get_reference_value(env_, entry.reference, &object);
+    }
+    if (object == nullptr) {
+      napi_delete_reference(env_, entry.reference);
+      // A tensor that has moved into a scope is that scope's to release.
+      if (!disposed && handles_.scope_of(entry.handle) == 0) {
+        released += handles_.release(entry.handle) ? 1 : 0;
+      }
+      live_bytes_ -= entry.bytes;
+    } else {
+      entries_[kept++] = entry;
+    }
+    if (index % 1024 == 1023) {
+      napi_close_handle_scope(env_, scope);
+      napi_open_handle_scope(env_, &scope);
+    }
+  }
+  napi_close_handle_scope(env_, scope);
+  entries_.resize(kept);
+  report_bytes();
+  return released;
+}
+
+void Tracker::report_bytes() {
+  const auto change = static_cast<int64_t>(live_bytes_) - static_cast<int64_t>(reported_bytes_);
+  int64_t total = 0;
+  napi_adjust_external_memory(env_, change, &total);
+  reported_bytes_ = live_bytes_;
+}
+
+void Tracker::collect() {
+  int64_t total = 0;
+  napi_adjust_external_memory(env_, kPressureBytes, &total);
+  napi_adjust_external_memory(env_, -kPressureBytes, &total);
+  sweep();
+}
+
+}  // namespace m3l

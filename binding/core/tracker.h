@@ -1,0 +1,47 @@
+// Tensors outside any scope live as long as the JavaScript object that holds them. Finalizers do
+// not run inside a synchronous loop, but the collector clears native weak references whenever it
+// runs: so the references are swept on allocation, triggered by count and by bytes, and V8 is told
+// of the bytes so that it collects in time.
+#pragma once
+
+#include <node_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "handle-table.h"
+
+namespace m3l {
+
+class Tracker {
+ public:
+  Tracker(napi_env env, HandleTable& handles) : env_(env), handles_(handles) {}
+
+  /// Ties an unscoped handle to the object that holds it.
+  void track(napi_value object, Handle handle);
+  /// Releases the handles whose objects are gone; returns how many.
+  size_t sweep();
+  /// Asks V8 for a full collection, then sweeps: the last resort before an out-of-memory error.
+  void collect();
+  size_t count() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    napi_ref reference;
+    Handle handle;
+    uint64_t bytes;
+  };
+
+  void report_bytes();
+
+  napi_env env_;
+  HandleTable& handles_;
+  std::vector<Entry> entries_;
+  uint64_t live_bytes_ = 0;
+  uint64_t reported_bytes_ = 0;
+  uint64_t bytes_since_sweep_ = 0;
+  size_t count_since_sweep_ = 0;
+};
+
+}  // namespace m3l

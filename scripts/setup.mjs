@@ -1,0 +1,86 @@
+// Makes a fresh clone ready: node_modules, libtorch, the addon, the compiled library. Each step does
+// nothing where its inputs have not changed. Plain JavaScript without dependencies.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildAddon } from './build-addon.mjs';
+import { buildLibrary } from './build-lib.mjs';
+import { home, install, installed } from './libtorch.mjs';
+import { buildTools } from './tools.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** A failure whose message is all the user needs. */
+export class SetupError extends Error {}
+
+/** @param {string} line */
+export const say = (line) => console.error(`setup: ${line}`);
+
+function checkNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 11)) {
+    throw new SetupError(
+      `Node ${process.versions.node} is too old, 20.11 or newer is needed: https://nodejs.org/en/download`,
+    );
+  }
+}
+
+/** node_modules follows package-lock.json, told by a stamp of its hash. */
+function installModules() {
+  const lock = readFileSync(join(root, 'package-lock.json'));
+  const wanted = createHash('sha256').update(lock).digest('hex');
+  const stamp = join(root, 'node_modules', '.m3l-lock');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  say('npm ci (node_modules)');
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
+  if (status !== 0) {
+    throw new SetupError('npm ci failed: see its message above, mend it and run this again');
+  }
+  writeFileSync(stamp, wanted);
+}
+
+/** The libtorch to build against: LIBTORCH where set, else the pinned wheel in the user's cache. */
+async function findLibtorch() {
+  const given = process.env.LIBTORCH;
+  if (given) {
+    const folder = [given, join(given, 'torch')].find((path) =>
+      existsSync(join(path, 'lib', 'libtorch_cpu.so')),
+    );
+    if (folder === undefined) {
+      throw new SetupError(
+        `LIBTORCH=${given} has no lib/libtorch_cpu.so: name a libtorch folder or a wheel's torch folder, or unset it`,
+      );
+    }
+    return folder;
+  }
+  if (installed('cpu') === null) say(`libtorch into ${home()} (once, about 200 MB)`);
+  return installed('cpu') ?? (await install({ variant: 'cpu', log: say }));
+}
+
+export async function setup() {
+  checkNode();
+  const missing = buildTools().filter((tool) => !tool.ok);
+  if (missing.length > 0) {
+    throw new SetupError(
+      missing.map((tool) => `${tool.name}: ${tool.found}. Run: ${tool.fix}`).join('\n'),
+    );
+  }
+  installModules();
+  buildAddon({ libtorch: await findLibtorch(), log: say });
+  buildLibrary({ log: say });
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  try {
+    await setup();
+  } catch (error) {
+    const expected = error instanceof Error && (error instanceof SetupError || 'code' in error);
+    console.error(expected ? error.message : error);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,132 @@
+// Which tools a build needs, where they are, and the one line that installs a missing one.
+// Plain JavaScript without dependencies: it runs before node_modules exists.
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** Package names by package manager, in the order the managers are looked for. */
+const MANAGERS = [
+  {
+    command: 'apt-get',
+    install: 'sudo apt-get install -y',
+    packages: {
+      python: 'python3 python3-pip',
+      pip: 'python3-pip',
+      cmake: 'cmake',
+      compiler: 'g++',
+    },
+  },
+  {
+    command: 'dnf',
+    install: 'sudo dnf install -y',
+    packages: {
+      python: 'python3 python3-pip',
+      pip: 'python3-pip',
+      cmake: 'cmake',
+      compiler: 'gcc-c++',
+    },
+  },
+  {
+    command: 'pacman',
+    install: 'sudo pacman -S --needed',
+    packages: { python: 'python python-pip', pip: 'python-pip', cmake: 'cmake', compiler: 'gcc' },
+  },
+  {
+    command: 'zypper',
+    install: 'sudo zypper install -y',
+    packages: {
+      python: 'python3 python3-pip',
+      pip: 'python3-pip',
+      cmake: 'cmake',
+      compiler: 'gcc-c++',
+    },
+  },
+];
+
+/**
+ * Absolute path of a program on the PATH, or null.
+ * @param {string} name
+ * @returns {string | null}
+ */
+export function which(name) {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    if (folder === '') continue;
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return null;
+}
+
+/**
+ * The line a user types to install a missing tool on this machine.
+ * @param {'python' | 'pip' | 'cmake' | 'compiler'} tool
+ * @returns {string}
+ */
+export function fixFor(tool) {
+  const manager = MANAGERS.find(({ command }) => which(command) !== null) ?? MANAGERS[0];
+  return `${manager.install} ${manager.packages[tool]}`;
+}
+
+/**
+ * First line that `program ...args` prints, or null if it cannot be run.
+ * @param {string} program
+ * @param {string[]} [args]
+ * @returns {string | null}
+ */
+export function firstLine(program, args = ['--version']) {
+  const { status, stdout } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000 });
+  return status === 0 ? stdout.split('\n', 1)[0].trim() : null;
+}
+
+/**
+ * A Python that has pip: its command, or the reason there is none and the mend.
+ * @returns {{ python: string, pip: string } | { python: null, reason: string, fix: string }}
+ */
+export function findPip() {
+  const pythons = ['python3', 'python'].filter((name) => which(name) !== null);
+  for (const python of pythons) {
+    const pip = firstLine(python, ['-m', 'pip', '--version']);
+    if (pip !== null) return { python, pip };
+  }
+  return pythons.length === 0
+    ? { python: null, reason: 'Python 3 is not installed', fix: fixFor('python') }
+    : { python: null, reason: `${pythons[0]} has no pip`, fix: fixFor('pip') };
+}
+
+/**
+ * The tools that a build from source needs, each with what was found and how to mend it.
+ * @returns {{ name: string, ok: boolean, found: string, fix: string | null }[]}
+ */
+export function buildTools() {
+  const python = findPip();
+  const cmake = which('cmake') ? firstLine('cmake') : null;
+  const [major = 0, minor = 0] = (cmake?.match(/(\d+)\.(\d+)/)?.slice(1) ?? []).map(Number);
+  const newEnough = major > 3 || (major === 3 && minor >= 22);
+  const compiler = ['c++', 'g++', 'clang++'].find((name) => which(name) !== null);
+  return [
+    python.python === null
+      ? { name: 'python + pip', ok: false, found: python.reason, fix: python.fix }
+      : { name: 'python + pip', ok: true, found: `${python.python}, ${python.pip}`, fix: null },
+    {
+      name: 'cmake',
+      ok: newEnough,
+      found: cmake === null ? 'not found' : newEnough ? cmake : `${cmake}, 3.22 or newer is needed`,
+      fix: newEnough
+        ? null
+        : cmake === null
+          ? fixFor('cmake')
+          : 'python3 -m pip install --user cmake',
+    },
+    {
+      name: 'C++ compiler',
+      ok: compiler !== undefined,
+      found: compiler === undefined ? 'not found' : `${firstLine(compiler) ?? compiler}`,
+      fix: compiler === undefined ? fixFor('compiler') : null,
+    },
+  ];
+}
