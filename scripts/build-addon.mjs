@@ -82,5 +82,10 @@ export function buildAddon({ libtorch, log = console.error }) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  buildAddon({ libtorch: process.env.LIBTORCH || (await install({ variant: 'cpu' })) });
+  try {
+    buildAddon({ libtorch: process.env.LIBTORCH || (await install({ variant: 'cpu' })) });
+  } catch (error) {
+    console.error(error instanceof Error && 'code' in error ? error.message : error);
+    process.exit(1);
+  }
 }

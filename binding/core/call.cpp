@@ -85,6 +85,11 @@ Handle Call::handle(size_t index) const {
   return value >= 0 && value < kExactIntegers ? static_cast<Handle>(value) : 0;
 }
 
+Handle Call::live_handle(size_t index) const {
+  static_cast<void>(tensor(index));
+  return handle(index);
+}
+
 const at::Tensor& Call::tensor(size_t index) const {
   return tensor_of(*state_, (*this)[index], "");
 }
@@ -180,8 +185,9 @@ std::string describe(napi_env env, napi_value value) {
   if (napi_coerce_to_string(env, value, &text) != napi_ok) {
     return "an unprintable value";
   }
-  const char* kind = type == napi_string ? "string '" : type == napi_boolean ? "boolean '" : "'";
-  return kind + text_of(env, text) + "'";
+  std::string description = type == napi_string ? "string '" : "'";
+  description.append(text_of(env, text)).append("'");
+  return description;
 }
 
 const at::Tensor& tensor_of(Environment& state, napi_value value, const std::string& where) {
@@ -278,7 +284,7 @@ void rethrow_to_js(napi_env env, Environment* state, const std::string& where) {
   const std::string prefix = where.empty() ? "" : where + ": ";
   try {
     throw;
-  } catch (const PendingException&) {
+  } catch (const PendingException&) {  // NOLINT(bugprone-empty-catch)
     // JavaScript has its exception already.
   } catch (const CoreError& error) {
     throw_to_js(env, state, error.code(), prefix + error.what());

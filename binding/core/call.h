@@ -17,21 +17,23 @@ class Call {
  public:
   Call(napi_env env, napi_callback_info info);
 
-  napi_env env() const { return env_; }
-  Environment& state() const { return *state_; }
-  size_t count() const { return count_; }
+  [[nodiscard]] napi_env env() const { return env_; }
+  [[nodiscard]] Environment& state() const { return *state_; }
+  [[nodiscard]] size_t count() const { return count_; }
   napi_value operator[](size_t index) const { return index < count_ ? values_[index] : nullptr; }
 
   /// Absent, undefined or null.
-  bool missing(size_t index) const;
-  double number(size_t index, const char* what) const;
-  int64_t integer(size_t index, const char* what) const;
-  bool boolean(size_t index, const char* what) const;
-  std::string text(size_t index, const char* what) const;
-  Handle handle(size_t index) const;
-  const at::Tensor& tensor(size_t index) const;
-  std::vector<at::Tensor> tensors(size_t index, const char* what) const;
-  std::vector<int64_t> integers(size_t index, const char* what) const;
+  [[nodiscard]] bool missing(size_t index) const;
+  [[nodiscard]] double number(size_t index, const char* what) const;
+  [[nodiscard]] int64_t integer(size_t index, const char* what) const;
+  [[nodiscard]] bool boolean(size_t index, const char* what) const;
+  [[nodiscard]] std::string text(size_t index, const char* what) const;
+  [[nodiscard]] Handle handle(size_t index) const;
+  /// A handle that is not stale; throws M3L_DISPOSED otherwise.
+  [[nodiscard]] Handle live_handle(size_t index) const;
+  [[nodiscard]] const at::Tensor& tensor(size_t index) const;
+  [[nodiscard]] std::vector<at::Tensor> tensors(size_t index, const char* what) const;
+  [[nodiscard]] std::vector<int64_t> integers(size_t index, const char* what) const;
 
  private:
   static constexpr size_t kInline = 10;

@@ -11,7 +11,7 @@ class CoreError : public std::runtime_error {
  public:
   CoreError(const char* code, const std::string& message)
       : std::runtime_error(message), code_(code) {}
-  const char* code() const { return code_; }
+  [[nodiscard]] const char* code() const { return code_; }
 
  private:
   const char* code_;

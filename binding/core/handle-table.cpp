@@ -1,5 +1,6 @@
 #include "handle-table.h"
 
+#include <ranges>
 #include <utility>
 
 #include "errors.h"
@@ -86,9 +87,9 @@ void HandleTable::close_scope(ScopeId id) {
     enter_scope(has_scope(scope.parent) ? scope.parent : 0);
   }
   // Backwards: results die before what they were computed from, as on a stack.
-  for (auto handle = scope.handles.rbegin(); handle != scope.handles.rend(); ++handle) {
-    if (find(*handle) != nullptr && scope_of(*handle) == id) {
-      release_slot(static_cast<uint32_t>(*handle & kSlotMask));
+  for (const Handle handle : std::views::reverse(scope.handles)) {
+    if (find(handle) != nullptr && scope_of(handle) == id) {
+      release_slot(static_cast<uint32_t>(handle & kSlotMask));
     }
   }
   scope.handles.clear();

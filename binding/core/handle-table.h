@@ -23,7 +23,7 @@ class HandleTable {
   Handle add(at::Tensor tensor);
 
   /// The tensor, or nullptr where the handle is stale or was never given out.
-  const at::Tensor* find(Handle handle) const {
+  [[nodiscard]] const at::Tensor* find(Handle handle) const {
     const uint64_t index = handle & kSlotMask;
     if (index >= slots_.size()) {
       return nullptr;
@@ -41,12 +41,12 @@ class HandleTable {
   ScopeId enter_scope(ScopeId id);
   /// Releases what the scope still owns.
   void close_scope(ScopeId id);
-  bool has_scope(ScopeId id) const { return id == 0 || scopes_.contains(id); }
+  [[nodiscard]] bool has_scope(ScopeId id) const { return id == 0 || scopes_.contains(id); }
   void move_to_scope(Handle handle, ScopeId id);
-  ScopeId scope_of(Handle handle) const { return slots_[handle & kSlotMask].scope; }
+  [[nodiscard]] ScopeId scope_of(Handle handle) const { return slots_[handle & kSlotMask].scope; }
 
-  size_t live_count() const { return slots_.size() - free_slots_.size(); }
-  size_t scope_count() const { return scopes_.size(); }
+  [[nodiscard]] size_t live_count() const { return slots_.size() - free_slots_.size(); }
+  [[nodiscard]] size_t scope_count() const { return scopes_.size(); }
 
   template <typename Visit>
   void for_each(Visit visit) const {

@@ -11,9 +11,9 @@ namespace m3l {
 namespace {
 
 /// A training step frees and asks for the same large blocks again; glibc's defaults give each back
-/// to the kernel and pay for the page faults anew. Fast bins are consolidated, all of them, at every
-/// large free, which made an unscoped operator call twice as slow. Only where the user has not set
-/// his own.
+/// to the kernel and pay for the page faults anew. Fast bins are consolidated, all of them, at
+/// every large free, which made an unscoped operator call twice as slow. Only where the user has
+/// not set his own.
 void keep_freed_memory() {
   mallopt(M_MXFAST, 0);
   if (std::getenv("MALLOC_MMAP_THRESHOLD_") == nullptr) {
@@ -48,7 +48,7 @@ napi_value initialise(napi_env env, napi_value exports) {
               env, raw, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); },
               nullptr),
           "instance data");
-    state.release();
+    static_cast<void>(state.release());
     for (const Exports& functions :
          {operator_exports(), scope_exports(), buffer_exports(), tensor_exports(),
           autograd_exports(), random_exports(), system_exports()}) {

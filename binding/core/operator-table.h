@@ -47,7 +47,7 @@ class OperatorTable {
  public:
   /// The operator's id; throws CoreError M3L_UNKNOWN_OPERATOR.
   uint32_t resolve(const std::string& name, const std::string& overload);
-  const Operator& at(uint32_t id) const;
+  [[nodiscard]] const Operator& at(uint32_t id) const;
 
  private:
   std::vector<Operator> operators_;

@@ -40,7 +40,7 @@ napi_value new_generator(Call& call) {
             [](napi_env, void* data, void*) { delete static_cast<at::Generator*>(data); }, nullptr,
             &external),
         "generator");
-  generator.release();
+  static_cast<void>(generator.release());
   return external;
 }
 

@@ -28,14 +28,12 @@ napi_value scope_close(Call& call) {
 }
 
 napi_value scope_move(Call& call) {
-  call.tensor(0);
-  call.state().handles.move_to_scope(call.handle(0), scope_id(call, 1));
+  call.state().handles.move_to_scope(call.live_handle(0), scope_id(call, 1));
   return undefined(call.env());
 }
 
 napi_value scope_of(Call& call) {
-  call.tensor(0);
-  return to_js(call.env(), static_cast<double>(call.state().handles.scope_of(call.handle(0))));
+  return to_js(call.env(), static_cast<double>(call.state().handles.scope_of(call.live_handle(0))));
 }
 
 napi_value track(Call& call) {

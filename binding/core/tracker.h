@@ -24,7 +24,7 @@ class Tracker {
   size_t sweep();
   /// Asks V8 for a full collection, then sweeps: the last resort before an out-of-memory error.
   void collect();
-  size_t count() const { return entries_.size(); }
+  [[nodiscard]] size_t count() const { return entries_.size(); }
 
  private:
   struct Entry {
