@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { M3lError } from './errors.js';
+
+/**
+ * Writes a file so that at every moment the path holds the whole old one or the whole new one: into a
+ * temporary file beside it, to the disk, then renamed. On a failure (a full disk) the old file stays,
+ * the temporary one goes, and M3L_WRITE_FAILED says what happened.
+ */
+export function writeAtomically(path: string, chunks: Iterable<Uint8Array>): void {
+  const target = resolve(path);
+  const suffix = `${process.pid}-${randomBytes(4).toString('hex')}`;
+  const temporary = join(dirname(target), `.${basename(target)}.${suffix}.tmp`);
+  try {
+    const file = openSync(temporary, 'wx');
+    try {
+      for (const chunk of chunks) writeFully(file, chunk);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, target);
+    syncFolder(dirname(target));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    if (!(error instanceof Error) || !('syscall' in error)) throw error;
+    throw new M3lError(
+      'M3L_WRITE_FAILED',
+      `${target} was not written: ${error.message}. What the path held before is unchanged.`,
+      { cause: error },
+    );
+  }
+}
+
+function writeFully(file: number, chunk: Uint8Array): void {
+  // One write takes at most 2 GiB, and may take less than it is given.
+  const most = 1 << 30;
+  for (let at = 0; at < chunk.byteLength; ) {
+    at += writeSync(file, chunk, at, Math.min(most, chunk.byteLength - at));
+  }
+}
+
+/** The rename itself must reach the disk too. */
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,0 +1,89 @@
+/** JavaScript values to what the core takes, by the type in an operator's schema. */
+import {
+  dtypeCode,
+  isDType,
+  type Layout,
+  layouts,
+  type MemoryFormat,
+  memoryFormats,
+} from './dtype.js';
+import { Generator } from './generator.js';
+import type { Kind, SchemaType } from './schema.js';
+import { Tensor } from './tensor.js';
+
+/** What `convert` gives for a value of the wrong type. */
+export const mismatch: unique symbol = Symbol('mismatch');
+
+/** The core's form of `value`, or `mismatch`. `undefined` is not for here: it stands for a default. */
+export function convert(value: unknown, type: SchemaType): unknown {
+  if (value === null) return type.optional ? null : mismatch;
+  return type.list ? convertList(value, type) : convertOne(value, type.kind);
+}
+
+function convertList(value: unknown, type: SchemaType): unknown {
+  if (!Array.isArray(value)) {
+    const numeric = type.kind === 'int' || type.kind === 'float';
+    const one = numeric ? convertOne(value, type.kind) : mismatch;
+    return one === mismatch || type.kind === 'int' ? one : Array(type.length ?? 1).fill(one);
+  }
+  const converted = new Array<unknown>(value.length);
+  for (let i = 0; i < value.length; i++) {
+    const item: unknown = value[i];
+    const empty = item === null || item === undefined;
+    converted[i] = empty && type.optionalElements ? null : convertOne(item, type.kind);
+    if (converted[i] === mismatch) return mismatch;
+  }
+  return converted;
+}
+
+function convertOne(value: unknown, kind: Kind): unknown {
+  switch (kind) {
+    case 'Tensor':
+      return value instanceof Tensor ? value.handle : mismatch;
+    case 'int':
+      return Number.isInteger(value) || typeof value === 'bigint' ? value : mismatch;
+    case 'float':
+      return typeof value === 'number' ? value : mismatch;
+    case 'bool':
+      return typeof value === 'boolean' ? value : mismatch;
+    case 'str':
+    case 'Device':
+      return typeof value === 'string' ? value : mismatch;
+    case 'Scalar':
+      return typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint'
+        ? value
+        : mismatch;
+    case 'ScalarType':
+      return isDType(value) ? dtypeCode(value) : mismatch;
+    case 'Layout':
+      return layouts[value as Layout] ?? mismatch;
+    case 'MemoryFormat':
+      return memoryFormats[value as MemoryFormat] ?? mismatch;
+    case 'Generator':
+      return value instanceof Generator ? value.native : mismatch;
+    case 'unsupported':
+      return mismatch;
+  }
+}
+
+const expectations: Record<Kind, [one: string, many: string]> = {
+  Tensor: ['a Tensor', 'Tensors'],
+  int: ['an integer', 'integers'],
+  float: ['a number', 'numbers'],
+  bool: ['a boolean', 'booleans'],
+  str: ['a string', 'strings'],
+  Scalar: ['a number, bigint or boolean', 'numbers, bigints or booleans'],
+  ScalarType: ["a dtype such as 'float32'", 'dtypes'],
+  Layout: [`a layout (${Object.keys(layouts).join(', ')})`, 'layouts'],
+  MemoryFormat: [`a memory format (${Object.keys(memoryFormats).join(', ')})`, 'memory formats'],
+  Device: ["a device such as 'cpu' or 'cuda:0'", 'devices'],
+  Generator: ['a torch.Generator', 'Generators'],
+  unsupported: ['a value that JavaScript has no form for', 'values without a JavaScript form'],
+};
+
+/** What `convert` takes for a type, in words. */
+export function expectation(type: SchemaType): string {
+  const [one, many] = expectations[type.kind];
+  const list = type.kind === 'int' ? `an array of ${many} (or one)` : `an array of ${many}`;
+  return `${type.list ? list : one}${type.optional ? ' or null' : ''}`;
+}

@@ -1,0 +1,25 @@
+import { core } from './native.js';
+
+/** True where libtorch has CUDA and a device answers. */
+export function isAvailable(): boolean {
+  return core.cudaAvailable();
+}
+
+export function deviceCount(): number {
+  return core.cudaDeviceCount();
+}
+
+/** Waits until the device has done all that was asked of it. */
+export function synchronize(device = 'cuda:0'): void {
+  core.cudaSynchronize(device);
+}
+
+/** Bytes in tensors, and bytes held from the driver by the caching allocator. */
+export function memory(device = 'cuda:0'): { allocated: number; reserved: number } {
+  return core.cudaMemory(device);
+}
+
+/** Gives unused cached memory back to the driver. */
+export function emptyCache(): void {
+  core.emptyCache();
+}

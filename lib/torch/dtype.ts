@@ -1,0 +1,119 @@
+import { ArgumentError, describe } from './errors.js';
+
+/** Every view that a tensor's values come out as. */
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** Views that a tensor can be made from. */
+export type TypedArrayInput = TypedArray | Uint8ClampedArray;
+
+interface DTypeInfo {
+  /** c10::ScalarType */
+  readonly code: number;
+  /** Bytes of one element. */
+  readonly size: number;
+  /** The typed array of the raw values; two elements a value for complex numbers. */
+  readonly array: new (
+    length: number,
+  ) => TypedArray;
+}
+
+const table = {
+  uint8: { code: 0, size: 1, array: Uint8Array },
+  int8: { code: 1, size: 1, array: Int8Array },
+  int16: { code: 2, size: 2, array: Int16Array },
+  int32: { code: 3, size: 4, array: Int32Array },
+  int64: { code: 4, size: 8, array: BigInt64Array },
+  float16: { code: 5, size: 2, array: Uint16Array },
+  float32: { code: 6, size: 4, array: Float32Array },
+  float64: { code: 7, size: 8, array: Float64Array },
+  complex32: { code: 8, size: 4, array: Uint16Array },
+  complex64: { code: 9, size: 8, array: Float32Array },
+  complex128: { code: 10, size: 16, array: Float64Array },
+  bool: { code: 11, size: 1, array: Uint8Array },
+  bfloat16: { code: 15, size: 2, array: Uint16Array },
+  float8_e5m2: { code: 23, size: 1, array: Uint8Array },
+  float8_e4m3fn: { code: 24, size: 1, array: Uint8Array },
+  uint16: { code: 27, size: 2, array: Uint16Array },
+  uint32: { code: 28, size: 4, array: Uint32Array },
+  uint64: { code: 29, size: 8, array: BigUint64Array },
+} as const satisfies Record<string, DTypeInfo>;
+
+/** Element types by name. */
+export type DType = keyof typeof table;
+
+/** All element types, in the order of their codes. */
+export const dtypes = Object.keys(table) as readonly DType[];
+
+const names = new Map<number, DType>(dtypes.map((name) => [table[name].code, name]));
+
+export function isDType(value: unknown): value is DType {
+  return typeof value === 'string' && Object.hasOwn(table, value);
+}
+
+/** Size, code and typed array of an element type; throws M3L_ARGUMENT for an unknown name. */
+export function dtypeInfo(dtype: DType): DTypeInfo {
+  if (!isDType(dtype)) {
+    throw new ArgumentError(
+      `unknown dtype: found ${describe(dtype)}, expected one of ${dtypes.join(', ')}`,
+    );
+  }
+  return table[dtype];
+}
+
+export function dtypeCode(dtype: DType): number {
+  return dtypeInfo(dtype).code;
+}
+
+/** The name of a c10::ScalarType; types without one here (quantised, sub-byte) are `scalarType<code>`. */
+export function dtypeName(code: number): DType {
+  return names.get(code) ?? (`scalarType${code}` as DType);
+}
+
+/** The element type that a typed array holds. */
+export function dtypeOfArray(view: TypedArrayInput): DType {
+  if (view instanceof Float32Array) return 'float32';
+  if (view instanceof Float64Array) return 'float64';
+  if (view instanceof BigInt64Array) return 'int64';
+  if (view instanceof Int32Array) return 'int32';
+  if (view instanceof Int16Array) return 'int16';
+  if (view instanceof Int8Array) return 'int8';
+  if (view instanceof Uint16Array) return 'uint16';
+  if (view instanceof Uint32Array) return 'uint32';
+  if (view instanceof BigUint64Array) return 'uint64';
+  return 'uint8';
+}
+
+export function isFloatingDType(dtype: DType): boolean {
+  return dtype.startsWith('float') || dtype === 'bfloat16';
+}
+
+/** Storage layouts by name, with their c10 codes. */
+export const layouts = {
+  strided: 0,
+  sparse: 1,
+  sparseCsr: 2,
+  mkldnn: 3,
+  sparseCsc: 4,
+  sparseBsr: 5,
+  sparseBsc: 6,
+} as const;
+export type Layout = keyof typeof layouts;
+
+/** Memory formats by name, with their c10 codes. */
+export const memoryFormats = {
+  contiguous: 0,
+  preserve: 1,
+  channelsLast: 2,
+  channelsLast3d: 3,
+} as const;
+export type MemoryFormat = keyof typeof memoryFormats;

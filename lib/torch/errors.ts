@@ -1,0 +1,60 @@
+/**
+ * The one error class of the package. `code` is stable and starts with `M3L_`; the message names the
+ * value found, the value expected and the mend.
+ */
+export class M3lError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** An argument that an operator or a function of this package cannot take. */
+export class ArgumentError extends M3lError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('M3L_ARGUMENT', message, options);
+  }
+}
+
+/** No usable libtorch: `refusals` says, place by place, what was tried and why it did not do. */
+export class LibtorchNotFoundError extends M3lError {
+  constructor(readonly refusals: readonly string[]) {
+    super(
+      'M3L_LIBTORCH_NOT_FOUND',
+      `no usable libtorch was found. Tried:\n${refusals.map((line) => `  - ${line}`).join('\n')}\n` +
+        'Mend: run `npx m3l libtorch install`, or set LIBTORCH to a libtorch folder (2.11 or newer).',
+    );
+  }
+}
+
+/** The compiled addon is missing or does not load: `refusals` says what was tried. */
+export class AddonNotFoundError extends M3lError {
+  constructor(readonly refusals: readonly string[]) {
+    super(
+      'M3L_ADDON_NOT_FOUND',
+      `the native addon could not be loaded. Tried:\n${refusals.map((line) => `  - ${line}`).join('\n')}\n` +
+        'Mend: run `npm run setup` in the package folder (it needs CMake and a C++20 compiler).',
+    );
+  }
+}
+
+/** How a value reads in an error message: its kind, and its value where that is short. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'string') return `the string '${value.slice(0, 60)}'`;
+  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
+  if (typeof value !== 'object') return `the ${typeof value} ${String(value)}`;
+  if (Array.isArray(value)) {
+    const shown = value.slice(0, 8).map((item) => (typeof item === 'object' ? kindOf(item) : item));
+    return `the array [${shown.map(String).join(', ')}${value.length > 8 ? ', …' : ''}]`;
+  }
+  return `a ${kindOf(value)}`;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || typeof value !== 'object') return String(value);
+  return value.constructor?.name ?? 'object';
+}

@@ -1,0 +1,57 @@
+/** Tensors, operators, autograd, random numbers, scopes, safetensors: what `torch` is. */
+import './generated/methods.js';
+
+export {
+  type BackwardOptions,
+  backward,
+  enableGrad,
+  type GradOptions,
+  grad,
+  inferenceMode,
+  isGradEnabled,
+  isInferenceMode,
+  noGrad,
+  setGradEnabled,
+} from './autograd.js';
+export {
+  type CreationOptions,
+  fromBytes,
+  full,
+  type NestedValues,
+  tensor,
+} from './creation.js';
+export * as cuda from './cuda.js';
+export {
+  type DType,
+  dtypes,
+  type Layout,
+  type MemoryFormat,
+  type TypedArray,
+  type TypedArrayInput,
+} from './dtype.js';
+export { AddonNotFoundError, ArgumentError, LibtorchNotFoundError, M3lError } from './errors.js';
+export * from './generated/functions.js';
+export * from './generated/options.js';
+export {
+  available,
+  config,
+  getInteropThreads,
+  getNumThreads,
+  memory,
+  setInteropThreads,
+  setNumThreads,
+  sweep,
+  version,
+} from './memory.js';
+export { loadCore, loaded } from './native.js';
+export { type OperatorFunction, type OverloadFunction, ops } from './ops.js';
+export { Generator, getRngState, initialSeed, manualSeed, setRngState } from './random.js';
+export {
+  loadSafetensors,
+  readSafetensorsHeader,
+  type Safetensors,
+  type SafetensorsHeader,
+  saveSafetensors,
+} from './safetensors.js';
+export { detached, dispose, keep, ScopeGuard, scope } from './scope.js';
+export { type NestedNumbers, type Scalar, Tensor, type ToOptions } from './tensor.js';

@@ -1,0 +1,49 @@
+import { core, libtorch, loadCore, type NativeMemory } from './native.js';
+
+/** Live tensor handles, their bytes (each storage once), open scopes, tracked handles. */
+export function memory(): NativeMemory {
+  return core.memory();
+}
+
+/** Releases unscoped tensors whose objects were collected; happens on allocation by itself. */
+export function sweep(): number {
+  return core.sweep();
+}
+
+/** Threads that one operator uses. */
+export function setNumThreads(count: number): void {
+  core.setNumThreads(count);
+}
+
+export function getNumThreads(): number {
+  return core.getNumThreads();
+}
+
+/** Threads for operators that run beside each other; settable once, before the first of them. */
+export function setInteropThreads(count: number): void {
+  core.setInteropThreads(count);
+}
+
+export function getInteropThreads(): number {
+  return core.getInteropThreads();
+}
+
+/** Version of the libtorch in use, for example `2.13.0+cpu`. */
+export function version(): string {
+  return libtorch().version ?? core.buildVersion();
+}
+
+/** How the libtorch in use was built: compilers, BLAS, capabilities. */
+export function config(): string {
+  return core.config();
+}
+
+/** True where libtorch and the addon are there and load; `loadCore` says why not. */
+export function available(): boolean {
+  try {
+    loadCore();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,25 @@
+import { refresh } from './context.js';
+import { core } from './native.js';
+import { handleOf, type Tensor, wrap } from './tensor.js';
+
+export { Generator } from './generator.js';
+
+/** Seeds the default generators of all devices. */
+export function manualSeed(seed: number | bigint): void {
+  core.manualSeed(seed);
+}
+
+/** The seed that the default CPU generator last got. */
+export function initialSeed(): bigint {
+  return core.initialSeed(null);
+}
+
+/** State of the default CPU generator: a uint8 tensor. */
+export function getRngState(): Tensor {
+  refresh();
+  return wrap(core.generatorState(null));
+}
+
+export function setRngState(state: Tensor): void {
+  core.setGeneratorState(null, handleOf(state, 'setRngState', 'state'));
+}

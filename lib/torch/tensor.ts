@@ -1,0 +1,289 @@
+import { currentId, refresh } from './context.js';
+import {
+  type DType,
+  dtypeCode,
+  dtypeInfo,
+  dtypeName,
+  isDType,
+  type MemoryFormat,
+  memoryFormats,
+  type TypedArray,
+} from './dtype.js';
+import { ArgumentError, describe, M3lError } from './errors.js';
+import type { TensorMethods } from './generated/methods.js';
+import { core, type Handle } from './native.js';
+
+/** A number that an operator takes as one; an integral number is an integer, as is a bigint. */
+export type Scalar = number | bigint | boolean;
+/** Nested arrays of numbers, as deep as the tensor has dimensions; a bare number for none. */
+export type NestedNumbers = number | NestedNumbers[];
+
+export interface ToOptions {
+  dtype?: DType;
+  device?: string;
+  memoryFormat?: MemoryFormat;
+  /** Always copy, even where nothing changes. */
+  copy?: boolean;
+  /** Return before a copy between devices is complete. */
+  nonBlocking?: boolean;
+}
+
+/**
+ * A libtorch tensor. The object holds a handle; the values live outside the JavaScript heap until the
+ * scope that it was made in ends, or until `dispose()`, or, made outside any scope, until the object
+ * is collected. Every operator of ATen with a `self` is a method, in camelCase.
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: generated/methods.ts puts these methods on the prototype.
+export class Tensor {
+  /** What the core knows the tensor by. Stale after `dispose()`. */
+  readonly handle: Handle;
+
+  /** Internal: use the creation functions. */
+  constructor(handle: Handle) {
+    this.handle = handle;
+  }
+
+  /** Sizes of the dimensions. */
+  get shape(): readonly number[] {
+    return core.shape(this.handle);
+  }
+
+  /** Elements to skip for one step along each dimension. */
+  get strides(): readonly number[] {
+    return core.strides(this.handle);
+  }
+
+  get ndim(): number {
+    return core.shape(this.handle).length;
+  }
+
+  /** Number of elements. */
+  numel(): number {
+    return core.numel(this.handle);
+  }
+
+  get dtype(): DType {
+    return dtypeName(core.dtype(this.handle));
+  }
+
+  /** `cpu`, `cuda:0`, … */
+  get device(): string {
+    return core.device(this.handle);
+  }
+
+  /** Bytes of the elements; the storage may be larger. */
+  get nbytes(): number {
+    return core.nbytes(this.handle);
+  }
+
+  get requiresGrad(): boolean {
+    return core.requiresGrad(this.handle);
+  }
+
+  set requiresGrad(flag: boolean) {
+    core.setRequiresGrad(this.handle, flag);
+  }
+
+  get isLeaf(): boolean {
+    return core.isLeaf(this.handle);
+  }
+
+  /** The gradient that `backward` accumulated; each read is a tensor of its own on the same storage. */
+  get grad(): Tensor | null {
+    refresh();
+    return wrapOptional(core.grad(this.handle));
+  }
+
+  set grad(gradient: Tensor | null) {
+    core.setGrad(this.handle, gradient === null ? null : handleOf(gradient, 'grad', 'gradient'));
+  }
+
+  /** False after `dispose()` or the end of the scope. */
+  get isLive(): boolean {
+    return core.isLive(this.handle);
+  }
+
+  /** Counts in-place writes: autograd compares it. */
+  get version(): number {
+    return core.version(this.handle);
+  }
+
+  /** Releases the values now; a second call does nothing. */
+  dispose(): void {
+    core.dispose(this.handle);
+  }
+
+  [Symbol.dispose](): void {
+    core.dispose(this.handle);
+  }
+
+  /** Length of a dimension (negative: from the end), or all of them. */
+  size(): readonly number[];
+  size(dim: number): number;
+  size(dim?: number): number | readonly number[] {
+    const shape = core.shape(this.handle);
+    if (dim === undefined) return shape;
+    const length = shape.at(dim);
+    if (length !== undefined && Number.isInteger(dim)) return length;
+    throw new ArgumentError(
+      `Tensor.size: dim is ${dim}, expected an integer from ${-shape.length} to ${shape.length - 1} for shape [${shape}]`,
+    );
+  }
+
+  /** The value of a one-element tensor as a number; int64 is rounded beyond 2^53, bool is 0 or 1. */
+  item(): number {
+    const numel = core.numel(this.handle);
+    if (numel !== 1) {
+      throw new M3lError(
+        'M3L_NOT_A_SCALAR',
+        `Tensor.item: the tensor has ${numel} elements (shape [${this.shape}]), expected 1. Use toArray() or reduce it first.`,
+      );
+    }
+    return Number(core.item(this.handle));
+  }
+
+  /**
+   * A flat copy of the values in row-major order: int64 as BigInt64Array, bool as Uint8Array, float16
+   * and bfloat16 as their bits in a Uint16Array, complex numbers as pairs.
+   */
+  toTypedArray(): TypedArray {
+    return core.toBuffer(this.handle);
+  }
+
+  /** Copies the values into `view`, which must have exactly their number of bytes. */
+  copyInto(view: ArrayBufferView): void {
+    core.copyTo(this.handle, view);
+  }
+
+  /** The values as nested arrays of numbers; int64 is rounded beyond 2^53, bool is 0 or 1. */
+  toArray(): NestedNumbers {
+    const { dtype, shape } = this;
+    if (dtype.startsWith('complex')) {
+      throw new ArgumentError(
+        `Tensor.toArray: dtype is ${dtype}, expected real numbers. Use viewAsReal(x).toArray().`,
+      );
+    }
+    return nest(flatNumbers(this, dtype), shape, 0, { at: 0 });
+  }
+
+  /**
+   * Gradients of this tensor with respect to the leaves that it came from, added to their `grad`.
+   * `gradient` has this tensor's shape and may be left out for a single element.
+   */
+  backward(
+    gradient?: Tensor | null,
+    options: { retainGraph?: boolean; createGraph?: boolean; inputs?: readonly Tensor[] } = {},
+  ): void {
+    const { createGraph = false, retainGraph = createGraph, inputs = [] } = options;
+    const seed = gradient ? handleOf(gradient, 'backward', 'gradient') : null;
+    const leaves = inputs.map((input) => handleOf(input, 'backward', 'inputs'));
+    core.backward([this.handle], [seed], retainGraph, createGraph, leaves);
+  }
+
+  /** Turns the recording of this leaf's gradient on or off. */
+  requiresGrad_(flag = true): this {
+    core.setRequiresGrad(this.handle, flag);
+    return this;
+  }
+
+  /** The same values in another dtype, on another device or in another memory format. */
+  to(target: DType | ToOptions | Tensor | string): Tensor {
+    const options = toOptions(target);
+    refresh();
+    return wrap(
+      core.call(
+        toOperator(),
+        this.handle,
+        options.dtype === undefined ? undefined : dtypeCode(options.dtype),
+        undefined,
+        options.device,
+        undefined,
+        options.nonBlocking,
+        options.copy,
+        options.memoryFormat === undefined ? undefined : memoryFormats[options.memoryFormat],
+      ) as Handle,
+    );
+  }
+
+  cpu(): Tensor {
+    return this.to({ device: 'cpu' });
+  }
+
+  /** True where both tensors read and write the same memory. */
+  sameStorage(other: Tensor): boolean {
+    return core.sameStorage(this.handle, handleOf(other, 'sameStorage', 'other'));
+  }
+
+  toString(): string {
+    if (!this.isLive) return 'Tensor(disposed)';
+    const { shape, dtype, device } = this;
+    const place = device === 'cpu' ? '' : `, device=${device}`;
+    const gradient = this.requiresGrad ? ', requiresGrad' : '';
+    const few = this.numel() <= 64 && !dtype.startsWith('complex');
+    const values = few ? `${JSON.stringify(this.toArray())}, ` : '';
+    return `Tensor(${values}shape=[${shape}], ${dtype}${place}${gradient})`;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+}
+
+export interface Tensor extends TensorMethods {}
+
+/** A handle that the core just returned as a Tensor; one outside any scope is tracked. */
+export function wrap(handle: Handle): Tensor {
+  const tensor = new Tensor(handle);
+  if (currentId === 0) core.track(tensor, handle);
+  return tensor;
+}
+
+export function wrapOptional(handle: Handle | null | undefined): Tensor | null {
+  return handle === null || handle === undefined ? null : wrap(handle);
+}
+
+/** The handle of an argument that must be a Tensor. */
+export function handleOf(value: unknown, operator: string, argument: string): Handle {
+  if (value instanceof Tensor) return value.handle;
+  throw new ArgumentError(
+    `${operator}: argument '${argument}' must be a Tensor, found ${describe(value)}`,
+  );
+}
+
+let toOperatorId = -1;
+function toOperator(): number {
+  if (toOperatorId < 0) toOperatorId = core.resolve('aten::to', 'dtype_layout');
+  return toOperatorId;
+}
+
+function toOptions(target: DType | ToOptions | Tensor | string): ToOptions {
+  if (isDType(target)) return { dtype: target };
+  if (typeof target === 'string') return { device: target };
+  if (target instanceof Tensor) return { dtype: target.dtype, device: target.device };
+  if (target !== null && typeof target === 'object') return target;
+  throw new ArgumentError(
+    `Tensor.to: expected a dtype, a device, a Tensor or { dtype, device, memoryFormat }, found ${describe(target)}`,
+  );
+}
+
+/** Values as numbers, whatever the dtype; the narrow floats go through float32. */
+function flatNumbers(tensor: Tensor, dtype: DType): ArrayLike<number | bigint> {
+  const narrow = dtype.startsWith('float') && dtypeInfo(dtype).size < 4;
+  if (!narrow && dtype !== 'bfloat16') return tensor.toTypedArray();
+  const wide = tensor.to('float32');
+  try {
+    return wide.toTypedArray();
+  } finally {
+    wide.dispose();
+  }
+}
+
+function nest(
+  values: ArrayLike<number | bigint>,
+  shape: readonly number[],
+  dim: number,
+  cursor: { at: number },
+): NestedNumbers {
+  if (dim === shape.length) return Number(values[cursor.at++]);
+  return Array.from({ length: shape[dim]! }, () => nest(values, shape, dim + 1, cursor));
+}

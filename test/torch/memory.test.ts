@@ -1,0 +1,81 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { torch } from 'm3l';
+import { describe, expect, it } from 'vitest';
+
+const library = new URL('../../dist/torch/index.js', import.meta.url).href;
+
+/** Runs a module in a process of its own and gives the JSON that it prints. */
+function child(source: string): Record<string, number> {
+  const script = `import * as torch from ${JSON.stringify(library)};\n${source}`;
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '-e', script],
+    { encoding: 'utf8', cwd: fileURLToPath(new URL('../../', import.meta.url)) },
+  );
+  expect([status, stderr]).toEqual([0, '']);
+  return JSON.parse(stdout);
+}
+
+describe('memory', () => {
+  it('01 counts tensors and bytes, each storage once', () =>
+    torch.scope(() => {
+      const before = torch.memory();
+      const x = torch.zeros([1000]);
+      x.reshape([10, 100]);
+      const after = torch.memory();
+      expect(after.tensors - before.tensors).toBe(2);
+      expect(after.bytes - before.bytes).toBe(4000);
+      x.dispose();
+      x.dispose();
+      expect(torch.memory().tensors - before.tensors).toBe(1);
+    }));
+
+  it('02 2,000 temporaries of 1 MiB in a synchronous loop without a scope stay below 500 MB', () => {
+    const { grown } = child(`
+      const start = process.memoryUsage().rss;
+      const x = torch.ones([262144]);
+      for (let i = 0; i < 2000; i++) x.add(i);
+      const peak = process.resourceUsage().maxRSS * 1024;
+      console.log(JSON.stringify({ grown: (peak - start) / 1e6 }));
+    `);
+    expect(grown).toBeLessThan(500);
+  });
+
+  it('03 small unscoped temporaries are released too', () => {
+    const { most } = child(`
+      const x = torch.ones([4]);
+      let most = 0;
+      for (let i = 0; i < 300000; i++) {
+        x.add(1);
+        if (i % 1000 === 0) most = Math.max(most, torch.memory().tensors);
+      }
+      console.log(JSON.stringify({ most }));
+    `);
+    expect(most).toBeLessThan(200_000);
+  });
+
+  it('04 a long run of scopes ends where it began', () => {
+    const { tensors, scopes, grown } = child(`
+      const x = torch.detached(() => torch.ones([1000]));
+      const step = () => torch.scope(() => { let y = x; for (let i = 0; i < 20; i++) y = y.add(1); return y.sum().item(); });
+      for (let i = 0; i < 500; i++) step();
+      const start = process.memoryUsage().rss;
+      for (let i = 0; i < 5000; i++) step();
+      const { tensors, scopes } = torch.memory();
+      console.log(JSON.stringify({ tensors, scopes, grown: (process.memoryUsage().rss - start) / 1e6 }));
+    `);
+    expect([tensors, scopes]).toEqual([1, 0]);
+    expect(grown).toBeLessThan(60);
+  });
+
+  it('05 threads and versions', () => {
+    const count = torch.getNumThreads();
+    torch.setNumThreads(1);
+    expect(torch.getNumThreads()).toBe(1);
+    torch.setNumThreads(count);
+    expect(torch.version()).toMatch(/^\d+\.\d+/);
+    expect(torch.available()).toBe(true);
+    expect(typeof torch.cuda.isAvailable()).toBe('boolean');
+  });
+});

@@ -1,0 +1,238 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { torch } from 'm3l';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+let folder: string;
+const file = (name: string) => join(folder, name);
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'm3l-safetensors-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function writeBytes(name: string, bytes: Uint8Array): string {
+  writeFileSync(file(name), bytes);
+  return file(name);
+}
+
+/** A file of the given header (an object, or raw text) and data. */
+function write(name: string, header: unknown, data: Uint8Array, length?: bigint): string {
+  const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(length ?? BigInt(json.length));
+  return writeBytes(name, Buffer.concat([size, json, data]));
+}
+
+const entry = (changes: object = {}) => ({
+  w: { dtype: 'F32', shape: [2], data_offsets: [0, 8], ...changes },
+});
+
+describe('safetensors', () => {
+  it('01 every dtype of the format survives a round trip, with its bytes', () =>
+    torch.scope(() => {
+      const dtypes = torch.dtypes.filter((d) => !['complex32', 'complex128'].includes(d));
+      const tensors = Object.fromEntries(
+        dtypes.map((dtype) => [
+          dtype,
+          torch.tensor(
+            [
+              [1, 0, 1],
+              [0, 1, 1],
+            ],
+            { dtype },
+          ),
+        ]),
+      );
+      torch.saveSafetensors(file('all'), tensors, { format: 'pt', note: 'π' });
+      const read = torch.loadSafetensors(file('all'));
+      expect(read.metadata).toEqual({ format: 'pt', note: 'π' });
+      expect(Object.keys(read.tensors).sort()).toEqual([...dtypes].sort());
+      for (const dtype of dtypes) {
+        const tensor = read.tensors[dtype]!;
+        expect([tensor.dtype, tensor.shape]).toEqual([dtype, [2, 3]]);
+        expect(tensor.toTypedArray()).toEqual(tensors[dtype]!.toTypedArray());
+      }
+    }));
+
+  it('02 scalars, empty tensors, views and files without tensors', () =>
+    torch.scope(() => {
+      const view = torch.arange(6).reshape([2, 3]).t();
+      torch.saveSafetensors(file('shapes'), {
+        scalar: torch.tensor(3),
+        empty: torch.zeros([0, 4]),
+        view,
+      });
+      const { tensors } = torch.loadSafetensors(file('shapes'));
+      expect(tensors.scalar!.item()).toBe(3);
+      expect(tensors.empty!.shape).toEqual([0, 4]);
+      expect(tensors.view!.toArray()).toEqual(view.toArray());
+      torch.saveSafetensors(file('none'), {});
+      expect(torch.loadSafetensors(file('none'))).toEqual({ tensors: {}, metadata: {} });
+    }));
+
+  it('03 the header alone, aligned to 8 bytes, wide elements first', () =>
+    torch.scope(() => {
+      const tensors = { a: torch.ones([3], { dtype: 'uint8' }), b: torch.ones([3]) };
+      torch.saveSafetensors(file('header'), tensors);
+      expect(readFileSync(file('header')).readBigUInt64LE() % 8n).toBe(0n);
+      const { entries } = torch.readSafetensorsHeader(file('header'));
+      expect([...entries].map(([name, { dtype, shape }]) => [name, dtype, shape])).toEqual([
+        ['b', 'float32', [3]],
+        ['a', 'uint8', [3]],
+      ]);
+    }));
+
+  it('04 reads a file written by the reference implementation', () =>
+    torch.scope(() => {
+      // safetensors.numpy.save({'w': np.array([1., 2.], 'float32')}, {'k': 'v'})
+      const header =
+        '{"__metadata__":{"k":"v"},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}';
+      const path = write('reference', header, new Uint8Array(new Float32Array([1, 2]).buffer));
+      const { tensors, metadata } = torch.loadSafetensors(path);
+      expect(tensors.w!.toArray()).toEqual([1, 2]);
+      expect(metadata).toEqual({ k: 'v' });
+    }));
+
+  it('05 a name like a property of objects is a name', () =>
+    torch.scope(() => {
+      const tensors = Object.fromEntries([['constructor', torch.ones([1])]]);
+      torch.saveSafetensors(file('names'), tensors);
+      expect(Object.keys(torch.loadSafetensors(file('names')).tensors)).toEqual(['constructor']);
+    }));
+
+  const data = new Uint8Array(8);
+  const broken: [string, () => string, RegExp][] = [
+    ['an empty file', () => writeBytes('x', new Uint8Array()), /it has 0 bytes/],
+    [
+      'a header length beyond the file',
+      () => write('x', entry(), data, 4000n),
+      /header should have 4000/,
+    ],
+    ['an absurd header length', () => write('x', entry(), data, 2n ** 60n), /header should have/],
+    ['a header that is not JSON', () => write('x', '{"w":', data), /header is not JSON/],
+    ['a header that is a list', () => write('x', [], data), /not a JSON object/],
+    [
+      'an unknown dtype',
+      () => write('x', entry({ dtype: 'F31' }), data),
+      /'w' has dtype the string 'F31'/,
+    ],
+    ['a negative size', () => write('x', entry({ shape: [-2] }), data), /'w' has no valid shape/],
+    ['reversed offsets', () => write('x', entry({ data_offsets: [8, 0] }), data), /data_offsets/],
+    [
+      'a shape that is not the range',
+      () => write('x', entry({ shape: [3] }), data),
+      /takes 12 bytes.*hold 8/,
+    ],
+    ['truncated data', () => write('x', entry(), data.subarray(5)), /truncated/],
+    [
+      'data that belongs to nobody',
+      () => write('x', entry(), new Uint8Array(9)),
+      /belong to no tensor/,
+    ],
+    [
+      'a hole',
+      () => write('x', entry({ data_offsets: [8, 16] }), new Uint8Array(16)),
+      /starts at byte/,
+    ],
+    [
+      'metadata of numbers',
+      () => write('x', { __metadata__: { a: 1 } }, new Uint8Array()),
+      /__metadata__/,
+    ],
+    ['an entry that is a number', () => write('x', { w: 1 }, new Uint8Array()), /not described/],
+  ];
+
+  it.each(broken)('06 %s is a clear error and leaves no tensors', (_, make, message) => {
+    const before = torch.memory().tensors;
+    const path = make();
+    expect(() => torch.loadSafetensors(path)).toThrow(message);
+    expect(() => torch.loadSafetensors(path)).toThrow(
+      expect.objectContaining({ code: 'M3L_SAFETENSORS' }),
+    );
+    expect(() => torch.loadSafetensors(path)).toThrow(path);
+    expect(torch.memory().tensors).toBe(before);
+  });
+
+  it('07 a missing file', () => {
+    expect(() => torch.loadSafetensors(file('missing'))).toThrow(
+      expect.objectContaining({ code: 'M3L_READ_FAILED' }),
+    );
+  });
+
+  it('08 a failed save leaves the old file and no temporary one', () =>
+    torch.scope(() => {
+      const path = file('kept');
+      torch.saveSafetensors(path, { w: torch.ones([2]) });
+      const old = readFileSync(path);
+      const names = readdirSync(folder).length;
+      const gone = torch.ones([2]);
+      const tensors = { a: torch.ones([100]), gone };
+      Object.defineProperty(gone, 'toTypedArray', {
+        value: () => {
+          throw Object.assign(new Error('ENOSPC: no space left on device, write'), {
+            syscall: 'write',
+            code: 'ENOSPC',
+          });
+        },
+      });
+      expect(() => torch.saveSafetensors(path, tensors)).toThrow(/no space left.*unchanged/);
+      expect(readFileSync(path)).toEqual(old);
+      expect(readdirSync(folder).length).toBe(names);
+    }));
+
+  it('09 a disk that takes no more in the middle of a tensor leaves the old file', () => {
+    const path = file('limited');
+    const library = new URL('../../dist/torch/index.js', import.meta.url).href;
+    // A file size limit of 64 KiB fails the write as a full disk does.
+    const script = `
+      import * as torch from ${JSON.stringify(library)};
+      torch.saveSafetensors('${path}', { w: torch.ones([4]) });
+      try { torch.saveSafetensors('${path}', { w: torch.ones([100000]) }); }
+      catch (error) { console.log(error.code, error.message); }
+      console.log(torch.loadSafetensors('${path}').tensors.w.toArray().join());`;
+    const { stdout } = spawnSync(
+      'bash',
+      ['-c', 'ulimit -f 64; exec "$0" --input-type=module -e "$1"', process.execPath, script],
+      { encoding: 'utf8' },
+    );
+    expect(stdout).toMatch(/^M3L_WRITE_FAILED .*EFBIG.*unchanged/);
+    expect(stdout).toMatch(/\n1,1,1,1\n$/);
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('10 a file that nobody may read, a folder that is none', ({ skip }) => {
+    torch.scope(() => {
+      expect(() =>
+        torch.saveSafetensors(join(folder, 'no', 'such', 'folder'), { w: torch.ones([1]) }),
+      ).toThrow(expect.objectContaining({ code: 'M3L_WRITE_FAILED' }));
+    });
+    if (process.getuid?.() === 0) skip('root may read everything');
+    writeFileSync(file('secret'), '');
+    chmodSync(file('secret'), 0);
+    expect(() => torch.loadSafetensors(file('secret'))).toThrow(
+      expect.objectContaining({ code: 'M3L_READ_FAILED' }),
+    );
+  });
+
+  it('11 what safetensors has no form for is refused before anything is written', () =>
+    torch.scope(() => {
+      const path = file('refused');
+      expect(() =>
+        torch.saveSafetensors(path, { z: torch.ones([1], { dtype: 'complex128' }) }),
+      ).toThrow(/'z' is complex128/);
+      expect(() => torch.saveSafetensors(path, { z: 3 as never })).toThrow(/'z' must be a Tensor/);
+      expect(() => torch.saveSafetensors(path, {}, { a: 1 as never })).toThrow(/metadata 'a'/);
+      expect(existsSync(path)).toBe(false);
+    }));
+});
