@@ -1,0 +1,35 @@
+/** Images, lists, augmentation, the loader with its worker threads, and the procedural rooms. */
+
+export {
+  type EvaluationTransform,
+  TRAINING_SCALES,
+  type TrainingTransform,
+  type Transform,
+} from './augment.js';
+export {
+  type ClassTable,
+  colourise,
+  IGNORE_LABEL,
+  POTHOLE_CLASSES,
+  palette,
+  STANFORD_CLASSES,
+} from './classes.js';
+export { type Batch, collate } from './collate.js';
+export { type DatasetOptions, ListDataset } from './dataset.js';
+export { DataError } from './errors.js';
+export { type Picture, readColour, readGrey, readLabels } from './image.js';
+export { type InputOptions, type LoadedInputs, loadInputs } from './inputs.js';
+export { type ListOptions, readList, readNames, type Sample, withoutLabels } from './list.js';
+export { DataLoader, type DataLoaderOptions } from './loader.js';
+export {
+  IMAGENET_MEAN,
+  IMAGENET_STD,
+  type ModalitySpec,
+  type Plane,
+  readPlane,
+} from './modality.js';
+export { Random } from './random.js';
+export { type Room, type RoomOptions, renderRoom } from './rooms/render-room.js';
+export { type RoomsFolder, type WriteRoomsOptions, writeRooms } from './rooms/write-rooms.js';
+export { type LoadedSample, SampleLoader, type SampleTask } from './sample-loader.js';
+export { type Draw, type Sampler, SequentialSampler, TrainingSampler } from './sampler.js';

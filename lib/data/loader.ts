@@ -1,0 +1,170 @@
+import type { Transform } from './augment.js';
+import { type Batch, collate, groupBySize } from './collate.js';
+import type { ListDataset } from './dataset.js';
+import { DataError } from './errors.js';
+import { type LoadedSample, SampleLoader, type SampleTask } from './sample-loader.js';
+import { type Sampler, SequentialSampler, TrainingSampler } from './sampler.js';
+import { WorkerPool } from './worker-pool.js';
+
+export interface DataLoaderOptions {
+  /** Training transforms draw shuffled batches without end; evaluation goes through the list once. */
+  readonly transform: Transform;
+  readonly batchSize: number;
+  /** Seeds the order and the augmentation. Default 0. */
+  readonly seed?: number;
+  /** Training only. Default: as many as go once through the list. */
+  readonly iterationsPerEpoch?: number;
+  /** Threads that decode and augment; 0 (the default): the main thread does. Never changes a value. */
+  readonly workers?: number;
+  /** How many batches are made ahead of the one asked for. Default 2 with workers, else 0. */
+  readonly prefetch?: number;
+  /** Decoded images kept in memory, over all workers. Default 256 MiB. */
+  readonly cacheBytes?: number;
+  /** Where the tensors go. Default `cpu`. */
+  readonly device?: string;
+  /** Closes the loader; what waits rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
+
+/**
+ * Makes the batches of a data set. The batch of an iteration follows from (seed, iteration) alone,
+ * whatever the number of workers and whatever was asked for before: a resumed training asks for the
+ * iteration that it stopped at.
+ *
+ * The tensors of a batch belong to no scope: they are the caller's, to dispose of.
+ */
+export class DataLoader {
+  readonly dataset: ListDataset;
+  /** Iterations of one epoch; in evaluation, of the whole list. */
+  readonly iterationsPerEpoch: number;
+  private readonly options: DataLoaderOptions;
+  private readonly sampler: Sampler;
+  private readonly pool: WorkerPool<SampleTask, LoadedSample> | null;
+  private readonly local: SampleLoader | null;
+  private readonly prefetch: number;
+  private readonly ahead = new Map<number, Promise<LoadedSample[]>>();
+  private readonly onAbort: () => void;
+  private closedBy: unknown = null;
+
+  /** @throws DataError M3L_DATA_OPTIONS */
+  constructor(dataset: ListDataset, options: DataLoaderOptions) {
+    const { transform, batchSize, seed = 0, iterationsPerEpoch, workers = 0, signal } = options;
+    if (!(Number.isInteger(workers) && workers >= 0)) {
+      throw new DataError(
+        'M3L_DATA_OPTIONS',
+        `workers: found ${workers}, expected 0 or a positive integer.`,
+      );
+    }
+    this.dataset = dataset;
+    this.options = options;
+    this.sampler =
+      transform.kind === 'training'
+        ? new TrainingSampler({ length: dataset.length, batchSize, iterationsPerEpoch, seed })
+        : new SequentialSampler(dataset.length, batchSize);
+    this.iterationsPerEpoch = this.sampler.iterationsPerEpoch;
+    const { modalities, numClasses, labelOffset, resize } = dataset;
+    const cacheBytes = (options.cacheBytes ?? DEFAULT_CACHE_BYTES) / Math.max(1, workers);
+    const work = { modalities, numClasses, labelOffset, resize, transform, seed, cacheBytes };
+    this.local = workers === 0 ? new SampleLoader(work) : null;
+    this.pool =
+      workers === 0
+        ? null
+        : new WorkerPool<SampleTask, LoadedSample>(
+            new URL('./worker.js', import.meta.url),
+            workers,
+            work,
+          );
+    this.prefetch = options.prefetch ?? (workers > 0 ? 2 : 0);
+    this.onAbort = () => void this.close(signal?.reason);
+    if (signal?.aborted) this.onAbort();
+    else signal?.addEventListener('abort', this.onAbort, { once: true });
+  }
+
+  /**
+   * The batch of one iteration (from 0; training has no last one).
+   * @throws DataError of the sample that could not be loaded; M3L_LOADER_CLOSED; M3L_LABEL_SIZES
+   */
+  async batch(iteration: number): Promise<Batch> {
+    const samples = await this.samples(iteration);
+    return collate(samples, this.dataset.modalities, this.options.device);
+  }
+
+  /**
+   * The batches of iterations `start` to `end` (default: one epoch), in order. Where sizes change
+   * within a batch, as labels of an evaluation may, it comes in several parts.
+   */
+  async *batches(start = 0, end = start + this.remaining(start)): AsyncGenerator<Batch> {
+    for (let iteration = start; iteration < end; iteration++) {
+      for (const group of groupBySize(await this.samples(iteration, end))) {
+        yield collate(group, this.dataset.modalities, this.options.device);
+      }
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<Batch> {
+    return this.batches();
+  }
+
+  /** Ends the worker threads. What waits rejects with `reason` (default M3L_LOADER_CLOSED). */
+  async close(reason?: unknown): Promise<void> {
+    this.closedBy ??= reason ?? closedError();
+    this.options.signal?.removeEventListener('abort', this.onAbort);
+    this.ahead.clear();
+    await this.pool?.close(this.closedBy);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The samples of an iteration; has those of the next ones made as well. */
+  private samples(iteration: number, end = Infinity): Promise<LoadedSample[]> {
+    if (this.closedBy !== null) return Promise.reject(this.closedBy);
+    const last = Math.min(end, this.end) - 1;
+    if (!Number.isInteger(iteration) || iteration < 0 || iteration > last) {
+      return Promise.reject(
+        new DataError(
+          'M3L_DATA_OPTIONS',
+          `iteration: found ${iteration}, expected an integer from 0 to ${last}.`,
+        ),
+      );
+    }
+    for (const known of this.ahead.keys()) {
+      if (known < iteration || known > iteration + this.prefetch) this.ahead.delete(known);
+    }
+    for (let t = iteration; t <= Math.min(last, iteration + this.prefetch); t++) {
+      if (this.ahead.has(t)) continue;
+      const made = Promise.all(this.sampler.batch(t).map((draw) => this.load(draw)));
+      // A failure ahead of time is reported when its iteration is asked for.
+      made.catch(() => {});
+      this.ahead.set(t, made);
+    }
+    const wanted = this.ahead.get(iteration)!;
+    this.ahead.delete(iteration);
+    return wanted;
+  }
+
+  /** One sample always goes to the same worker, whose cache may still hold it. */
+  private load(draw: { epoch: number; position: number; index: number }): Promise<LoadedSample> {
+    const task: SampleTask = { ...draw, sample: this.dataset.samples[draw.index]! };
+    return this.pool ? this.pool.run(task, draw.index) : this.local!.load(task);
+  }
+
+  private get end(): number {
+    return this.options.transform.kind === 'training' ? Infinity : this.iterationsPerEpoch;
+  }
+
+  private remaining(start: number): number {
+    const epochs = Math.floor(start / this.iterationsPerEpoch);
+    return (epochs + 1) * this.iterationsPerEpoch - start;
+  }
+}
+
+function closedError(): DataError {
+  return new DataError(
+    'M3L_LOADER_CLOSED',
+    'the loader is closed, expected an open one. Create a new loader.',
+  );
+}

@@ -1,0 +1,73 @@
+/** What the pixels of a modality mean, and how they become the numbers a model sees. */
+
+import { DataError } from './errors.js';
+import { type Picture, readColour, readGrey } from './image.js';
+
+/** A modality: `rgb`, or `depth`, which stands for any one-channel image (disparity, thermal, height). */
+export interface ModalitySpec {
+  readonly name: string;
+  readonly kind: 'rgb' | 'depth';
+  /**
+   * A raw value that means "nothing measured": it takes no part in the minimum and maximum and
+   * becomes 0. Absent: every value counts, as in the paper.
+   */
+  readonly invalid?: number;
+  /**
+   * Depth only: subtracted after the scaling to [0, 1], and divided by. Absent: 0 and 1, as in the
+   * paper. From scratch it pays to centre: a LayerNorm right after the first convolution hides the
+   * level of flat patches that are all positive.
+   */
+  readonly mean?: number;
+  readonly std?: number;
+}
+
+/** Mean and standard deviation of ImageNet's RGB in [0, 1]. */
+export const IMAGENET_MEAN = [0.485, 0.456, 0.406] as const;
+export const IMAGENET_STD = [0.229, 0.224, 0.225] as const;
+
+/** A decoded modality: the raw pixels, and how a pixel reads as a number: (raw − offset) / divisor. */
+export interface Plane extends Picture {
+  readonly offset: number;
+  /** Infinity where the image is constant, so that it reads as zeros. */
+  readonly divisor: number;
+  readonly invalid: number | null;
+  /** Subtracted from the number that a pixel reads as, and divided by: of depth; RGB has ImageNet's. */
+  readonly mean: number;
+  readonly std: number;
+}
+
+/**
+ * Reads a modality. RGB reads as [0, 1]; depth as [0, 1] between the least and the greatest value of
+ * the whole image (m3l.md section 7), a constant image as zeros.
+ */
+export async function readPlane(spec: ModalitySpec, file: string): Promise<Plane> {
+  if (spec.kind === 'rgb') {
+    const picture = await readColour(file);
+    const divisor = picture.data instanceof Uint16Array ? 65535 : 255;
+    return { ...picture, offset: 0, divisor, invalid: null, mean: 0, std: 1 };
+  }
+  if (spec.kind !== 'depth') {
+    throw new DataError(
+      'M3L_DATA_OPTIONS',
+      `modality '${spec.name}': found kind '${spec.kind}', expected 'rgb' or 'depth'.`,
+    );
+  }
+  const picture = await readGrey(file);
+  const invalid = spec.invalid ?? null;
+  const [least, greatest] = extremes(picture.data, invalid);
+  const divisor = greatest > least ? greatest - least : Infinity;
+  const { mean = 0, std = 1 } = spec;
+  return { ...picture, offset: Number.isFinite(least) ? least : 0, divisor, invalid, mean, std };
+}
+
+function extremes(data: Uint8Array | Uint16Array, invalid: number | null): [number, number] {
+  let least = Infinity;
+  let greatest = -Infinity;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!;
+    if (value === invalid) continue;
+    if (value < least) least = value;
+    if (value > greatest) greatest = value;
+  }
+  return [least, greatest];
+}

@@ -1,0 +1,189 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readColour, readGrey, readLabels, readPlane } from 'm3l/data';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { pattern, temporaryFolder, writeColour, writeGrey, writeIndexedPng } from './fixtures.js';
+
+const folder = temporaryFolder();
+const at = (name: string) => join(folder, name);
+const [width, height] = [7, 5];
+
+describe('readColour', () => {
+  it('gives 8-bit PNG pixels as stored', async () => {
+    const values = pattern(width * height * 3, 256);
+    await writeColour(at('c.png'), width, height, values);
+    const picture = await readColour(at('c.png'));
+    expect(picture).toMatchObject({ width, height, channels: 3 });
+    expect([...picture.data]).toEqual(values);
+  });
+
+  it('reads JPEG close to what was written', async () => {
+    await sharp({ create: { width: 16, height: 16, channels: 3, background: '#c86432' } })
+      .jpeg({ quality: 95 })
+      .toFile(at('c.jpg'));
+    const { data } = await readColour(at('c.jpg'));
+    for (const [c, expected] of [200, 100, 50].entries()) {
+      expect(Math.abs(data[3 * 100 + c]! - expected)).toBeLessThanOrEqual(3);
+    }
+  });
+
+  it('repeats grey and drops alpha', async () => {
+    const values = pattern(width * height, 256);
+    await writeGrey(at('g.png'), width, height, values);
+    expect([...(await readColour(at('g.png'))).data]).toEqual(values.flatMap((v) => [v, v, v]));
+    const rgba = pattern(width * height * 4, 256);
+    await sharp(Uint8Array.from(rgba), { raw: { width, height, channels: 4 } }).toFile(at('a.png'));
+    expect([...(await readColour(at('a.png'))).data]).toEqual(rgba.filter((_, i) => i % 4 !== 3));
+  });
+
+  it('keeps 16 bits, and reads them as [0, 1]', async () => {
+    const values = pattern(width * height * 3, 65536);
+    await sharp(Uint16Array.from(values), { raw: { width, height, channels: 3 } })
+      .toColourspace('rgb16')
+      .toFile(at('c16.png'));
+    const picture = await readColour(at('c16.png'));
+    expect([...picture.data]).toEqual(values);
+    expect((await readPlane({ name: 'rgb', kind: 'rgb' }, at('c16.png'))).divisor).toBe(65535);
+  });
+
+  it('ignores EXIF rotation and colour profiles', async () => {
+    const values = pattern(width * height * 3, 256);
+    await sharp(Uint8Array.from(values), { raw: { width, height, channels: 3 } })
+      .withMetadata({ orientation: 6 })
+      .withIccProfile('p3', { attach: true })
+      .png()
+      .toFile(at('profile.png'));
+    const stored = await sharp(at('profile.png'), { ignoreIcc: true }).raw().toBuffer();
+    const picture = await readColour(at('profile.png'));
+    expect(picture).toMatchObject({ width, height });
+    expect([...picture.data]).toEqual([...stored]);
+  });
+});
+
+describe('readGrey', () => {
+  it('keeps every 16-bit value', async () => {
+    const values = pattern(width * height, 65536, 1873);
+    await writeGrey(at('d16.png'), width, height, values, 16);
+    const picture = await readGrey(at('d16.png'));
+    expect(picture.data).toBeInstanceOf(Uint16Array);
+    expect([...picture.data]).toEqual(values);
+  });
+
+  it('reads 8-bit values', async () => {
+    const values = pattern(width * height, 256);
+    await writeGrey(at('d8.png'), width, height, values);
+    expect([...(await readGrey(at('d8.png'))).data]).toEqual(values);
+  });
+
+  it('refuses a colour image, saying what to do', async () => {
+    await writeColour(at('wrong.png'), width, height, pattern(width * height * 3, 256));
+    await expect(readGrey(at('wrong.png'))).rejects.toMatchObject({
+      code: 'M3L_IMAGE_FORMAT',
+      message: expect.stringMatching(/wrong\.png: found 3 channels, expected one .*Declare/),
+    });
+  });
+});
+
+describe('readLabels', () => {
+  it('reads grey labels of 8 and 16 bits', async () => {
+    const values = pattern(width * height, 200);
+    await writeGrey(at('l8.png'), width, height, values);
+    await writeGrey(at('l16.png'), width, height, values, 16);
+    expect([...(await readLabels(at('l8.png'))).data]).toEqual(values);
+    expect([...(await readLabels(at('l16.png'))).data]).toEqual(values);
+  });
+
+  it.each([
+    { bits: 8, colourType: 3, filter: 0 },
+    { bits: 8, colourType: 3, filter: 1 },
+    { bits: 8, colourType: 3, filter: 2 },
+    { bits: 8, colourType: 3, filter: 3 },
+    { bits: 8, colourType: 3, filter: 4 },
+    { bits: 4, colourType: 3, filter: 2 },
+    { bits: 2, colourType: 3, filter: 0 },
+    { bits: 1, colourType: 0, filter: 4 },
+    { bits: 4, colourType: 0, filter: 1 },
+  ])('reads indices, not colours: $bits bits, type $colourType, filter $filter', async (format) => {
+    const values = pattern(width * height, 2 ** format.bits);
+    writeIndexedPng(at('p.png'), width, height, values, format);
+    expect([...(await readLabels(at('p.png'))).data]).toEqual(values);
+    // The same file as a picture, to know that the hand-written PNG is a good one.
+    await expect(sharp(at('p.png')).raw().toBuffer()).resolves.toBeDefined();
+  });
+
+  it('refuses colours and JPEG', async () => {
+    await writeColour(at('lc.png'), width, height, pattern(width * height * 3, 256));
+    await writeGrey(at('l.jpg'), width, height, pattern(width * height, 4));
+    for (const [name, found] of [
+      ['lc.png', 'a colour image'],
+      ['l.jpg', 'a jpeg file'],
+    ] as const) {
+      await expect(readLabels(at(name))).rejects.toMatchObject({
+        code: 'M3L_LABEL_FORMAT',
+        message: expect.stringContaining(`${name}: found ${found}`),
+      });
+    }
+  });
+});
+
+describe('files that cannot be read', () => {
+  it('names a missing file', async () => {
+    await expect(readColour(at('none.png'))).rejects.toMatchObject({
+      code: 'M3L_IMAGE_MISSING',
+      message: expect.stringMatching(/none\.png: cannot be read \(ENOENT\).*root folder/),
+    });
+  });
+
+  it.each(['png', 'jpg'])('refuses a truncated %s at any length', async (format) => {
+    await writeColour(at(`whole.${format}`), 64, 64, pattern(64 * 64 * 3, 251));
+    const bytes = readFileSync(at(`whole.${format}`));
+    for (const share of [0, 0.01, 0.3, 0.9, 0.99]) {
+      writeFileSync(at(`cut.${format}`), bytes.subarray(0, Math.floor(bytes.length * share)));
+      await expect(readColour(at(`cut.${format}`))).rejects.toMatchObject({
+        code: 'M3L_IMAGE_CORRUPT',
+        message: expect.stringMatching(/cut\.\w+: cannot be decoded .*expected a whole/),
+      });
+    }
+    writeFileSync(at(`cut.${format}`), bytes.subarray(0, bytes.length - 4));
+    await expect(readColour(at(`cut.${format}`))).rejects.toThrow('cannot be decoded');
+  });
+
+  it('refuses truncated depth, truncated labels, and text', async () => {
+    await writeGrey(at('whole16.png'), 64, 64, pattern(64 * 64, 65536), 16);
+    const bytes = readFileSync(at('whole16.png'));
+    writeFileSync(at('cut16.png'), bytes.subarray(0, bytes.length >> 1));
+    writeFileSync(at('text.png'), 'this is not an image');
+    writeIndexedPng(at('whole-p.png'), 64, 64, pattern(64 * 64, 13), { bits: 4 });
+    const indexed = readFileSync(at('whole-p.png'));
+    writeFileSync(at('cut-p.png'), indexed.subarray(0, indexed.length - 40));
+    const code = 'M3L_IMAGE_CORRUPT';
+    await expect(readGrey(at('cut16.png'))).rejects.toMatchObject({ code });
+    await expect(readLabels(at('cut16.png'))).rejects.toMatchObject({ code });
+    await expect(readLabels(at('cut-p.png'))).rejects.toMatchObject({ code });
+    await expect(readLabels(at('text.png'))).rejects.toMatchObject({ code });
+    await expect(readGrey(at('text.png'))).rejects.toMatchObject({ code });
+  });
+});
+
+describe('readPlane', () => {
+  it('reads depth between its least and greatest value', async () => {
+    await writeGrey(at('mm.png'), 3, 1, [1000, 1500, 3000], 16);
+    const plane = await readPlane({ name: 'depth', kind: 'depth' }, at('mm.png'));
+    expect([plane.offset, plane.divisor]).toEqual([1000, 2000]);
+  });
+
+  it('reads a constant depth as zeros', async () => {
+    await writeGrey(at('flat.png'), 3, 1, [500, 500, 500], 16);
+    const plane = await readPlane({ name: 'depth', kind: 'depth' }, at('flat.png'));
+    expect([...plane.data].map((v) => (v - plane.offset) / plane.divisor)).toEqual([0, 0, 0]);
+  });
+
+  it('leaves an invalid value out of the range where asked to', async () => {
+    await writeGrey(at('holes.png'), 3, 1, [0, 1000, 3000], 16);
+    const spec = { name: 'depth', kind: 'depth' } as const;
+    expect(await readPlane(spec, at('holes.png'))).toMatchObject({ offset: 0, divisor: 3000 });
+    const plane = await readPlane({ ...spec, invalid: 0 }, at('holes.png'));
+    expect(plane).toMatchObject({ offset: 1000, divisor: 2000, invalid: 0 });
+  });
+});
