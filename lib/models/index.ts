@@ -1,0 +1,28 @@
+export {
+  type AdapterOptions,
+  fromAuthors,
+  fromHuggingFace,
+  fromNvidia,
+  loadPretrained,
+} from './adapters.js';
+export { initialise } from './initialise.js';
+export { LinearFusion, type LinearFusionOptions, linearFusion } from './linear-fusion.js';
+export {
+  type Backbone,
+  backbones,
+  type Feature,
+  type Fusion,
+  MixTransformer,
+  type MixTransformerOptions,
+} from './mit.js';
+export { createModel, type ModelName, type ModelOptions, modelNames } from './registry.js';
+export { Segformer, type SegformerOptions } from './segformer.js';
+export { SegformerHead, type SegformerHeadOptions } from './segformer-head.js';
+export {
+  checkInputs,
+  type ForwardOptions,
+  type Masking,
+  ModelError,
+  type Prediction,
+  type SegmentationModel,
+} from './segmentation-model.js';

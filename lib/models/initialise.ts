@@ -1,0 +1,21 @@
+import * as nn from '../nn/index.js';
+import type * as torch from '../torch/index.js';
+
+/**
+ * Initialisation from scratch (m3l.md, section 1): Linear truncated normal 0.02, convolutions normal
+ * by fan-out, biases 0, mask tokens standard normal; norms stay 1 and 0.
+ */
+export function initialise(model: nn.Module, generator?: torch.Generator): void {
+  const options = generator ? { generator } : {};
+  model.apply((module) => {
+    if (module instanceof nn.Linear) nn.init.truncNormal_(module.weight, { std: 0.02, ...options });
+    if (module instanceof nn.Conv2d) {
+      nn.init.kaimingFanOut_(module.weight, { groups: module.groups, ...options });
+    }
+    const hasBias = module instanceof nn.Linear || module instanceof nn.Conv2d;
+    if (hasBias && module.bias) nn.init.zeros_(module.bias);
+  });
+  for (const [name, tensor] of model.namedParameters()) {
+    if (name.endsWith('mask_token')) nn.init.normal_(tensor, 0, 1, options);
+  }
+}

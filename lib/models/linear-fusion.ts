@@ -1,0 +1,111 @@
+import * as nn from '../nn/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { initialise } from './initialise.js';
+import { type Backbone, MixTransformer } from './mit.js';
+import { SegformerHead } from './segformer-head.js';
+import {
+  checkInputs,
+  type ForwardOptions,
+  ModelError,
+  type Prediction,
+  type SegmentationModel,
+} from './segmentation-model.js';
+
+export interface LinearFusionOptions {
+  backbone?: Backbone;
+  numClasses: number;
+  /** M ≥ 2. */
+  modalities?: number;
+  /** Learn a token that stands for a missing modality. */
+  maskToken?: boolean;
+  /** r: the share of a modality's own tokens in the fusion. */
+  fusionRatio?: number;
+  /** Stochastic depth of the last block; it rises linearly from 0. */
+  dropPath?: number;
+  /** Dropout2d of the decoder. */
+  dropout?: number;
+  decoderWidth?: number;
+  /** Of the encoder; 1e-6 by default. */
+  layerNormEps?: number;
+  freezeBatchNorm?: boolean;
+  /** Where initial values come from; the default generator otherwise. */
+  generator?: torch.Generator;
+}
+
+/**
+ * y_m = r·x_m + (1 − r)/(M − 1) · Σ_{j≠m} x_j (m3l.md, section 2), tokens [M·B, N, C].
+ * The same as moving every x_m by t = (1 − r)·M/(M − 1) towards the mean of all.
+ */
+export function linearFusion(tokens: Tensor, modalities: number, ratio: number): Tensor {
+  const streams = tokens.unflatten(0, [modalities, -1]);
+  const t = ((1 - ratio) * modalities) / (modalities - 1);
+  return streams.lerp(streams.mean([0], true), t).flatten(0, 1);
+}
+
+/**
+ * Linear Fusion (Maheshwari, Liu, Kira, 2024) for M ≥ 2 modalities: one encoder and one head with
+ * shared weights; the modalities meet in every attention, and in the ensemble of their predictions.
+ * State-dict names are those of the authors' checkpoints (m3l.md, section 9).
+ */
+export class LinearFusion extends nn.Module implements SegmentationModel {
+  readonly encoder: MixTransformer;
+  readonly decoder: SegformerHead;
+  readonly alpha: Tensor;
+  readonly modalities: number;
+  readonly numClasses: number;
+  readonly hasMaskToken: boolean;
+
+  constructor(options: LinearFusionOptions) {
+    super();
+    const { backbone = 'mit-b2', numClasses, modalities = 2, maskToken = true } = options;
+    const { fusionRatio = 0.8, dropPath = 0.1, dropout = 0.1 } = options;
+    if (!Number.isInteger(modalities) || modalities < 2) {
+      throw new ModelError(
+        'M3L_MODEL_MODALITIES',
+        `linear-fusion: ${modalities} modalities, expected at least 2. Use segformer for one.`,
+      );
+    }
+    this.modalities = modalities;
+    this.numClasses = numClasses;
+    this.hasMaskToken = maskToken;
+    this.encoder = new MixTransformer({
+      backbone,
+      modalities,
+      dropPath,
+      maskToken,
+      layerNormEps: options.layerNormEps,
+      fusion: (tokens) => linearFusion(tokens, modalities, fusionRatio),
+    });
+    this.decoder = new SegformerHead({
+      channels: this.encoder.channels,
+      numClasses,
+      dropout,
+      width: options.decoderWidth,
+      freezeBatchNorm: options.freezeBatchNorm,
+    });
+    this.alpha = nn.parameter(() => torch.ones([modalities]));
+    initialise(this, options.generator);
+  }
+
+  override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
+    const { height, width } = checkInputs(inputs, this.modalities, options, this.hasMaskToken);
+    const logits = this.decoder.forward(this.encoder.forward(inputs, options));
+    const heads = logits.unflatten(0, [this.modalities, -1]).unbind(0); // M × [B,K,H/4,W/4]
+    const ensemble = this.#ensemble(logits, heads[0]!.shape);
+    if (options.upsample === false) return { heads, ensemble };
+    const full = (prediction: Tensor) =>
+      torch.upsampleBilinear2d(prediction, [height, width], true);
+    return { heads: heads.map(full), ensemble: full(ensemble) };
+  }
+
+  /** Σ softmax(α)_m · detach(prediction_m): trains α alone. */
+  #ensemble(logits: Tensor, shape: readonly number[]): Tensor {
+    const flat = logits.detach().view([this.modalities, -1]);
+    return this.alpha
+      .softmax(0)
+      .unsqueeze(0)
+      .mm(flat)
+      .view([...shape]);
+  }
+}

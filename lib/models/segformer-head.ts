@@ -1,0 +1,123 @@
+import * as nn from '../nn/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { asImage, asTokens, type Feature } from './mit.js';
+
+export interface SegformerHeadOptions {
+  /** C of the four stages. */
+  channels: readonly number[];
+  numClasses: number;
+  /** Width of the decoder; 256 by default. */
+  width?: number;
+  /** Dropout2d before the prediction. */
+  dropout?: number;
+  /** Keep the BatchNorm at its running statistics in training too (m3l.md, section 5). */
+  freezeBatchNorm?: boolean;
+}
+
+class Projection extends nn.Module {
+  readonly proj: nn.Linear;
+
+  constructor(channels: number, width: number) {
+    super();
+    this.proj = new nn.Linear(channels, width);
+  }
+
+  override forward(tokens: Tensor): Tensor {
+    return this.proj.forward(tokens);
+  }
+}
+
+class Fuse extends nn.Module {
+  readonly conv: nn.Conv2d;
+  readonly bn: nn.BatchNorm2d;
+
+  constructor(width: number, frozen: boolean) {
+    super();
+    this.conv = new nn.Conv2d(4 * width, width, 1, { bias: false });
+    this.bn = new nn.BatchNorm2d(width, { frozen });
+  }
+
+  override forward(image: Tensor): Tensor {
+    return torch.relu(this.bn.forward(this.conv.forward(image)));
+  }
+}
+
+/**
+ * The all-MLP head of SegFormer (m3l.md, section 3): each stage -> Linear -> upsampled to stage 1 ->
+ * concatenated (c4, c3, c2, c1) -> 1×1 convolution, BatchNorm, ReLU -> Dropout2d -> 1×1 convolution.
+ *
+ * Computed in another order that gives the same numbers up to rounding. Bilinear upsampling keeps
+ * constants and acts on each channel alone, so it commutes with 1×1 convolutions: the fusing
+ * convolution (and a frozen BatchNorm's scale) is composed with each stage's Linear, and applied at
+ * the stage's own resolution; upsampled maps are added where the original concatenates.
+ */
+export class SegformerHead extends nn.Module {
+  readonly linearC1: Projection;
+  readonly linearC2: Projection;
+  readonly linearC3: Projection;
+  readonly linearC4: Projection;
+  readonly linearFuse: Fuse;
+  readonly dropout: nn.Dropout2d;
+  readonly linearPred: nn.Conv2d;
+  readonly width: number;
+
+  constructor(options: SegformerHeadOptions) {
+    super();
+    const { channels, numClasses, width = 256, dropout = 0, freezeBatchNorm = true } = options;
+    const [c1, c2, c3, c4] = channels as [number, number, number, number];
+    this.width = width;
+    this.linearC4 = new Projection(c4, width);
+    this.linearC3 = new Projection(c3, width);
+    this.linearC2 = new Projection(c2, width);
+    this.linearC1 = new Projection(c1, width);
+    this.linearFuse = new Fuse(width, freezeBatchNorm);
+    this.linearPred = new nn.Conv2d(width, numClasses, 1);
+    this.dropout = new nn.Dropout2d(dropout);
+  }
+
+  /** Four stages of tokens [B, N_i, C_i] to logits [B, K, H_1, W_1]. */
+  override forward(features: readonly Feature[]): Tensor {
+    const [c1, c2, c3, c4] = features as [Feature, Feature, Feature, Feature];
+    const { bn, conv } = this.linearFuse;
+    let fuse = conv.weight.flatten(1);
+    let bias: Tensor | null = null;
+    if (!bn.usesBatchStatistics) {
+      const [scale, shift] = bn.scaleAndShift();
+      fuse = fuse.mul(scale.unsqueeze(1));
+      bias = shift;
+    }
+
+    const [f4, f3, f2, f1] = fuse.split(this.width, 1) as [Tensor, Tensor, Tensor, Tensor];
+    const projections = [this.linearC4, this.linearC3, this.linearC2, this.linearC1];
+    // Linear's biases go through the fusing convolution once for all four.
+    const biases = torch.cat(projections.map(({ proj }) => proj.bias!));
+    bias = bias ? torch.addmv(bias, fuse, biases) : fuse.mv(biases);
+
+    const size = [c1.height, c1.width];
+    const project = ({ tokens, ...grid }: Feature, slice: Tensor, to: Projection) =>
+      asImage({ tokens: torch.linear(tokens, slice.mm(to.proj.weight)), ...grid });
+    const upsampled = (feature: Feature, slice: Tensor, to: Projection) =>
+      torch.upsampleBilinear2d(project(feature, slice, to), size, false);
+    const first = torch.linear(c1.tokens, f1.mm(this.linearC1.proj.weight), bias);
+
+    // Nothing keeps a sum for its backward, so that they can be made in place.
+    const sum = upsampled(c4, f4, this.linearC4);
+    sum.add_(upsampled(c3, f3, this.linearC3));
+    sum.add_(upsampled(c2, f2, this.linearC2));
+    sum.add_(asImage({ ...c1, tokens: first }));
+    const hidden = (bn.usesBatchStatistics ? bn.forward(sum) : sum).relu_();
+    return this.#predict(asTokens(hidden));
+  }
+
+  /** Dropout2d and the last convolution; the dropped channels are dropped from its weights. */
+  #predict({ tokens, height, width }: Feature): Tensor {
+    const { weight, bias } = this.linearPred;
+    const [batch, , channels] = tokens.shape as [number, number, number];
+    const factors = this.dropout.channelFactors(batch, channels, tokens);
+    const kernel = weight.flatten(1);
+    const kernels = factors ? kernel.mul(factors) : kernel.expand([batch, -1, -1]);
+    const logits = torch.baddbmm(bias!.unsqueeze(1), kernels, tokens.transpose(1, 2));
+    return logits.unflatten(2, [height, width]);
+  }
+}

@@ -1,0 +1,62 @@
+import * as nn from '../nn/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { initialise } from './initialise.js';
+import type { LinearFusionOptions } from './linear-fusion.js';
+import { MixTransformer } from './mit.js';
+import { SegformerHead } from './segformer-head.js';
+import {
+  checkInputs,
+  type ForwardOptions,
+  ModelError,
+  type Prediction,
+  type SegmentationModel,
+} from './segmentation-model.js';
+
+export type SegformerOptions = Omit<LinearFusionOptions, 'fusionRatio' | 'maskToken'>;
+
+/**
+ * SegFormer (Xie et al., 2021) for one modality: Linear Fusion's encoder with M = 1 and its head.
+ * State-dict names are Linear Fusion's too (`….module.…`, `….ln_0.…`), without `alpha`; adapters
+ * bring foreign checkpoints to them.
+ */
+export class Segformer extends nn.Module implements SegmentationModel {
+  readonly encoder: MixTransformer;
+  readonly decoder: SegformerHead;
+  readonly modalities = 1;
+  readonly numClasses: number;
+  readonly hasMaskToken = false;
+
+  constructor(options: SegformerOptions) {
+    super();
+    const { backbone = 'mit-b2', numClasses, dropPath = 0.1, dropout = 0.1 } = options;
+    if ((options.modalities ?? 1) !== 1) {
+      throw new ModelError(
+        'M3L_MODEL_MODALITIES',
+        `segformer: ${options.modalities} modalities, expected 1. Use linear-fusion for more.`,
+      );
+    }
+    this.numClasses = numClasses;
+    this.encoder = new MixTransformer({
+      backbone,
+      dropPath,
+      layerNormEps: options.layerNormEps,
+    });
+    this.decoder = new SegformerHead({
+      channels: this.encoder.channels,
+      numClasses,
+      dropout,
+      width: options.decoderWidth,
+      freezeBatchNorm: options.freezeBatchNorm,
+    });
+    initialise(this, options.generator);
+  }
+
+  override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
+    const { height, width } = checkInputs(inputs, 1, options, false);
+    const logits = this.decoder.forward(this.encoder.forward(inputs));
+    const prediction =
+      options.upsample === false ? logits : torch.upsampleBilinear2d(logits, [height, width], true);
+    return { heads: [prediction], ensemble: prediction };
+  }
+}

@@ -1,0 +1,79 @@
+import type * as nn from '../nn/index.js';
+import { M3lError } from '../torch/errors.js';
+import type * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+
+/** What a model was given does not fit it. Codes `M3L_MODEL_…`. */
+export class ModelError extends M3lError {}
+
+export interface ForwardOptions extends Masking {
+  /** Whether predictions have the input's size (default), or a quarter of it (rounded up). */
+  upsample?: boolean;
+}
+
+/** Which modalities are replaced by the mask token (m3l.md, section 4). */
+export interface Masking {
+  /** For each sample the index of the modality to mask, or -1 for none. */
+  masked?: readonly number[];
+  /** Probability with which each token of a masked modality is replaced; 1 (default) for all. */
+  maskingRatio?: number;
+  generator?: torch.Generator;
+}
+
+export interface Prediction {
+  /** Logits of each modality's stream: M × [B,K,H,W] float32. */
+  heads: Tensor[];
+  /** Logits of all streams together, [B,K,H,W]; the only head's where there is one modality. */
+  ensemble: Tensor;
+}
+
+export interface SegmentationModel extends nn.Module {
+  readonly modalities: number;
+  readonly numClasses: number;
+  /** Whether a missing modality is known to the model; otherwise its input must be filled. */
+  readonly hasMaskToken: boolean;
+  /**
+   * @param inputs M × [B,3,H,W] float32, normalised. null: missing for the whole batch (mask
+   *   token); several may be, not all.
+   * @throws {ModelError} `M3L_MODEL_INPUT` when inputs or masking do not fit the model.
+   */
+  forward(inputs: readonly (Tensor | null)[], options?: ForwardOptions): Prediction;
+}
+
+/** The common [B,3,H,W] of the inputs that are there, checked against the model. */
+export function checkInputs(
+  inputs: readonly (Tensor | null)[],
+  modalities: number,
+  { masked = [] }: Masking,
+  hasMaskToken: boolean,
+): { batch: number; height: number; width: number } {
+  const fail = (message: string): never => {
+    throw new ModelError('M3L_MODEL_INPUT', message);
+  };
+  if (inputs.length !== modalities) {
+    fail(`${inputs.length} inputs, expected ${modalities}: one per modality, null if missing.`);
+  }
+  const shapes = inputs.flatMap((input) => (input ? [input.shape] : []));
+  const [batch, channels, height, width] = shapes[0] ?? fail('Every modality is missing.');
+  for (const shape of shapes) {
+    if (shape.length !== 4 || channels !== 3 || shape.join() !== shapes[0]!.join()) {
+      const found = shapes.map((each) => `[${each}]`).join(', ');
+      fail(`Inputs of shapes ${found}, expected the same [B,3,H,W] for every modality.`);
+    }
+  }
+  if (masked.length > 0 && masked.length !== batch) {
+    fail(`\`masked\` has ${masked.length} entries for a batch of ${batch}, expected one a sample.`);
+  }
+  for (const index of masked) {
+    if (!Number.isInteger(index) || index < -1 || index >= modalities) {
+      fail(`\`masked\` holds ${index}, expected -1 or a modality from 0 to ${modalities - 1}.`);
+    }
+  }
+  if (!hasMaskToken && (shapes.length < modalities || masked.some((index) => index >= 0))) {
+    fail(
+      'A modality is missing and the model has no mask token: fill the input instead ' +
+        "(`fill`: 'zeros', 'noise' or 'mean'), or build the model with maskToken: true.",
+    );
+  }
+  return { batch: batch!, height: height!, width: width! };
+}

@@ -1,0 +1,67 @@
+import { M3lError } from '../torch/errors.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { Module } from './module.js';
+
+abstract class RandomDrop extends Module {
+  constructor(readonly p: number) {
+    super();
+    if (!(p >= 0 && p < 1)) {
+      throw new M3lError(
+        'M3L_NN_PROBABILITY',
+        `${new.target.name}: p is ${p}, expected a probability in [0, 1).`,
+      );
+    }
+  }
+
+  /** Whether this layer does anything at present. */
+  get active(): boolean {
+    return this.training && this.p > 0;
+  }
+
+  /** Factors 0 (with probability p) or 1/(1-p), of the shape and on the device of `like`. */
+  protected factors(shape: number[], like: Tensor): Tensor {
+    const keep = 1 - this.p;
+    return torch
+      .empty(shape, { dtype: like.dtype, device: like.device })
+      .bernoulli_(keep)
+      .div_(keep);
+  }
+
+  abstract override forward(x: Tensor): Tensor;
+}
+
+/** Zeroes elements with probability p while training, and scales the rest by 1/(1-p). */
+export class Dropout extends RandomDrop {
+  override forward(x: Tensor): Tensor {
+    return this.active ? torch.dropout(x, this.p, true) : x;
+  }
+}
+
+/** As {@link Dropout}, whole channels of [B,C,H,W] at a time. */
+export class Dropout2d extends RandomDrop {
+  /** The factor of each channel, [B,1,C], for tokens; null when nothing is dropped. */
+  channelFactors(batch: number, channels: number, like: Tensor): Tensor | null {
+    return this.active ? this.factors([batch, 1, channels], like) : null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return this.active ? torch.featureDropout(x, this.p, true) : x;
+  }
+}
+
+/** Stochastic depth: as {@link Dropout}, whole samples (first dimension) at a time. */
+export class DropPath extends RandomDrop {
+  override forward(x: Tensor): Tensor {
+    return this.active ? x.mul(this.#samples(x)) : x;
+  }
+
+  /** x + forward(branch), in one pass. */
+  residual(x: Tensor, branch: Tensor): Tensor {
+    return this.active ? torch.addcmul(x, branch, this.#samples(x)) : x.add(branch);
+  }
+
+  #samples(x: Tensor): Tensor {
+    return this.factors([x.shape[0]!, ...Array<number>(x.ndim - 1).fill(1)], x);
+  }
+}

@@ -1,0 +1,70 @@
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { buffer, Module, parameter } from './module.js';
+
+/** Normalises over the last dimension, of `size` channels. */
+export class LayerNorm extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly eps: number;
+
+  constructor(
+    readonly size: number,
+    options: { eps?: number } = {},
+  ) {
+    super();
+    this.eps = options.eps ?? 1e-5;
+    this.weight = parameter(() => torch.ones([size]));
+    this.bias = parameter(() => torch.zeros([size]));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return torch.layerNorm(x, [this.size], this.weight, this.bias, this.eps);
+  }
+}
+
+/**
+ * Normalises each channel of [B,C,H,W] over B, H, W in training, by the running statistics in
+ * evaluation. `frozen` keeps it at the running statistics whatever the mode, with `weight` and
+ * `bias` still trained.
+ */
+export class BatchNorm2d extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly runningMean: Tensor;
+  readonly runningVar: Tensor;
+  readonly eps: number;
+  readonly momentum: number;
+  frozen: boolean;
+
+  constructor(
+    readonly channels: number,
+    options: { eps?: number; momentum?: number; frozen?: boolean } = {},
+  ) {
+    super();
+    this.eps = options.eps ?? 1e-5;
+    this.momentum = options.momentum ?? 0.1;
+    this.frozen = options.frozen ?? false;
+    this.weight = parameter(() => torch.ones([channels]));
+    this.bias = parameter(() => torch.zeros([channels]));
+    this.runningMean = buffer(() => torch.zeros([channels]));
+    this.runningVar = buffer(() => torch.ones([channels]));
+  }
+
+  /** Whether the statistics of the batch are used (and the running ones updated). */
+  get usesBatchStatistics(): boolean {
+    return this.training && !this.frozen;
+  }
+
+  /** The affine map that this layer is while it uses its running statistics: two [C]. */
+  scaleAndShift(): [scale: Tensor, shift: Tensor] {
+    const scale = this.weight.mul(this.runningVar.add(this.eps).rsqrt());
+    return [scale, this.bias.sub(this.runningMean.mul(scale))];
+  }
+
+  override forward(x: Tensor): Tensor {
+    const { weight, bias, runningMean, runningVar, momentum, eps } = this;
+    const training = this.usesBatchStatistics;
+    return torch.batchNorm(x, weight, bias, runningMean, runningVar, training, momentum, eps, true);
+  }
+}

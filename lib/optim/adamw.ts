@@ -1,0 +1,49 @@
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { Optimizer, OptimizerError, type ParameterGroups } from './optimizer.js';
+
+export interface AdamWOptions {
+  lr: number;
+  betas: [number, number];
+  eps: number;
+  weightDecay: number;
+}
+
+/** Adam with decoupled weight decay (Loshchilov and Hutter, 2019); numbers as PyTorch's AdamW. */
+export class AdamW extends Optimizer<AdamWOptions> {
+  constructor(groups: ParameterGroups<AdamWOptions>, options: Partial<AdamWOptions> = {}) {
+    const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 1e-2 } = options;
+    super(groups, { lr, betas, eps, weightDecay });
+    for (const group of this.groups) {
+      const inside = group.betas.every((beta) => beta >= 0 && beta < 1);
+      if (!inside || !(group.lr >= 0) || !(group.eps >= 0) || !(group.weightDecay >= 0)) {
+        throw new OptimizerError(
+          `AdamW: lr ${group.lr}, betas ${group.betas}, eps ${group.eps}, weightDecay ` +
+            `${group.weightDecay}: expected betas in [0, 1), the others not negative.`,
+        );
+      }
+    }
+  }
+
+  protected override update(options: AdamWOptions, params: Tensor[], grads: Tensor[]): void {
+    const states = params.map((parameter) =>
+      this.stateOf(parameter, () => ({
+        step: () => torch.zeros([], { device: parameter.device }),
+        exp_avg: () => torch.zerosLike(parameter),
+        exp_avg_sq: () => torch.zerosLike(parameter),
+      })),
+    );
+    const of = (name: string) => states.map((state) => state[name]!);
+    const steps = of('step');
+    torch._foreachAdd_(steps, 1);
+    torch._fusedAdamw_(params, grads, of('exp_avg'), of('exp_avg_sq'), [], steps, {
+      lr: options.lr,
+      beta1: options.betas[0],
+      beta2: options.betas[1],
+      weightDecay: options.weightDecay,
+      eps: options.eps,
+      amsgrad: false,
+      maximize: false,
+    });
+  }
+}

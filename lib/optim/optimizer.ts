@@ -1,0 +1,186 @@
+import { persistent } from '../nn/index.js';
+import { M3lError } from '../torch/errors.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+
+/** Options or a state that an optimizer cannot take. Code `M3L_OPTIM`. */
+export class OptimizerError extends M3lError {
+  constructor(message: string) {
+    super('M3L_OPTIM', message);
+  }
+}
+
+/** Hyper-parameters are settable between steps. `initialLr` is what schedules multiply. */
+export type Group<Options> = Options & {
+  readonly params: readonly Tensor[];
+  readonly name?: string;
+  lr: number;
+  initialLr: number;
+};
+
+/** A list of parameters, or groups of them with options of their own. */
+export type ParameterGroups<Options> =
+  | readonly Tensor[]
+  | readonly (Partial<Options> & { params: readonly Tensor[]; name?: string })[];
+
+export interface OptimizerState {
+  /** By `PARAMETER.NAME`, parameters counted from 0 over all groups. */
+  tensors: Record<string, Tensor>;
+  /** Plain JSON. */
+  meta: { algorithm: string; groups: Record<string, unknown>[] };
+}
+
+/**
+ * What optimizers share: groups, per-parameter state that lives outside every scope, state dicts.
+ * A parameter without gradient is left alone, its state too, as in PyTorch.
+ */
+export abstract class Optimizer<Options extends { lr: number }> {
+  readonly groups: Group<Options>[];
+  readonly #state = new Map<Tensor, Record<string, Tensor>>();
+
+  constructor(groups: ParameterGroups<Options>, defaults: Options) {
+    const seen = new Set<Tensor>();
+    this.groups = asGroups(groups).map((group) => {
+      const merged = { ...defaults, ...defined(group) } as unknown as Group<Options>;
+      for (const tensor of merged.params) {
+        if (seen.has(tensor)) throw new OptimizerError('A parameter is given twice.');
+        seen.add(tensor);
+      }
+      merged.initialLr = merged.lr;
+      return merged;
+    });
+    if (seen.size === 0) throw new OptimizerError('No parameters given to the optimizer.');
+  }
+
+  /** Updates `params`, which all have the gradients `grads` and share dtype and device. */
+  protected abstract update(options: Options, params: Tensor[], grads: Tensor[]): void;
+
+  /** The state tensors of a parameter, made on first use. */
+  protected stateOf(parameter: Tensor, make: () => Record<string, () => Tensor>) {
+    let state = this.#state.get(parameter);
+    if (!state) {
+      state = {};
+      for (const [name, tensor] of Object.entries(make())) state[name] = persistent(tensor);
+      this.#state.set(parameter, state);
+    }
+    return state;
+  }
+
+  protected hasState(parameter: Tensor): boolean {
+    return this.#state.has(parameter);
+  }
+
+  /** One update from the gradients at hand. */
+  step(): void {
+    torch.scope(() =>
+      torch.noGrad(() => {
+        for (const group of this.groups) {
+          for (const { params, grads } of byKind(group.params)) this.update(group, params, grads);
+        }
+      }),
+    );
+  }
+
+  zeroGrad(): void {
+    for (const { params } of this.groups) for (const tensor of params) tensor.grad = null;
+  }
+
+  /** Live state tensors (not copies) and the options of every group. */
+  stateDict(): OptimizerState {
+    const tensors: Record<string, Tensor> = {};
+    for (const [index, parameter] of this.#parameters().entries()) {
+      for (const [name, tensor] of Object.entries(this.#state.get(parameter) ?? {})) {
+        tensors[`${index}.${name}`] = tensor;
+      }
+    }
+    const groups = this.groups.map(({ params, ...options }) => ({
+      ...options,
+      parameters: params.length,
+    }));
+    return { tensors, meta: { algorithm: this.constructor.name, groups } };
+  }
+
+  /**
+   * Takes over a state: copies of its tensors, and the options of its groups.
+   * @throws {OptimizerError} when it comes from another algorithm, other groups or other shapes.
+   */
+  loadStateDict({ tensors, meta }: OptimizerState): void {
+    if (meta.algorithm !== this.constructor.name) {
+      throw new OptimizerError(`State of ${meta.algorithm}, expected ${this.constructor.name}.`);
+    }
+    const found = meta.groups.map(({ parameters }) => parameters).join(', ');
+    const expected = this.groups.map(({ params }) => params.length).join(', ');
+    if (found !== expected) {
+      throw new OptimizerError(
+        `State of groups with ${found} parameters, expected ${expected}. ` +
+          'Build the optimizer with the groups that it was saved with.',
+      );
+    }
+    const all = this.#parameters();
+    for (const [key, tensor] of Object.entries(tensors)) {
+      const parameter = all[Number.parseInt(key, 10)];
+      const fits = tensor.ndim === 0 || tensor.shape.join() === parameter?.shape.join();
+      if (!parameter || !fits) {
+        throw new OptimizerError(
+          `State '${key}' has shape [${tensor.shape}], expected [${parameter?.shape ?? 'none'}].`,
+        );
+      }
+    }
+    this.#release();
+    for (const [key, tensor] of Object.entries(tensors)) {
+      const parameter = all[Number.parseInt(key, 10)]!;
+      const state = this.#state.get(parameter) ?? {};
+      state[key.slice(key.indexOf('.') + 1)] = persistent(() =>
+        tensor.detach().to({ device: parameter.device, copy: true }),
+      );
+      this.#state.set(parameter, state);
+    }
+    for (const [index, { parameters, ...options }] of meta.groups.entries()) {
+      Object.assign(this.groups[index]!, options);
+    }
+  }
+
+  /** Releases the state; the parameters are the module's. */
+  dispose(): void {
+    this.#release();
+  }
+
+  [Symbol.dispose](): void {
+    this.#release();
+  }
+
+  #parameters(): Tensor[] {
+    return this.groups.flatMap(({ params }) => [...params]);
+  }
+
+  #release(): void {
+    for (const state of this.#state.values()) {
+      for (const tensor of Object.values(state)) tensor.dispose();
+    }
+    this.#state.clear();
+  }
+}
+
+function asGroups<Options>(groups: ParameterGroups<Options>) {
+  const isList = groups.length > 0 && !('params' in groups[0]!);
+  return (isList ? [{ params: groups }] : groups) as readonly { params: readonly Tensor[] }[];
+}
+
+function defined(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** Parameters that have a gradient, in lists of one dtype and device as the fused kernels want. */
+function byKind(params: readonly Tensor[]): { params: Tensor[]; grads: Tensor[] }[] {
+  const lists = new Map<string, { params: Tensor[]; grads: Tensor[] }>();
+  for (const parameter of params) {
+    const { grad } = parameter;
+    if (!grad) continue;
+    const kind = `${parameter.device} ${parameter.dtype}`;
+    const list = lists.get(kind) ?? { params: [], grads: [] };
+    list.params.push(parameter);
+    list.grads.push(grad);
+    lists.set(kind, list);
+  }
+  return [...lists.values()];
+}

@@ -1,0 +1,64 @@
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { Optimizer, OptimizerError, type ParameterGroups } from './optimizer.js';
+
+export interface SGDOptions {
+  lr: number;
+  momentum: number;
+  dampening: number;
+  /** Added to the gradient (L2), not decoupled. */
+  weightDecay: number;
+  nesterov: boolean;
+}
+
+/** Stochastic gradient descent with momentum; numbers as PyTorch's SGD. */
+export class SGD extends Optimizer<SGDOptions> {
+  constructor(groups: ParameterGroups<SGDOptions>, options: Partial<SGDOptions> = {}) {
+    const { lr = 1e-3, momentum = 0, dampening = 0, weightDecay = 0, nesterov = false } = options;
+    super(groups, { lr, momentum, dampening, weightDecay, nesterov });
+    for (const group of this.groups) {
+      if (!(group.lr >= 0) || !(group.momentum >= 0) || !(group.weightDecay >= 0)) {
+        throw new OptimizerError(
+          `SGD: lr ${group.lr}, momentum ${group.momentum}, weightDecay ${group.weightDecay}: ` +
+            'expected none to be negative.',
+        );
+      }
+      if (group.nesterov && (group.momentum === 0 || group.dampening !== 0)) {
+        throw new OptimizerError('SGD: nesterov needs a momentum and no dampening.');
+      }
+    }
+  }
+
+  protected override update(options: SGDOptions, params: Tensor[], grads: Tensor[]): void {
+    if (options.momentum === 0) {
+      this.#fused(options, params, grads, false);
+      return;
+    }
+    // The first step of a parameter sets its momentum to the gradient, without dampening.
+    const started = params.map((parameter) => this.hasState(parameter));
+    for (const first of [true, false]) {
+      const chosen = (list: Tensor[]) => list.filter((_, i) => started[i] !== first);
+      this.#fused(options, chosen(params), chosen(grads), first);
+    }
+  }
+
+  #fused(options: SGDOptions, params: Tensor[], grads: Tensor[], isFirstStep: boolean): void {
+    if (params.length === 0) return;
+    const buffers =
+      options.momentum === 0 ? [] : params.map((parameter) => this.#momentum(parameter));
+    torch._fusedSgd_(params, grads, buffers, {
+      weightDecay: options.weightDecay,
+      momentum: options.momentum,
+      lr: options.lr,
+      dampening: options.dampening,
+      nesterov: options.nesterov,
+      maximize: false,
+      isFirstStep,
+    });
+  }
+
+  #momentum(parameter: Tensor): Tensor {
+    const make = () => ({ momentum_buffer: () => torch.zerosLike(parameter) });
+    return this.stateOf(parameter, make).momentum_buffer!;
+  }
+}

@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { optim, torch } from 'm3l';
+import { describe, expect, it } from 'vitest';
+
+const fixture = JSON.parse(
+  readFileSync(new URL('../fixtures/optim.json', import.meta.url), 'utf8'),
+) as Record<string, number[][][]>;
+
+const shapes = [[3, 2], [5], [2, 1, 2]];
+
+/** As in scripts/golden/optim.py. */
+function values(index: number, step: number, shape: number[]): torch.Tensor {
+  const count = shape.reduce((product, side) => product * side, 1);
+  const flat = Float32Array.from({ length: count }, (_, i) =>
+    Math.sin(1 + 7 * index + 3 * step + 1.7 * i),
+  );
+  return torch.tensor(flat, { shape });
+}
+
+const initial = () => shapes.map((shape, i) => values(i, -1, shape).requiresGrad_());
+
+function giveGradients(params: torch.Tensor[], step: number): void {
+  for (const [i, param] of params.entries()) {
+    param.grad = i === 2 && step !== 2 ? null : values(i, step, shapes[i]!);
+  }
+}
+
+const groupsOf = ([first, ...rest]: torch.Tensor[]) => [
+  { params: [first!] },
+  { params: rest, lr: 0.02, weightDecay: 0 },
+];
+
+const cases: Record<string, (params: torch.Tensor[]) => optim.AdamW | optim.SGD> = {
+  adamw: (p) =>
+    new optim.AdamW(groupsOf(p), { lr: 0.01, betas: [0.8, 0.95], eps: 1e-6, weightDecay: 0.1 }),
+  'adamw-default': (p) => new optim.AdamW(groupsOf(p)),
+  sgd: (p) => new optim.SGD(groupsOf(p), { lr: 0.1 }),
+  'sgd-momentum': (p) =>
+    new optim.SGD(groupsOf(p), { lr: 0.1, momentum: 0.9, dampening: 0.3, weightDecay: 0.05 }),
+  'sgd-nesterov': (p) => new optim.SGD(groupsOf(p), { lr: 0.1, momentum: 0.9, nesterov: true }),
+};
+
+describe.each(Object.entries(cases))('%s', (name, make) => {
+  it('equals PyTorch step by step, null gradients and groups included', () => {
+    torch.scope(() => {
+      const params = initial();
+      using optimizer = make(params);
+      for (const [step, expected] of fixture[name]!.entries()) {
+        giveGradients(params, step);
+        optimizer.step();
+        for (const [i, param] of params.entries()) {
+          expect(param.detach().flatten()).toBeCloseToTensor(expected[i]!, { rtol: 2e-6 });
+        }
+      }
+    });
+  });
+
+  it('goes on from a saved state as if it had not stopped', () => {
+    torch.scope(() => {
+      const params = initial();
+      using first = make(params);
+      for (const step of [0, 1, 2]) {
+        giveGradients(params, step);
+        first.step();
+      }
+      const copies = params.map((param) => param.detach().clone().requiresGrad_());
+      using second = make(copies);
+      const { tensors, meta } = first.stateDict();
+      second.loadStateDict({ tensors, meta: JSON.parse(JSON.stringify(meta)) });
+      giveGradients(copies, 3);
+      second.step();
+      for (const [i, copy] of copies.entries()) {
+        const expected = fixture[name]![3]![i]!;
+        expect(copy.detach().flatten()).toBeCloseToTensor(expected, { rtol: 2e-6 });
+      }
+    });
+  });
+});
+
+describe('Optimizer', () => {
+  it('keeps its state outside the scopes of the steps', () => {
+    torch.scope(() => {
+      const param = torch.ones([2]).requiresGrad_();
+      using optimizer = new optim.AdamW([param]);
+      const before = torch.memory().tensors;
+      for (let step = 0; step < 3; step++) {
+        torch.scope(() => {
+          param.mul(2).sum().backward();
+          optimizer.step();
+          optimizer.zeroGrad();
+        });
+      }
+      expect(torch.memory().tensors - before).toBe(3);
+      expect(param.grad).toBeNull();
+    });
+  });
+
+  it('refuses what it cannot work with', () => {
+    torch.scope(() => {
+      const param = torch.ones([2]).requiresGrad_();
+      expect(() => new optim.AdamW([])).toThrow(/No parameters/);
+      expect(() => new optim.AdamW([param, param])).toThrow(/given twice/);
+      expect(() => new optim.AdamW([param], { betas: [0.9, 1] })).toThrow(/betas in \[0, 1\)/);
+      expect(() => new optim.SGD([param], { nesterov: true })).toThrow(/nesterov needs/);
+      const sgd = new optim.SGD([param], { momentum: 0.9 });
+      const adamw = new optim.AdamW([param]);
+      expect(() => adamw.loadStateDict(sgd.stateDict())).toThrow(/State of SGD, expected AdamW/);
+    });
+  });
+});
+
+describe('PolySchedule', () => {
+  it('decays by power and rises linearly in the warm-up', () => {
+    const plain = new optim.PolySchedule({ total: 100 });
+    expect(plain.factor(0)).toBe(1);
+    expect(plain.factor(50)).toBeCloseTo(0.5 ** 0.9, 12);
+    expect(plain.factor(100)).toBe(0);
+    expect(plain.factor(120)).toBe(0);
+    const warm = new optim.PolySchedule({ total: 100, power: 1, warmup: 10, warmupRatio: 0.1 });
+    expect(warm.factor(0)).toBeCloseTo(0.1, 12);
+    expect(warm.factor(5)).toBeCloseTo(0.55 * 0.95, 12);
+    expect(warm.factor(10)).toBeCloseTo(0.9, 12);
+    expect(() => new optim.PolySchedule({ total: 0 })).toThrow(/positive total/);
+  });
+
+  it('multiplies the base rate of every group', () => {
+    torch.scope(() => {
+      const params = initial();
+      using optimizer = new optim.AdamW(groupsOf(params), { lr: 0.4 });
+      new optim.PolySchedule({ total: 10, power: 1 }).apply(optimizer, 5);
+      expect(optimizer.groups.map(({ lr }) => lr)).toEqual([0.2, 0.01]);
+    });
+  });
+});
