@@ -1,0 +1,134 @@
+import type { Batch, ModalitySpec } from '../data/index.js';
+import type { Fill } from '../learning/index.js';
+import type { SegmentationModel } from '../models/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { GLYPH_HEIGHT } from './bitmap-font.js';
+import { type Colour, classColours, VOID_COLOUR } from './colours.js';
+import { evaluating } from './evaluating.js';
+import { type MissingProtocol, missingName, missingSets } from './missing.js';
+import { classPicture, depthPicture, Picture, rgbPicture, textWidth } from './picture.js';
+import { classMap, predictMissing } from './predict.js';
+
+export interface ContactSheetOptions {
+  model: SegmentationModel;
+  specs: readonly ModalitySpec[];
+  /** Class names, for the legend. */
+  classes: readonly string[];
+  /** One for each class; those of a known data set, else spread hues, where absent. */
+  colours?: readonly Colour[];
+  /** Samples to show, a row each; the tensors pass to it, which disposes of them. */
+  batches: AsyncIterable<Batch> | Iterable<Batch>;
+  /** Rows at most (4). */
+  rows?: number;
+  missing?: MissingProtocol;
+  fill?: Fill;
+}
+
+const GAP = 6;
+const LINE = GLYPH_HEIGHT + GAP;
+/** Smaller images are enlarged to at least this width, so that titles fit above them. */
+const LEAST_WIDTH = 160;
+
+/**
+ * A PNG: a row per sample; columns: each modality, the label, the ensemble's prediction for each
+ * set of missing modalities; a legend of the classes below.
+ */
+export async function contactSheet(options: ContactSheetOptions): Promise<Buffer> {
+  const { specs, classes, model, rows = 4, missing = 'each' } = options;
+  const sets = missingSets(missing, specs.length);
+  const { colours = classColours(classes) } = options;
+  const titles = [
+    ...specs.map((spec) => spec.name),
+    'label',
+    ...sets.map((set) => missingName(set, specs)),
+  ];
+  const cells: Picture[][] = [];
+  const restore = evaluating([model]);
+  try {
+    for await (const batch of options.batches) {
+      try {
+        const shown = () => pictures(batch, options, sets, colours);
+        cells.push(...torch.scope(() => torch.noGrad(shown)));
+      } finally {
+        torch.dispose([...batch.modalities, batch.labels, batch.valid]);
+      }
+      if (cells.length >= rows) break;
+    }
+  } finally {
+    restore();
+  }
+  return layOut(titles, cells.slice(0, rows), classes, colours).png();
+}
+
+/** A row of pictures for each sample of a batch. */
+function pictures(
+  batch: Batch,
+  { model, specs, fill }: ContactSheetOptions,
+  sets: readonly number[][],
+  colours: readonly Colour[],
+): Picture[][] {
+  const { device } = model.parameters()[0]!;
+  const inputs = batch.modalities.map((input) => input.to({ device }));
+  const size = (batch.labels ?? inputs[0]!).shape.slice(-2);
+  const predicted = sets.map((missing) =>
+    classMap(predictMissing(model, inputs, { specs, missing, fill }).ensemble, size),
+  );
+  const show = (input: Tensor, spec: ModalitySpec) =>
+    spec.kind === 'rgb' ? rgbPicture(input) : depthPicture(input);
+  return batch.names.map((_, b) => [
+    ...specs.map((spec, m) => show(batch.modalities[m]!.select(0, b), spec)),
+    batch.labels ? classPicture(batch.labels.select(0, b), colours) : new Picture(1, 1),
+    ...predicted.map((classMaps) => classPicture(classMaps.select(0, b), colours)),
+  ]);
+}
+
+function layOut(
+  titles: readonly string[],
+  rows: readonly Picture[][],
+  classes: readonly string[],
+  colours: readonly Colour[],
+): Picture {
+  const first = rows[0]?.[0] ?? new Picture(1, 1);
+  const scale = Math.max(1, Math.ceil(LEAST_WIDTH / first.width));
+  const [width, height] = [first.width * scale, first.height * scale];
+  const legend = legendLines([...classes, 'void'], titles.length * (width + GAP) - GAP);
+  const sheet = new Picture(
+    GAP + titles.length * (width + GAP),
+    GAP + LINE + rows.length * (height + GAP) + legend.length * LINE + GAP,
+  );
+  for (const [column, title] of titles.entries()) {
+    sheet.write(title, GAP + column * (width + GAP), GAP);
+  }
+  for (const [row, cells] of rows.entries()) {
+    const y = GAP + LINE + row * (height + GAP);
+    for (const [column, cell] of cells.entries()) {
+      sheet.draw(cell, GAP + column * (width + GAP), y, width, height);
+    }
+  }
+  const below = GAP + LINE + rows.length * (height + GAP) + GAP;
+  for (const [line, entries] of legend.entries()) {
+    for (const { name, index, x } of entries) {
+      const y = below + line * LINE;
+      sheet.fill(GAP + x, y, GLYPH_HEIGHT, GLYPH_HEIGHT, colours[index] ?? VOID_COLOUR);
+      sheet.write(name, GAP + x + GLYPH_HEIGHT + 4, y);
+    }
+  }
+  return sheet;
+}
+
+/** Where each class name goes, wrapped to `width` pixels. */
+function legendLines(names: readonly string[], width: number) {
+  const lines: { name: string; index: number; x: number }[][] = [[]];
+  let x = 0;
+  for (const [index, name] of names.entries()) {
+    const taken = GLYPH_HEIGHT + 4 + textWidth(name) + 2 * GAP;
+    if (x > 0 && x + taken > width) {
+      lines.push([]);
+      x = 0;
+    }
+    lines.at(-1)!.push({ name, index, x });
+    x += taken;
+  }
+  return lines;
+}

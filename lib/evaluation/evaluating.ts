@@ -1,0 +1,11 @@
+import type * as nn from '../nn/index.js';
+
+/** Puts modules into evaluation mode; the returned function puts each back as it was. */
+export function evaluating(models: readonly nn.Module[]): () => void {
+  const modules = models.flatMap((model) => model.modules());
+  const modes = modules.map((module) => module.training);
+  for (const model of models) model.eval();
+  return () => {
+    for (const [index, module] of modules.entries()) module.training = modes[index]!;
+  };
+}

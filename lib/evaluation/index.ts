@@ -1,0 +1,17 @@
+/** How good a segmentation is, with everything there and with modalities missing. */
+export { type Colour, classColours, VOID_COLOUR, viridis } from './colours.js';
+export { ConfusionMatrix, type Metrics, metricsOf } from './confusion-matrix.js';
+export { type ContactSheetOptions, contactSheet } from './contact-sheet.js';
+export { EvaluationError } from './errors.js';
+export { evaluating } from './evaluating.js';
+export { type MissingProtocol, missingName, missingSets } from './missing.js';
+export { classPicture, depthPicture, Picture, rgbPicture } from './picture.js';
+export { classMap, type PredictOptions, predictMissing } from './predict.js';
+export {
+  type CaseResult,
+  type EvaluateOptions,
+  evaluateRobust,
+  type HeadResult,
+  type ModelResult,
+  type RobustResult,
+} from './robust.js';

@@ -1,0 +1,56 @@
+import type { ModalitySpec } from '../data/index.js';
+import { type Fill, fillModality, mixSeed } from '../learning/index.js';
+import type { Prediction, SegmentationModel } from '../models/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { checkMissing } from './missing.js';
+
+export interface PredictOptions {
+  specs: readonly ModalitySpec[];
+  /** Modalities not to look at, besides those whose input is null. */
+  missing?: readonly number[];
+  /** What stands for them in a model without a mask token. */
+  fill?: Fill;
+  /** Seed of the noise fill. */
+  seed?: number;
+}
+
+/**
+ * Predictions from whichever modalities are there: a missing one is the mask token (ratio 1), or
+ * `fill` (default `zeros`) in a model without. Nothing of a missing input is read.
+ * @param inputs M × [B, 3, H, W] normalised, or null
+ */
+export function predictMissing(
+  model: SegmentationModel,
+  inputs: readonly (Tensor | null)[],
+  { specs, missing = [], fill = 'zeros', seed = 0 }: PredictOptions,
+): Prediction {
+  const lost = inputs.flatMap((input, index) =>
+    input === null || missing.includes(index) ? [index] : [],
+  );
+  checkMissing([...missing, ...lost], inputs.length);
+  if (model.hasMaskToken) {
+    return model.forward(inputs.map((input, index) => (lost.includes(index) ? null : input)));
+  }
+  const present = inputs.find((_, index) => !lost.includes(index))!;
+  return model.forward(
+    inputs.map((input, index) => {
+      if (!lost.includes(index)) return input;
+      const generator =
+        fill === 'noise'
+          ? new torch.Generator(present.device).manualSeed(mixSeed(seed, index))
+          : undefined;
+      return fillModality(present, specs[index]!, fill, generator);
+    }),
+  );
+}
+
+/**
+ * The class of each pixel, [B, H, W] int64, at `size` [height, width]: logits of another size are
+ * resized first (bilinear, half-pixel centres), so that class borders stay smooth.
+ */
+export function classMap(logits: Tensor, size?: readonly number[]): Tensor {
+  const [height, width] = logits.shape.slice(2) as [number, number];
+  if (!size || (size[0] === height && size[1] === width)) return logits.argmax(1);
+  return torch.upsampleBilinear2d(logits, [...size], false).argmax(1);
+}

@@ -1,0 +1,197 @@
+import type { Batch, ModalitySpec } from '../data/index.js';
+import { type Fill, mixSeed } from '../learning/index.js';
+import type { SegmentationModel } from '../models/index.js';
+import * as torch from '../torch/index.js';
+import { ConfusionMatrix, type Metrics } from './confusion-matrix.js';
+import { EvaluationError } from './errors.js';
+import { evaluating } from './evaluating.js';
+import { type MissingProtocol, missingName, missingSets } from './missing.js';
+import { classMap, predictMissing } from './predict.js';
+
+export interface EvaluateOptions {
+  /** The networks to evaluate, by name; the headline is the teacher's where there is one. */
+  models: { student?: SegmentationModel; teacher?: SegmentationModel };
+  specs: readonly ModalitySpec[];
+  /**
+   * The set: inputs resized to the size to predict at, labels at their own (the predictions are
+   * resized to them). The tensors pass to the evaluation, which disposes of them.
+   */
+  batches: AsyncIterable<Batch> | Iterable<Batch>;
+  /** Which sets of missing modalities (`each`). */
+  missing?: MissingProtocol;
+  /** For models without a mask token (`zeros`). */
+  fill?: Fill;
+  /** Seed of the noise fill (0). */
+  seed?: number;
+  onProgress?: (imagesDone: number) => void;
+  signal?: AbortSignal;
+}
+
+/** How one head does on one set of missing modalities. */
+export interface CaseResult extends Metrics {
+  /** `all`, or which modalities are missing: `rgb missing`. */
+  name: string;
+  missing: string[];
+}
+
+export interface HeadResult {
+  /** The modality whose head it is, or `ensemble`. */
+  head: string;
+  /** Mean mIoU over all modalities and each one missing; null where not all were evaluated. */
+  robustMeanIoU: number | null;
+  cases: CaseResult[];
+}
+
+export interface ModelResult {
+  model: 'teacher' | 'student';
+  heads: HeadResult[];
+}
+
+export interface RobustResult {
+  images: number;
+  /** What stood for a missing modality; null where the mask token did. */
+  fill: Fill | null;
+  /** The headline: the teacher's (without one, the student's) ensemble. */
+  robustMeanIoU: number | null;
+  models: ModelResult[];
+}
+
+/**
+ * Robust mIoU (m3l.md section 8): every network, head and set of missing modalities over one pass
+ * through the set. The models are in evaluation mode meanwhile and as they were afterwards.
+ *
+ * @throws EvaluationError M3L_NOTHING_TO_EVALUATE, M3L_LABEL_RANGE, M3L_MISSING_MODALITY
+ */
+export async function evaluateRobust(options: EvaluateOptions): Promise<RobustResult> {
+  const { specs, missing = 'each', onProgress, signal } = options;
+  const networks = networksOf(options);
+  const sets = missingSets(missing, specs.length);
+  const heads = [...specs.map((spec) => spec.name), 'ensemble'];
+  const { numClasses } = networks[0]!.model;
+  const tables = networks.map(({ model }) =>
+    sets.map(() => heads.map(() => new ConfusionMatrix(numClasses, { device: deviceOf(model) }))),
+  );
+  let images = 0;
+  const restore = evaluating(networks.map(({ model }) => model));
+  try {
+    for await (const batch of options.batches) {
+      try {
+        signal?.throwIfAborted();
+        torch.scope(() =>
+          torch.noGrad(() => addBatch(options, batch, images, networks, sets, tables)),
+        );
+        images += batch.names.length;
+      } finally {
+        torch.dispose([...batch.modalities, batch.labels, batch.valid]);
+      }
+      onProgress?.(images);
+    }
+    if (images === 0) throw nothingToEvaluate();
+    const models = networks.map(
+      ({ name }, n): ModelResult => ({
+        model: name,
+        heads: heads.map((head, h) => {
+          const cases = sets.map(
+            (set, s): CaseResult => ({
+              name: missingName(set, specs),
+              missing: set.map((index) => specs[index]!.name),
+              ...tables[n]![s]![h]!.metrics(),
+            }),
+          );
+          return { head, robustMeanIoU: robustMean(sets, cases, specs.length), cases };
+        }),
+      }),
+    );
+    return {
+      images,
+      fill: networks.every(({ model }) => model.hasMaskToken) ? null : (options.fill ?? 'zeros'),
+      robustMeanIoU: models[0]!.heads.at(-1)!.robustMeanIoU,
+      models,
+    };
+  } finally {
+    restore();
+    for (const matrix of tables.flat(2)) matrix.dispose();
+  }
+}
+
+interface Network {
+  name: 'teacher' | 'student';
+  model: SegmentationModel;
+}
+
+function networksOf({ models, specs }: EvaluateOptions): Network[] {
+  const networks = (['teacher', 'student'] as const).flatMap((name) => {
+    const model = models[name];
+    return model ? [{ name, model }] : [];
+  });
+  const foreign = networks.find(({ model }) => model.modalities !== specs.length);
+  if (networks.length > 0 && !foreign) return networks;
+  throw new EvaluationError(
+    'M3L_EVALUATION_MODEL',
+    foreign
+      ? `the ${foreign.name} takes ${foreign.model.modalities} modalities, the data have ` +
+          `${specs.length}: expected as many.`
+      : 'no model to evaluate: give a student, a teacher, or both.',
+  );
+}
+
+/** All cases of all networks on one batch; matrices are `tables[network][case][head]`. */
+function addBatch(
+  options: EvaluateOptions,
+  batch: Batch,
+  index: number,
+  networks: readonly Network[],
+  sets: readonly number[][],
+  tables: readonly (readonly (readonly ConfusionMatrix[])[])[],
+): void {
+  const { specs, fill, seed = 0 } = options;
+  if (!batch.labels) throw withoutLabels(batch);
+  const size = batch.labels.shape.slice(1);
+  for (const [n, { model }] of networks.entries()) {
+    const device = deviceOf(model);
+    const inputs = batch.modalities.map((input) => input.to({ device }));
+    const labels = batch.labels.to({ device });
+    for (const [s, missing] of sets.entries()) {
+      // One case at a time: its activations go before the next one makes its own.
+      torch.scope(() => {
+        const noise = mixSeed(seed, index);
+        const drawn = { specs, missing, fill, seed: noise };
+        const { heads, ensemble } = predictMissing(model, inputs, drawn);
+        for (const [h, logits] of [...heads, ensemble].entries()) {
+          tables[n]![s]![h]!.add(classMap(logits, size), labels);
+        }
+      });
+    }
+  }
+}
+
+/** The mean over nothing missing and each modality missing by itself, where all were evaluated. */
+function robustMean(
+  sets: readonly number[][],
+  cases: readonly CaseResult[],
+  modalities: number,
+): number | null {
+  const single = modalities === 1 ? [] : Array.from({ length: modalities }, (_, index) => [index]);
+  const wanted = [[], ...single].map((missing) => missing.join());
+  const found = wanted.map((key) => cases[sets.findIndex((set) => set.join() === key)]);
+  if (found.some((result) => result === undefined)) return null;
+  return found.reduce((total, result) => total + result!.meanIoU, 0) / found.length;
+}
+
+function deviceOf(model: SegmentationModel): string {
+  return model.parameters()[0]!.device;
+}
+
+function withoutLabels({ names }: Batch): EvaluationError {
+  return new EvaluationError(
+    'M3L_NO_LABELS',
+    `${names.join(', ')}: no labels to evaluate against. Give a list with a label column.`,
+  );
+}
+
+function nothingToEvaluate(): EvaluationError {
+  return new EvaluationError(
+    'M3L_NOTHING_TO_EVALUATE',
+    'the evaluation set is empty: expected at least one labelled image. Check the list file.',
+  );
+}

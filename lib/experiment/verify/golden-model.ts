@@ -1,0 +1,98 @@
+import type { ModalitySpec } from '../../data/index.js';
+import {
+  type Backbone,
+  backbones,
+  createModel,
+  type SegmentationModel,
+} from '../../models/index.js';
+import type { Tensor } from '../../torch/index.js';
+import type { GoldenFile } from './golden-file.js';
+
+/** Present in the authors' checkpoints, never used (m3l.md section 4). */
+const UNUSED = /(^|\.)patch_embed[2-9]\.mask_token$|\.num_batches_tracked$/;
+
+export function isUnused(name: string): boolean {
+  return UNUSED.test(name);
+}
+
+/**
+ * The Linear Fusion model whose whole state the file holds under `prefix`. Classes, modalities,
+ * decoder width and mask token are read off the state; no dropout.
+ */
+export function goldenModel(
+  file: GoldenFile,
+  prefix: string,
+  facts: { backbone: string; fusionRatio: number; device: string },
+): SegmentationModel {
+  const backbone = facts.backbone.replace('_', '-');
+  if (!Object.hasOwn(backbones, backbone)) {
+    throw file.malformed(
+      `the backbone is '${facts.backbone}', expected one of ${Object.keys(backbones).join(', ')}`,
+    );
+  }
+  const names = file.under(prefix);
+  const modalities = names.filter((name) => /^encoder\.norm1\.ln_\d+\.weight$/.test(name)).length;
+  if (modalities < 2) throw file.malformed(`'${prefix}*' holds no Linear Fusion model`);
+  const model = createModel({
+    name: 'linear-fusion',
+    backbone: backbone as Backbone,
+    numClasses: file.tensor(`${prefix}decoder.linear_pred.weight`).shape[0]!,
+    decoderWidth: file.tensor(`${prefix}decoder.linear_c1.proj.weight`).shape[0]!,
+    modalities,
+    maskToken: names.includes('encoder.patch_embed1.mask_token'),
+    fusionRatio: facts.fusionRatio,
+    dropPath: 0,
+    dropout: 0,
+  });
+  try {
+    const state = Object.fromEntries(names.map((name) => [name, file.tensor(prefix + name)]));
+    const { missing, unexpected } = model.loadStateDict(state, { strict: false });
+    const foreign = [...missing, ...unexpected].filter((name) => !isUnused(name));
+    if (foreign.length > 0) {
+      throw file.malformed(
+        `the state under '${prefix}' is not that of a ${backbone} Linear Fusion model: ` +
+          `${foreign.slice(0, 5).join(', ')}${foreign.length > 5 ? ', …' : ''} ` +
+          'missing or unexpected',
+      );
+    }
+    return model.to({ device: facts.device });
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+/** Modalities in the model's order: rgb, depth, then any others as the file has them. */
+export function modalitySpecs(
+  file: GoldenFile,
+  prefix: string,
+  modalities: number,
+): ModalitySpec[] {
+  const found = file
+    .under(prefix)
+    .filter((name) => name !== 'labels' && !name.startsWith('unlabelled_'));
+  const rank = (name: string) => ['rgb', 'depth', name].indexOf(name);
+  const names = found.sort((a, b) => rank(a) - rank(b));
+  if (names.length !== modalities) {
+    throw file.malformed(
+      `the inputs are ${names.map((name) => prefix + name).join(', ') || 'missing'}, ` +
+        `expected ${modalities} for a model of ${modalities} modalities`,
+    );
+  }
+  return names.map((name) => ({ name, kind: name === 'rgb' ? 'rgb' : 'depth' }));
+}
+
+/** A model's parameters by name, with `pick` of each, flat; zeros where there is none. */
+export function flatByName(
+  model: SegmentationModel,
+  pick: (parameter: Tensor) => Tensor | null,
+): Map<string, Tensor> {
+  return new Map(
+    model
+      .namedParameters()
+      .map(([name, parameter]) => [
+        name,
+        (pick(parameter) ?? parameter.zerosLike()).detach().flatten(),
+      ]),
+  );
+}

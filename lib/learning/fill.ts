@@ -1,0 +1,61 @@
+import type { ModalitySpec } from '../data/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+
+/**
+ * What stands in for a missing modality of a model without a mask token (m3l.md section 4):
+ * - `zeros`: 0 in the normalised input;
+ * - `noise`: U[0, 1) in the normalised input, three draws a pixel for RGB, one for depth;
+ * - `mean`: the middle of the range: 0 for RGB, which is the ImageNet mean colour after
+ *   normalisation (so the same as `zeros` there), and for depth what 0.5 becomes, the middle of its
+ *   range before any normalisation of its own.
+ */
+export type Fill = 'zeros' | 'noise' | 'mean';
+
+export const FILLS: readonly Fill[] = ['zeros', 'noise', 'mean'];
+
+/**
+ * An input [B, 3, H, W] that holds nothing of the missing modality.
+ * @param like any tensor of the wanted shape, dtype and device; its values are not read
+ */
+export function fillModality(
+  like: Tensor,
+  spec: ModalitySpec,
+  fill: Fill,
+  generator?: torch.Generator,
+): Tensor {
+  const options = { dtype: like.dtype, device: like.device };
+  const shape = [...like.shape];
+  if (fill === 'zeros') return torch.zeros(shape, options);
+  if (fill === 'mean') return torch.full(shape, middle(spec), options);
+  const [batch, channels, height, width] = shape as [number, number, number, number];
+  const drawn = spec.kind === 'rgb' ? channels : 1;
+  return torch
+    .rand([batch, drawn, height, width], { ...options, generator })
+    .expand([batch, channels, height, width]);
+}
+
+function middle({ kind, mean = 0, std = 1 }: ModalitySpec): number {
+  return kind === 'rgb' ? 0 : (0.5 - mean) / std;
+}
+
+/**
+ * The inputs with modality `masked[b]` of sample b replaced by `fill` (−1: nothing replaced).
+ * @param modalities M × [B, 3, H, W]
+ */
+export function fillMasked(
+  modalities: readonly Tensor[],
+  masked: readonly number[],
+  specs: readonly ModalitySpec[],
+  fill: Fill,
+  generator?: torch.Generator,
+): Tensor[] {
+  return modalities.map((input, modality) => {
+    const flags = masked.map((lost) => (lost === modality ? 1 : 0));
+    if (!flags.includes(1)) return input;
+    const lost = torch
+      .tensor(flags, { dtype: 'bool', device: input.device })
+      .reshape([flags.length, 1, 1, 1]);
+    return torch.where(lost, fillModality(input, specs[modality]!, fill, generator), input);
+  });
+}

@@ -1,0 +1,138 @@
+import type { Batch, ModalitySpec } from '../data/index.js';
+import type { Prediction, SegmentationModel } from '../models/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { EmaTeacher } from './ema.js';
+import { LearningError } from './errors.js';
+import type { LearningOptions } from './fidelity.js';
+import { fillMasked } from './fill.js';
+import { minKeptPixels } from './losses.js';
+import type { MaskDraw } from './masking.js';
+import type { OhemOptions } from './ohem.js';
+import { mixSeed } from './seed.js';
+
+/** What one training step learns from. */
+export interface TrainingBatch {
+  labelled: Batch;
+  unlabelled?: Batch;
+}
+
+export interface StepLosses {
+  /** Scalar to differentiate. */
+  total: Tensor;
+  /** What it is made of, and what is only reported; scalars. */
+  parts: Record<string, Tensor>;
+  /** Per student sample the modality it lost, −1 for none. */
+  masked: readonly number[];
+}
+
+/** A way to learn: turns a batch into losses, and keeps a teacher where it has one. */
+export interface Framework {
+  readonly name: string;
+  readonly student: SegmentationModel;
+  readonly teacher: EmaTeacher | null;
+  readonly options: LearningOptions;
+  /** Whether a step needs unlabelled images. */
+  readonly semiSupervised: boolean;
+  /** The forward half of a training step. Draws nothing that `iteration` does not determine. */
+  losses(batch: TrainingBatch, iteration: number): StepLosses;
+  /** After the optimiser's step: moves the teacher; returns its EMA factor, null without one. */
+  update(iteration: number): number | null;
+}
+
+/** What a framework is made from. */
+export interface FrameworkContext {
+  student: SegmentationModel;
+  /** A model of the same architecture that becomes the teacher, where the framework has one. */
+  teacher?: SegmentationModel;
+  modalities: readonly ModalitySpec[];
+  options: LearningOptions;
+  masks: MaskDraw;
+  seed: number;
+}
+
+/** Several batches as one, in order. */
+export interface Joined {
+  /** M × [B, 3, H, W] */
+  modalities: Tensor[];
+  /** [B, H, W] bool, false where padded; null: nowhere. */
+  valid: Tensor | null;
+  size: number;
+}
+
+export function joinBatches(...batches: Batch[]): Joined {
+  const modalities = batches[0]!.modalities.map((_, m) =>
+    torch.cat(batches.map((batch) => batch.modalities[m]!)),
+  );
+  const valid = batches.every((batch) => batch.valid === null)
+    ? null
+    : torch.cat(batches.map((batch) => batch.valid ?? validEverywhere(batch)));
+  return { modalities, valid, size: modalities[0]!.shape[0]! };
+}
+
+function validEverywhere({ modalities: [first] }: Batch): Tensor {
+  const [batch, , height, width] = first!.shape as [number, number, number, number];
+  return torch.ones([batch, height, width], { dtype: 'bool', device: first!.device });
+}
+
+/** Predictions with modality `masked[b]` of sample b missing, by mask token or else by fill. */
+export function forward(
+  context: FrameworkContext,
+  model: SegmentationModel,
+  modalities: Tensor[],
+  masked: readonly number[],
+  iteration: number,
+  { upsample = true } = {},
+): Prediction {
+  if (masked.every((lost) => lost < 0)) return model.forward(modalities, { upsample });
+  const { options, seed } = context;
+  const { maskingRatio } = options;
+  const generator = () =>
+    new torch.Generator(modalities[0]!.device).manualSeed(mixSeed(seed, iteration, 0x746f6b));
+  if (!model.hasMaskToken) {
+    const drawn = options.fill === 'noise' ? generator() : undefined;
+    const filled = fillMasked(modalities, masked, context.modalities, options.fill, drawn);
+    return model.forward(filled, { upsample });
+  }
+  if (maskingRatio === 1) return model.forward(modalities, { masked, upsample });
+  return model.forward(modalities, { masked, maskingRatio, generator: generator(), upsample });
+}
+
+/** The OHEM options of a step on `labels` [L, H, W]. */
+export function ohemOptions({ options }: FrameworkContext, labels: Tensor): OhemOptions {
+  const { threshold, minKeptFraction, minKept } = options.ohem;
+  return { threshold, minKept: minKept ?? minKeptPixels(labels, minKeptFraction) };
+}
+
+export function createTeacher(context: FrameworkContext, framework: string): EmaTeacher {
+  const { student, teacher, options } = context;
+  if (teacher === undefined || teacher === student) {
+    throw new LearningError(
+      'M3L_NO_TEACHER',
+      `${framework} was given ${teacher ? 'the student itself as' : 'no'} teacher: expected a second ` +
+        'model of the same architecture. Create one with the same options and pass it as `teacher`.',
+    );
+  }
+  return new EmaTeacher(teacher, student, {
+    mode: options.teacherMode,
+    decay: options.emaDecay,
+    freezeBatchNorm: options.freezeBatchNorm,
+  });
+}
+
+export function labelsOf(batch: Batch): Tensor {
+  if (batch.labels) return batch.labels;
+  throw new LearningError(
+    'M3L_NO_LABELS',
+    `the labelled batch (${batch.names.join(', ')}) has no labels. Give a list with a label column.`,
+  );
+}
+
+export function unlabelledOf(batch: TrainingBatch, framework: string): Batch {
+  if (batch.unlabelled) return batch.unlabelled;
+  throw new LearningError(
+    'M3L_NO_UNLABELLED',
+    `${framework} learns from unlabelled images too, and the batch has none. ` +
+      'Give a list of unlabelled images, or choose a supervised framework.',
+  );
+}

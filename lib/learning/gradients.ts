@@ -1,0 +1,27 @@
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+
+interface Groups {
+  readonly params: readonly Tensor[];
+}
+
+/** Global 2-norm of all gradients, a scalar tensor. */
+export function gradientNorm(groups: readonly Groups[]): Tensor {
+  const gradients = gradientsOf(groups);
+  if (gradients.length === 0) return torch.zeros([]);
+  return torch.stack(torch._foreachNorm(gradients, 2)).norm();
+}
+
+/** Scales all gradients so that their norm, given as `norm`, becomes `limit` where it is above. */
+export function clipGradients(groups: readonly Groups[], norm: number, limit: number): void {
+  if (norm > limit) torch.noGrad(() => torch._foreachMul_(gradientsOf(groups), limit / norm));
+}
+
+function gradientsOf(groups: readonly Groups[]): Tensor[] {
+  return groups.flatMap(({ params }) =>
+    params.flatMap((parameter) => {
+      const { grad } = parameter;
+      return grad === null ? [] : [grad];
+    }),
+  );
+}

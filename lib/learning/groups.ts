@@ -1,0 +1,45 @@
+import type * as nn from '../nn/index.js';
+import type { Tensor } from '../torch/index.js';
+import type { LearningOptions } from './fidelity.js';
+
+export interface ParameterGroup {
+  name: string;
+  params: Tensor[];
+  lr: number;
+  weightDecay: number;
+}
+
+export interface GroupOptions {
+  /** Learning rate of the encoder (1e-4). */
+  encoderLr?: number;
+  /** Learning rate of everything else (3e-4). */
+  decoderLr?: number;
+  /** Weight decay of all but the encoder's norms and α (1e-4). */
+  weightDecay?: number;
+  /** See `LearningOptions.alpha`. `fixed` also takes α's gradient away. */
+  alpha?: LearningOptions['alpha'];
+}
+
+/**
+ * The authors' parameter groups (m3l.md section 5), for AdamW: `encoder`, `encoder-norm` (names
+ * with "norm": no decay), `decoder`, and `alpha` where it is trained (decoder's rate, no decay).
+ * Empty groups are left out.
+ */
+export function parameterGroups(model: nn.Module, options: GroupOptions = {}): ParameterGroup[] {
+  const { encoderLr = 1e-4, decoderLr = 3e-4, weightDecay = 1e-4, alpha = 'trained' } = options;
+  const encoder: ParameterGroup = { name: 'encoder', params: [], lr: encoderLr, weightDecay };
+  const norms = { name: 'encoder-norm', params: [] as Tensor[], lr: encoderLr, weightDecay: 0 };
+  const decoder = { name: 'decoder', params: [] as Tensor[], lr: decoderLr, weightDecay };
+  const alphas = { name: 'alpha', params: [] as Tensor[], lr: decoderLr, weightDecay: 0 };
+  for (const [name, parameter] of model.namedParameters()) {
+    if (name === 'alpha') {
+      parameter.requiresGrad_(alpha !== 'fixed');
+      if (alpha === 'trained') alphas.params.push(parameter);
+    } else if (name.startsWith('encoder.')) {
+      (name.includes('norm') ? norms : encoder).params.push(parameter);
+    } else {
+      decoder.params.push(parameter);
+    }
+  }
+  return [encoder, norms, decoder, alphas].filter((group) => group.params.length > 0);
+}

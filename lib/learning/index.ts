@@ -1,0 +1,43 @@
+/** Ways to learn segmentation from few labels and with missing modalities, and their parts. */
+export { freezeBatchNorm } from './batch-norm.js';
+export {
+  createFramework,
+  FRAMEWORKS,
+  type FrameworkInput,
+  type FrameworkName,
+} from './create-framework.js';
+export { EmaTeacher, emaFactor } from './ema.js';
+export { LearningError } from './errors.js';
+export {
+  type Fidelity,
+  type LearningOptions,
+  type LearningOptionsInput,
+  resolveLearningOptions,
+} from './fidelity.js';
+export { FILLS, type Fill, fillMasked, fillModality } from './fill.js';
+export {
+  type Framework,
+  type FrameworkContext,
+  joinBatches,
+  type StepLosses,
+  type TrainingBatch,
+} from './framework.js';
+export { type GroupOptions, type ParameterGroup, parameterGroups } from './groups.js';
+export {
+  headLogProbabilities,
+  IGNORE,
+  minKeptPixels,
+  pseudoLoss,
+  supervisedLoss,
+} from './losses.js';
+export { type MaskDraw, seededMasks, unmasked } from './masking.js';
+export { logProbabilities, type OhemOptions, ohemCrossEntropy, ohemPerHead } from './ohem.js';
+export { pseudoLabels } from './pseudo-labels.js';
+export { mixSeed, uniformStream } from './seed.js';
+export {
+  type StepReport,
+  Trainer,
+  type TrainerOptimizer,
+  type TrainerOptions,
+  type TrainerState,
+} from './trainer.js';

@@ -1,0 +1,50 @@
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import {
+  createTeacher,
+  type Framework,
+  type FrameworkContext,
+  forward,
+  joinBatches,
+  labelsOf,
+  ohemOptions,
+  unlabelledOf,
+} from './framework.js';
+import { headLogProbabilities, pseudoLoss, supervisedLoss } from './losses.js';
+import { unmasked } from './masking.js';
+import { teach } from './pseudo-labels.js';
+
+/** As M3L, but the teacher sees the batch masked just as the student does. */
+export function meanTeacherModalityDropout(context: FrameworkContext): Framework {
+  const { student, options } = context;
+  const teacher = createTeacher(context, 'mean-teacher-modality-dropout');
+  return {
+    name: 'mean-teacher-modality-dropout',
+    student,
+    teacher,
+    options,
+    semiSupervised: true,
+    losses(batch, iteration) {
+      const { labelled } = batch;
+      const unlabelled = unlabelledOf(batch, 'mean-teacher-modality-dropout');
+      const labels = labelsOf(labelled);
+      const ohem = ohemOptions(context, labels);
+      const truth = torch.cat([labels, labels]);
+      const images = joinBatches(labelled, labelled, unlabelled);
+      const count = labels.shape[0]!;
+      const masked = [...unmasked(count), ...context.masks(iteration, images.size - count)];
+
+      const taught = teach(context, teacher, images, masked, iteration);
+      const prediction = forward(context, student, images.modalities, masked, iteration);
+      const heads = headLogProbabilities(prediction);
+
+      const sup = supervisedLoss(heads, truth, ohem);
+      const pseudo = pseudoLoss(heads, taught.labels);
+      const total = sup.add(pseudo, { alpha: options.lambda });
+      const parts: Record<string, Tensor> = { sup, pseudo };
+      if (options.reportTeacherLoss) parts.teacherSup = supervisedLoss(taught.heads, truth, ohem);
+      return { total, parts, masked };
+    },
+    update: (iteration) => teacher.update(iteration),
+  };
+}

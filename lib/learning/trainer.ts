@@ -1,0 +1,255 @@
+import type { Batch } from '../data/index.js';
+import type { Optimizer, OptimizerState } from '../optim/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { freezeBatchNorm } from './batch-norm.js';
+import { LearningError } from './errors.js';
+import type { Framework, TrainingBatch } from './framework.js';
+import { clipGradients, gradientNorm } from './gradients.js';
+import { mixSeed } from './seed.js';
+
+/** Any optimiser of `m3l/optim`. */
+export type TrainerOptimizer = Optimizer<{ lr: number }>;
+
+export interface TrainerOptions {
+  framework: Framework;
+  optimizer: TrainerOptimizer;
+  /** Sets the learning rates of iteration t; every schedule of `m3l/optim` fits. */
+  schedule?: { apply(optimizer: TrainerOptimizer, iteration: number): unknown };
+  /**
+   * The batch of an iteration, the same whenever it is asked for. Its tensors pass to the trainer,
+   * which moves them to `device` and disposes of them after the step.
+   */
+  source: (iteration: number) => Promise<TrainingBatch>;
+  /** Number of iterations of the whole training. */
+  iterations: number;
+  /** Seeds dropout, drop-path and whatever else is drawn in a step (0). */
+  seed?: number;
+  /** Where to train: the device the student is on (`cpu`). */
+  device?: string;
+  /** Also report the global 2-norm of the gradients (false). */
+  reportGradientNorm?: boolean;
+  /** Scale gradients down to this global 2-norm at most; null: leave them. */
+  clipGradientNorm?: number | null;
+  /** Called after each step. */
+  onStep?: (report: StepReport) => void | Promise<void>;
+  /** Call `onEvaluate` every so many iterations and after the last one; 0: only then. */
+  evaluateEvery?: number;
+  onEvaluate?: (iteration: number) => void | Promise<void>;
+}
+
+/** What one step did. */
+export interface StepReport {
+  /** Index of the iteration, from 0. */
+  iteration: number;
+  /** The loss that was differentiated. */
+  loss: number;
+  /** `sup`, `pseudo` and what else the framework reports. */
+  parts: Record<string, number>;
+  /** One per parameter group. */
+  learningRates: number[];
+  /** The teacher's factor a; null without a teacher. */
+  emaFactor: number | null;
+  /** Before clipping; null where it was not asked for. */
+  gradientNorm: number | null;
+  /** Per student sample the modality it lost, −1 for none. */
+  masked: readonly number[];
+  /** Time the step took without waiting for its batch, and the wait. */
+  seconds: number;
+  waitSeconds: number;
+}
+
+/** All that a resumed training needs. Tensors: `student.*`, `teacher.*`, `optimizer.*`. */
+export interface TrainerState {
+  tensors: Record<string, Tensor>;
+  meta: { iteration: number; seed: number; framework: string; optimizer: OptimizerState['meta'] };
+}
+
+/**
+ * Trains a framework's student. Step t draws its random numbers from (seed, t) alone and its batch
+ * from `source(t)`: a training that was stopped and resumed gives the same numbers as one in one go.
+ */
+export class Trainer {
+  readonly #options: TrainerOptions;
+  readonly #seed: number;
+  #iteration = 0;
+
+  constructor(options: TrainerOptions) {
+    this.#options = options;
+    this.#seed = options.seed ?? 0;
+    const { student, options: learning } = options.framework;
+    if (learning.freezeBatchNorm) freezeBatchNorm(student);
+  }
+
+  /** Iterations done. */
+  get iteration(): number {
+    return this.#iteration;
+  }
+
+  get finished(): boolean {
+    return this.#iteration >= this.#options.iterations;
+  }
+
+  /**
+   * Trains to the end (or `until` iterations are done). An abort lets the running step finish.
+   * @throws LearningError M3L_LOSS_NOT_FINITE before the weights are touched
+   */
+  async run(options: { until?: number; signal?: AbortSignal } = {}): Promise<'done' | 'aborted'> {
+    const { onStep, onEvaluate, evaluateEvery = 0, iterations } = this.#options;
+    const until = Math.min(options.until ?? iterations, iterations);
+    while (this.#iteration < until) {
+      if (options.signal?.aborted) return 'aborted';
+      const report = await this.step();
+      await onStep?.(report);
+      const due = evaluateEvery > 0 && this.#iteration % evaluateEvery === 0;
+      // An abort wants out: the caller can evaluate later, from what it saves.
+      if ((due || this.finished) && !options.signal?.aborted) await onEvaluate?.(this.#iteration);
+    }
+    return options.signal?.aborted && !this.finished ? 'aborted' : 'done';
+  }
+
+  /** One iteration. */
+  async step(): Promise<StepReport> {
+    const asked = performance.now();
+    const batch = await this.#options.source(this.#iteration);
+    const got = performance.now();
+    try {
+      const report = torch.scope(() => this.#learn(this.#onDevice(batch)));
+      const waitSeconds = (got - asked) / 1000;
+      return { ...report, waitSeconds, seconds: (performance.now() - got) / 1000 };
+    } finally {
+      disposeBatch(batch.labelled);
+      if (batch.unlabelled) disposeBatch(batch.unlabelled);
+    }
+  }
+
+  /** A snapshot to save: the tensors are views of the live ones. */
+  state(): TrainerState {
+    const { framework, optimizer } = this.#options;
+    const { tensors, meta } = optimizer.stateDict();
+    return {
+      tensors: {
+        ...prefixed('student.', framework.student.stateDict()),
+        ...(framework.teacher ? prefixed('teacher.', framework.teacher.model.stateDict()) : {}),
+        ...prefixed('optimizer.', tensors),
+      },
+      meta: {
+        iteration: this.#iteration,
+        seed: this.#seed,
+        framework: framework.name,
+        optimizer: meta,
+      },
+    };
+  }
+
+  /**
+   * Goes on from a state that `state()` gave.
+   * @throws LearningError M3L_STATE_MISMATCH for a state of another framework
+   */
+  loadState({ tensors, meta }: TrainerState): void {
+    const { framework, optimizer } = this.#options;
+    if (meta.framework !== framework.name) {
+      throw new LearningError(
+        'M3L_STATE_MISMATCH',
+        `the saved training is of the framework '${meta.framework}', this one is ` +
+          `'${framework.name}'. Resume with the configuration that it was started with.`,
+      );
+    }
+    if (meta.seed !== this.#seed) {
+      throw new LearningError(
+        'M3L_STATE_MISMATCH',
+        `the saved training has seed ${meta.seed}, this one ${this.#seed}. Resume with the same seed.`,
+      );
+    }
+    framework.student.loadStateDict(withoutPrefix('student.', tensors));
+    framework.teacher?.model.loadStateDict(withoutPrefix('teacher.', tensors));
+    optimizer.loadStateDict({
+      tensors: withoutPrefix('optimizer.', tensors),
+      meta: meta.optimizer,
+    });
+    this.#iteration = meta.iteration;
+  }
+
+  #learn(batch: TrainingBatch): Omit<StepReport, 'seconds' | 'waitSeconds'> {
+    const { framework, optimizer, schedule, clipGradientNorm = null } = this.#options;
+    const { reportGradientNorm = clipGradientNorm !== null } = this.#options;
+    const iteration = this.#iteration;
+    if (!framework.student.training) framework.student.train();
+    torch.manualSeed(mixSeed(this.#seed, iteration));
+    schedule?.apply(optimizer, iteration);
+
+    optimizer.zeroGrad();
+    const { total, parts, masked } = framework.losses(batch, iteration);
+    total.backward();
+
+    const scalars: Record<string, Tensor> = { loss: total, ...parts };
+    if (reportGradientNorm) scalars.gradientNorm = gradientNorm(optimizer.groups);
+    const { loss, gradientNorm: norm, ...values } = readScalars(scalars);
+    this.#requireFinite({ loss: loss!, ...values, ...(norm === undefined ? {} : { norm }) });
+    if (clipGradientNorm !== null) clipGradients(optimizer.groups, norm!, clipGradientNorm);
+
+    const learningRates = optimizer.groups.map((group) => group.lr);
+    optimizer.step();
+    const emaFactor = framework.update(iteration);
+    this.#iteration = iteration + 1;
+    return {
+      iteration,
+      loss: loss!,
+      parts: values,
+      learningRates,
+      emaFactor,
+      gradientNorm: norm ?? null,
+      masked,
+    };
+  }
+
+  #requireFinite(values: Record<string, number>): void {
+    if (Object.values(values).every(Number.isFinite)) return;
+    const found = Object.entries(values).map(([name, value]) => `${name} ${value}`);
+    throw new LearningError(
+      'M3L_LOSS_NOT_FINITE',
+      `iteration ${this.#iteration}: the loss is not finite (${found.join(', ')}). The weights are ` +
+        'still those of the step before. Lower the learning rates, clip the gradients, or look ' +
+        'for NaN in the inputs of this iteration.',
+    );
+  }
+
+  #onDevice(batch: TrainingBatch): TrainingBatch {
+    const { device } = this.#options;
+    if (device === undefined) return batch;
+    const move = (tensor: Tensor) => tensor.to({ device });
+    const moved = (one: Batch): Batch => ({
+      ...one,
+      modalities: one.modalities.map(move),
+      labels: one.labels && move(one.labels),
+      valid: one.valid && move(one.valid),
+    });
+    return {
+      labelled: moved(batch.labelled),
+      ...(batch.unlabelled ? { unlabelled: moved(batch.unlabelled) } : {}),
+    };
+  }
+}
+
+function disposeBatch({ modalities, labels, valid }: Batch): void {
+  torch.dispose([...modalities, labels, valid]);
+}
+
+/** Several scalars with one read from the device. */
+function readScalars(scalars: Record<string, Tensor>): Record<string, number> {
+  const all = Object.values(scalars).map((scalar) => scalar.detach().to('float64'));
+  const values = torch.stack(all).toTypedArray() as Float64Array;
+  return Object.fromEntries(Object.keys(scalars).map((name, i) => [name, values[i]!]));
+}
+
+function prefixed<T>(prefix: string, record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [prefix + name, value]));
+}
+
+function withoutPrefix<T>(prefix: string, record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(record).flatMap(([name, value]) =>
+      name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
+    ),
+  );
+}

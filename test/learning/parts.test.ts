@@ -1,0 +1,201 @@
+import { nn, torch } from 'm3l';
+import {
+  EmaTeacher,
+  emaFactor,
+  fillMasked,
+  fillModality,
+  mixSeed,
+  parameterGroups,
+  pseudoLabels,
+  pseudoLoss,
+  resolveLearningOptions,
+  seededMasks,
+} from 'm3l/learning';
+import { createModel } from 'm3l/models';
+import { describe, expect, it } from 'vitest';
+
+const rgb = { name: 'rgb', kind: 'rgb' } as const;
+const depth = { name: 'depth', kind: 'depth' } as const;
+
+function tinyModel(options: { maskToken?: boolean } = {}) {
+  return createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 3, ...options });
+}
+
+describe('seededMasks', () => {
+  it('draws each modality and none equally often', () => {
+    const drawn = seededMasks({ modalities: 2, seed: 1 })(0, 9000);
+    for (const modality of [-1, 0, 1]) {
+      const share = drawn.filter((lost) => lost === modality).length / drawn.length;
+      expect(share).toBeGreaterThan(0.31);
+      expect(share).toBeLessThan(0.36);
+    }
+  });
+
+  it('depends on seed, rank and iteration, and on nothing else', () => {
+    const masks = seededMasks({ modalities: 3, seed: 7 });
+    const first = masks(12, 40);
+    masks(13, 5);
+    expect(masks(12, 40)).toEqual(first);
+    expect(masks(13, 40)).not.toEqual(first);
+    expect(seededMasks({ modalities: 3, seed: 8 })(12, 40)).not.toEqual(first);
+    expect(seededMasks({ modalities: 3, seed: 7, rank: 1 })(12, 40)).not.toEqual(first);
+  });
+
+  it('keeps seeds beyond 32 bits apart', () => {
+    expect(mixSeed(1)).not.toBe(mixSeed(1 + 2 ** 32));
+    expect(mixSeed(1, 2)).not.toBe(mixSeed(2, 1));
+  });
+});
+
+describe('EmaTeacher', () => {
+  it('has the factor min(1 - 1/(t + 1), decay)', () => {
+    const expected = [0, 1 / 2, 2 / 3, 3 / 4, 98 / 99, 0.99, 0.99];
+    const factors = [0, 1, 2, 3, 98, 99, 500].map((t) => emaFactor(t));
+    for (const [index, factor] of factors.entries()) {
+      expect(factor).toBeCloseTo(expected[index]!, 12);
+    }
+  });
+
+  it('copies the student first, then averages parameters; frozen buffers stay', () => {
+    torch.scope(() => {
+      using student = tinyModel();
+      using model = tinyModel();
+      const teacher = new EmaTeacher(model, student, {
+        mode: 'eval',
+        decay: 0.99,
+        freezeBatchNorm: true,
+      });
+      const of = (name: string) => {
+        const find = (list: [string, torch.Tensor][]) => list.find(([key]) => key === name)![1];
+        return [find(model.namedParameters()), find(student.namedParameters())] as const;
+      };
+      const [ours, theirs] = of('decoder.linear_pred.bias');
+      const start = theirs.detach().clone();
+      expect(ours.toArray()).toEqual(start.toArray());
+      expect(ours.requiresGrad).toBe(false);
+      torch.noGrad(() => theirs.add_(1));
+      expect(teacher.update(0)).toBe(0);
+      expect(ours.toArray()).toEqual(theirs.toArray());
+      torch.noGrad(() => theirs.add_(1));
+      expect(teacher.update(3)).toBe(0.75);
+      const expected = start.add(1.25);
+      expect(ours.sub(expected).abs().max().item()).toBeLessThan(1e-6);
+      const [, buffer] = model.namedBuffers()[0]!;
+      const [, studentBuffer] = student.namedBuffers()[0]!;
+      const before = buffer.clone();
+      torch.noGrad(() => studentBuffer.add_(1));
+      teacher.update(3);
+      expect(buffer.toArray()).toEqual(before.toArray());
+    });
+  });
+
+  it('takes the buffers along where BatchNorm is not frozen', () => {
+    torch.scope(() => {
+      using student = tinyModel();
+      using model = tinyModel();
+      const options = { mode: 'eval', decay: 0.99, freezeBatchNorm: false } as const;
+      const teacher = new EmaTeacher(model, student, options);
+      const [, ours] = model.namedBuffers()[0]!;
+      const [, theirs] = student.namedBuffers()[0]!;
+      const expected = ours.add(0.5);
+      torch.noGrad(() => theirs.add_(1));
+      teacher.update(1);
+      expect(ours.sub(expected).abs().max().item()).toBeLessThan(1e-6);
+      const norms = model.modules().filter((module) => module instanceof nn.BatchNorm2d);
+      expect(norms.length).toBeGreaterThan(0);
+      expect(norms.every((norm) => (norm as nn.BatchNorm2d).frozen)).toBe(true);
+    });
+  });
+});
+
+describe('parameterGroups', () => {
+  it('parts encoder, norms and decoder as the authors do, alpha by choice', () => {
+    using model = tinyModel();
+    const names = (alpha: 'trained' | 'untrained' | 'fixed') =>
+      parameterGroups(model, { alpha }).map(({ name }) => name);
+    expect(names('untrained')).toEqual(['encoder', 'encoder-norm', 'decoder']);
+    expect(names('trained')).toEqual(['encoder', 'encoder-norm', 'decoder', 'alpha']);
+    expect(names('fixed')).toEqual(['encoder', 'encoder-norm', 'decoder']);
+    const alpha = new Map(model.namedParameters()).get('alpha')!;
+    expect(alpha.requiresGrad).toBe(false);
+    const groups = parameterGroups(model, { encoderLr: 1, decoderLr: 2, weightDecay: 3 });
+    expect(groups.map(({ lr, weightDecay }) => [lr, weightDecay])).toEqual([
+      [1, 3],
+      [1, 0],
+      [2, 3],
+      [2, 0],
+    ]);
+    const count = groups.reduce((total, { params }) => total + params.length, 0);
+    expect(count).toBe(model.parameters().length);
+    const norms = new Set(groups[1]!.params);
+    for (const [name, parameter] of model.namedParameters()) {
+      const wanted = name.startsWith('encoder.') && name.includes('norm');
+      expect(norms.has(parameter), name).toBe(wanted);
+    }
+  });
+});
+
+describe('fill', () => {
+  it('replaces the masked modality of each sample alone', () => {
+    torch.scope(() => {
+      const inputs = [torch.full([3, 3, 2, 2], 5), torch.full([3, 3, 2, 2], Number.NaN)];
+      const filled = fillMasked(inputs, [1, 0, -1], [rgb, depth], 'mean');
+      const first = filled.map((input) => input.select(1, 0).select(1, 0).toArray() as number[][]);
+      expect(first[0]!.map((row) => row[0])).toEqual([5, 0, 5]);
+      expect(first[1]!.map((row) => row[0])).toEqual([0.5, Number.NaN, Number.NaN]);
+    });
+  });
+
+  it('draws noise in [0, 1): one value for the three channels of depth', () => {
+    torch.scope(() => {
+      const like = torch.empty([2, 3, 8, 8]);
+      const drawn = () => fillModality(like, depth, 'noise', new torch.Generator().manualSeed(3));
+      expect(drawn().toArray()).toEqual(drawn().toArray());
+      expect(drawn().select(1, 0).toArray()).toEqual(drawn().select(1, 2).toArray());
+      const colours = fillModality(like, rgb, 'noise');
+      expect(colours.select(1, 0).toArray()).not.toEqual(colours.select(1, 2).toArray());
+      expect(colours.min().item()).toBeGreaterThanOrEqual(0);
+      expect(colours.max().item()).toBeLessThan(1);
+      expect(fillModality(like, rgb, 'zeros').abs().max().item()).toBe(0);
+    });
+  });
+});
+
+describe('pseudo labels', () => {
+  it('are the argmax, ignored on padding and where the teacher is unsure', () => {
+    torch.scope(() => {
+      const ensemble = torch.tensor([[[[5, 0, 1]], [[0, 0.1, 9]]]]); // [1, 2, 1, 3]
+      const valid = torch.tensor([[[1, 1, 0]]], { dtype: 'bool' });
+      const labels = (pseudoOnPadding: boolean, confidenceThreshold: number | null) =>
+        pseudoLabels(ensemble, valid, { pseudoOnPadding, confidenceThreshold }).flatten().toArray();
+      expect(labels(true, null)).toEqual([0, 1, 1]);
+      expect(labels(false, null)).toEqual([0, 1, 255]);
+      expect(labels(true, 0.9)).toEqual([0, 255, 1]);
+    });
+  });
+
+  it('give a loss of 0 where all are ignored', () => {
+    torch.scope(() => {
+      const head = torch.randn([1, 2, 2, 2]).logSoftmax(1).requiresGrad_();
+      const loss = pseudoLoss([head], torch.full([1, 2, 2], 255, { dtype: 'int64' }));
+      loss.backward();
+      expect(loss.item()).toBe(0);
+      expect(head.grad!.abs().max().item()).toBe(0);
+    });
+  });
+});
+
+describe('resolveLearningOptions', () => {
+  it('puts what is given over the preset of the fidelity', () => {
+    const paper = resolveLearningOptions({ fidelity: 'paper' });
+    expect(paper).toMatchObject({
+      teacherMode: 'train',
+      alpha: 'untrained',
+      pseudoOnPadding: true,
+    });
+    const mended = resolveLearningOptions({ alpha: 'fixed', ohem: { minKeptFraction: 0.5 } });
+    expect(mended).toMatchObject({ teacherMode: 'eval', alpha: 'fixed', pseudoOnPadding: false });
+    expect(mended.ohem).toEqual({ threshold: 0.7, minKeptFraction: 0.5 });
+    expect(resolveLearningOptions({ lambda: undefined }).lambda).toBe(1);
+  });
+});

@@ -1,0 +1,202 @@
+import { optim, torch } from 'm3l';
+import type { Batch } from 'm3l/data';
+import {
+  createFramework,
+  type FrameworkName,
+  parameterGroups,
+  type StepReport,
+  Trainer,
+  type TrainerOptions,
+} from 'm3l/learning';
+import { createModel } from 'm3l/models';
+import { describe, expect, it } from 'vitest';
+
+const SIZE = 32;
+const modalities = [
+  { name: 'rgb', kind: 'rgb' },
+  { name: 'depth', kind: 'depth' },
+] as const;
+
+function batch(seed: number, labels: boolean): Batch {
+  return torch.detached(() => {
+    const generator = new torch.Generator().manualSeed(seed);
+    return {
+      names: [`${seed}`],
+      modalities: [
+        torch.randn([1, 3, SIZE, SIZE], { generator }),
+        torch.rand([1, 3, SIZE, SIZE], { generator }),
+      ],
+      labels: labels ? torch.randint(0, 3, [1, SIZE, SIZE], { dtype: 'int64', generator }) : null,
+      valid: null,
+    };
+  });
+}
+
+/** A fresh training of the same seed; dropout and drop-path are at work. */
+async function withTrainer<T>(
+  use: (trainer: Trainer, parameters: () => number[]) => Promise<T>,
+  options: Partial<TrainerOptions> & { framework?: never } = {},
+  name: FrameworkName = 'm3l',
+): Promise<T> {
+  torch.manualSeed(11);
+  const create = () => createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 3 });
+  const [student, teacher] = [create(), create()];
+  const framework = createFramework(name, {
+    student,
+    teacher,
+    modalities,
+    seed: 4,
+    options: { fidelity: 'paper' },
+  });
+  const optimizer = new optim.AdamW(parameterGroups(student, { encoderLr: 1e-3 }));
+  const trainer = new Trainer({
+    framework,
+    optimizer,
+    schedule: new optim.PolySchedule({ total: 6 }),
+    iterations: 6,
+    seed: 4,
+    source: async (iteration) => ({
+      labelled: batch(2 * iteration, true),
+      unlabelled: batch(2 * iteration + 1, false),
+    }),
+    ...options,
+  });
+  const parameters = () =>
+    torch.scope(() =>
+      [student, teacher].flatMap((model) =>
+        model.parameters().map((parameter) => parameter.detach().sum().item()),
+      ),
+    );
+  try {
+    return await use(trainer, parameters);
+  } finally {
+    optimizer.dispose();
+    student.dispose();
+    teacher.dispose();
+  }
+}
+
+describe('Trainer', () => {
+  it('trains, reporting each step', async () => {
+    const reports: StepReport[] = [];
+    const evaluated: number[] = [];
+    await withTrainer(
+      async (trainer) => {
+        expect(await trainer.run()).toBe('done');
+        expect(trainer.finished).toBe(true);
+      },
+      {
+        onStep: (report) => void reports.push(report),
+        evaluateEvery: 4,
+        onEvaluate: (iteration) => void evaluated.push(iteration),
+        reportGradientNorm: true,
+      },
+    );
+    expect(reports.map(({ iteration }) => iteration)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(evaluated).toEqual([4, 6]);
+    expect(reports[0]!.learningRates).toEqual([1e-3, 1e-3, 3e-4, 3e-4]);
+    expect(reports[3]!.learningRates[0]).toBeCloseTo(1e-3 * 0.5 ** 0.9, 9);
+    expect(reports.map(({ emaFactor }) => emaFactor)).toEqual(
+      [0, 1 / 2, 2 / 3, 3 / 4, 4 / 5, 5 / 6].map((a) => expect.closeTo(a, 12)),
+    );
+    for (const { loss, parts, gradientNorm } of reports) {
+      expect(loss).toBeCloseTo(parts.sup! + parts.pseudo!, 4);
+      expect(gradientNorm).toBeGreaterThan(0);
+    }
+  });
+
+  it('gives the same numbers in one go and resumed', async () => {
+    const losses = async (trainer: Trainer, steps: number) => {
+      const found: number[] = [];
+      for (let i = 0; i < steps; i++) found.push((await trainer.step()).loss);
+      return found;
+    };
+    const whole = await withTrainer(async (trainer, parameters) => ({
+      losses: await losses(trainer, 4),
+      parameters: parameters(),
+    }));
+    const resumed = await withTrainer(async (first) => {
+      const before = await losses(first, 2);
+      // What a checkpoint file keeps: copies of the tensors, and JSON.
+      const { tensors, meta } = first.state();
+      const saved = {
+        tensors: Object.fromEntries(
+          Object.entries(tensors).map(([key, tensor]) => [key, tensor.detach().clone()]),
+        ),
+        meta: JSON.parse(JSON.stringify(meta)),
+      };
+      torch.dispose(
+        Object.fromEntries(
+          Object.entries(tensors).filter(([key]) => !key.startsWith('optimizer.')),
+        ),
+      );
+      torch.manualSeed(999);
+      const rest = await withTrainer(async (second, parameters) => {
+        second.loadState(saved);
+        expect(second.iteration).toBe(2);
+        return { losses: [...before, ...(await losses(second, 2))], parameters: parameters() };
+      });
+      torch.dispose(saved.tensors);
+      return rest;
+    });
+    expect(resumed.losses).toEqual(whole.losses);
+    expect(resumed.parameters).toEqual(whole.parameters);
+  });
+
+  it('finishes the step it is in when aborted', async () => {
+    const abort = new AbortController();
+    await withTrainer(
+      async (trainer) => {
+        expect(await trainer.run({ signal: abort.signal })).toBe('aborted');
+        expect(trainer.iteration).toBe(2);
+      },
+      { onStep: ({ iteration }) => void (iteration === 1 && abort.abort()) },
+      'supervised',
+    );
+  });
+
+  it('stops at a loss that is not finite, before it reaches the weights', async () => {
+    await withTrainer(
+      async (trainer, parameters) => {
+        await trainer.step();
+        const before = parameters();
+        await expect(trainer.step()).rejects.toThrow(/iteration 1.*loss NaN, sup NaN/);
+        expect(parameters()).toEqual(before);
+      },
+      {
+        source: async (iteration) => {
+          const labelled = batch(iteration, true);
+          if (iteration === 1) labelled.modalities[0]!.fill_(Number.NaN);
+          return { labelled };
+        },
+      },
+      'supervised',
+    );
+  });
+
+  it('clips the gradients', async () => {
+    await withTrainer(
+      async (trainer) => {
+        const { gradientNorm } = await trainer.step();
+        expect(gradientNorm).toBeGreaterThan(1e-3);
+      },
+      { clipGradientNorm: 1e-3 },
+      'supervised',
+    );
+  });
+
+  it('refuses the state of another framework or seed', async () => {
+    await withTrainer(
+      async (trainer) => {
+        const { meta } = trainer.state();
+        const foreign = { tensors: {}, meta: { ...meta, framework: 'mean-teacher' } };
+        expect(() => trainer.loadState(foreign)).toThrow(/'mean-teacher'.*'supervised'/s);
+        const reseeded = { tensors: {}, meta: { ...meta, seed: 5 } };
+        expect(() => trainer.loadState(reseeded)).toThrow(/seed 5/);
+      },
+      {},
+      'supervised',
+    );
+    torch.sweep();
+  });
+});
