@@ -11,6 +11,12 @@ namespace {
 
 constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
 
+/// libtorch's message without the list of every backend's kernels that may follow it.
+std::string first_part(const c10::Error& error) {
+  const std::string message = error.what_without_backtrace();
+  return message.substr(0, message.find("\n\n"));
+}
+
 }  // namespace
 
 Call::Call(napi_env env, napi_callback_info info) : env_(env) {
@@ -289,11 +295,11 @@ void rethrow_to_js(napi_env env, Environment* state, const std::string& where) {
   } catch (const CoreError& error) {
     throw_to_js(env, state, error.code(), prefix + error.what());
   } catch (const c10::OutOfMemoryError& error) {
-    throw_to_js(env, state, "M3L_OUT_OF_MEMORY", prefix + error.what_without_backtrace());
+    throw_to_js(env, state, "M3L_OUT_OF_MEMORY", prefix + first_part(error));
   } catch (const c10::NotImplementedError& error) {
-    throw_to_js(env, state, "M3L_NOT_IMPLEMENTED", prefix + error.what_without_backtrace());
+    throw_to_js(env, state, "M3L_NOT_IMPLEMENTED", prefix + first_part(error));
   } catch (const c10::Error& error) {
-    throw_to_js(env, state, "M3L_TORCH", prefix + error.what_without_backtrace());
+    throw_to_js(env, state, "M3L_TORCH", prefix + first_part(error));
   } catch (const std::bad_alloc&) {
     throw_to_js(env, state, "M3L_OUT_OF_MEMORY", prefix + "out of memory");
   } catch (const std::exception& error) {

@@ -26,3 +26,4 @@ export {
   type Prediction,
   type SegmentationModel,
 } from './segmentation-model.js';
+export { bilinear } from './upsample.js';

@@ -11,6 +11,7 @@ import {
   type Prediction,
   type SegmentationModel,
 } from './segmentation-model.js';
+import { bilinear } from './upsample.js';
 
 export interface LinearFusionOptions {
   backbone?: Backbone;
@@ -94,8 +95,7 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
     const heads = logits.unflatten(0, [this.modalities, -1]).unbind(0); // M × [B,K,H/4,W/4]
     const ensemble = this.#ensemble(logits, heads[0]!.shape);
     if (options.upsample === false) return { heads, ensemble };
-    const full = (prediction: Tensor) =>
-      torch.upsampleBilinear2d(prediction, [height, width], true);
+    const full = bilinear(ensemble, [height, width]);
     return { heads: heads.map(full), ensemble: full(ensemble) };
   }
 

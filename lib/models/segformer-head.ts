@@ -95,29 +95,32 @@ export class SegformerHead extends nn.Module {
     bias = bias ? torch.addmv(bias, fuse, biases) : fuse.mv(biases);
 
     const size = [c1.height, c1.width];
-    const project = ({ tokens, ...grid }: Feature, slice: Tensor, to: Projection) =>
-      asImage({ tokens: torch.linear(tokens, slice.mm(to.proj.weight)), ...grid });
-    const upsampled = (feature: Feature, slice: Tensor, to: Projection) =>
-      torch.upsampleBilinear2d(project(feature, slice, to), size, false);
-    const first = torch.linear(c1.tokens, f1.mm(this.linearC1.proj.weight), bias);
+    const project = ({ tokens, ...grid }: Feature, slice: Tensor, to: Projection, bias?: Tensor) =>
+      asImage({ tokens: torch.linear(tokens, slice.mm(to.proj.weight), bias), ...grid });
+    const upsampled = (image: Tensor) => torch.upsampleBilinear2d(image, size, false);
 
-    // Nothing keeps a sum for its backward, so that they can be made in place.
-    const sum = upsampled(c4, f4, this.linearC4);
-    sum.add_(upsampled(c3, f3, this.linearC3));
-    sum.add_(upsampled(c2, f2, this.linearC2));
-    sum.add_(asImage({ ...c1, tokens: first }));
+    // The bias of all goes in where the map is smallest. Nothing keeps a sum for its backward, so
+    // that they can be made in place.
+    const sum = upsampled(project(c4, f4, this.linearC4, bias));
+    sum.add_(upsampled(project(c3, f3, this.linearC3)));
+    sum.add_(upsampled(project(c2, f2, this.linearC2)));
+    sum.add_(project(c1, f1, this.linearC1));
     const hidden = (bn.usesBatchStatistics ? bn.forward(sum) : sum).relu_();
     return this.#predict(asTokens(hidden));
   }
 
-  /** Dropout2d and the last convolution; the dropped channels are dropped from its weights. */
+  /**
+   * Dropout2d and the last convolution, the dropped channels dropped from its weights: the map of
+   * `width` channels is read once, and its gradient comes in the layout that the map has.
+   */
   #predict({ tokens, height, width }: Feature): Tensor {
     const { weight, bias } = this.linearPred;
     const [batch, , channels] = tokens.shape as [number, number, number];
-    const factors = this.dropout.channelFactors(batch, channels, tokens);
-    const kernel = weight.flatten(1);
-    const kernels = factors ? kernel.mul(factors) : kernel.expand([batch, -1, -1]);
-    const logits = torch.baddbmm(bias!.unsqueeze(1), kernels, tokens.transpose(1, 2));
-    return logits.unflatten(2, [height, width]);
+    const kernel = weight.flatten(1); // [K, C]
+    const factors = this.dropout.channelFactors(batch, channels, tokens); // [B, 1, C]
+    const logits = factors
+      ? torch.baddbmm(bias!, tokens, kernel.mul(factors).transpose(1, 2))
+      : torch.linear(tokens, kernel, bias); // [B, N, K]
+    return logits.transpose(1, 2).contiguous().unflatten(2, [height, width]);
   }
 }

@@ -1,6 +1,5 @@
 import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
-import * as torch from '../torch/index.js';
 import { initialise } from './initialise.js';
 import type { LinearFusionOptions } from './linear-fusion.js';
 import { MixTransformer } from './mit.js';
@@ -12,6 +11,7 @@ import {
   type Prediction,
   type SegmentationModel,
 } from './segmentation-model.js';
+import { bilinear } from './upsample.js';
 
 export type SegformerOptions = Omit<LinearFusionOptions, 'fusionRatio' | 'maskToken'>;
 
@@ -56,7 +56,7 @@ export class Segformer extends nn.Module implements SegmentationModel {
     const { height, width } = checkInputs(inputs, 1, options, false);
     const logits = this.decoder.forward(this.encoder.forward(inputs));
     const prediction =
-      options.upsample === false ? logits : torch.upsampleBilinear2d(logits, [height, width], true);
+      options.upsample === false ? logits : bilinear(logits, [height, width])(logits);
     return { heads: [prediction], ensemble: prediction };
   }
 }

@@ -1,0 +1,25 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { withPeer } from '../peer.mjs';
+import { alternate } from '../statistics.mjs';
+
+const WORK = fileURLToPath(new URL('../children/unscoped-memory.mjs', import.meta.url));
+const run = promisify(execFile);
+
+export default [
+  {
+    name: 'unscoped-memory',
+    title: '2,000 × 1 MiB temporaries in a synchronous loop, no scope: peak RSS above start',
+    unit: 'MB',
+    runs: 3,
+    target: { ours: 500 },
+    measure: ({ runs }) =>
+      // A fresh process each time on both sides: a peak is the most a process ever had.
+      alternate(runs, {
+        ours: async () => JSON.parse((await run(process.execPath, [WORK])).stdout).megabytes,
+        peer: () =>
+          withPeer('op_call.py', async (peer) => (await peer.ask('temporaries')).megabytes),
+      }),
+  },
+];

@@ -1,0 +1,38 @@
+"""Peer of the operator-call cases in PyTorch eager: small calls, and large temporaries."""
+
+import re
+import time
+
+import torch
+
+from protocol import serve
+
+
+def call(n, threads=1):
+    """Nanoseconds a call of `add` on two 4-element tensors."""
+    torch.set_num_threads(threads)
+    a, b = torch.ones(4), torch.ones(4)
+    start = time.perf_counter_ns()
+    for _ in range(n):
+        torch.add(a, b)
+    return {"ns": (time.perf_counter_ns() - start) / n}
+
+
+def status(name):
+    """A figure of /proc/self/status in MB."""
+    with open("/proc/self/status") as file:
+        return int(re.search(rf"{name}:\s*(\d+) kB", file.read())[1]) * 1024 / 1e6
+
+
+def temporaries(n=2000, elements=2**18):
+    """Peak resident set above its start while n temporaries of 4 · elements bytes are made."""
+    ones = torch.ones(elements)
+    torch.add(ones, ones)
+    start = status("VmRSS")
+    for _ in range(n):
+        torch.add(ones, ones)
+    return {"megabytes": status("VmHWM") - start}
+
+
+if __name__ == "__main__":
+    serve({"call": call, "temporaries": temporaries})

@@ -1,0 +1,44 @@
+import { ConfigError, Interrupted } from '../experiment/errors.js';
+import { M3lError } from '../torch/errors.js';
+
+/** A command line that cannot be understood. */
+export class UsageError extends M3lError {
+  constructor(message: string) {
+    super('M3L_USAGE', message);
+  }
+}
+
+export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const;
+
+/** Results go to stdout, all else to stderr, so that `--json` can be piped. */
+export function printResult(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  printResult(JSON.stringify(value, null, 2));
+}
+
+export function printNote(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/**
+ * Tells what went wrong in one message, without a stack unless M3L_DEBUG is set, and gives the
+ * exit code. With `--json`, stdout gets `{ error: { code, message } }` as well.
+ */
+export function report(error: unknown, json: boolean): number {
+  const code = codeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (json) printJson({ error: { code, message } });
+  printNote(code === null ? `m3l: ${message}` : `m3l: ${message} [${code}]`);
+  if (process.env.M3L_DEBUG && error instanceof Error) printNote(error.stack ?? '');
+  else if (code === null) printNote('This is a bug in m3l; M3L_DEBUG=1 shows where.');
+  if (error instanceof Interrupted) return EXIT.interrupted;
+  return error instanceof ConfigError || error instanceof UsageError ? EXIT.usage : EXIT.failure;
+}
+
+function codeOf(error: unknown): string | null {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return null;
+  return typeof error.code === 'string' ? error.code : null;
+}

@@ -1,0 +1,36 @@
+import { type EvaluationReport, headline } from '../experiment/report.js';
+import { formatTable, percent } from './table.js';
+
+/** mIoU of every model and head: a column per set of modalities, and their mean. */
+export function reportTable(report: EvaluationReport): string {
+  const cases = headline(report).cases.map(({ name }) => name);
+  const main = headline(report);
+  const rows = report.models.flatMap(({ model, heads }) =>
+    heads.map((result) => [
+      `${model} ${result.head}${result === main ? ' *' : ''}`,
+      ...result.cases.map(({ meanIoU }) => percent(meanIoU)),
+      percent(result.robustMeanIoU),
+    ]),
+  );
+  const fill = report.fill === null ? 'mask token' : report.fill;
+  return [
+    formatTable(['mIoU', ...cases, 'robust'], rows),
+    `* headline; a missing modality is replaced by: ${fill}`,
+  ].join('\n');
+}
+
+/** IoU of each class, of the headline, with pixel and mean class accuracy. */
+export function detailTable(report: EvaluationReport): string {
+  const { cases } = headline(report);
+  return formatTable(
+    ['IoU', ...cases.map(({ name }) => name)],
+    [
+      ...report.classes.map((name, index) => [
+        name,
+        ...cases.map(({ classIoU }) => percent(classIoU[index])),
+      ]),
+      ['pixel accuracy', ...cases.map(({ pixelAccuracy }) => percent(pixelAccuracy))],
+      ['class accuracy', ...cases.map(({ meanClassAccuracy }) => percent(meanClassAccuracy))],
+    ],
+  );
+}

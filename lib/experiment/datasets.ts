@@ -1,0 +1,254 @@
+import { join } from 'node:path';
+import {
+  type Batch,
+  DataLoader,
+  ListDataset,
+  type ModalitySpec,
+  readList,
+  readNames,
+  type Sample,
+  STANFORD_CLASSES,
+  type Transform,
+  withoutLabels,
+  writeRooms,
+} from '../data/index.js';
+import { mixSeed, type TrainingBatch } from '../learning/index.js';
+import * as torch from '../torch/index.js';
+import { cacheFolder } from '../torch/libtorch.js';
+import { type Config, isSemiSupervised, type ListConfig, type RoomsConfig } from './config.js';
+import { ConfigError } from './errors.js';
+import { nearest } from './nearest.js';
+import { specsOf } from './networks.js';
+
+/** The data of a run. Batches are made when asked for; `close` ends the worker threads. */
+export interface Datasets {
+  specs: ModalitySpec[];
+  classes: string[];
+  /** The training batch of an iteration: the same whenever it is asked for. */
+  batch(iteration: number): Promise<TrainingBatch>;
+  /** The evaluation set, once. Whoever gets a batch disposes of it. */
+  validation(): AsyncIterable<Batch>;
+  validationImages: number;
+  /** Evaluation samples spread over the set, one a batch, disposed of as the next is taken. */
+  samples(count: number): AsyncIterable<Batch>;
+  close(): Promise<void>;
+}
+
+/** The files that a configuration names. */
+interface Sources {
+  root: string;
+  classes: string[];
+  labelled: Sample[];
+  unlabelled: Sample[] | null;
+  val: Sample[];
+}
+
+/**
+ * Finds (or renders) the data that a configuration names. Lists are read at once, images later.
+ *
+ * @param note is told what takes long
+ * @throws DataError of a list or of an option that does not fit it
+ */
+export async function openDatasets(
+  config: Config,
+  note: (text: string) => void = () => {},
+): Promise<Datasets> {
+  const { data } = config;
+  const specs = specsOf(config);
+  const { classes, labelled, unlabelled, val } =
+    data.rooms === undefined ? readSources(config) : await renderRooms(data.rooms, note);
+  const dataset = (samples: Sample[]) =>
+    new ListDataset({
+      samples,
+      modalities: specs,
+      numClasses: classes.length,
+      labelOffset: data.labelOffset,
+      resize: data.resize,
+    });
+  const loaders: DataLoader[] = [];
+  const loader = (samples: Sample[], transform: Transform, options: LoaderOptions) => {
+    const made = new DataLoader(dataset(samples), { transform, ...options });
+    loaders.push(made);
+    return made;
+  };
+  const { crop, flip, scales } = data;
+  const training: Transform = { kind: 'training', crop, flip, scales };
+  const evaluation: Transform = { kind: 'evaluation', size: data.evaluationSize ?? crop };
+  const { batch, seed, workers } = config;
+  // Labelled and unlabelled images are loaded at the same time: each gets half of the threads.
+  const half = Math.ceil(workers / 2);
+
+  const labelledLoader = lazily(() =>
+    loader(labelled, training, {
+      batchSize: batch.labelled,
+      seed: mixSeed(seed, 1),
+      workers: half,
+    }),
+  );
+  const unlabelledLoader = lazily(() =>
+    loader(withoutLabels(unlabelled ?? labelled), training, {
+      batchSize: batch.unlabelled,
+      seed: mixSeed(seed, 2),
+      workers: half,
+    }),
+  );
+  const valLoader = lazily(() =>
+    loader(val, evaluation, { batchSize: config.evaluate.batch, workers }),
+  );
+  const semiSupervised = isSemiSupervised(config.framework.name);
+
+  return {
+    specs,
+    classes,
+    async batch(iteration) {
+      if (!semiSupervised) return { labelled: await labelledLoader().batch(iteration) };
+      const made = await Promise.allSettled([
+        labelledLoader().batch(iteration),
+        unlabelledLoader().batch(iteration),
+      ]);
+      const failure = made.find((result) => result.status === 'rejected');
+      const batches = made.flatMap((result) =>
+        result.status === 'fulfilled' ? [result.value] : [],
+      );
+      if (failure !== undefined) {
+        for (const one of batches) disposeBatch(one);
+        throw failure.reason;
+      }
+      return { labelled: batches[0]!, unlabelled: batches[1]! };
+    },
+    validation: () => valLoader().batches(0),
+    validationImages: val.length,
+    async *samples(count) {
+      const some = loader(spread(val, count), evaluation, { batchSize: 1 });
+      for await (const one of some) {
+        try {
+          yield one;
+        } finally {
+          disposeBatch(one);
+        }
+      }
+    },
+    async close() {
+      await Promise.all(loaders.map((each) => each.close()));
+    },
+  };
+}
+
+interface LoaderOptions {
+  batchSize: number;
+  seed?: number;
+  workers?: number;
+}
+
+/** `count` entries evenly spread over a list: those at floor((i + 0.5) · length / count). */
+export function spread<Entry>(entries: readonly Entry[], count: number): Entry[] {
+  const taken = Math.min(count, entries.length);
+  return Array.from(
+    { length: taken },
+    (_, i) => entries[Math.floor(((i + 0.5) * entries.length) / taken)]!,
+  );
+}
+
+function readSources({ data, framework }: Config): Sources {
+  const root = data.root!;
+  const lists = data.lists!;
+  const modalities = Object.keys(data.modalities);
+  const read = (key: 'labelled' | 'unlabelled' | 'val', list: ListConfig) => {
+    const file = join(root, list.file);
+    const { files } = data;
+    const samples =
+      files === undefined
+        ? readList(file, {
+            root,
+            modalities: modalities.length,
+            // Unlabelled lists may have labels all the same; they are not looked at.
+            ...(key === 'unlabelled' ? {} : { labelled: true }),
+          })
+        : readNames(file, {
+            root,
+            files: modalities.map((name) => files[name]!),
+            label: key === 'unlabelled' ? null : files.label!,
+          });
+    return choose(samples, list, `data.lists.${key}`);
+  };
+  return {
+    root,
+    classes: data.classes!,
+    labelled: read('labelled', lists.labelled),
+    unlabelled:
+      lists.unlabelled !== undefined && isSemiSupervised(framework.name)
+        ? read('unlabelled', lists.unlabelled)
+        : null,
+    val: read('val', lists.val),
+  };
+}
+
+function choose(samples: Sample[], { count, choose, names, file }: ListConfig, key: string) {
+  let chosen = samples;
+  if (names !== undefined) {
+    const byName = new Map(samples.map((sample) => [sample.name, sample]));
+    chosen = names.map((name) => {
+      const sample = byName.get(name);
+      if (sample !== undefined) return sample;
+      const near = nearest(name, byName.keys());
+      throw new ConfigError(
+        'M3L_CONFIG_VALUE',
+        `${key}.names: found '${name}', which ${file} does not hold.${near === null ? '' : ` Did you mean '${near}'?`}`,
+      );
+    });
+  }
+  if (count === undefined) return chosen;
+  if (count > chosen.length) {
+    throw new ConfigError(
+      'M3L_CONFIG_VALUE',
+      `${key}.count: found ${count}, but ${file} holds ${chosen.length} samples.`,
+    );
+  }
+  return choose === 'spread' ? spread(chosen, count) : chosen.slice(0, count);
+}
+
+async function renderRooms(rooms: RoomsConfig, note: (text: string) => void): Promise<Sources> {
+  const { size, ...options } = rooms;
+  const [height, width] = size;
+  const name = [
+    `${rooms.labelled}-${rooms.unlabelled}-${rooms.val}`,
+    `${height}x${width}`,
+    `seed${rooms.seed}`,
+    `camouflage${rooms.camouflage}`,
+    `noise${rooms.depthNoise}`,
+  ].join('-');
+  let told = 0;
+  const { folder, labelledList, unlabelledList, valList } = await writeRooms(
+    join(cacheFolder(), 'rooms', name),
+    {
+      ...options,
+      height,
+      width,
+      onProgress(done, total) {
+        const quarter = Math.floor((4 * done) / total);
+        if (quarter > told) note(`Rendered ${done} of ${total} rooms.`);
+        told = quarter;
+      },
+    },
+  );
+  return {
+    root: folder,
+    classes: [...STANFORD_CLASSES.names],
+    labelled: readList(labelledList, { root: folder, labelled: true }),
+    unlabelled:
+      rooms.unlabelled === 0 ? null : readList(unlabelledList, { root: folder, labelled: false }),
+    val: readList(valList, { root: folder, labelled: true }),
+  };
+}
+
+function lazily<Value>(make: () => Value): () => Value {
+  let made: { value: Value } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+function disposeBatch({ modalities, labels, valid }: Batch): void {
+  torch.dispose([...modalities, labels, valid]);
+}

@@ -1,0 +1,152 @@
+import {
+  contactSheet,
+  EvaluationError,
+  evaluateRobust,
+  type MissingProtocol,
+} from '../evaluation/index.js';
+import type { Fill } from '../learning/index.js';
+import { writeFileAtomic } from './atomic.js';
+import { findCheckpoint } from './checkpoint.js';
+import type { Config } from './config.js';
+import { type Datasets, openDatasets } from './datasets.js';
+import { CheckpointError } from './errors.js';
+import { nearest } from './nearest.js';
+import { disposeNetworks, loadNetworks, type Networks, prepareTorch } from './networks.js';
+import type { EvaluationReport } from './report.js';
+import type { RunFolder } from './run-folder.js';
+
+export interface EvaluateRunOptions {
+  /** Evaluate only with these modalities missing, all at once. */
+  missing?: readonly string[] | undefined;
+  /** Evaluate every non-empty set of modalities. */
+  subsets?: boolean;
+  /** What stands for a missing modality in a model without mask token (as configured). */
+  fill?: Fill | undefined;
+  checkpoint?: 'best' | 'latest' | undefined;
+  /** `key=value` overrides of the run's configuration: other data, another device. */
+  sets?: readonly string[];
+  onProgress?: (done: number, images: number) => void;
+  onNote?: (text: string) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Robust mIoU of a run's networks on its evaluation set.
+ *
+ * @throws CheckpointError M3L_NO_CHECKPOINT, M3L_CHECKPOINT_READ, M3L_CHECKPOINT_MODEL
+ * @throws EvaluationError M3L_MISSING_MODALITY for a modality the run has not
+ */
+export async function evaluateRun(
+  run: RunFolder,
+  options: EvaluateRunOptions = {},
+): Promise<EvaluationReport> {
+  const config = run.config(options.sets);
+  if (options.fill !== undefined) config.evaluate.fill = options.fill;
+  const modalities = Object.keys(config.data.modalities);
+  const missing: MissingProtocol =
+    options.missing !== undefined
+      ? [options.missing.map((name) => modalityIndex(name, modalities))]
+      : options.subsets
+        ? 'subsets'
+        : 'each';
+  prepareTorch(config);
+  const path = requireCheckpoint(run, options.checkpoint ?? 'latest');
+  const datasets = await openDatasets(config, options.onNote);
+  try {
+    const { networks, iteration } = loadNetworks(path, config, datasets.classes.length);
+    try {
+      const { onProgress, signal } = options;
+      return {
+        ...(await evaluateNetworks({
+          config,
+          networks,
+          datasets,
+          iteration,
+          missing,
+          signal,
+          onProgress,
+        })),
+        checkpoint: path,
+      };
+    } finally {
+      disposeNetworks(networks);
+    }
+  } finally {
+    await datasets.close();
+  }
+}
+
+export interface EvaluateNetworksOptions {
+  config: Config;
+  networks: Networks;
+  datasets: Datasets;
+  iteration: number;
+  missing?: MissingProtocol;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((done: number, images: number) => void) | undefined;
+}
+
+/** Evaluates live networks, as training does on its way. */
+export async function evaluateNetworks(
+  options: EvaluateNetworksOptions,
+): Promise<EvaluationReport> {
+  const { config, networks, datasets, iteration, signal, onProgress } = options;
+  const result = await evaluateRobust({
+    models: networks,
+    specs: datasets.specs,
+    batches: datasets.validation(),
+    missing: options.missing ?? (config.evaluate.subsets ? 'subsets' : 'each'),
+    fill: config.evaluate.fill,
+    seed: config.seed,
+    signal,
+    onProgress: (done) => onProgress?.(done, datasets.validationImages),
+  });
+  const { classes } = datasets;
+  return { framework: config.framework.name, checkpoint: null, iteration, classes, ...result };
+}
+
+/** Draws the contact sheet of the headline model; null where the configuration asks for none. */
+export async function writeSamples({
+  config,
+  networks,
+  datasets,
+  path,
+}: {
+  config: Config;
+  networks: Networks;
+  datasets: Datasets;
+  path: string;
+}): Promise<string | null> {
+  const rows = config.evaluate.samples;
+  if (rows === 0) return null;
+  const png = await contactSheet({
+    model: networks.teacher ?? networks.student,
+    specs: datasets.specs,
+    classes: datasets.classes,
+    batches: datasets.samples(rows),
+    rows,
+    fill: config.evaluate.fill,
+  });
+  writeFileAtomic(path, png);
+  return path;
+}
+
+export function requireCheckpoint(run: RunFolder, which: 'best' | 'latest'): string {
+  const path = findCheckpoint(run.checkpoints, which);
+  if (path !== null) return path;
+  throw new CheckpointError(
+    'M3L_NO_CHECKPOINT',
+    `${run.path} has no checkpoint yet. Train it: m3l train --resume ${run.path}`,
+  );
+}
+
+/** @throws EvaluationError M3L_MISSING_MODALITY */
+export function modalityIndex(name: string, modalities: readonly string[]): number {
+  const index = modalities.indexOf(name);
+  if (index >= 0) return index;
+  const near = nearest(name, modalities);
+  throw new EvaluationError(
+    'M3L_MISSING_MODALITY',
+    `'${name}' is no modality of this run, which has ${modalities.join(', ')}.${near === null ? '' : ` Did you mean '${near}'?`}`,
+  );
+}

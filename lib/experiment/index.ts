@@ -1,0 +1,29 @@
+/** Experiments: configurations, runs, checkpoints, and what is done with them. */
+export { writeFileAtomic, writeFolderAtomic } from './atomic.js';
+export {
+  type Checkpoint,
+  checkSameModel,
+  findCheckpoint,
+  loadCheckpoint,
+  saveCheckpoint,
+} from './checkpoint.js';
+export {
+  BACKBONES,
+  type Config,
+  checkConfig,
+  configToYaml,
+  FRAMEWORKS,
+  MODELS,
+  resolveConfig,
+} from './config.js';
+export { type Datasets, openDatasets } from './datasets.js';
+export { CheckpointError, ConfigError, Interrupted, RunError } from './errors.js';
+export { type EvaluateRunOptions, evaluateNetworks, evaluateRun } from './evaluate.js';
+export { editDistance, nearest } from './nearest.js';
+export { createNetworks, disposeNetworks, loadNetworks, type Networks } from './networks.js';
+export { type Prediction, type PredictOptions, predict } from './predict.js';
+export { type EvaluationReport, headline } from './report.js';
+export { resumeConfig } from './resume.js';
+export { type MetricsLine, RunFolder } from './run-folder.js';
+export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';
+export { type VerifyResult, verifyFile, worstRows } from './verify/verify-file.js';

@@ -1,0 +1,133 @@
+import type { ModalitySpec } from '../data/index.js';
+import {
+  createModel,
+  fromHuggingFace,
+  fromNvidia,
+  loadPretrained,
+  type SegmentationModel,
+} from '../models/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { checkSameModel, loadCheckpoint } from './checkpoint.js';
+import { type Config, isSemiSupervised } from './config.js';
+import { CheckpointError, RunError } from './errors.js';
+
+/** The networks of a run; the teacher is there where the framework has one. */
+export interface Networks {
+  student: SegmentationModel;
+  teacher?: SegmentationModel;
+}
+
+export function specsOf(config: Config): ModalitySpec[] {
+  return Object.entries(config.data.modalities).map(([name, modality]) => ({ name, ...modality }));
+}
+
+/** Threads and device, before anything is computed. */
+export function prepareTorch(config: Config): void {
+  // Between operators libgomp's threads spin for milliseconds, on cores that the loader's threads
+  // (or other processes) want: steps then take several times as long. It reads this when it loads.
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '100';
+  if (config.threads !== undefined) torch.setNumThreads(config.threads);
+  if (config.device.startsWith('cuda') && !torch.cuda.isAvailable()) {
+    throw new RunError(
+      'M3L_NO_CUDA',
+      `device is '${config.device}', but this libtorch sees no CUDA device. Use --set device=cpu, or see 'm3l doctor'.`,
+    );
+  }
+}
+
+/** Student (and teacher) with the initial values that the seed gives, on the run's device. */
+export function createNetworks(config: Config, numClasses: number): Networks {
+  torch.manualSeed(config.seed);
+  const student = create(config, numClasses);
+  if (config.model.pretrained !== undefined) {
+    const file = config.model.pretrained;
+    torch.scope(() => loadEncoder(student, file, config));
+  }
+  if (!isSemiSupervised(config.framework.name)) return { student };
+  return { student, teacher: create(config, numClasses) };
+}
+
+/** The networks as a checkpoint holds them. */
+export function loadNetworks(
+  path: string,
+  config: Config,
+  numClasses: number,
+): { networks: Networks; iteration: number } {
+  return torch.scope(() => {
+    const checkpoint = loadCheckpoint(path, { modelOnly: true });
+    checkSameModel(path, checkpoint.config, config);
+    const networks = createNetworks(
+      { ...config, model: { ...config.model, pretrained: undefined } },
+      numClasses,
+    );
+    for (const [name, model] of entries(networks)) {
+      loadWeights(model, name, checkpoint.tensors, path);
+    }
+    return { networks, iteration: checkpoint.iteration };
+  });
+}
+
+export function disposeNetworks(networks: Networks): void {
+  for (const [, model] of entries(networks)) model.dispose();
+}
+
+function entries(networks: Networks): [string, SegmentationModel][] {
+  return Object.entries(networks).filter(([, model]) => model !== undefined);
+}
+
+function create(config: Config, numClasses: number): SegmentationModel {
+  const { name, backbone, maskToken, fusionRatio, dropPath, dropout } = config.model;
+  const modalities = Object.keys(config.data.modalities).length;
+  const model = createModel({
+    name,
+    backbone,
+    numClasses,
+    modalities,
+    maskToken: maskToken ?? false,
+    fusionRatio,
+    dropPath,
+    dropout,
+    freezeBatchNorm: config.framework.freezeBatchNorm,
+  });
+  model.to({ device: config.device });
+  return model;
+}
+
+function loadWeights(
+  model: SegmentationModel,
+  name: string,
+  tensors: Record<string, Tensor>,
+  path: string,
+): void {
+  const prefix = `${name}.`;
+  const own = Object.fromEntries(
+    Object.entries(tensors)
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, tensor]) => [key.slice(prefix.length), tensor]),
+  );
+  if (Object.keys(own).length === 0) {
+    throw new CheckpointError(
+      'M3L_CHECKPOINT_MODEL',
+      `${path} holds no ${name}: it is a checkpoint of another framework. Use the configuration of that run.`,
+    );
+  }
+  try {
+    model.loadStateDict(own);
+  } catch (error) {
+    throw new CheckpointError(
+      'M3L_CHECKPOINT_MODEL',
+      `${path} is a checkpoint of another model: ${error instanceof Error ? error.message : error}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Encoder weights of NVIDIA's or Hugging Face's checkpoints, told apart by their names. */
+function loadEncoder(model: SegmentationModel, file: string, config: Config): void {
+  const modalities = Object.keys(config.data.modalities).length;
+  const { tensors } = torch.loadSafetensors(file);
+  const huggingFace = Object.keys(tensors).some((name) => name.includes('patch_embeddings.'));
+  const adapt = huggingFace ? fromHuggingFace : fromNvidia;
+  loadPretrained(model, adapt(tensors, { modalities }));
+}

@@ -1,0 +1,142 @@
+import sharp from 'sharp';
+import { colourise, loadInputs, palette, readColour, STANFORD_CLASSES } from '../data/index.js';
+import { classMap, evaluating, predictMissing } from '../evaluation/index.js';
+import * as torch from '../torch/index.js';
+import { writeFileAtomic } from './atomic.js';
+import type { Config } from './config.js';
+import { modalityIndex, requireCheckpoint } from './evaluate.js';
+import { disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
+import type { RunFolder } from './run-folder.js';
+
+export interface PredictOptions {
+  /** Image file of each modality that is there, by its name. */
+  images: Record<string, string>;
+  /** Where the class of each pixel goes: an 8-bit grey PNG of the images' size. */
+  out: string;
+  /** Where to draw the classes in colour over the first image. */
+  overlay?: string | undefined;
+  checkpoint?: 'best' | 'latest';
+  device?: string | undefined;
+}
+
+/** What was found in a scene; plain JSON. */
+export interface Prediction {
+  out: string;
+  overlay: string | null;
+  /** [height, width] */
+  size: [number, number];
+  /** Modalities that were not given. */
+  missing: string[];
+  /** What stood for them; null where the model has a mask token or nothing is missing. */
+  fill: string | null;
+  /** Classes that were found, the largest first; `share` of all pixels. */
+  classes: { index: number; name: string; share: number }[];
+}
+
+/**
+ * Segments a scene from whichever of its modalities are given, with the run's headline model: the
+ * teacher, or without one the student.
+ *
+ * @throws EvaluationError M3L_MISSING_MODALITY; DataError of an image; CheckpointError
+ */
+export async function predict(run: RunFolder, options: PredictOptions): Promise<Prediction> {
+  const config = run.config(options.device === undefined ? [] : [`device=${options.device}`]);
+  prepareTorch(config);
+  const specs = specsOf(config);
+  const names = specs.map(({ name }) => name);
+  for (const name of Object.keys(options.images)) modalityIndex(name, names);
+  const files = names.map((name) => options.images[name] ?? null);
+  const path = requireCheckpoint(run, options.checkpoint ?? 'latest');
+  const { inputs, size } = await loadInputs(specs, files, {
+    size: config.data.evaluationSize ?? config.data.crop,
+    resize: config.data.resize ?? null,
+    device: config.device,
+  });
+  try {
+    const classes = classNames(config);
+    const { networks } = loadNetworks(path, config, classes.length);
+    try {
+      const model = networks.teacher ?? networks.student;
+      const restore = evaluating([model]);
+      const { fill } = config.evaluate;
+      const found = torch.scope(() =>
+        torch.noGrad(() => {
+          const { ensemble } = predictMissing(model, inputs, { specs, fill, seed: config.seed });
+          const map = classMap(ensemble, size).to({ dtype: 'uint8', device: 'cpu' });
+          return map.toTypedArray() as Uint8Array;
+        }),
+      );
+      restore();
+      await writeClasses(options.out, found, size);
+      if (options.overlay !== undefined) {
+        await writeOverlay(
+          options.overlay,
+          found,
+          size,
+          files.find((file) => file !== null)!,
+          config,
+        );
+      }
+      const missing = names.filter((_, index) => files[index] === null);
+      return {
+        out: options.out,
+        overlay: options.overlay ?? null,
+        size,
+        missing,
+        fill: missing.length === 0 || model.hasMaskToken ? null : fill,
+        classes: shares(found, classes),
+      };
+    } finally {
+      disposeNetworks(networks);
+    }
+  } finally {
+    torch.dispose(inputs);
+  }
+}
+
+/** The class names of a run, without opening its data. */
+function classNames({ data }: Config): string[] {
+  return data.rooms === undefined ? data.classes! : [...STANFORD_CLASSES.names];
+}
+
+function shares(found: Uint8Array, names: readonly string[]): Prediction['classes'] {
+  const counts = new Array<number>(names.length).fill(0);
+  for (const index of found) counts[index]!++;
+  return names
+    .map((name, index) => ({ index, name, share: counts[index]! / found.length }))
+    .filter(({ share }) => share > 0)
+    .sort((a, b) => b.share - a.share);
+}
+
+async function writeClasses(
+  path: string,
+  found: Uint8Array,
+  [height, width]: readonly [number, number],
+): Promise<void> {
+  const png = await sharp(found, { raw: { width, height, channels: 1 } })
+    .toColourspace('b-w')
+    .png()
+    .toBuffer();
+  writeFileAtomic(path, png);
+}
+
+/** Half image, half class colour. */
+async function writeOverlay(
+  path: string,
+  found: Uint8Array,
+  [height, width]: readonly [number, number],
+  image: string,
+  config: Config,
+): Promise<void> {
+  const { data } = await readColour(image);
+  const scale = data instanceof Uint16Array ? 255 / 65535 : 1;
+  const table = config.data.rooms === undefined ? undefined : STANFORD_CLASSES;
+  const colours = colourise(found, palette(classNames(config).length, table));
+  const mixed = colours.map((colour, index) =>
+    Math.round(0.5 * colour + 0.5 * data[index]! * scale),
+  );
+  const png = await sharp(mixed, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+  writeFileAtomic(path, png);
+}

@@ -1,0 +1,249 @@
+import { createFramework, parameterGroups, type StepReport, Trainer } from '../learning/index.js';
+import { AdamW, PolySchedule, SGD } from '../optim/index.js';
+import * as torch from '../torch/index.js';
+import { checkSameModel, findCheckpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+import type { Config } from './config.js';
+import { type Datasets, openDatasets } from './datasets.js';
+import { Interrupted, RunError } from './errors.js';
+import { evaluateNetworks, writeSamples } from './evaluate.js';
+import { createNetworks, disposeNetworks, type Networks, prepareTorch } from './networks.js';
+import type { EvaluationReport } from './report.js';
+import type { RunFolder } from './run-folder.js';
+
+/** What happens while training, for a progress bar or a log. `iteration`s are those done. */
+export type TrainEvent =
+  | { kind: 'note'; text: string }
+  | { kind: 'start'; iteration: number }
+  | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number }
+  | { kind: 'evaluation'; report: EvaluationReport }
+  | { kind: 'checkpoint'; path: string };
+
+export interface TrainOptions {
+  config: Config;
+  run: RunFolder;
+  /** Go on from the run's latest checkpoint (from the start where it has none). */
+  resume?: boolean;
+  /** Ends training after the running step, with everything saved. */
+  signal?: AbortSignal;
+  onEvent?: (event: TrainEvent) => void;
+}
+
+/** What a finished run came to; also in its summary.json. */
+export interface TrainSummary {
+  run: string;
+  framework: string;
+  iterations: number;
+  /** Of one network. */
+  parameters: number;
+  /** Time in training steps, over all sessions of the run. */
+  seconds: number;
+  evaluation: EvaluationReport;
+  /** The contact sheet; null where none was asked for. */
+  samples: string | null;
+}
+
+/**
+ * Trains as a configuration says, evaluating and saving on the way. A run that was stopped or
+ * killed and then resumed gives the same weights as one in one go.
+ *
+ * @throws Interrupted where `signal` was aborted; everything is saved by then
+ * @throws CheckpointError M3L_CHECKPOINT_WRITE where saving fails; earlier checkpoints stay
+ */
+export async function train(options: TrainOptions): Promise<TrainSummary> {
+  const { config, onEvent = () => {} } = options;
+  prepareTorch(config);
+  const datasets = await openDatasets(config, (text) => onEvent({ kind: 'note', text }));
+  try {
+    const networks = createNetworks(config, datasets.classes.length);
+    try {
+      return await trainNetworks(options, datasets, networks, onEvent);
+    } finally {
+      disposeNetworks(networks);
+    }
+  } finally {
+    await datasets.close();
+  }
+}
+
+async function trainNetworks(
+  { config, run, resume = false, signal }: TrainOptions,
+  datasets: Datasets,
+  networks: Networks,
+  onEvent: (event: TrainEvent) => void,
+): Promise<TrainSummary> {
+  const { iterations, evaluate, checkpoint } = config;
+  const { trainer, dispose } = createTrainer(config, networks, datasets);
+  try {
+    const resumed = resume ? restore(run, config, trainer) : 0;
+    run.truncateMetrics(resumed);
+    const { reports } = history(run);
+    let report = reports.at(-1) ?? null;
+    let best = Math.max(0, ...reports.map(scoreOf));
+    let saved = resumed;
+    const speed = new Speed(config);
+    onEvent({ kind: 'start', iteration: resumed });
+
+    for (;;) {
+      const done = trainer.iteration;
+      let improved = false;
+      // A run that was stopped between its last step and its evaluation makes up for it here.
+      if (due(done, evaluate.every, iterations) && report?.iteration !== done && !signal?.aborted) {
+        report = await unlessAborted(signal, () =>
+          evaluateNetworks({ config, networks, datasets, iteration: done, signal }),
+        );
+        if (report !== null) {
+          improved = scoreOf(report) > best;
+          best = Math.max(best, scoreOf(report));
+          run.log({ kind: 'evaluation', ...report });
+          onEvent({ kind: 'evaluation', report });
+        }
+      }
+      const stop = signal?.aborted ?? false;
+      if (done > saved && (improved || stop || due(done, checkpoint.every, iterations))) {
+        const path = save(run, config, trainer, improved, report);
+        saved = done;
+        onEvent({ kind: 'checkpoint', path });
+      }
+      if (stop) throw new Interrupted(run.path, done);
+      if (done >= iterations) break;
+
+      const step = await trainer.step();
+      run.log(metricsOf(step));
+      const imagesPerSecond = speed.after(step);
+      onEvent({ kind: 'step', iteration: done + 1, loss: step.loss, imagesPerSecond });
+    }
+
+    if (report === null) throw new RunError('M3L_NO_EVALUATION', `${run.path} was not evaluated.`);
+    const summary: TrainSummary = {
+      run: run.path,
+      framework: config.framework.name,
+      iterations,
+      parameters: parameterCount(networks),
+      seconds: history(run).seconds,
+      evaluation: report,
+      samples: await writeSamples({ config, networks, datasets, path: run.samplesFile }),
+    };
+    run.writeSummary({ ...summary });
+    return summary;
+  } finally {
+    dispose();
+  }
+}
+
+function createTrainer(config: Config, networks: Networks, datasets: Datasets) {
+  const { framework: learning, optimiser, schedule, iterations, seed, device } = config;
+  const framework = createFramework(learning.name, {
+    ...networks,
+    modalities: datasets.specs,
+    options: learning,
+    seed,
+  });
+  const groups = parameterGroups(networks.student, { ...optimiser, alpha: learning.alpha });
+  const optimizer =
+    optimiser.name === 'adamw' ? new AdamW(groups) : new SGD(groups, { momentum: 0.9 });
+  const trainer = new Trainer({
+    framework,
+    optimizer,
+    schedule:
+      schedule.name === 'poly'
+        ? new PolySchedule({ total: iterations, power: schedule.power, warmup: schedule.warmup })
+        : new PolySchedule({ total: iterations, power: 0, warmup: schedule.warmup }),
+    source: (iteration) => datasets.batch(iteration),
+    iterations,
+    seed,
+    device,
+  });
+  return { trainer, dispose: () => optimizer.dispose() };
+}
+
+/** Loads the latest checkpoint; returns how many iterations it is from. */
+function restore(run: RunFolder, config: Config, trainer: Trainer): number {
+  const path = findCheckpoint(run.checkpoints, 'latest');
+  if (path === null) return 0;
+  torch.scope(() => {
+    const { config: found, tensors, meta } = loadCheckpoint(path);
+    checkSameModel(path, found, config);
+    trainer.loadState({ tensors, meta: meta as ReturnType<Trainer['state']>['meta'] });
+  });
+  return trainer.iteration;
+}
+
+function save(
+  run: RunFolder,
+  config: Config,
+  trainer: Trainer,
+  best: boolean,
+  report: EvaluationReport | null,
+): string {
+  return torch.scope(() => {
+    const { tensors, meta } = trainer.state();
+    const iteration = trainer.iteration;
+    const score = report?.iteration === iteration ? report.robustMeanIoU : null;
+    return saveCheckpoint(
+      run.checkpoints,
+      { iteration, config, tensors, meta, score },
+      { keep: config.checkpoint.keep, best },
+    );
+  });
+}
+
+function due(done: number, every: number, total: number): boolean {
+  return done >= total || (done > 0 && every > 0 && done % every === 0);
+}
+
+async function unlessAborted<Result>(
+  signal: AbortSignal | undefined,
+  work: () => Promise<Result>,
+): Promise<Result | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (signal?.aborted) return null;
+    throw error;
+  }
+}
+
+function scoreOf(report: EvaluationReport): number {
+  return report.robustMeanIoU ?? 0;
+}
+
+function metricsOf({ iteration, masked: _, waitSeconds, seconds, ...step }: StepReport) {
+  return { kind: 'train' as const, iteration: iteration + 1, ...step, seconds, waitSeconds };
+}
+
+/** The evaluations that the run's log holds, and the time its steps took. */
+function history(run: RunFolder): { reports: EvaluationReport[]; seconds: number } {
+  const reports: EvaluationReport[] = [];
+  let seconds = 0;
+  for (const line of run.metrics()) {
+    if (line.kind === 'train') seconds += Number(line.seconds) + Number(line.waitSeconds);
+    else {
+      const { kind: _, ...report } = line;
+      reports.push(report as unknown as EvaluationReport);
+    }
+  }
+  return { reports, seconds };
+}
+
+function parameterCount({ student }: Networks): number {
+  return student
+    .parameters()
+    .reduce((total, { shape }) => total + shape.reduce((product, size) => product * size, 1), 0);
+}
+
+/** Images a second, a moving average over about ten steps. */
+class Speed {
+  #seconds: number | null = null;
+  readonly #images: number;
+
+  constructor({ batch, framework }: Config) {
+    this.#images =
+      batch.labelled + (framework.name.startsWith('supervised') ? 0 : batch.unlabelled);
+  }
+
+  after({ seconds, waitSeconds }: StepReport): number {
+    const took = seconds + waitSeconds;
+    this.#seconds = this.#seconds === null ? took : 0.9 * this.#seconds + 0.1 * took;
+    return this.#images / this.#seconds;
+  }
+}

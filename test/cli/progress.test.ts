@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { createProgress, duration } from '../../dist/cli/progress.js';
+import { formatTable, percent } from '../../dist/cli/table.js';
+
+/** A stream that remembers, and a clock that is moved by hand. */
+function fake(isTTY: boolean) {
+  let text = '';
+  let time = 0;
+  return {
+    stream: { isTTY, columns: 100, write: (part: string) => (text += part) },
+    now: () => time,
+    wait: (milliseconds: number) => {
+      time += milliseconds;
+    },
+    text: () => text,
+  };
+}
+
+describe('progress', () => {
+  it('01 draws a bar with the time left on a terminal', () => {
+    const { stream, now, wait, text } = fake(true);
+    const progress = createProgress({ label: 'm3l', total: 100, stream, now });
+    wait(10_000);
+    progress.update({ done: 50, loss: 1.25, imagesPerSecond: 12, meanIoU: 0.5 });
+    expect(text()).toContain(' 50/100  ETA 10 s  loss 1.250  12.0 img/s  mIoU 50.0');
+    expect(text()).toContain('█');
+    progress.note('a note');
+    progress.end();
+    expect(text().endsWith('\n')).toBe(true);
+  });
+
+  it('02 writes a line now and then elsewhere', () => {
+    const { stream, now, wait, text } = fake(false);
+    const progress = createProgress({ label: 'm3l', total: 1000, stream, now });
+    for (let done = 1; done <= 1000; done++) {
+      wait(10);
+      progress.update({ done, loss: 1 });
+    }
+    progress.end();
+    const lines = text().trimEnd().split('\n');
+    expect(lines).toHaveLength(10);
+    expect(lines.at(-1)).toContain('1000/1000');
+    expect(text()).not.toContain('\r');
+  });
+
+  it('03 counts only the steps of this process in the time left', () => {
+    const { stream, now, wait, text } = fake(true);
+    const progress = createProgress({ label: 'm3l', total: 100, started: 90, stream, now });
+    wait(5000);
+    progress.update({ done: 95 });
+    expect(text()).toContain('ETA 5 s');
+  });
+
+  it('04 formats durations', () => {
+    expect([8, 125, 3725].map(duration)).toEqual(['8 s', '2:05', '1:02:05']);
+  });
+});
+
+describe('table', () => {
+  it('05 aligns text left and numbers right', () => {
+    const table = formatTable(
+      ['framework', 'all'],
+      [
+        ['supervised', '5.0'],
+        ['m3l', percent(0.4)],
+        ['none', percent(Number.NaN)],
+      ],
+    );
+    expect(table.split('\n')).toEqual([
+      'framework    all',
+      '────────────────',
+      'supervised   5.0',
+      'm3l         40.0',
+      'none           –',
+    ]);
+  });
+});

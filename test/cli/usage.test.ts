@@ -1,0 +1,112 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { m3l } from './m3l.js';
+
+let empty: string;
+
+beforeAll(() => {
+  empty = mkdtempSync(join(tmpdir(), 'm3l-usage-'));
+});
+
+afterAll(() => rmSync(empty, { recursive: true, force: true }));
+
+describe('m3l', () => {
+  it('01 tells its version and commands', async () => {
+    const help = await m3l(['--help']);
+    expect(help.code).toBe(0);
+    for (const command of ['train', 'evaluate', 'predict', 'verify', 'rooms', 'doctor']) {
+      expect(help.stdout).toContain(command);
+    }
+    const version = await m3l(['--version']);
+    expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('02 answers bad usage with exit code 2 and no stack', async () => {
+    for (const args of [['trian'], ['train'], ['train', '--nonsense'], ['predict', 'run']]) {
+      const { code, stderr } = await m3l(args, { cwd: empty });
+      expect(code, args.join(' ')).toBe(2);
+      expect(stderr).not.toMatch(/^\s+at /m);
+    }
+    expect((await m3l(['trian'])).stderr).toContain('train');
+  });
+
+  it('03 names a missing run and a missing configuration', async () => {
+    const evaluate = await m3l(['evaluate', 'absent', '--json'], { cwd: empty });
+    expect(evaluate.code).toBe(1);
+    expect(evaluate.stderr).toContain('absent does not exist');
+    expect(JSON.parse(evaluate.stdout).error.code).toBe('M3L_RUN_MISSING');
+    const train = await m3l(['train', 'absent.yaml'], { cwd: empty });
+    expect(train.code).toBe(2);
+    expect(train.stderr).toContain('absent.yaml does not exist');
+  });
+
+  it('04 shows the stack where M3L_DEBUG asks for it', async () => {
+    const { stderr } = await m3l(['evaluate', 'absent'], { cwd: empty, env: { M3L_DEBUG: '1' } });
+    expect(stderr).toMatch(/^\s+at /m);
+  });
+});
+
+describe('m3l doctor', () => {
+  it('05 finds what is there', async () => {
+    const { code, stdout } = await m3l(['doctor', '--json']);
+    const { ok, checks } = JSON.parse(stdout) as {
+      ok: boolean;
+      checks: { name: string; status: string }[];
+    };
+    expect(code).toBe(ok ? 0 : 1);
+    const named = Object.fromEntries(checks.map(({ name, status }) => [name, status]));
+    expect(named).toMatchObject({ 'Node.js': 'ok', libtorch: 'ok', addon: 'ok' });
+  });
+
+  it('06 says what was tried and how to mend it where there is no libtorch', async () => {
+    // No python3 on the PATH, so that Python's torch is not found either.
+    const env = { M3L_HOME: join(empty, 'home'), LIBTORCH: join(empty, 'none'), PATH: empty };
+    const { code, stdout } = await m3l(['doctor'], { env });
+    expect(code).toBe(1);
+    expect(stdout).toContain(join(empty, 'none'));
+    expect(stdout).toContain('→ m3l libtorch install');
+    expect(stdout).toContain('Python 3 is not installed');
+  });
+});
+
+describe('m3l libtorch', () => {
+  it('07 prints where it is', async () => {
+    const { code, stdout } = await m3l(['libtorch', 'path', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).library).toMatch(/libtorch\.so$/);
+  });
+
+  it('08 refuses an unknown variant', async () => {
+    const { code, stderr } = await m3l(['libtorch', 'install', '--variant', 'rocm']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('cpu or cu130');
+  });
+
+  it('09 answers a machine without Python with the line that installs it', async () => {
+    const env = { M3L_HOME: join(empty, 'home'), PATH: empty };
+    const { code, stderr } = await m3l(['libtorch', 'install'], { env });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/Run: sudo .*python3/);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('10 says what was tried where no index answers, in seconds', async () => {
+    const env = {
+      M3L_HOME: join(empty, 'home'),
+      PIP_INDEX_URL: 'http://127.0.0.1:9/simple',
+      PIP_EXTRA_INDEX_URL: '',
+      PIP_FIND_LINKS: '',
+      PIP_CONFIG_FILE: '/dev/null',
+      // Keeps PyTorch's own index out of reach.
+      HTTPS_PROXY: 'http://127.0.0.1:9',
+    };
+    const started = Date.now();
+    const { code, stderr } = await m3l(['libtorch', 'install'], { env });
+    expect(code).toBe(1);
+    expect(stderr).toContain('torch==2.13.0+cpu');
+    expect(stderr).toContain('set LIBTORCH');
+    expect(Date.now() - started).toBeLessThan(60_000);
+  });
+});

@@ -1,0 +1,25 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+
+const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
+
+/** What each example prints, roughly. */
+const EXPECTED: Record<string, RegExp> = {
+  'tensors.mjs': /^y = (1\.9|2\.0)\d x \+ (0\.9|1\.0)\d$/m,
+  'missing-modality.mjs': /^rgb missing: logits \[1,13,64,64\]$/m,
+  'train-rooms.mjs': /^depth missing: mIoU \d/m,
+};
+
+describe('examples', () => {
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.mjs'))) {
+    it(`${file} runs`, async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, [folder + file], {
+        env: { ...process.env, OMP_NUM_THREADS: '1' },
+      });
+      expect(stdout).toMatch(EXPECTED[file] ?? /./);
+    });
+  }
+});

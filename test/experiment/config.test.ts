@@ -1,0 +1,129 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { configToYaml, resolveConfig } from 'm3l/experiment';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'm3l-config-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const ROOMS = 'data: { rooms: { labelled: 2 } }\n';
+
+function write(text: string): string {
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+/** What a configuration is refused with. */
+function refusal(text: string, sets: string[] = []): { code: string; message: string } {
+  try {
+    resolveConfig(write(text), sets);
+  } catch (error) {
+    return error as { code: string; message: string };
+  }
+  throw new Error('the configuration was accepted');
+}
+
+describe('resolveConfig', () => {
+  it('01 fills in the defaults of the paper', () => {
+    const config = resolveConfig(write(ROOMS));
+    expect(config.framework.name).toBe('m3l');
+    expect(config.model).toMatchObject({ backbone: 'mit-b2', fusionRatio: 0.8, maskToken: true });
+    expect(config.optimiser).toMatchObject({ encoderLr: 1e-4, decoderLr: 3e-4, weightDecay: 1e-4 });
+    expect(config.schedule).toMatchObject({ name: 'poly', power: 0.9 });
+    expect(config.batch).toEqual({ labelled: 16, unlabelled: 16 });
+    expect(config.framework).toMatchObject({
+      emaDecay: 0.99,
+      lambda: 1,
+      ohem: { threshold: 0.7, minKeptFraction: 0.08 },
+      teacherMode: 'eval',
+    });
+  });
+
+  it('02 takes the short forms', () => {
+    const config = resolveConfig(write(`${ROOMS}framework: supervised\nmodel: linear-fusion\n`));
+    expect(config.framework.name).toBe('supervised');
+    expect(config.model.maskToken).toBe(false);
+    const sized = resolveConfig(write(ROOMS), ['data.crop=64']);
+    expect(sized.data.crop).toEqual([64, 64]);
+  });
+
+  it('03 reads its own resolved form back to the same', () => {
+    const config = resolveConfig(write(ROOMS), ['seed=7', 'name=again']);
+    expect(resolveConfig(write(configToYaml(config)))).toEqual(config);
+  });
+
+  it('04 names the nearest known key and the line of an unknown one', () => {
+    const { code, message } = refusal(`${ROOMS}framwork: m3l\n`);
+    expect(code).toBe('M3L_CONFIG_UNKNOWN_KEY');
+    expect(message).toContain('config.yaml:2');
+    expect(message).toContain("unknown key 'framwork'; did you mean 'framework'?");
+  });
+
+  it('05 names the path of a nested unknown key, and of one in the wrong place', () => {
+    expect(refusal(`${ROOMS}optimiser: { encoderLR: 1 }\n`).message).toContain(
+      "'optimiser.encoderLR'; did you mean 'optimiser.encoderLr'?",
+    );
+    expect(refusal(`${ROOMS}crop: 64\n`).message).toContain("did you mean 'data.crop'?");
+  });
+
+  it('06 tells everything that is wrong at once', () => {
+    const { code, message } = refusal(`${ROOMS}iterations: -1\nframework: m3k\nseed: 1.5\n`);
+    expect(code).toBe('M3L_CONFIG_VALUE');
+    expect(message).toContain('iterations: found -1, expected more than 0.');
+    expect(message).toContain("Did you mean 'm3l'?");
+    expect(message).toContain('seed: found 1.5, expected a whole number.');
+  });
+
+  it('07 applies overrides, also into a short form', () => {
+    const config = resolveConfig(write(`${ROOMS}framework: m3l\n`), [
+      'framework.fidelity=paper',
+      'iterations=12',
+      'data.scales=[1, 2]',
+    ]);
+    expect(config.framework).toMatchObject({ name: 'm3l', fidelity: 'paper' });
+    expect(config.iterations).toBe(12);
+    expect(config.data.scales).toEqual([1, 2]);
+  });
+
+  it('08 refuses a malformed override', () => {
+    expect(refusal(ROOMS, ['iterations']).code).toBe('M3L_CONFIG_SET');
+    expect(refusal(ROOMS, ['=3']).code).toBe('M3L_CONFIG_SET');
+    expect(refusal(ROOMS, ['itertions=3']).message).toContain("did you mean 'iterations'?");
+  });
+
+  it('09 expands environment variables, with defaults', () => {
+    const text = (root: string) => `data:
+  root: ${root}
+  classes: 2
+  lists: { labelled: a.txt, unlabelled: b.txt, val: c.txt }
+`;
+    const config = resolveConfig(write(text('$' + '{M3L_TEST_UNSET:-.}')));
+    expect(config.data.root).toBe(folder);
+    expect(config.data.classes).toEqual(['class 0', 'class 1']);
+    const unset = refusal(text('$' + '{M3L_TEST_UNSET}'));
+    expect(unset.code).toBe('M3L_CONFIG_ENVIRONMENT');
+    expect(unset.message).toContain('M3L_TEST_UNSET');
+  });
+
+  it('10 says what is missing for the framework', () => {
+    expect(refusal('data: { rooms: { unlabelled: 0 } }').message).toContain(
+      'data.rooms.unlabelled',
+    );
+    expect(refusal('seed: 1').message).toContain('data: found nothing');
+    expect(refusal('data: { root: . }').message).toContain('data.lists');
+    expect(refusal(`${ROOMS}model: { maskToken: false }`).message).toContain('model.maskToken');
+  });
+
+  it('11 refuses files that are no configuration', () => {
+    expect(refusal('a: [1').code).toBe('M3L_CONFIG_SYNTAX');
+    expect(refusal('- 1\n- 2\n').code).toBe('M3L_CONFIG_SYNTAX');
+    expect(() => resolveConfig(join(folder, 'absent.yaml'))).toThrow(/does not exist/);
+  });
+});

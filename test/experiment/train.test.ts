@@ -1,0 +1,158 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { writeRooms } from 'm3l/data';
+import {
+  type Config,
+  checkConfig,
+  evaluateRun,
+  FRAMEWORKS,
+  headline,
+  openDatasets,
+  RunFolder,
+  resolveConfig,
+  resumeConfig,
+  type TrainEvent,
+  train,
+} from 'm3l/experiment';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { shared } from '../helpers/shared.js';
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'm3l-train-'));
+  const counts = { labelled: 2, unlabelled: 3, val: 2 };
+  await writeRooms(join(folder, 'rooms'), { ...counts, width: 48, height: 36, workers: 0 });
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function tiny(changes: Record<string, unknown> = {}): Config {
+  return checkConfig({
+    data: {
+      root: join(folder, 'rooms'),
+      classes: 13,
+      lists: {
+        labelled: 'train_labelled.txt',
+        unlabelled: 'train_unlabelled.txt',
+        val: 'val.txt',
+      },
+      crop: 32,
+      evaluationSize: [36, 48],
+    },
+    model: { backbone: 'mit-b0' },
+    iterations: 2,
+    batch: { labelled: 1, unlabelled: 1 },
+    evaluate: { samples: 0 },
+    threads: 1,
+    workers: 0,
+    ...changes,
+  });
+}
+
+describe('train', () => {
+  it.each(FRAMEWORKS)('01 runs %s', async (framework) => {
+    const config = tiny({ framework });
+    const run = RunFolder.create(config, join(folder, framework));
+    const summary = await train({ config, run });
+    const { evaluation } = summary;
+    const [first] = evaluation.models;
+    expect(first?.model).toBe(framework.startsWith('supervised') ? 'student' : 'teacher');
+    expect(evaluation.fill).toBe(config.model.maskToken ? null : 'zeros');
+    expect(headline(evaluation).cases.map(({ name }) => name)).toEqual([
+      'all',
+      'rgb missing',
+      'depth missing',
+    ]);
+    expect(summary.samples).toBeNull();
+    expect(summary.parameters).toBeGreaterThan(3e6);
+  });
+
+  it('02 evaluates a model without mask token with any fill', async () => {
+    const run = RunFolder.open(join(folder, 'supervised'));
+    const reports = await Promise.all(
+      (['zeros', 'mean'] as const).map((fill) => evaluateRun(run, { fill })),
+    );
+    expect(reports.map(({ fill }) => fill)).toEqual(['zeros', 'mean']);
+    const [zeros, mean] = reports.map((report) => headline(report).cases);
+    expect(zeros![0]).toEqual(mean![0]);
+  });
+
+  it('03 ends by a signal with everything saved', async () => {
+    const config = tiny({ iterations: 50, checkpoint: { every: 0 } });
+    const run = RunFolder.create(config, join(folder, 'aborted'));
+    const controller = new AbortController();
+    const events: TrainEvent['kind'][] = [];
+    const training = train({
+      config,
+      run,
+      signal: controller.signal,
+      onEvent({ kind }) {
+        events.push(kind);
+        if (kind === 'step') controller.abort();
+      },
+    });
+    await expect(training).rejects.toMatchObject({ code: 'M3L_INTERRUPTED', iteration: 1 });
+    expect(events).toEqual(['start', 'step', 'checkpoint']);
+    expect(existsSync(join(run.checkpoints, 'step-0000001'))).toBe(true);
+  });
+
+  it('04 refuses a device that is not there', async () => {
+    const config = tiny({ device: 'cuda:99' });
+    const run = RunFolder.create(config, join(folder, 'device'));
+    await expect(train({ config, run })).rejects.toThrow(/cuda:99/);
+  });
+
+  it('05 lets a resumed run change what changes nothing', () => {
+    const run = RunFolder.open(join(folder, 'm3l'));
+    const own = run.config();
+    expect(resumeConfig(run, { ...own, workers: 3, threads: 2 }).workers).toBe(3);
+    expect(() => resumeConfig(run, undefined, ['batch.labelled=2'])).toThrow(
+      /batch\.labelled was 1, is 2/,
+    );
+  });
+});
+
+describe('openDatasets', () => {
+  it('06 takes the samples that the lists name', async () => {
+    const config = tiny();
+    const { lists } = config.data;
+    lists!.val = { file: 'val.txt', choose: 'first', names: ['rgb/val_000001.png'] };
+    const datasets = await openDatasets(config);
+    expect(datasets.validationImages).toBe(1);
+    for await (const { names } of datasets.samples(3)) expect(names).toEqual(lists!.val.names);
+    await datasets.close();
+    lists!.val = { file: 'val.txt', choose: 'first', names: ['rgb/val_00001.png'] };
+    await expect(openDatasets(config)).rejects.toThrow(/Did you mean 'rgb\/val_00000\d\.png'/);
+    lists!.val = { file: 'val.txt', choose: 'spread', count: 3 };
+    await expect(openDatasets(config)).rejects.toThrow(/found 3, but val.txt holds 2/);
+  });
+
+  const potholes = shared('data/potholes');
+
+  it.skipIf(potholes === null)('07 spreads 6 labelled potholes over the list', async () => {
+    const file = join(import.meta.dirname, '../../configs/potholes.yaml');
+    const config = resolveConfig(file, [`data.root=${potholes}`, 'workers=0']);
+    expect(config.data.lists?.labelled).toMatchObject({ count: 6, choose: 'spread' });
+    const datasets = await openDatasets(config);
+    expect(datasets.validationImages).toBe(19);
+    expect(datasets.classes).toEqual(['road', 'pothole']);
+    await datasets.close();
+  });
+
+  it.skipIf(potholes === null)('08 trains on the potholes', async () => {
+    const file = join(import.meta.dirname, '../../configs/potholes.yaml');
+    const config = resolveConfig(file, [
+      `data.root=${potholes}`,
+      ...['data.crop=64', 'data.resize=[72, 120]', 'data.evaluationSize=[72, 120]'],
+      ...['iterations=12', 'evaluate.every=0', 'evaluate.samples=1', 'threads=1', 'workers=0'],
+    ]);
+    const run = RunFolder.create(config, join(folder, 'potholes'));
+    const { evaluation, samples } = await train({ config, run });
+    expect(evaluation.images).toBe(19);
+    // All road would be 0.48.
+    expect(evaluation.robustMeanIoU).toBeGreaterThan(0.3);
+    expect(existsSync(samples!)).toBe(true);
+  });
+});
