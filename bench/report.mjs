@@ -1,7 +1,10 @@
 // Results for people: a table in the terminal, and docs/benchmarks.md.
 import { spawnSync } from 'node:child_process';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { torch } from '../dist/index.js';
+
+/** Of the minute before the first case: well above 0, other work disturbed the figures. */
+const LOAD = loadavg()[0].toFixed(1);
 
 const HEADINGS = ['case', 'ours', 'peer', 'ours / peer', 'target', ''];
 
@@ -44,12 +47,13 @@ Written by \`npm run bench -- --write\`; do not edit. Each case and its peer ran
 alternating and swapping who goes first; the figures are medians, and what counts is their ratio on
 this machine (below 1: ours is faster or smaller). The peers are PyTorch eager, in \`bench/peers\`.
 
-${row(['date', 'commit', 'machine', 'threads', 'Node.js', 'libtorch and PyTorch'])}
-${row(Array(6).fill('---'))}
+${row(['date', 'commit', 'machine', 'load before', 'threads', 'Node.js', 'libtorch and PyTorch'])}
+${row(Array(7).fill('---'))}
 ${row([
   new Date().toISOString().slice(0, 10),
   commit(),
   `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
+  LOAD,
   String(torch.getNumThreads()),
   process.version,
   torch.version(),

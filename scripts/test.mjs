@@ -33,7 +33,8 @@ function vitest(filters) {
       `--outputFile.json=${report}`,
       ...filters,
     ],
-    { cwd: root, stdio: ['ignore', 2, 2] },
+    // Two files run at a time: one thread each, lest they wait for each other in busy loops.
+    { cwd: root, stdio: ['ignore', 2, 2], env: { OMP_NUM_THREADS: '1', ...process.env } },
   );
   try {
     const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(

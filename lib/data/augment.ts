@@ -134,7 +134,7 @@ export function sampleColour(plane: Plane, g: Geometry): Float32Array {
  */
 export function sampleDepth(plane: Plane, g: Geometry): Float32Array {
   const { data, offset, divisor, invalid, mean, std } = plane;
-  const out = new Float32Array(g.width * g.height).fill(-mean / std);
+  const out = new Float32Array(g.width * g.height).fill((0 - mean) / std);
   forEachNearest(plane.width, plane.height, g, (to, from) => {
     const raw = data[from]!;
     const depth = raw === invalid ? 0 : (raw - offset) / divisor;

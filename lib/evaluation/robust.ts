@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Batch, ModalitySpec } from '../data/index.js';
 import { type Fill, mixSeed } from '../learning/index.js';
 import type { SegmentationModel } from '../models/index.js';
@@ -76,6 +77,7 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
   try {
     for await (const batch of options.batches) {
       try {
+        await setImmediate(); // lets signals through, as in the trainer
         signal?.throwIfAborted();
         torch.scope(() =>
           torch.noGrad(() => addBatch(options, batch, images, networks, sets, tables)),

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Batch } from '../data/index.js';
 import type { Optimizer, OptimizerState } from '../optim/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -110,6 +111,8 @@ export class Trainer {
 
   /** One iteration. */
   async step(): Promise<StepReport> {
+    // A source that has its batch at once never lets the event loop run: a Ctrl-C would go unheard.
+    await setImmediate();
     const asked = performance.now();
     const batch = await this.#options.source(this.#iteration);
     const got = performance.now();

@@ -146,6 +146,17 @@ describe('fill', () => {
     });
   });
 
+  it('takes the middle of a range as the depth is normalised', () => {
+    torch.scope(() => {
+      const like = torch.zeros([1, 3, 1, 1]);
+      expect(
+        fillModality(like, { ...depth, mean: 0.7, std: 0.1 }, 'mean')
+          .mean()
+          .item(),
+      ).toBeCloseTo(-2, 5);
+    });
+  });
+
   it('draws noise in [0, 1): one value for the three channels of depth', () => {
     torch.scope(() => {
       const like = torch.empty([2, 3, 8, 8]);
