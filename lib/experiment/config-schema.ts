@@ -125,6 +125,8 @@ const framework = shorthand(
     confidenceThreshold: share.nullable().optional(),
     /** Weight of the pseudo-label loss. */
     lambda: z.number().nonnegative().optional(),
+    /** Iterations over which it rises from 0. */
+    lambdaWarmup: countOrNone.optional(),
     ohem: z
       .strictObject({
         threshold: share.optional(),

@@ -18,6 +18,11 @@ export interface LearningOptions {
   confidenceThreshold: number | null;
   /** λ, the weight of the pseudo loss. */
   lambda: number;
+  /**
+   * Iterations over which λ rises linearly from 0 (Tarvainen & Valpola 2017). 0, the paper's: none.
+   * From scratch the first labels of a teacher say little, and a student that believes them stays so.
+   */
+  lambdaWarmup: number;
   /** `minKept`, where given, stands instead of floor(minKeptFraction · H · W) · batch size. */
   ohem: { threshold: number; minKeptFraction: number; minKept?: number };
   /** Part of a masked modality's tokens that the mask token replaces, in (0, 1]. */
@@ -41,6 +46,7 @@ export type LearningOptionsInput = { fidelity?: Fidelity } & Partial<
 const SHARED = {
   confidenceThreshold: null,
   lambda: 1,
+  lambdaWarmup: 0,
   ohem: { threshold: 0.7, minKeptFraction: 0.08 },
   maskingRatio: 1,
   fill: 'zeros',

@@ -28,6 +28,7 @@ export {
   IGNORE,
   minKeptPixels,
   pseudoLoss,
+  pseudoWeight,
   supervisedLoss,
 } from './losses.js';
 export { type MaskDraw, seededMasks, unmasked } from './masking.js';

@@ -43,6 +43,14 @@ export function pseudoLoss(heads: readonly Tensor[], labels: Tensor): Tensor {
   );
 }
 
+/** λ at an iteration: its warm-up, then its full value. */
+export function pseudoWeight(
+  { lambda, lambdaWarmup }: { lambda: number; lambdaWarmup: number },
+  iteration: number,
+): number {
+  return iteration < lambdaWarmup ? (lambda * iteration) / lambdaWarmup : lambda;
+}
+
 /** minKept of m3l.md section 5: floor(fraction · H · W) for every labelled image of the batch. */
 export function minKeptPixels(labelled: Tensor, fraction: number): number {
   const [batch, height, width] = labelled.shape as [number, number, number];

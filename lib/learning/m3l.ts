@@ -10,7 +10,7 @@ import {
   ohemOptions,
   unlabelledOf,
 } from './framework.js';
-import { headLogProbabilities, pseudoLoss, supervisedLoss } from './losses.js';
+import { headLogProbabilities, pseudoLoss, pseudoWeight, supervisedLoss } from './losses.js';
 import { unmasked } from './masking.js';
 import { teach } from './pseudo-labels.js';
 
@@ -48,7 +48,7 @@ export function m3l(context: FrameworkContext): Framework {
 
       const sup = supervisedLoss(heads, truth, ohem);
       const pseudo = pseudoLoss(heads, asStudent(taught.labels));
-      const total = sup.add(pseudo, { alpha: options.lambda });
+      const total = sup.add(pseudo, { alpha: pseudoWeight(options, iteration) });
       const parts: Record<string, Tensor> = { sup, pseudo };
       if (options.reportTeacherLoss)
         parts.teacherSup = supervisedLoss(taught.heads.map(asStudent), truth, ohem);

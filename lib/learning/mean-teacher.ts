@@ -9,7 +9,7 @@ import {
   ohemOptions,
   unlabelledOf,
 } from './framework.js';
-import { headLogProbabilities, pseudoLoss, supervisedLoss } from './losses.js';
+import { headLogProbabilities, pseudoLoss, pseudoWeight, supervisedLoss } from './losses.js';
 import { unmasked } from './masking.js';
 import { teach } from './pseudo-labels.js';
 
@@ -35,7 +35,7 @@ export function meanTeacher(context: FrameworkContext): Framework {
 
       const sup = supervisedLoss(heads, labels, ohem);
       const pseudo = pseudoLoss(heads, taught.labels);
-      const total = sup.add(pseudo, { alpha: options.lambda });
+      const total = sup.add(pseudo, { alpha: pseudoWeight(options, iteration) });
       const parts: Record<string, Tensor> = { sup, pseudo };
       if (options.reportTeacherLoss) parts.teacherSup = supervisedLoss(taught.heads, labels, ohem);
       return { total, parts, masked };

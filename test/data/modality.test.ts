@@ -13,7 +13,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'm3l-modality-'));
   file = join(folder, 'depth.png');
   const values = Uint16Array.from([0, 1000, 2000, 5000]);
-  await sharp(Buffer.from(values.buffer), { raw: { width: 2, height: 2, channels: 1 } })
+  await sharp(values, { raw: { width: 2, height: 2, channels: 1 } })
     .toColourspace('grey16')
     .png()
     .toFile(file);

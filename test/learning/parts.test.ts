@@ -8,6 +8,7 @@ import {
   parameterGroups,
   pseudoLabels,
   pseudoLoss,
+  pseudoWeight,
   resolveLearningOptions,
   seededMasks,
 } from 'm3l/learning';
@@ -132,6 +133,14 @@ describe('parameterGroups', () => {
       const wanted = name.startsWith('encoder.') && name.includes('norm');
       expect(norms.has(parameter), name).toBe(wanted);
     }
+  });
+});
+
+describe('the weight of the pseudo loss', () => {
+  it('rises to λ over its warm-up, and is λ at once without one', () => {
+    const weights = [0, 5, 10, 99].map((t) => pseudoWeight({ lambda: 2, lambdaWarmup: 10 }, t));
+    expect(weights).toEqual([0, 1, 2, 2]);
+    expect(pseudoWeight({ lambda: 2, lambdaWarmup: 0 }, 0)).toBe(2);
   });
 });
 
