@@ -13,6 +13,7 @@ async function main() {
     options: {
       config: { type: 'string' },
       seeds: { type: 'string', default: '1' },
+      fills: { type: 'string', default: 'zeros' },
       set: { type: 'string', multiple: true, default: [] },
       out: { type: 'string' },
     },
@@ -23,6 +24,7 @@ async function main() {
     config: values.config ?? fileURLToPath(new URL('../configs/rooms-demo.yaml', import.meta.url)),
     frameworks: FRAMEWORKS,
     seeds: Array.from({ length: Number(values.seeds) }, (_, index) => index + 1),
+    fills: values.fills.split(','),
     sets: values.set,
     folder: values.out ?? freshFolder('demo'),
   });

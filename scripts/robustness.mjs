@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Trains several frameworks on one configuration from the same seeds and compares their robust
-// mIoU: `node scripts/robustness.mjs CONFIG [--seeds 3] [--frameworks a,b] [--set k=v …]`.
+// mIoU: `node scripts/robustness.mjs CONFIG [--seeds 3] [--frameworks a,b] [--set k=v …]`. A model
+// without mask token is given whichever of `--fills` (zeros, noise, mean) serves it best.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,8 +16,8 @@ import {
   train,
 } from '../dist/experiment/index.js';
 
-/** What may stand for a missing modality in a model without mask token: the best counts. */
-const FILLS = ['zeros', 'noise', 'mean'];
+/** What may stand for a missing modality in a model without mask token. */
+export const FILLS = ['zeros', 'noise', 'mean'];
 
 /**
  * @typedef {{ framework: string, seed: number, fill: string | null, cases: number[],
@@ -24,13 +25,19 @@ const FILLS = ['zeros', 'noise', 'mean'];
  */
 
 /**
- * Trains one framework with one seed; a model without mask token is given its best fill.
+ * Trains one framework with one seed; a model without mask token is given the best of `fills`.
  *
- * @param {{ config: string, framework: string, seed: number, sets: string[], folder: string }} job
+ * @param {{ config: string, framework: string, seed: number, sets: string[], folder: string,
+ *   fills: string[] }} job
  * @returns {Promise<Result>}
  */
-async function trainOne({ config: file, framework, seed, sets, folder }) {
-  const config = resolveConfig(file, [...sets, `framework.name=${framework}`, `seed=${seed}`]);
+async function trainOne({ config: file, framework, seed, sets, folder, fills }) {
+  const config = resolveConfig(file, [
+    ...sets,
+    `framework.name=${framework}`,
+    `seed=${seed}`,
+    `evaluate.fill=${fills[0]}`,
+  ]);
   const run = RunFolder.create(config, join(folder, `${framework}-${seed}`));
   const progress = createProgress({
     label: `${framework} (seed ${seed})`.padEnd(22),
@@ -52,8 +59,7 @@ async function trainOne({ config: file, framework, seed, sets, folder }) {
   progress.end();
 
   let report = summary.evaluation;
-  for (const fill of report.fill === null ? [] : FILLS) {
-    if (fill === config.evaluate.fill) continue;
+  for (const fill of report.fill === null ? [] : fills.slice(1)) {
     const other = await evaluateRun(run, { fill });
     if (other.robustMeanIoU > report.robustMeanIoU) report = other;
   }
@@ -71,15 +77,16 @@ async function trainOne({ config: file, framework, seed, sets, folder }) {
 }
 
 /**
- * @param {{ config: string, frameworks: string[], seeds: number[], sets?: string[], folder: string }} options
+ * @param {{ config: string, frameworks: string[], seeds: number[], sets?: string[],
+ *   folder: string, fills?: string[] }} options
  * @returns {Promise<Result[]>}
  */
-export async function compare({ config, frameworks, seeds, sets = [], folder }) {
+export async function compare({ config, frameworks, seeds, sets = [], folder, fills = FILLS }) {
   mkdirSync(folder, { recursive: true });
   const results = [];
   for (const seed of seeds) {
     for (const framework of frameworks) {
-      results.push(await trainOne({ config, framework, seed, sets, folder }));
+      results.push(await trainOne({ config, framework, seed, sets, folder, fills }));
     }
   }
   return results;
@@ -156,6 +163,7 @@ async function main() {
     options: {
       seeds: { type: 'string', default: '3' },
       frameworks: { type: 'string', default: 'supervised,m3l' },
+      fills: { type: 'string', default: FILLS.join() },
       set: { type: 'string', multiple: true, default: [] },
       out: { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -164,7 +172,7 @@ async function main() {
   const config = positionals[0];
   if (config === undefined) {
     throw new Error(
-      'Give a configuration: node scripts/robustness.mjs CONFIG [--seeds 3] [--frameworks supervised,m3l] [--set key=value] [--out FOLDER] [--json]',
+      'Give a configuration: node scripts/robustness.mjs CONFIG [--seeds 3] [--frameworks supervised,m3l] [--fills zeros,noise,mean] [--set key=value] [--out FOLDER] [--json]',
     );
   }
   const started = Date.now();
@@ -172,6 +180,7 @@ async function main() {
     config,
     frameworks: values.frameworks.split(','),
     seeds: Array.from({ length: Number(values.seeds) }, (_, index) => index + 1),
+    fills: values.fills.split(','),
     sets: values.set,
     folder: values.out ?? freshFolder('robustness'),
   });

@@ -32,9 +32,9 @@ void Tracker::track(napi_value object, Handle handle) {
   const uint64_t bytes = owned_bytes(*tensor);
   bytes_since_sweep_ += bytes;
   ++count_since_sweep_;
-  // A quarter of the live ones keeps sweeping linear in the number of allocations.
+  // As many new ones as there were: each allocation then pays for looking at two entries at most.
   if (bytes_since_sweep_ >= kSweepBytes ||
-      count_since_sweep_ >= std::max(kSweepCount, entries_.size() / 4)) {
+      count_since_sweep_ >= std::max(kSweepCount, entries_.size() / 2)) {
     sweep();
   }
   napi_ref reference = nullptr;
