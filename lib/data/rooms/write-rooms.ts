@@ -74,15 +74,17 @@ export async function writeRooms(folder: string, options: WriteRoomsOptions): Pr
       `${JSON.stringify(STANFORD_CLASSES, null, 2)}\n`,
     );
     await writeFile(join(staging, MANIFEST), manifest);
+    // Another process may have put the same rooms there meanwhile, and may be reading them.
+    if ((await readManifest(target)) === manifest) return where(true);
     await rm(target, { recursive: true, force: true });
     await rename(staging, target);
+    return where(false);
   } catch (error) {
-    await rm(staging, { recursive: true, force: true });
-    // Another process may have put the same rooms there meanwhile.
     if ((await readManifest(target)) === manifest) return where(true);
     throw error;
+  } finally {
+    await rm(staging, { recursive: true, force: true });
   }
-  return where(false);
 }
 
 async function renderAll(folder: string, options: WriteRoomsOptions): Promise<void> {
