@@ -90,7 +90,20 @@ function check(
         complain(`data.${key}`, "has no meaning beside 'data.rooms'; remove one of the two.");
       }
     }
-    data.modalities = { ...ROOMS_MODALITIES };
+    const other = Object.entries(data.modalities).find(
+      ([name, { kind }]) => ROOMS_MODALITIES[name as keyof typeof ROOMS_MODALITIES]?.kind !== kind,
+    );
+    if (other !== undefined) {
+      complain(
+        'data.modalities',
+        `found '${other[0]}' of kind '${other[1].kind}', but rooms have 'rgb' and 'depth'. Leave it out, or name files instead of rooms.`,
+      );
+    }
+    const { rgb, depth } = data.modalities;
+    data.modalities = {
+      rgb: { ...ROOMS_MODALITIES.rgb, ...rgb },
+      depth: { ...ROOMS_MODALITIES.depth, ...depth },
+    };
   } else {
     for (const key of ['root', 'lists', 'classes'] as const) {
       if (data[key] === undefined) complain(`data.${key}`, "is missing (or give 'data.rooms').");

@@ -46,6 +46,18 @@ describe('resolveConfig', () => {
     });
   });
 
+  it('keeps what is said of the modalities of rooms, and refuses others', () => {
+    const config = resolveConfig(write(ROOMS), [
+      'data.modalities.depth={ kind: depth, mean: 0.5 }',
+    ]);
+    expect(config.data.modalities).toEqual({
+      rgb: { kind: 'rgb' },
+      depth: { kind: 'depth', invalid: 0, mean: 0.5 },
+    });
+    const { message } = refusal(ROOMS, ['data.modalities={ thermal: depth }']);
+    expect(message).toContain("rooms have 'rgb' and 'depth'");
+  });
+
   it('02 takes the short forms', () => {
     const config = resolveConfig(write(`${ROOMS}framework: supervised\nmodel: linear-fusion\n`));
     expect(config.framework.name).toBe('supervised');
