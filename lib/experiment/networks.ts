@@ -26,7 +26,7 @@ export function specsOf(config: Config): ModalitySpec[] {
 export function prepareTorch(config: Config): void {
   // Between operators libgomp's threads spin for milliseconds, on cores that the loader's threads
   // (or other processes) want: steps then take several times as long. It reads this when it loads.
-  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '100';
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '5000';
   if (config.threads !== undefined) torch.setNumThreads(config.threads);
   if (config.device.startsWith('cuda') && !torch.cuda.isAvailable()) {
     throw new RunError(
