@@ -47,6 +47,11 @@ export function collate(
   );
 }
 
+/** Releases the tensors of a batch; a second call does nothing. */
+export function disposeBatch({ modalities, labels, valid }: Batch): void {
+  torch.dispose([...modalities, labels, valid]);
+}
+
 /** Cuts a batch wherever the size of the next sample is another one. */
 export function groupBySize(samples: readonly LoadedSample[]): LoadedSample[][] {
   const groups: LoadedSample[][] = [];

@@ -14,7 +14,7 @@ export {
   palette,
   STANFORD_CLASSES,
 } from './classes.js';
-export { type Batch, collate } from './collate.js';
+export { type Batch, collate, disposeBatch } from './collate.js';
 export { type DatasetOptions, ListDataset } from './dataset.js';
 export { DataError } from './errors.js';
 export { type Picture, readColour, readGrey, readLabels } from './image.js';

@@ -1,4 +1,4 @@
-import type { Batch, ModalitySpec } from '../data/index.js';
+import { type Batch, disposeBatch, type ModalitySpec } from '../data/index.js';
 import type { Fill } from '../learning/index.js';
 import type { SegmentationModel } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -51,7 +51,7 @@ export async function contactSheet(options: ContactSheetOptions): Promise<Buffer
         const shown = () => pictures(batch, options, sets, colours);
         cells.push(...torch.scope(() => torch.noGrad(shown)));
       } finally {
-        torch.dispose([...batch.modalities, batch.labels, batch.valid]);
+        disposeBatch(batch);
       }
       if (cells.length >= rows) break;
     }

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Batch, ModalitySpec } from '../data/index.js';
+import { type Batch, disposeBatch, type ModalitySpec } from '../data/index.js';
 import { type Fill, mixSeed } from '../learning/index.js';
 import type { SegmentationModel } from '../models/index.js';
 import * as torch from '../torch/index.js';
@@ -84,7 +84,7 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
         );
         images += batch.names.length;
       } finally {
-        torch.dispose([...batch.modalities, batch.labels, batch.valid]);
+        disposeBatch(batch);
       }
       onProgress?.(images);
     }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import {
   type Batch,
   DataLoader,
+  disposeBatch,
   ListDataset,
   type ModalitySpec,
   readList,
@@ -13,7 +14,6 @@ import {
   writeRooms,
 } from '../data/index.js';
 import { mixSeed, type TrainingBatch } from '../learning/index.js';
-import * as torch from '../torch/index.js';
 import { cacheFolder } from '../torch/libtorch.js';
 import { type Config, isSemiSupervised, type ListConfig, type RoomsConfig } from './config.js';
 import { ConfigError } from './errors.js';
@@ -247,8 +247,4 @@ function lazily<Value>(make: () => Value): () => Value {
     made ??= { value: make() };
     return made.value;
   };
-}
-
-function disposeBatch({ modalities, labels, valid }: Batch): void {
-  torch.dispose([...modalities, labels, valid]);
 }

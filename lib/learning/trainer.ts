@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Batch } from '../data/index.js';
+import { type Batch, disposeBatch } from '../data/index.js';
 import type { Optimizer, OptimizerState } from '../optim/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
@@ -232,10 +232,6 @@ export class Trainer {
       ...(batch.unlabelled ? { unlabelled: moved(batch.unlabelled) } : {}),
     };
   }
-}
-
-function disposeBatch({ modalities, labels, valid }: Batch): void {
-  torch.dispose([...modalities, labels, valid]);
 }
 
 /** Several scalars with one read from the device. */
