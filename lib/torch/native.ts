@@ -134,6 +134,7 @@ export function loadCore(): NativeCore {
   const { folder, loader } = openLoader();
   const opened = openLibtorch(loader);
   const native = openCore(folder);
+  openKernels(loader, folder);
   native.setErrorClass(M3lError);
   // Spread into a literal: an object with fast properties, where the addon's own may be a dictionary.
   core = { ...native };
@@ -184,6 +185,16 @@ function openCore(folder: string): NativeCore {
   const file = join(folder, 'm3l_core.node');
   try {
     return require(file) as NativeCore;
+  } catch (error) {
+    throw new AddonNotFoundError([`${file}: ${messageOf(error)}`]);
+  }
+}
+
+/** Registers torch.ops.m3l: a library of its own, since Python can load it too. */
+function openKernels(loader: Loader, folder: string): void {
+  const file = join(folder, 'm3l_kernels.so');
+  try {
+    loader.open(file);
   } catch (error) {
     throw new AddonNotFoundError([`${file}: ${messageOf(error)}`]);
   }
