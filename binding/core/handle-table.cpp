@@ -7,6 +7,15 @@
 
 namespace m3l {
 
+namespace {
+
+/// What the tensor keeps alive, a view all of its base.
+size_t storage_bytes(const at::Tensor& tensor) {
+  return tensor.defined() && tensor.has_storage() ? tensor.storage().nbytes() : 0;
+}
+
+}  // namespace
+
 Handle HandleTable::add(at::Tensor tensor) {
   uint32_t index = 0;
   if (free_slots_.empty()) {
@@ -18,6 +27,9 @@ Handle HandleTable::add(at::Tensor tensor) {
   } else {
     index = free_slots_.back();
     free_slots_.pop_back();
+  }
+  if (current_scope_ == 0 && storage_bytes(tensor) > kSmallBytes) {
+    *large_ = 1;
   }
   Slot& slot = slots_[index];
   slot.tensor = std::move(tensor);

@@ -15,12 +15,18 @@ using ScopeId = uint32_t;
 
 inline constexpr int kSlotBits = 24;
 inline constexpr uint64_t kSlotMask = (uint64_t{1} << kSlotBits) - 1;
+/// A tensor of a larger storage is never released late.
+inline constexpr size_t kSmallBytes = 1024;
 inline constexpr uint32_t kLastGeneration = (uint32_t{1} << 29) - 1;
 
 class HandleTable {
  public:
   /// Takes the tensor into the current scope.
   Handle add(at::Tensor tensor);
+
+  /// Where `add` notes that an unscoped tensor is large, until `forget_large`.
+  void note_large_at(uint32_t* flag) { large_ = flag; }
+  void forget_large() { *large_ = 0; }
 
   /// The tensor, or nullptr where the handle is stale or was never given out.
   [[nodiscard]] const at::Tensor* find(Handle handle) const {
@@ -71,6 +77,8 @@ class HandleTable {
 
   void release_slot(uint32_t index);
 
+  uint32_t unread_ = 0;
+  uint32_t* large_ = &unread_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
   // Node-based, so current_handles_ stays valid while other scopes come and go.

@@ -97,6 +97,7 @@ napi_value result_at(const Call& call, const Operator& op, size_t index) {
 napi_value call_operator(Call& call) {
   const Operator& op = operator_at(call);
   const StackLoan loan(call.state().stack);
+  call.state().handles.forget_large();
   try {
     if (call.count() > op.arguments.size() + 1) {
       throw CoreError("M3L_ARGUMENT", "expected at most " + std::to_string(op.arguments.size()) +

@@ -1,6 +1,7 @@
 #include "tracker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "errors.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 constexpr uint64_t kSweepBytes = uint64_t{32} << 20;
 constexpr size_t kSweepCount = 4096;
+// What a small tensor takes: its TensorImpl, storage and elements. V8 counts it, to collect in time.
+constexpr uint64_t kSmallTensorBytes = 512;
 // V8 collects before it accepts this much external memory more.
 constexpr int64_t kPressureBytes = int64_t{1} << 30;
 
@@ -24,6 +27,30 @@ uint64_t owned_bytes(const at::Tensor& tensor) {
 
 }  // namespace
 
+size_t Tracker::count() const {
+  size_t total = entries_.size();
+  for (const Page& page : pages_) {
+    total += page.handles.size();
+  }
+  return total;
+}
+
+napi_ref Tracker::weak_reference(napi_value object) {
+  napi_ref reference = nullptr;
+  if (napi_create_reference(env_, object, 0, &reference) != napi_ok) {
+    throw CoreError("M3L_ARGUMENT", "track(object, …): expected an object");
+  }
+  return reference;
+}
+
+void Tracker::sweep_if_due() {
+  // As many new ones as there were: each allocation then pays for looking at two entries at most.
+  if (bytes_since_sweep_ >= kSweepBytes ||
+      count_since_sweep_ >= std::max(kSweepCount, (entries_.size() + pages_.size()) / 2)) {
+    sweep();
+  }
+}
+
 void Tracker::track(napi_value object, Handle handle) {
   const at::Tensor* tensor = handles_.find(handle);
   if (tensor == nullptr) {
@@ -32,17 +59,29 @@ void Tracker::track(napi_value object, Handle handle) {
   const uint64_t bytes = owned_bytes(*tensor);
   bytes_since_sweep_ += bytes;
   ++count_since_sweep_;
-  // As many new ones as there were: each allocation then pays for looking at two entries at most.
-  if (bytes_since_sweep_ >= kSweepBytes ||
-      count_since_sweep_ >= std::max(kSweepCount, entries_.size() / 2)) {
-    sweep();
-  }
-  napi_ref reference = nullptr;
-  if (napi_create_reference(env_, object, 0, &reference) != napi_ok) {
-    throw CoreError("M3L_ARGUMENT", "track(object, handle): expected an object");
-  }
-  entries_.push_back({reference, handle, bytes});
+  sweep_if_due();
+  entries_.push_back({weak_reference(object), handle, bytes});
   live_bytes_ += bytes;
+}
+
+void Tracker::track_page(napi_value page, const double* handles, size_t count) {
+  bytes_since_sweep_ += count * kSmallTensorBytes;
+  live_bytes_ += count * kSmallTensorBytes;
+  sweep_if_due();
+  pages_.push_back({weak_reference(page), {}});
+  std::vector<Handle>& own = pages_.back().handles;
+  own.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    own.push_back(static_cast<Handle>(handles[i]));
+  }
+}
+
+size_t Tracker::release(Handle handle) {
+  // A tensor that has moved into a scope is that scope's to release.
+  if (handles_.find(handle) == nullptr || handles_.scope_of(handle) != 0) {
+    return 0;
+  }
+  return handles_.release(handle) ? 1 : 0;
 }
 
 size_t Tracker::sweep() {
@@ -55,16 +94,12 @@ size_t Tracker::sweep() {
   for (size_t index = 0; index < entries_.size(); ++index) {
     const Entry entry = entries_[index];
     napi_value object = nullptr;
-    const bool disposed = handles_.find(entry.handle) == nullptr;
-    if (!disposed) {
+    if (handles_.find(entry.handle) != nullptr) {
       napi_get_reference_value(env_, entry.reference, &object);
     }
     if (object == nullptr) {
       napi_delete_reference(env_, entry.reference);
-      // A tensor that has moved into a scope is that scope's to release.
-      if (!disposed && handles_.scope_of(entry.handle) == 0) {
-        released += handles_.release(entry.handle) ? 1 : 0;
-      }
+      released += release(entry.handle);
       live_bytes_ -= entry.bytes;
     } else {
       entries_[kept++] = entry;
@@ -76,7 +111,32 @@ size_t Tracker::sweep() {
   }
   napi_close_handle_scope(env_, scope);
   entries_.resize(kept);
+  released += sweep_pages();
   report_bytes();
+  return released;
+}
+
+size_t Tracker::sweep_pages() {
+  size_t released = 0;
+  size_t kept = 0;
+  for (size_t index = 0; index < pages_.size(); ++index) {
+    Page& page = pages_[index];
+    napi_handle_scope scope = nullptr;
+    napi_open_handle_scope(env_, &scope);
+    napi_value object = nullptr;
+    napi_get_reference_value(env_, page.reference, &object);
+    napi_close_handle_scope(env_, scope);
+    if (object != nullptr) {
+      std::swap(pages_[kept++], page);
+      continue;
+    }
+    napi_delete_reference(env_, page.reference);
+    live_bytes_ -= page.handles.size() * kSmallTensorBytes;
+    for (const Handle handle : page.handles) {
+      released += release(handle);
+    }
+  }
+  pages_.resize(kept);
   return released;
 }
 

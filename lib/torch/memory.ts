@@ -1,12 +1,15 @@
 import { core, libtorch, loadCore, type NativeMemory } from './native.js';
+import { closePage } from './unscoped.js';
 
 /** Live tensor handles, their bytes (each storage once), open scopes, tracked handles. */
 export function memory(): NativeMemory {
+  closePage();
   return core.memory();
 }
 
 /** Releases unscoped tensors whose objects were collected; happens on allocation by itself. */
 export function sweep(): number {
+  closePage();
   return core.sweep();
 }
 

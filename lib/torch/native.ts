@@ -38,6 +38,10 @@ export interface NativeCore {
   scopeMove(handle: Handle, scope: number): void;
   scopeOf(handle: Handle): number;
   track(owner: object, handle: Handle): void;
+  /** One weak reference for all of `handles[0 .. count)`, whose tensors all hold `page`. */
+  trackPage(page: object, handles: Float64Array, count: number): void;
+  /** Gives the element that the core sets to 1 when it makes a large unscoped tensor. */
+  shareLarge(flag: Uint32Array): void;
   sweep(): number;
   dispose(handle: Handle): boolean;
   isLive(handle: Handle): boolean;

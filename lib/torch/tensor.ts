@@ -12,6 +12,7 @@ import {
 import { ArgumentError, describe, M3lError } from './errors.js';
 import type { TensorMethods } from './generated/methods.js';
 import { core, type Handle } from './native.js';
+import { pageFor } from './unscoped.js';
 
 /** A number that an operator takes as one; an integral number is an integer, as is a bigint. */
 export type Scalar = number | bigint | boolean;
@@ -38,9 +39,13 @@ export class Tensor {
   /** What the core knows the tensor by. Stale after `dispose()`. */
   readonly handle: Handle;
 
+  /** Internal: what keeps an unscoped tensor from being released (see unscoped.ts). */
+  readonly page: object | null;
+
   /** Internal: use the creation functions. */
-  constructor(handle: Handle) {
+  constructor(handle: Handle, page: object | null = null) {
     this.handle = handle;
+    this.page = page;
   }
 
   /** Sizes of the dimensions. */
@@ -233,8 +238,10 @@ export interface Tensor extends TensorMethods {}
 
 /** A handle that the core just returned as a Tensor; one outside any scope is tracked. */
 export function wrap(handle: Handle): Tensor {
-  const tensor = new Tensor(handle);
-  if (currentId === 0) core.track(tensor, handle);
+  if (currentId !== 0) return new Tensor(handle);
+  const page = pageFor(handle);
+  const tensor = new Tensor(handle, page);
+  if (page === null) core.track(tensor, handle);
   return tensor;
 }
 
