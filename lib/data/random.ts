@@ -21,6 +21,7 @@ export const Stream = {
   roomLayout: 3,
   roomPicture: 4,
   roomSensor: 5,
+  roomColours: 6,
 } as const;
 
 /**

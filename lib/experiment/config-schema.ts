@@ -62,6 +62,8 @@ const rooms = z.strictObject({
   seed: countOrNone.default(1),
   /** How often furniture wears the look of what is around it: higher makes RGB alone weaker. */
   camouflage: share.default(0.4),
+  /** How often a thing wears the colour typical of its kind: higher makes RGB alone stronger. */
+  typicalColours: share.default(0),
   /** Multiplies noise and holes of the depth sensor. */
   depthNoise: z.number().nonnegative().default(1),
 });

@@ -215,6 +215,7 @@ async function renderRooms(rooms: RoomsConfig, note: (text: string) => void): Pr
     `${height}x${width}`,
     `seed${rooms.seed}`,
     `camouflage${rooms.camouflage}`,
+    `typical${rooms.typicalColours}`,
     `noise${rooms.depthNoise}`,
   ].join('-');
   let told = 0;

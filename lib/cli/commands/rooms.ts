@@ -9,6 +9,7 @@ interface Options {
   size: string;
   seed: string;
   camouflage: string;
+  typicalColours: string;
   depthNoise: string;
   workers?: string;
   json: boolean;
@@ -25,6 +26,7 @@ export function addRooms(program: Command): void {
     .option('--size <height>x<width>', 'picture size', '120x160')
     .option('--seed <seed>', 'the same seed gives the same rooms', '1')
     .option('--camouflage <share>', 'how often furniture looks like what is around it', '0.4')
+    .option('--typical-colours <share>', 'how often a thing wears the colour of its kind', '0')
     .option('--depth-noise <factor>', 'noise and holes of the depth sensor', '1')
     .option('--workers <count>', 'threads to render with (default: one a core, at most 4)')
     .option('--json', 'print the result as JSON', false)
@@ -46,6 +48,7 @@ export function addRooms(program: Command): void {
         width,
         seed: number('--seed', options.seed, 0),
         camouflage: fraction('--camouflage', options.camouflage, 1),
+        typicalColours: fraction('--typical-colours', options.typicalColours, 1),
         depthNoise: fraction('--depth-noise', options.depthNoise),
         ...(options.workers === undefined
           ? {}

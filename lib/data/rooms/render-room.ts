@@ -4,6 +4,7 @@ import { createRoom } from './layout.js';
 import { castView } from './raycast.js';
 import { labelsOf, senseDepth } from './sensor.js';
 import { paintPicture } from './shade.js';
+import { wearTypicalColours } from './typical-colours.js';
 
 export interface RoomOptions {
   /** Picture size, pixels. Default 160 × 120. */
@@ -14,6 +15,11 @@ export interface RoomOptions {
    * wall or another piece instead of its own; higher makes RGB alone weaker. Default 0.4.
    */
   readonly camouflage?: number;
+  /**
+   * Probability (0 to 1) that a thing wears the colour typical of its kind: higher makes RGB alone
+   * stronger. Default 0.
+   */
+  readonly typicalColours?: number;
   /** Multiplies noise and holes of the depth sensor; 0 gives exact depth. Default 1. */
   readonly depthNoise?: number;
   /** Rays a pixel and direction for the colour picture: 1 is fastest, 2 smooths edges. Default 2. */
@@ -36,7 +42,8 @@ export interface Room {
 export function renderRoom(seed: number, options: RoomOptions = {}): Room {
   const width = options.width ?? 160;
   const height = options.height ?? 120;
-  const scene = createRoom(seed, options.camouflage ?? 0.4);
+  const { camouflage = 0.4, typicalColours = 0 } = options;
+  const scene = wearTypicalColours(createRoom(seed, camouflage), typicalColours, seed);
   const view = castView(scene, width, height);
   return {
     width,

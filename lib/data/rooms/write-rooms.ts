@@ -91,8 +91,8 @@ async function renderAll(folder: string, options: WriteRoomsOptions): Promise<vo
   const { signal, onProgress } = options;
   const tasks = (Object.keys(SPLIT_SEEDS) as Split[]).flatMap((split) =>
     roomsOf(split, options).map(({ name, seed }): RoomTask => {
-      const { width, height, camouflage, depthNoise, smoothing } = options;
-      const room = { width, height, camouflage, depthNoise, smoothing };
+      const { width, height, camouflage, typicalColours, depthNoise, smoothing } = options;
+      const room = { width, height, camouflage, typicalColours, depthNoise, smoothing };
       return { folder, name, seed, options: room, labelled: split !== 'unlabelled' };
     }),
   );
@@ -142,9 +142,10 @@ function roomsOf(split: Split, options: WriteRoomsOptions): { name: string; seed
 
 function manifestOf(options: WriteRoomsOptions): string {
   const { labelled, unlabelled, val, seed = 1 } = options;
-  const { width = 160, height = 120, camouflage = 0.4, depthNoise = 1, smoothing = 2 } = options;
+  const { width = 160, height = 120, depthNoise = 1, smoothing = 2 } = options;
+  const { camouflage = 0.4, typicalColours = 0 } = options;
   const splits = { labelled, unlabelled, val };
-  const room = { width, height, camouflage, depthNoise, smoothing };
+  const room = { width, height, camouflage, typicalColours, depthNoise, smoothing };
   return `${JSON.stringify({ rooms: VERSION, seed, ...splits, ...room }, null, 2)}\n`;
 }
 
