@@ -11,7 +11,8 @@ namespace {
 
 constexpr uint64_t kSweepBytes = uint64_t{32} << 20;
 constexpr size_t kSweepCount = 4096;
-// What a small tensor takes: its TensorImpl, storage and elements. V8 counts it, to collect in time.
+// What a small tensor takes: its TensorImpl, storage and elements. V8 counts it, to collect in
+// time.
 constexpr uint64_t kSmallTensorBytes = 512;
 // V8 collects before it accepts this much external memory more.
 constexpr int64_t kPressureBytes = int64_t{1} << 30;

@@ -2,9 +2,9 @@
 
 import { Random, Stream } from '../random.js';
 import { albedo, noise } from './materials.js';
-import { rayThrough, type View } from './raycast.js';
+import type { View } from './raycast.js';
 import type { Scene } from './scene.js';
-import { SurfacePoint, surfaceAt } from './surface.js';
+import { forEachPoint } from './surface.js';
 
 /** Where the second eye of the stereo pair sits, metres to the side: it casts shadows without depth. */
 const BASELINE = 0.06;
@@ -73,25 +73,4 @@ function stereoShadow(scene: Scene, view: View): Uint8Array {
     }
   }
   return out;
-}
-
-function forEachPoint(
-  scene: Scene,
-  view: View,
-  visit: (i: number, point: SurfacePoint, ray: readonly [number, number, number]) => void,
-): void {
-  const { camera } = scene;
-  const ray: [number, number, number] = [0, 0, 0];
-  const point = new SurfacePoint();
-  for (let row = 0, i = 0; row < view.height; row++) {
-    for (let column = 0; column < view.width; column++, i++) {
-      rayThrough(camera, view.width, view.height, column, row, ray);
-      const t = view.distance[i]!;
-      const x = camera.x + ray[0] * t;
-      const y = camera.y + ray[1] * t;
-      const z = camera.z + ray[2] * t;
-      surfaceAt(scene, view.primitives, view.seen[i]!, x, y, z, point);
-      visit(i, point, ray);
-    }
-  }
 }

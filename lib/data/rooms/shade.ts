@@ -2,9 +2,9 @@
 
 import { mix32, Random, Stream } from '../random.js';
 import { albedo } from './materials.js';
-import { castView, isShadowed, rayThrough, type View } from './raycast.js';
+import { castView, isShadowed, type View } from './raycast.js';
 import type { Scene } from './scene.js';
-import { SurfacePoint, surfaceAt } from './surface.js';
+import { forEachPoint } from './surface.js';
 
 /** Paints the scene as 8-bit sRGB, `smoothing`² rays a pixel. */
 export function paintPicture(
@@ -22,54 +22,44 @@ export function paintPicture(
 
 /** Linear light, 3 floats for each ray of the view. */
 function shadeView(scene: Scene, view: View): Float32Array {
-  const { camera, furniture, lights, ambient } = scene;
+  const { furniture, lights, ambient } = scene;
   const out = new Float32Array(view.width * view.height * 3);
-  const ray: [number, number, number] = [0, 0, 0];
   const base: [number, number, number] = [0, 0, 0];
-  const point = new SurfacePoint();
-  for (let row = 0, i = 0; row < view.height; row++) {
-    for (let column = 0; column < view.width; column++, i++) {
-      rayThrough(camera, view.width, view.height, column, row, ray);
-      const t = view.distance[i]!;
-      const x = camera.x + ray[0] * t;
-      const y = camera.y + ray[1] * t;
-      const z = camera.z + ray[2] * t;
-      surfaceAt(scene, view.primitives, view.seen[i]!, x, y, z, point);
-      albedo(point.material, point.u, point.v, base);
-      const { normalX, normalY, normalZ } = point;
-      const open = openness(scene, x, y, z, normalX, normalY, normalZ);
-      const above = 0.8 + 0.2 * normalZ;
-      let red = ambient[0] * open * above;
-      let green = ambient[1] * open * above;
-      let blue = ambient[2] * open * above;
-      for (let k = 0; k < lights.length; k++) {
-        const lamp = lights[k]!;
-        // One random point of the lamp a ray: neighbouring rays together see a soft shadow.
-        const dice = mix32(Math.imul(i, 0x9e3779b1) + k);
-        const lx = lamp.x + ((dice & 1023) / 1023 - 0.5) * lamp.spread;
-        const ly = lamp.y + (((dice >>> 10) & 1023) / 1023 - 0.5) * lamp.spread;
-        const dx = lx - x;
-        const dy = ly - y;
-        const dz = lamp.z - z;
-        const length2 = dx * dx + dy * dy + dz * dz;
-        const facing = (normalX * dx + normalY * dy + normalZ * dz) / Math.sqrt(length2);
-        if (facing <= 0) continue;
-        const lift = 2e-3;
-        const px = x + normalX * lift;
-        const py = y + normalY * lift;
-        const pz = z + normalZ * lift;
-        if (isShadowed(furniture, px, py, pz, lx, ly, lamp.z)) continue;
-        const strength = facing / (0.6 + length2);
-        red += lamp.colour[0] * strength;
-        green += lamp.colour[1] * strength;
-        blue += lamp.colour[2] * strength;
-      }
-      const glow = point.material.glow;
-      out[i * 3] = base[0] * (red + glow);
-      out[i * 3 + 1] = base[1] * (green + glow);
-      out[i * 3 + 2] = base[2] * (blue + glow);
+  forEachPoint(scene, view, (i, point, _ray, [x, y, z]) => {
+    albedo(point.material, point.u, point.v, base);
+    const { normalX, normalY, normalZ } = point;
+    const open = openness(scene, x, y, z, normalX, normalY, normalZ);
+    const above = 0.8 + 0.2 * normalZ;
+    let red = ambient[0] * open * above;
+    let green = ambient[1] * open * above;
+    let blue = ambient[2] * open * above;
+    for (let k = 0; k < lights.length; k++) {
+      const lamp = lights[k]!;
+      // One random point of the lamp a ray: neighbouring rays together see a soft shadow.
+      const dice = mix32(Math.imul(i, 0x9e3779b1) + k);
+      const lx = lamp.x + ((dice & 1023) / 1023 - 0.5) * lamp.spread;
+      const ly = lamp.y + (((dice >>> 10) & 1023) / 1023 - 0.5) * lamp.spread;
+      const dx = lx - x;
+      const dy = ly - y;
+      const dz = lamp.z - z;
+      const length2 = dx * dx + dy * dy + dz * dz;
+      const facing = (normalX * dx + normalY * dy + normalZ * dz) / Math.sqrt(length2);
+      if (facing <= 0) continue;
+      const lift = 2e-3;
+      const px = x + normalX * lift;
+      const py = y + normalY * lift;
+      const pz = z + normalZ * lift;
+      if (isShadowed(furniture, px, py, pz, lx, ly, lamp.z)) continue;
+      const strength = facing / (0.6 + length2);
+      red += lamp.colour[0] * strength;
+      green += lamp.colour[1] * strength;
+      blue += lamp.colour[2] * strength;
     }
-  }
+    const glow = point.material.glow;
+    out[i * 3] = base[0] * (red + glow);
+    out[i * 3 + 1] = base[1] * (green + glow);
+    out[i * 3 + 2] = base[2] * (blue + glow);
+  });
   return out;
 }
 

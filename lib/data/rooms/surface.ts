@@ -1,6 +1,7 @@
 /** What lies at a seen point: its normal, texture coordinates, material and class. */
 
 import type { Material } from './materials.js';
+import { rayThrough, type View } from './raycast.js';
 import { Face, type Primitive, type Scene, Shape } from './scene.js';
 
 /** Filled by `surfaceAt`; one instance is reused for all pixels. */
@@ -14,8 +15,39 @@ export class SurfacePoint {
   label = 0;
 }
 
+/**
+ * Visits what each pixel of the view sees, row by row. The point, its `ray` (of unit depth, in world
+ * axes) and its place are reused: whoever keeps one copies it.
+ */
+export function forEachPoint(
+  scene: Scene,
+  view: View,
+  visit: (
+    i: number,
+    point: SurfacePoint,
+    ray: readonly [number, number, number],
+    place: readonly [number, number, number],
+  ) => void,
+): void {
+  const { camera } = scene;
+  const ray: [number, number, number] = [0, 0, 0];
+  const place: [number, number, number] = [0, 0, 0];
+  const point = new SurfacePoint();
+  for (let row = 0, i = 0; row < view.height; row++) {
+    for (let column = 0; column < view.width; column++, i++) {
+      rayThrough(camera, view.width, view.height, column, row, ray);
+      const t = view.distance[i]!;
+      place[0] = camera.x + ray[0] * t;
+      place[1] = camera.y + ray[1] * t;
+      place[2] = camera.z + ray[2] * t;
+      surfaceAt(scene, view.primitives, view.seen[i]!, place[0], place[1], place[2], point);
+      visit(i, point, ray, place);
+    }
+  }
+}
+
 /** Looks up the surface at (x, y, z) on what `seen` names (as in `View.seen`). */
-export function surfaceAt(
+function surfaceAt(
   scene: Scene,
   primitives: readonly Primitive[],
   seen: number,
