@@ -14,7 +14,9 @@ function rows(results) {
     `${number(ours)} ${unit}`,
     `${number(peer)} ${unit}`,
     number(ratio),
-    (target.ratio !== undefined ? `≤ ${target.ratio} ×` : `≤ ${target.ours} ${unit}`) +
+    (target.ratio !== undefined
+      ? `≤ ${Number(target.ratio.toPrecision(3))} ×`
+      : `≤ ${target.ours} ${unit}`) +
       (lossError === undefined ? '' : `, loss off by ${lossError.toExponential(1)}`),
     ok ? 'met' : 'MISSED',
   ]);

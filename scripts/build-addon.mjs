@@ -9,10 +9,12 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { findNvcc } from './compile-cuda.mjs';
 import { home, install } from './libtorch.mjs';
 import { firstLine } from './tools.mjs';
 
@@ -27,15 +29,30 @@ function filesBelow(folder) {
     .sort();
 }
 
-/** @param {string} libtorch */
-function keyOf(libtorch) {
+/**
+ * The CUDA compiler, where the libtorch has CUDA; the kernels are built without it otherwise.
+ * @param {string} libtorch
+ */
+function nvccFor(libtorch) {
+  return existsSync(join(libtorch, 'lib', 'libtorch_cuda.so')) ? findNvcc() : null;
+}
+
+/** @param {string} libtorch @param {string | null} nvcc its version */
+function keyOf(libtorch, nvcc) {
   const hash = createHash('sha256');
-  for (const file of [join(root, 'CMakeLists.txt'), ...filesBelow(join(root, 'binding'))]) {
+  const cuda = join(root, 'binding', 'kernels', 'cuda');
+  const sources = filesBelow(join(root, 'binding')).filter(
+    (file) => nvcc !== null || !file.startsWith(cuda),
+  );
+  for (const file of [join(root, 'CMakeLists.txt'), ...sources]) {
     hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0');
   }
   hash.update(readFileSync(join(libtorch, 'include/torch/headeronly/version.h')));
   hash.update(readFileSync(join(root, 'node_modules/node-api-headers/package.json')));
-  hash.update(firstLine('c++') ?? '').update(`${process.platform}-${process.arch}`);
+  hash
+    .update(nvcc ?? '')
+    .update(firstLine('c++') ?? '')
+    .update(`${process.platform}-${process.arch}`);
   return hash.digest('hex').slice(0, 32);
 }
 
@@ -49,11 +66,26 @@ function copyAddons(from, to) {
   }
 }
 
+/**
+ * cmake-js configures a folder once, whatever it is given later.
+ * @param {string[]} options
+ */
+function configureFor(options) {
+  const stamp = join(root, 'build', '.m3l-configured');
+  const wanted = options.join('\n');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  rmSync(join(root, 'build', 'CMakeCache.txt'), { force: true });
+  mkdirSync(join(root, 'build'), { recursive: true });
+  writeFileSync(stamp, wanted);
+}
+
 /** @param {{ libtorch: string, log?: (line: string) => void }} options */
 export function buildAddon({ libtorch, log = console.error }) {
   const release = join(root, 'build', 'Release');
   const stamp = join(release, '.m3l-key');
-  const key = keyOf(libtorch);
+  const cuda = nvccFor(libtorch);
+  if (cuda?.nvcc === null) log(`kernels without CUDA, though libtorch has it: ${cuda.reason}`);
+  const key = keyOf(libtorch, cuda?.nvcc ? cuda.version : null);
   const complete = (/** @type {string} */ folder) =>
     ADDONS.every((addon) => existsSync(join(folder, addon)));
   if (complete(release) && existsSync(stamp) && readFileSync(stamp, 'utf8') === key) return;
@@ -64,9 +96,15 @@ export function buildAddon({ libtorch, log = console.error }) {
     copyAddons(cached, release);
   } else {
     log('building the addon (C++, about a minute)');
+    const options = [
+      `--CDLIBTORCH_DIR=${libtorch}`,
+      `--CDM3L_CUDA=${cuda?.nvcc ? 'ON' : 'OFF'}`,
+      ...(cuda?.nvcc ? [`--CDCMAKE_CUDA_COMPILER=${cuda.nvcc}`] : []),
+    ];
+    configureFor(options);
     const run = spawnSync(
       process.execPath,
-      [join(root, 'node_modules/cmake-js/bin/cmake-js'), 'build', `--CDLIBTORCH_DIR=${libtorch}`],
+      [join(root, 'node_modules/cmake-js/bin/cmake-js'), 'build', ...options],
       { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 },
     );
     if (run.status !== 0) {

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { findPip } from './tools.mjs';
 
 /**
@@ -77,16 +77,42 @@ export function installed(variant = 'cpu') {
  * @throws {LibtorchInstallError} M3L_NO_PYTHON, M3L_LIBTORCH_VARIANT, M3L_LIBTORCH_INSTALL
  */
 export async function install({ variant = 'cpu', force = false, log = console.error } = {}) {
-  const version = VERSIONS[variant];
-  if (version === undefined) {
-    throw new LibtorchInstallError(
-      'M3L_LIBTORCH_VARIANT',
-      `Unknown libtorch variant '${variant}': use one of ${Object.keys(VERSIONS).join(', ')}.`,
-    );
-  }
+  versionOf(variant);
   const there = installed(variant);
   if (there !== null && !force) return there;
+  return fetchInto(folderOf(variant), { variant, force, libraries: true, log });
+}
 
+/**
+ * The wheel by itself, without NVIDIA's libraries: enough to compile and link against, not to run.
+ * It lies where no search for a libtorch finds it.
+ *
+ * @param {{ variant: Variant, log?: (line: string) => void }} options
+ * @returns {Promise<string>} its `torch` folder
+ * @throws {LibtorchInstallError} as `install`
+ */
+export async function installForLinking({ variant, log = console.error }) {
+  const target = join(home(), 'libtorch-linking', versionOf(variant).folder);
+  if (isLibtorch(join(target, 'torch'))) return join(target, 'torch');
+  return fetchInto(target, { variant, force: false, libraries: false, log });
+}
+
+/** @param {Variant} variant */
+function versionOf(variant) {
+  const version = VERSIONS[variant];
+  if (version !== undefined) return version;
+  throw new LibtorchInstallError(
+    'M3L_LIBTORCH_VARIANT',
+    `Unknown libtorch variant '${variant}': use one of ${Object.keys(VERSIONS).join(', ')}.`,
+  );
+}
+
+/**
+ * @param {string} target
+ * @param {{ variant: Variant, force: boolean, libraries: boolean, log: (line: string) => void }} options
+ */
+async function fetchInto(target, { variant, force, libraries, log }) {
+  const version = versionOf(variant);
   const pip = findPip();
   if (pip.python === null) {
     throw new LibtorchInstallError(
@@ -95,10 +121,9 @@ export async function install({ variant = 'cpu', force = false, log = console.er
     );
   }
 
-  const target = folderOf(variant);
   // Not in the libtorch folder itself, where a search could find a half made one.
   const incomplete = join(home(), 'incomplete');
-  for (const folder of [join(home(), 'libtorch'), incomplete]) {
+  for (const folder of [dirname(target), incomplete]) {
     mkdirSync(folder, { recursive: true });
   }
   removeAbandoned(incomplete);
@@ -106,7 +131,7 @@ export async function install({ variant = 'cpu', force = false, log = console.er
   const abandon = () => rmSync(temporary, { recursive: true, force: true });
   try {
     await fetchWheel(pip.python, version, temporary, log);
-    await fetchCudaLibraries(pip.python, version, temporary, log);
+    if (libraries) await fetchCudaLibraries(pip.python, version, temporary, log);
     if (!isLibtorch(join(temporary, 'torch'))) {
       throw new LibtorchInstallError(
         'M3L_LIBTORCH_INSTALL',
@@ -118,7 +143,7 @@ export async function install({ variant = 'cpu', force = false, log = console.er
       renameSync(temporary, target);
     } catch (error) {
       // Another process may have finished the same install first: its result is as good.
-      if (installed(variant) === null) throw error;
+      if (!isLibtorch(join(target, 'torch'))) throw error;
     }
   } finally {
     abandon();

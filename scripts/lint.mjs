@@ -22,7 +22,7 @@ function tracked(...patterns) {
 }
 
 function fileLengths() {
-  const hand = tracked('*.ts', '*.mjs', '*.cpp', '*.h', '*.py').filter(
+  const hand = tracked('*.ts', '*.mjs', '*.cpp', '*.h', '*.cu', '*.cuh', '*.py').filter(
     (path) => !path.includes('/generated/'),
   );
   const long = hand
@@ -42,7 +42,8 @@ function clangFormat() {
     );
     return true;
   }
-  return run(program, ['--dry-run', '--Werror', ...tracked('binding/*.cpp', 'binding/*.h')]);
+  const sources = ['cpp', 'h', 'cu', 'cuh'].map((ending) => `binding/*.${ending}`);
+  return run(program, ['--dry-run', '--Werror', ...tracked(...sources)]);
 }
 
 /** @type {Record<string, () => boolean>} */

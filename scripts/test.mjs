@@ -1,9 +1,10 @@
-// npm test after setup: lint, types, every test. The last line reads 'N passed, N failed'.
+// npm test after setup: lint, the CUDA kernels' compilation, types, every test. The last line reads 'N passed, N failed'.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compileCuda } from './compile-cuda.mjs';
 import { lint } from './lint.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -61,7 +62,7 @@ function vitest(filters) {
 }
 
 const filters = process.argv.slice(2);
-const checks = filters.length > 0 ? [] : [...lint(), types('test')];
+const checks = filters.length > 0 ? [] : [...lint(), compileCuda(), types('test')];
 const tests = vitest(filters);
 for (const { name, ok } of checks) console.error(`${ok ? 'ok  ' : 'FAIL'} ${name}`);
 const failed = tests.failed + checks.filter(({ ok }) => !ok).length;

@@ -152,6 +152,41 @@ class Session:
         return {"ms": times}
 
 
+    def load_losses(self, path, heads, min_kept, threads=2, device="cpu"):
+        torch.set_num_threads(threads)
+        tensors, _ = read_safetensors(path)
+        at = lambda name: tensors[name].to(device)
+        self.min_kept, self.labels = min_kept, at("labels")
+        self.logits = [[at(f"{kind}.{head}") for head in range(heads)] for kind in ("student", "teacher")]
+        return {}
+
+    def losses(self, n):
+        """From both networks' low-resolution logits to the student's gradients."""
+
+        def full(logits):
+            return F.interpolate(logits, size=self.labels.shape[-2:], mode="bilinear", align_corners=True)
+
+        def supervised(predictions):
+            count = len(self.labels)
+            losses = [ohem_cross_entropy(p[:count], self.labels, 0.7, self.min_kept) for p in predictions]
+            return sum(losses) / len(losses)
+
+        def work():
+            students = [logits.detach().requires_grad_() for logits in self.logits[0]]
+            predictions = [full(logits) for logits in students]
+            with torch.no_grad():
+                targets = [full(logits) for logits in self.logits[1]]
+                supervised(targets)
+                _, pseudo = torch.max(F.softmax(targets[-1], dim=1), dim=1)
+            pseudo_losses = [F.cross_entropy(p, pseudo, ignore_index=255) for p in predictions]
+            total = supervised(predictions) + sum(pseudo_losses) / len(pseudo_losses)
+            total.backward()
+            return float(total.detach())
+
+        times, loss = milliseconds(work, n)
+        return {"ms": times, "loss": loss}
+
+
 def trainer(student, teacher, meta):
     return M3L(
         student, teacher, int(meta["min_kept"]), int(meta["total_iterations"]),
@@ -241,4 +276,7 @@ if __name__ == "__main__":
     if arguments.check:
         sys.exit(0 if check(arguments.check) else 1)
     session = Session()
-    serve({"load": session.load, "step": session.step, "forward": session.forward})
+    serve({
+        "load": session.load, "step": session.step, "forward": session.forward,
+        "load_losses": session.load_losses, "losses": session.losses,
+    })

@@ -1,6 +1,13 @@
 #include "linear_fuse.h"
 
 namespace m3l {
+
+void CheckLinearFuse(const at::Tensor& tokens, int64_t modalities) {
+  TORCH_CHECK(modalities >= 2, "linear_fuse: ", modalities, " modalities, expected at least 2");
+  TORCH_CHECK(tokens.dim() >= 1 && tokens.size(0) % modalities == 0, "linear_fuse: tokens are ",
+              tokens.sizes(), ", expected [M·B, N, C] with M = ", modalities);
+}
+
 namespace {
 
 TORCH_LIBRARY_FRAGMENT(m3l, library) {

@@ -8,4 +8,6 @@ namespace m3l {
  * x_j. */
 using LinearFuse = at::Tensor(const at::Tensor& tokens, int64_t modalities, double ratio);
 
+void CheckLinearFuse(const at::Tensor& tokens, int64_t modalities);
+
 }  // namespace m3l

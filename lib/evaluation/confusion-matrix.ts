@@ -18,20 +18,25 @@ const IGNORE = 255;
 /** Counts of [label, prediction] over a whole set, kept on the device until they are asked for. */
 export class ConfusionMatrix {
   readonly #counts: Tensor;
+  /** How many labels and predictions were no class, and one of each: [labels, one, predictions, one]. */
+  readonly #outOfRange: Tensor;
 
   constructor(
     readonly numClasses: number,
     { device = 'cpu' }: { device?: string } = {},
   ) {
-    this.#counts = torch.detached(() =>
-      torch.zeros([numClasses * numClasses], { dtype: 'int64', device }),
-    );
+    const options = { dtype: 'int64', device } as const;
+    [this.#counts, this.#outOfRange] = torch.detached(() => [
+      torch.zeros([numClasses, numClasses], options),
+      torch.zeros([4], options),
+    ]);
   }
 
   /**
    * @param predictions integers in 0…K−1
    * @param labels integers of the same shape, in 0…K−1 or 255 (not counted)
-   * @throws EvaluationError M3L_LABEL_RANGE, M3L_EVALUATION_SHAPE
+   * @throws EvaluationError M3L_LABEL_RANGE (on a GPU only once the counts are asked for, so that
+   *   nothing waits here), M3L_EVALUATION_SHAPE
    */
   add(predictions: Tensor, labels: Tensor): void {
     if (predictions.shape.join() !== labels.shape.join()) {
@@ -41,23 +46,22 @@ export class ConfusionMatrix {
           'shape. Resize the predictions to the labels.',
       );
     }
-    const cells = this.numClasses * this.numClasses;
-    torch.scope(() => {
-      const truth = labels.to({ dtype: 'int64' });
-      // Cell 0 takes what is ignored: counting all pixels spares a selection and its sync.
-      const cell = truth
-        .mul(this.numClasses)
-        .add_(predictions.to({ dtype: 'int64' }))
-        .add_(1)
-        .maskedFill_(truth.eq(IGNORE), 0);
-      const counted = torch.bincount(cell.flatten(), null, cells + 1);
-      if (counted.shape[0]! > cells + 1) throw this.#outOfRange(truth);
-      this.#counts.add_(counted.narrow(0, 1, cells));
-    });
+    torch.ops.m3l!.confusion_matrix_add_!(
+      this.#counts,
+      this.#outOfRange,
+      labels,
+      predictions,
+      IGNORE,
+    );
+    if (this.#counts.device === 'cpu') this.#checkRange();
   }
 
-  /** [label][prediction] */
+  /**
+   * [label][prediction]
+   * @throws EvaluationError M3L_LABEL_RANGE
+   */
   counts(): number[][] {
+    this.#checkRange();
     const flat = Array.from(this.#counts.toTypedArray() as BigInt64Array, Number);
     const k = this.numClasses;
     return Array.from({ length: k }, (_, row) => flat.slice(row * k, (row + 1) * k));
@@ -69,18 +73,25 @@ export class ConfusionMatrix {
 
   dispose(): void {
     this.#counts.dispose();
+    this.#outOfRange.dispose();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  #outOfRange(labels: Tensor): EvaluationError {
-    const found = labels.maskedFill(labels.eq(IGNORE), 0).max().item();
-    return new EvaluationError(
+  #checkRange(): void {
+    const found = Array.from(this.#outOfRange.toTypedArray() as BigInt64Array, Number);
+    const [labels, label, predictions, prediction] = found as [number, number, number, number];
+    if (labels + predictions === 0) return;
+    const classes = `expected 0 to ${this.numClasses - 1}`;
+    throw new EvaluationError(
       'M3L_LABEL_RANGE',
-      `the labels hold ${found}: expected 0 to ${this.numClasses - 1}, or 255 for void. ` +
-        'Set the number of classes, or the label offset, to what the files hold.',
+      labels > 0
+        ? `the labels hold ${label}: ${classes}, or 255 for void. ` +
+            'Set the number of classes, or the label offset, to what the files hold.'
+        : `the predictions hold ${prediction}: ${classes}. ` +
+            'Give the matrix as many classes as the model has.',
     );
   }
 }

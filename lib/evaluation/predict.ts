@@ -13,6 +13,8 @@ export interface PredictOptions {
   fill?: Fill;
   /** Seed of the noise fill. */
   seed?: number;
+  /** Whether the logits have the inputs' size (default), or the resolution of the model's head. */
+  upsample?: boolean;
 }
 
 /**
@@ -23,26 +25,43 @@ export interface PredictOptions {
 export function predictMissing(
   model: SegmentationModel,
   inputs: readonly (Tensor | null)[],
-  { specs, missing = [], fill = 'zeros', seed = 0 }: PredictOptions,
+  { specs, missing = [], fill = 'zeros', seed = 0, upsample = true }: PredictOptions,
 ): Prediction {
   const lost = inputs.flatMap((input, index) =>
     input === null || missing.includes(index) ? [index] : [],
   );
   checkMissing([...missing, ...lost], inputs.length);
   if (model.hasMaskToken) {
-    return model.forward(inputs.map((input, index) => (lost.includes(index) ? null : input)));
+    const known = inputs.map((input, index) => (lost.includes(index) ? null : input));
+    return model.forward(known, { upsample });
   }
   const present = inputs.find((_, index) => !lost.includes(index))!;
-  return model.forward(
-    inputs.map((input, index) => {
-      if (!lost.includes(index)) return input;
-      const generator =
-        fill === 'noise'
-          ? new torch.Generator(present.device).manualSeed(mixSeed(seed, index))
-          : undefined;
-      return fillModality(present, specs[index]!, fill, generator);
-    }),
-  );
+  const filled = inputs.map((input, index) => {
+    if (!lost.includes(index)) return input;
+    const generator =
+      fill === 'noise'
+        ? new torch.Generator(present.device).manualSeed(mixSeed(seed, index))
+        : undefined;
+    return fillModality(present, specs[index]!, fill, generator);
+  });
+  return model.forward(filled, { upsample });
+}
+
+/**
+ * The class of each pixel by each head, the ensemble's last: M + 1 × [B, H, W] int64 at `size`. What
+ * `predictMissing` and `classMap` give, straight from the head's resolution where it can be.
+ */
+export function predictClasses(
+  model: SegmentationModel,
+  inputs: readonly (Tensor | null)[],
+  { size, ...options }: Omit<PredictOptions, 'upsample'> & { size: readonly number[] },
+): Tensor[] {
+  const given = inputs.find((input) => input !== null)?.shape.slice(2);
+  const sameSize = given?.join() === size.join();
+  const { heads, ensemble } = predictMissing(model, inputs, { ...options, upsample: !sameSize });
+  const labels = (logits: Tensor) =>
+    sameSize ? (torch.ops.m3l!.upsample_argmax!(logits, size) as Tensor) : classMap(logits, size);
+  return [...heads, ensemble].map(labels);
 }
 
 /**

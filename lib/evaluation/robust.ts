@@ -7,7 +7,7 @@ import { ConfusionMatrix, type Metrics } from './confusion-matrix.js';
 import { EvaluationError } from './errors.js';
 import { evaluating } from './evaluating.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
-import { classMap, predictMissing } from './predict.js';
+import { predictClasses } from './predict.js';
 
 export interface EvaluateOptions {
   /** The networks to evaluate, by name; the headline is the teacher's where there is one. */
@@ -157,10 +157,9 @@ function addBatch(
       // One case at a time: its activations go before the next one makes its own.
       torch.scope(() => {
         const noise = mixSeed(seed, index);
-        const drawn = { specs, missing, fill, seed: noise };
-        const { heads, ensemble } = predictMissing(model, inputs, drawn);
-        for (const [h, logits] of [...heads, ensemble].entries()) {
-          tables[n]![s]![h]!.add(classMap(logits, size), labels);
+        const predicted = { specs, missing, fill, seed: noise, size };
+        for (const [h, classes] of predictClasses(model, inputs, predicted).entries()) {
+          tables[n]![s]![h]!.add(classes, labels);
         }
       });
     }

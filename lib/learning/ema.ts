@@ -1,4 +1,5 @@
 import type { SegmentationModel } from '../models/index.js';
+import type { MovingAverage } from '../optim/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { freezeBatchNorm } from './batch-norm.js';
@@ -13,7 +14,10 @@ export function emaFactor(iteration: number, decay = 0.99): number {
  * (m3l.md section 5). It starts as a copy and never takes a gradient.
  */
 export class EmaTeacher {
-  readonly #parameters: [Tensor[], Tensor[]];
+  /** The teacher's parameter of each of the student's. */
+  readonly #parameters: Map<Tensor, Tensor>;
+  /** Of the student, those whose average the optimiser has moved in this iteration. */
+  readonly #moved = new Set<Tensor>();
   readonly #averagedBuffers: [Tensor[], Tensor[]];
   readonly #copiedBuffers: [Tensor, Tensor][];
 
@@ -32,7 +36,8 @@ export class EmaTeacher {
     model.train(options.mode === 'train');
     // The teacher never gathers statistics itself: they follow the student's.
     freezeBatchNorm(model);
-    this.#parameters = [model.parameters(), student.parameters()];
+    const parameters = model.parameters();
+    this.#parameters = new Map(student.parameters().map((theirs, i) => [theirs, parameters[i]!]));
     const ours = model.namedBuffers().map(([, buffer]) => buffer);
     const theirs = student.namedBuffers().map(([, buffer]) => buffer);
     const isFloat = (buffer: Tensor) => buffer.dtype.startsWith('float');
@@ -42,17 +47,50 @@ export class EmaTeacher {
     );
   }
 
-  /** teacher ← a·teacher + (1 − a)·student after optimiser step `iteration`; returns a. */
+  /**
+   * What an optimiser needs to move the teacher along with the student in step `iteration`; `update`
+   * then moves the parameters that it did not take.
+   */
+  average(iteration: number): MovingAverage {
+    this.#moved.clear();
+    return {
+      factor: emaFactor(iteration, this.options.decay),
+      take: (parameter) => {
+        const mine = this.#parameters.get(parameter) ?? null;
+        if (mine) this.#moved.add(parameter);
+        return mine;
+      },
+    };
+  }
+
+  /**
+   * teacher ← a·teacher + (1 − a)·student after optimiser step `iteration`, for what the optimiser
+   * has not moved itself; returns a.
+   */
   update(iteration: number): number {
     const factor = emaFactor(iteration, this.options.decay);
+    const left = [...this.#parameters].filter(([theirs]) => !this.#moved.has(theirs));
+    this.#moved.clear();
     torch.noGrad(() => {
-      torch._foreachLerp_(...this.#parameters, 1 - factor);
+      move(
+        left.map(([, mine]) => mine),
+        left.map(([theirs]) => theirs),
+        factor,
+      );
       if (this.options.freezeBatchNorm) return;
-      if (this.#averagedBuffers[0].length > 0) {
-        torch._foreachLerp_(...this.#averagedBuffers, 1 - factor);
-      }
+      move(...this.#averagedBuffers, factor);
       for (const [ours, theirs] of this.#copiedBuffers) ours.copy_(theirs);
     });
     return factor;
+  }
+}
+
+/** averages ← factor · averages + (1 − factor) · values, a list of each dtype and device at a time. */
+function move(averages: readonly Tensor[], values: readonly Tensor[], factor: number): void {
+  const kindOf = ({ device, dtype }: Tensor) => `${device} ${dtype}`;
+  const kinds = averages.map(kindOf);
+  for (const kind of new Set(kinds)) {
+    const ofKind = (_: Tensor, i: number) => kinds[i] === kind;
+    torch.ops.m3l!.ema_update_!(averages.filter(ofKind), values.filter(ofKind), factor);
   }
 }

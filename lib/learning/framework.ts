@@ -75,15 +75,18 @@ function validEverywhere({ modalities: [first] }: Batch): Tensor {
   return torch.ones([batch, height, width], { dtype: 'bool', device: first!.device });
 }
 
-/** Predictions with modality `masked[b]` of sample b missing, by mask token or else by fill. */
+/**
+ * Predictions with modality `masked[b]` of sample b missing, by mask token or else by fill; at the
+ * resolution of the model's head, which is what the losses take.
+ */
 export function forward(
   context: FrameworkContext,
   model: SegmentationModel,
   modalities: Tensor[],
   masked: readonly number[],
   iteration: number,
-  { upsample = true } = {},
 ): Prediction {
+  const upsample = false;
   if (masked.every((lost) => lost < 0)) return model.forward(modalities, { upsample });
   const { options, seed } = context;
   const { maskingRatio } = options;

@@ -24,15 +24,23 @@ export {
 } from './framework.js';
 export { type GroupOptions, type ParameterGroup, parameterGroups } from './groups.js';
 export {
+  allHeads,
   headLogProbabilities,
   IGNORE,
   minKeptPixels,
   pseudoLoss,
   pseudoWeight,
+  semiSupervisedLosses,
   supervisedLoss,
 } from './losses.js';
 export { type MaskDraw, seededMasks, unmasked } from './masking.js';
-export { logProbabilities, type OhemOptions, ohemCrossEntropy, ohemPerHead } from './ohem.js';
+export {
+  crossEntropies,
+  logProbabilities,
+  type OhemOptions,
+  ohemCrossEntropy,
+  type Targets,
+} from './ohem.js';
 export { pseudoLabels } from './pseudo-labels.js';
 export { mixSeed, uniformStream } from './seed.js';
 export {

@@ -1,24 +1,36 @@
 import type { Prediction } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
-import * as torch from '../torch/index.js';
-import { logProbabilities, type OhemOptions, ohemPerHead } from './ohem.js';
+import { crossEntropies, logProbabilities, type OhemOptions } from './ohem.js';
 
 /** The label that no loss counts. */
 export const IGNORE = 255;
 
-const REDUCE_SUM = 2;
+/** All M + 1 predictions, the ensemble last. */
+export function allHeads({ heads, ensemble }: Prediction): Tensor[] {
+  return [...heads, ensemble];
+}
+
+/** log softmax of all M + 1 predictions, the ensemble last: [B, K, H, W] each. */
+export function headLogProbabilities(prediction: Prediction): Tensor[] {
+  return allHeads(prediction).map(logProbabilities);
+}
 
 /**
- * log softmax of all M + 1 predictions, the ensemble last: [B, K, H, W] each.
- * Taken once, since the supervised and the pseudo loss both start from it.
+ * Both losses of a semi-supervised step in one pass: as `supervisedLoss` and `pseudoLoss`.
+ * @param heads logits, [B, K, h, w] each
  */
-export function headLogProbabilities(prediction: Prediction): Tensor[] {
-  return [...prediction.heads, prediction.ensemble].map(logProbabilities);
+export function semiSupervisedLosses(
+  heads: readonly Tensor[],
+  labels: Tensor,
+  pseudo: Tensor,
+  ohem: OhemOptions,
+): { sup: Tensor; pseudo: Tensor } {
+  return crossEntropies(heads, { labels, pseudo }, { ignoreIndex: IGNORE, ...ohem });
 }
 
 /**
  * OHEM cross entropy, mean over the heads.
- * @param heads log probabilities, [B, K, H, W] each
+ * @param heads logits (or log probabilities) of any resolution, [B, K, h, w] each
  * @param labels [N, H, W] int64 with N ≤ B: the labels of the first N samples
  */
 export function supervisedLoss(
@@ -26,21 +38,17 @@ export function supervisedLoss(
   labels: Tensor,
   ohem: OhemOptions,
 ): Tensor {
-  const count = labels.shape[0]!;
-  const labelled = heads.map((head) => (count === head.shape[0] ? head : head.narrow(0, 0, count)));
-  return mean(ohemPerHead(labelled, labels, { ignoreIndex: IGNORE, ...ohem }));
+  return crossEntropies(heads, { labels }, { ignoreIndex: IGNORE, ...ohem }).sup;
 }
 
 /**
  * Cross entropy with the teacher's labels, mean over pixels and heads; 0 where all are ignored.
- * @param heads log probabilities, [B, K, H, W] each
+ * @param heads logits (or log probabilities) of any resolution, [B, K, h, w] each
  * @param labels [B, H, W] int64, 255 = ignore
  */
 export function pseudoLoss(heads: readonly Tensor[], labels: Tensor): Tensor {
-  const counted = labels.ne(IGNORE).sum().clamp(1);
-  return mean(
-    heads.map((head) => torch.nllLoss2d(head, labels, null, REDUCE_SUM, IGNORE).div(counted)),
-  );
+  const unused = { threshold: 1, minKept: 0, ignoreIndex: IGNORE };
+  return crossEntropies(heads, { pseudo: labels }, unused).pseudo;
 }
 
 /** λ at an iteration: its warm-up, then its full value. */
@@ -55,8 +63,4 @@ export function pseudoWeight(
 export function minKeptPixels(labelled: Tensor, fraction: number): number {
   const [batch, height, width] = labelled.shape as [number, number, number];
   return Math.floor(fraction * height * width) * batch;
-}
-
-function mean(losses: Tensor[]): Tensor {
-  return torch.stack(losses).mean();
 }

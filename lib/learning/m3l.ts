@@ -10,7 +10,7 @@ import {
   ohemOptions,
   unlabelledOf,
 } from './framework.js';
-import { headLogProbabilities, pseudoLoss, pseudoWeight, supervisedLoss } from './losses.js';
+import { allHeads, pseudoWeight, semiSupervisedLosses, supervisedLoss } from './losses.js';
 import { unmasked } from './masking.js';
 import { teach } from './pseudo-labels.js';
 
@@ -44,10 +44,9 @@ export function m3l(context: FrameworkContext): Framework {
       const seen = once ? joinBatches(labelled, unlabelled) : images;
       const taught = teach(context, teacher, seen, unmasked(seen.size), iteration);
       const prediction = forward(context, student, images.modalities, masked, iteration);
-      const heads = headLogProbabilities(prediction);
 
-      const sup = supervisedLoss(heads, truth, ohem);
-      const pseudo = pseudoLoss(heads, asStudent(taught.labels));
+      const heads = allHeads(prediction);
+      const { sup, pseudo } = semiSupervisedLosses(heads, truth, asStudent(taught.labels), ohem);
       const total = sup.add(pseudo, { alpha: pseudoWeight(options, iteration) });
       const parts: Record<string, Tensor> = { sup, pseudo };
       if (options.reportTeacherLoss)

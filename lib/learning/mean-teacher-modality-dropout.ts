@@ -10,7 +10,7 @@ import {
   ohemOptions,
   unlabelledOf,
 } from './framework.js';
-import { headLogProbabilities, pseudoLoss, pseudoWeight, supervisedLoss } from './losses.js';
+import { allHeads, pseudoWeight, semiSupervisedLosses, supervisedLoss } from './losses.js';
 import { unmasked } from './masking.js';
 import { teach } from './pseudo-labels.js';
 
@@ -36,10 +36,9 @@ export function meanTeacherModalityDropout(context: FrameworkContext): Framework
 
       const taught = teach(context, teacher, images, masked, iteration);
       const prediction = forward(context, student, images.modalities, masked, iteration);
-      const heads = headLogProbabilities(prediction);
 
-      const sup = supervisedLoss(heads, truth, ohem);
-      const pseudo = pseudoLoss(heads, taught.labels);
+      const heads = allHeads(prediction);
+      const { sup, pseudo } = semiSupervisedLosses(heads, truth, taught.labels, ohem);
       const total = sup.add(pseudo, { alpha: pseudoWeight(options, iteration) });
       const parts: Record<string, Tensor> = { sup, pseudo };
       if (options.reportTeacherLoss) parts.teacherSup = supervisedLoss(taught.heads, truth, ohem);

@@ -2,12 +2,12 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import type { EmaTeacher } from './ema.js';
 import { type FrameworkContext, forward, type Joined } from './framework.js';
-import { headLogProbabilities, IGNORE } from './losses.js';
+import { allHeads, IGNORE } from './losses.js';
 
 export interface Taught {
   /** [B, H, W] int64: the teacher's class, or 255 where the pseudo loss must not look. */
   labels: Tensor;
-  /** The teacher's log probabilities, where its own loss is to be reported; else none. */
+  /** The teacher's logits [B, K, h, w], where its own loss is to be reported; else none. */
   heads: Tensor[];
 }
 
@@ -24,18 +24,11 @@ export function teach(
 ): Taught {
   const { options } = context;
   const label = (): Taught => {
-    // Only the ensemble labels, so the heads are spared the upsampling unless they are reported.
-    const upsample = options.reportTeacherLoss;
-    const prediction = forward(context, teacher.model, images.modalities, masked, iteration, {
-      upsample,
-    });
+    const prediction = forward(context, teacher.model, images.modalities, masked, iteration);
     const size = images.modalities[0]!.shape.slice(2);
-    const ensemble = upsample
-      ? prediction.ensemble
-      : torch.upsampleBilinear2d(prediction.ensemble, size, true);
     return {
-      labels: pseudoLabels(ensemble, images.valid, options),
-      heads: upsample ? headLogProbabilities(prediction) : [],
+      labels: pseudoLabels(prediction.ensemble, images.valid, options, size),
+      heads: options.reportTeacherLoss ? allHeads(prediction) : [],
     };
   };
   // In a scope of its own: all of the teacher's activations go before the student makes its own.
@@ -43,19 +36,21 @@ export function teach(
 }
 
 /**
- * Labels from the logits of an ensemble, [B, K, H, W] → [B, H, W] int64.
+ * Labels from the logits of an ensemble, [B, K, h, w] → [B, H, W] int64: the argmax at `size`
+ * (that of the logits; upsampling is bilinear, align_corners true).
  * 255 where padded (unless `pseudoOnPadding`) and below the confidence threshold.
  */
 export function pseudoLabels(
   ensemble: Tensor,
   valid: Tensor | null,
   options: { pseudoOnPadding: boolean; confidenceThreshold: number | null },
+  size: readonly number[] = ensemble.shape.slice(2),
 ): Tensor {
-  const labels = ensemble.argmax(1);
-  if (valid !== null && !options.pseudoOnPadding) labels.maskedFill_(valid.logicalNot(), IGNORE);
-  if (options.confidenceThreshold !== null) {
-    const confidence = ensemble.softmax(1).amax([1]);
-    labels.maskedFill_(confidence.lt(options.confidenceThreshold), IGNORE);
-  }
-  return labels;
+  return torch.ops.m3l!.upsample_argmax!(
+    ensemble,
+    size,
+    options.confidenceThreshold,
+    options.pseudoOnPadding ? null : valid,
+    IGNORE,
+  ) as Tensor;
 }

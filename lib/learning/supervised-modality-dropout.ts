@@ -5,7 +5,7 @@ import {
   labelsOf,
   ohemOptions,
 } from './framework.js';
-import { headLogProbabilities, supervisedLoss } from './losses.js';
+import { allHeads, supervisedLoss } from './losses.js';
 
 /** The labelled images, each with one modality or none masked. */
 export function supervisedModalityDropout(context: FrameworkContext): Framework {
@@ -20,8 +20,7 @@ export function supervisedModalityDropout(context: FrameworkContext): Framework 
       const labels = labelsOf(labelled);
       const masked = context.masks(iteration, labels.shape[0]!);
       const prediction = forward(context, student, labelled.modalities, masked, iteration);
-      const heads = headLogProbabilities(prediction);
-      const sup = supervisedLoss(heads, labels, ohemOptions(context, labels));
+      const sup = supervisedLoss(allHeads(prediction), labels, ohemOptions(context, labels));
       return { total: sup, parts: { sup }, masked };
     },
     update: () => null,

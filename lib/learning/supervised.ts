@@ -5,7 +5,7 @@ import {
   labelsOf,
   ohemOptions,
 } from './framework.js';
-import { headLogProbabilities, supervisedLoss } from './losses.js';
+import { allHeads, supervisedLoss } from './losses.js';
 import { unmasked } from './masking.js';
 
 /** The labelled images with all their modalities, and nothing else. */
@@ -21,8 +21,7 @@ export function supervised(context: FrameworkContext): Framework {
       const labels = labelsOf(labelled);
       const masked = unmasked(labels.shape[0]!);
       const prediction = forward(context, student, labelled.modalities, masked, iteration);
-      const heads = headLogProbabilities(prediction);
-      const sup = supervisedLoss(heads, labels, ohemOptions(context, labels));
+      const sup = supervisedLoss(allHeads(prediction), labels, ohemOptions(context, labels));
       return { total: sup, parts: { sup }, masked };
     },
     update: () => null,

@@ -192,7 +192,8 @@ export class Trainer {
     if (clipGradientNorm !== null) clipGradients(optimizer.groups, norm!, clipGradientNorm);
 
     const learningRates = optimizer.groups.map((group) => group.lr);
-    optimizer.step();
+    // The optimiser moves the teacher in its own pass where it can, the framework the rest.
+    optimizer.step({ average: framework.teacher?.average(iteration) });
     const emaFactor = framework.update(iteration);
     this.#iteration = iteration + 1;
     return {

@@ -36,12 +36,10 @@ export interface LinearFusionOptions {
 
 /**
  * y_m = r·x_m + (1 − r)/(M − 1) · Σ_{j≠m} x_j (m3l.md, section 2), tokens [M·B, N, C].
- * The same as moving every x_m by t = (1 − r)·M/(M − 1) towards the mean of all.
+ * The encoder does the same together with what follows it.
  */
 export function linearFusion(tokens: Tensor, modalities: number, ratio: number): Tensor {
-  const streams = tokens.unflatten(0, [modalities, -1]);
-  const t = ((1 - ratio) * modalities) / (modalities - 1);
-  return streams.lerp(streams.mean([0], true), t).flatten(0, 1);
+  return torch.ops.m3l!.linear_fuse!(tokens, modalities, ratio) as Tensor;
 }
 
 /**
@@ -76,7 +74,7 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
       dropPath,
       maskToken,
       layerNormEps: options.layerNormEps,
-      fusion: (tokens) => linearFusion(tokens, modalities, fusionRatio),
+      fusion: { ratio: fusionRatio },
     });
     this.decoder = new SegformerHead({
       channels: this.encoder.channels,

@@ -1,6 +1,7 @@
 import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { ModalityNorm } from './modality-norm.js';
 import { type Masking, ModelError } from './segmentation-model.js';
 
 /**
@@ -29,8 +30,11 @@ export interface Feature {
   width: number;
 }
 
-/** What couples the modalities: tokens [M·B, N, C] after the attention's projection, to the same. */
-export type Fusion = (tokens: Tensor) => Tensor;
+/**
+ * What couples the modalities after the attention's projection: the linear fusion with r = `ratio`
+ * (m3l.md, section 2), or any function of tokens [M·B, N, C] to the same.
+ */
+export type Fusion = { readonly ratio: number } | ((tokens: Tensor) => Tensor);
 
 export interface MixTransformerOptions {
   backbone: Backbone;
@@ -63,35 +67,6 @@ class Shared<T extends nn.Layer> extends nn.Module {
 
   override forward(x: Tensor): Tensor {
     return this.module.forward(x);
-  }
-}
-
-/** One LayerNorm per modality, in the state dict `ln_0`, `ln_1`, … */
-export class ModalityNorm extends nn.ModuleDict<nn.LayerNorm> {
-  readonly #norms: nn.LayerNorm[];
-  readonly #eps: number;
-
-  constructor(
-    readonly channels: number,
-    { modalities = 1, layerNormEps: eps = 1e-6 }: MixTransformerOptions,
-  ) {
-    const norms = Array.from({ length: modalities }, () => new nn.LayerNorm(channels, { eps }));
-    super(Object.fromEntries(norms.map((norm, m) => [`ln_${m}`, norm])));
-    this.#norms = norms;
-    this.#eps = eps;
-  }
-
-  /** @param present which modalities the batch [P·B, N, C] holds; all by default. */
-  override forward(tokens: Tensor, present?: readonly number[]): Tensor {
-    const norms = present ? present.map((m) => this.#norms[m]!) : this.#norms;
-    if (norms.length === 1) return norms[0]!.forward(tokens);
-    // One normalisation of the whole batch, then each modality's scale and shift: no split, no copy.
-    const perModality = [norms.length, 1, 1, this.channels];
-    const scale = torch.stack(norms.map((norm) => norm.weight)).view(perModality);
-    const shift = torch.stack(norms.map((norm) => norm.bias)).view(perModality);
-    const normal = torch.layerNorm(tokens, [this.channels], null, null, this.#eps);
-    const split = normal.unflatten(0, [norms.length, -1]);
-    return torch.addcmul(shift, split, scale).flatten(0, 1);
   }
 }
 
@@ -131,12 +106,12 @@ class Attention extends nn.Module {
   readonly sr: Shared<nn.Conv2d> | null = null;
   readonly norm: ModalityNorm | null = null;
   readonly #heads: number;
-  readonly #fusion: Fusion | undefined;
+  readonly #fusion: (tokens: Tensor) => Tensor;
 
   constructor(channels: number, heads: number, reduction: number, options: MixTransformerOptions) {
     super();
     this.#heads = heads;
-    this.#fusion = options.fusion;
+    this.#fusion = typeof options.fusion === 'function' ? options.fusion : (tokens) => tokens;
     this.q = new Shared(new nn.Linear(channels, channels));
     this.kv = new Shared(new nn.Linear(channels, 2 * channels));
     this.proj = new Shared(new nn.Linear(channels, channels));
@@ -157,8 +132,7 @@ class Attention extends nn.Module {
     const kv = this.kv.forward(reduced).unflatten(2, [2, this.#heads, -1]);
     const [k, v] = kv.permute([2, 0, 3, 1, 4]).unbind(0) as [Tensor, Tensor];
     const attended = torch.scaledDotProductAttention(q, k, v).transpose(1, 2).flatten(2);
-    const projected = this.proj.forward(attended);
-    return this.#fusion ? this.#fusion(projected) : projected;
+    return this.#fusion(this.proj.forward(attended));
   }
 }
 
@@ -170,8 +144,10 @@ class DepthwiseConv extends nn.Module {
     this.dwconv = new nn.Conv2d(channels, channels, 3, { padding: 1, groups: channels });
   }
 
-  override forward(feature: Feature): Tensor {
-    return asTokens(this.dwconv.forward(asImage(feature))).tokens;
+  /** GELU of the convolution, in one pass over the tokens. */
+  override forward({ tokens, height, width }: Feature): Tensor {
+    const { weight, bias } = this.dwconv;
+    return torch.ops.m3l!.token_dwconv_gelu!(tokens, weight, bias!, height, width) as Tensor;
   }
 }
 
@@ -190,8 +166,13 @@ class MixFeedForward extends nn.Module {
 
   override forward({ tokens, height, width }: Feature): Tensor {
     const hidden = this.dwconv.forward({ tokens: this.fc1.forward(tokens), height, width });
-    return this.fc2.forward(torch.gelu(hidden));
+    return this.fc2.forward(hidden);
   }
+}
+
+/** A stage's tokens between its blocks, with what the next layer reads: their norm. */
+interface NormalisedFeature extends Feature {
+  normal: Tensor;
 }
 
 class Block extends nn.Module {
@@ -200,9 +181,11 @@ class Block extends nn.Module {
   readonly norm2: ModalityNorm;
   readonly mlp: MixFeedForward;
   readonly dropPath: nn.DropPath;
+  readonly #ratio: number;
 
   constructor(stage: number, dropPath: number, options: MixTransformerOptions) {
     super();
+    this.#ratio = typeof options.fusion === 'object' ? options.fusion.ratio : 1;
     const channels = backbones[options.backbone].channels[stage]!;
     this.norm1 = new ModalityNorm(channels, options);
     this.attn = new Attention(channels, heads[stage]!, reductions[stage]!, options);
@@ -211,12 +194,21 @@ class Block extends nn.Module {
     this.dropPath = new nn.DropPath(dropPath);
   }
 
-  override forward({ tokens: x0, height, width }: Feature): Feature {
+  /**
+   * x1 = x0 + dropPath(fuse(attention(norm1(x0)))), x2 = x1 + dropPath(mlp(norm2(x1))). Each sum is
+   * made together with the norm that follows it: after x2 that is `next`.
+   */
+  override forward(
+    { tokens: x0, normal, height, width }: NormalisedFeature,
+    next: ModalityNorm,
+  ): NormalisedFeature {
+    const { dropPath } = this;
     const grid = { height, width };
-    const attended = this.attn.forward({ tokens: this.norm1.forward(x0), ...grid });
-    const x1 = this.dropPath.residual(x0, attended);
-    const mixed = this.mlp.forward({ tokens: this.norm2.forward(x1), ...grid });
-    return { tokens: this.dropPath.residual(x1, mixed), ...grid };
+    const attended = this.attn.forward({ tokens: normal, ...grid });
+    const [x1, normal1] = this.norm2.afterAdding(x0, attended, { dropPath, ratio: this.#ratio });
+    const mixed = this.mlp.forward({ tokens: normal1, ...grid });
+    const [x2, normal2] = next.afterAdding(x1, mixed, { dropPath });
+    return { tokens: x2, normal: normal2, ...grid };
   }
 }
 
@@ -285,9 +277,14 @@ export class MixTransformer extends nn.Module {
   }
 
   #stage(embedded: Feature, blocks: nn.ModuleList<Block>, norm: ModalityNorm): Feature {
-    let feature = embedded;
-    for (const block of blocks) feature = block.forward(feature);
-    return { ...feature, tokens: norm.forward(feature.tokens) };
+    // That before each block, then the stage's own.
+    const norms = [...[...blocks].map(({ norm1 }) => norm1), norm];
+    let feature = { ...embedded, normal: norms[0]!.forward(embedded.tokens) };
+    for (const [i, block] of [...blocks].entries()) {
+      feature = block.forward(feature, norms[i + 1]!);
+    }
+    const { normal, height, width } = feature;
+    return { tokens: normal, height, width };
   }
 
   /** The first patch embedding, with the tokens of missing modalities replaced (section 4). */
@@ -311,19 +308,19 @@ export class MixTransformer extends nn.Module {
     const token = this.patchEmbed1.maskToken!;
     let known = tokens;
     if (masked) {
-      let replaced = masked.view([rows, 1, 1]);
+      let replaced = masked;
       if (maskingRatio < 1) {
         const { generator } = masking;
-        const draws = torch.rand([rows, count, 1], {
+        const draws = torch.rand([rows, count], {
           device: tokens.device,
           ...(generator ? { generator } : {}),
         });
-        replaced = replaced.logicalAnd(draws.lt(maskingRatio));
+        replaced = masked.unsqueeze(1).logicalAnd(draws.lt(maskingRatio));
       }
-      known = torch.where(replaced, token, tokens);
+      known = torch.ops.m3l!.mask_tokens!(tokens, token, replaced) as Tensor;
     }
     if (present.length === inputs.length) return { tokens: known, height, width };
-    const missing = token.expand([batch, count, channels]);
+    const missing = token.to({ dtype: tokens.dtype }).expand([batch, count, channels]);
     const streams = inputs.map((_, m) => {
       const at = present.indexOf(m);
       return at < 0 ? missing : known.narrow(0, at * batch, batch);

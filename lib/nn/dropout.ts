@@ -53,15 +53,20 @@ export class Dropout2d extends RandomDrop {
 /** Stochastic depth: as {@link Dropout}, whole samples (first dimension) at a time. */
 export class DropPath extends RandomDrop {
   override forward(x: Tensor): Tensor {
-    return this.active ? x.mul(this.#samples(x)) : x;
+    return this.active ? x.mul(this.#factorsFor(x)) : x;
   }
 
   /** x + forward(branch), in one pass. */
   residual(x: Tensor, branch: Tensor): Tensor {
-    return this.active ? torch.addcmul(x, branch, this.#samples(x)) : x.add(branch);
+    return this.active ? torch.addcmul(x, branch, this.#factorsFor(x)) : x.add(branch);
   }
 
-  #samples(x: Tensor): Tensor {
+  /** The factor of each sample of x, [x.shape[0]]; null when nothing is dropped. */
+  sampleFactors(x: Tensor): Tensor | null {
+    return this.active ? this.factors([x.shape[0]!], x) : null;
+  }
+
+  #factorsFor(x: Tensor): Tensor {
     return this.factors([x.shape[0]!, ...Array<number>(x.ndim - 1).fill(1)], x);
   }
 }

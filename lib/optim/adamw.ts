@@ -1,6 +1,5 @@
-import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { Optimizer, OptimizerError, type ParameterGroups } from './optimizer.js';
+import { Optimizer, OptimizerError, type ParameterGroups, type UpdateLists } from './optimizer.js';
 
 export interface AdamWOptions {
   lr: number;
@@ -25,25 +24,37 @@ export class AdamW extends Optimizer<AdamWOptions> {
     }
   }
 
-  protected override update(options: AdamWOptions, params: Tensor[], grads: Tensor[]): void {
+  protected override readonly hostState = ['step'];
+  protected override readonly movesAverages = true;
+
+  protected override update(
+    options: AdamWOptions,
+    { params, grads, averages }: UpdateLists,
+    factor: number,
+  ): void {
     const states = params.map((parameter) =>
       this.stateOf(parameter, () => ({
-        step: () => torch.zeros([], { device: parameter.device }),
+        step: () => torch.zeros([]),
         exp_avg: () => torch.zerosLike(parameter),
         exp_avg_sq: () => torch.zerosLike(parameter),
       })),
     );
     const of = (name: string) => states.map((state) => state[name]!);
-    const steps = of('step');
-    torch._foreachAdd_(steps, 1);
-    torch._fusedAdamw_(params, grads, of('exp_avg'), of('exp_avg_sq'), [], steps, {
-      lr: options.lr,
-      beta1: options.betas[0],
-      beta2: options.betas[1],
-      weightDecay: options.weightDecay,
-      eps: options.eps,
-      amsgrad: false,
-      maximize: false,
-    });
+    torch.ops.m3l!.adamw_ema_!(
+      params,
+      grads,
+      of('exp_avg'),
+      of('exp_avg_sq'),
+      of('step'),
+      averages,
+      {
+        lr: options.lr,
+        beta1: options.betas[0],
+        beta2: options.betas[1],
+        eps: options.eps,
+        weightDecay: options.weightDecay,
+        emaFactor: factor,
+      },
+    );
   }
 }

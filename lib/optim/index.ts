@@ -1,10 +1,12 @@
 export { AdamW, type AdamWOptions } from './adamw.js';
 export {
   type Group,
+  type MovingAverage,
   Optimizer,
   OptimizerError,
   type OptimizerState,
   type ParameterGroups,
+  type UpdateLists,
 } from './optimizer.js';
 export { PolySchedule, type PolyScheduleOptions } from './poly-schedule.js';
 export { SGD, type SGDOptions } from './sgd.js';

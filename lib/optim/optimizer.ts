@@ -31,6 +31,23 @@ export interface OptimizerState {
 }
 
 /**
+ * The moving average of parameters: average ← factor · average + (1 − factor) · parameter. An
+ * optimizer that can writes it in the pass that updates the parameter; one that cannot never asks.
+ */
+export interface MovingAverage {
+  readonly factor: number;
+  /** The average of a parameter that is about to be updated, which then counts as moved; or null. */
+  take(parameter: Tensor): Tensor | null;
+}
+
+/** Parameters of one dtype and device with their gradients, and all or none with averages. */
+export interface UpdateLists {
+  params: Tensor[];
+  grads: Tensor[];
+  averages: Tensor[];
+}
+
+/**
  * What optimizers share: groups, per-parameter state that lives outside every scope, state dicts.
  * A parameter without gradient is left alone, its state too, as in PyTorch.
  */
@@ -52,8 +69,13 @@ export abstract class Optimizer<Options extends { lr: number }> {
     if (seen.size === 0) throw new OptimizerError('No parameters given to the optimizer.');
   }
 
-  /** Updates `params`, which all have the gradients `grads` and share dtype and device. */
-  protected abstract update(options: Options, params: Tensor[], grads: Tensor[]): void;
+  /** Names of the state that stays on the CPU, as the host reads it at every step. */
+  protected readonly hostState: readonly string[] = [];
+  /** Whether `update` moves the averages of its lists. */
+  protected readonly movesAverages: boolean = false;
+
+  /** Updates the parameters, and with `movesAverages` writes their averages by `factor`. */
+  protected abstract update(options: Options, lists: UpdateLists, factor: number): void;
 
   /** The state tensors of a parameter, made on first use. */
   protected stateOf(parameter: Tensor, make: () => Record<string, () => Tensor>) {
@@ -70,12 +92,19 @@ export abstract class Optimizer<Options extends { lr: number }> {
     return this.#state.has(parameter);
   }
 
-  /** One update from the gradients at hand. */
-  step(): void {
+  /**
+   * One update from the gradients at hand.
+   * @param options `average`: moved along with the parameters that have a gradient, where the
+   *   algorithm can; whoever keeps it moves what was not taken
+   */
+  step({ average }: { average?: MovingAverage | undefined } = {}): void {
+    const moved = this.movesAverages ? average : undefined;
     torch.scope(() =>
       torch.noGrad(() => {
         for (const group of this.groups) {
-          for (const { params, grads } of byKind(group.params)) this.update(group, params, grads);
+          for (const lists of byKind(group.params, moved)) {
+            this.update(group, lists, moved?.factor ?? 0);
+          }
         }
       }),
     );
@@ -130,9 +159,9 @@ export abstract class Optimizer<Options extends { lr: number }> {
     for (const [key, tensor] of Object.entries(tensors)) {
       const parameter = all[Number.parseInt(key, 10)]!;
       const state = this.#state.get(parameter) ?? {};
-      state[key.slice(key.indexOf('.') + 1)] = persistent(() =>
-        tensor.detach().to({ device: parameter.device, copy: true }),
-      );
+      const name = key.slice(key.indexOf('.') + 1);
+      const device = this.hostState.includes(name) ? 'cpu' : parameter.device;
+      state[name] = persistent(() => tensor.detach().to({ device, copy: true }));
       this.#state.set(parameter, state);
     }
     for (const [index, { parameters, ...options }] of meta.groups.entries()) {
@@ -171,15 +200,17 @@ function defined(options: object): object {
 }
 
 /** Parameters that have a gradient, in lists of one dtype and device as the fused kernels want. */
-function byKind(params: readonly Tensor[]): { params: Tensor[]; grads: Tensor[] }[] {
-  const lists = new Map<string, { params: Tensor[]; grads: Tensor[] }>();
+function byKind(params: readonly Tensor[], average: MovingAverage | undefined): UpdateLists[] {
+  const lists = new Map<string, UpdateLists>();
   for (const parameter of params) {
     const { grad } = parameter;
     if (!grad) continue;
-    const kind = `${parameter.device} ${parameter.dtype}`;
-    const list = lists.get(kind) ?? { params: [], grads: [] };
+    const mean = average?.take(parameter) ?? null;
+    const kind = `${parameter.device} ${parameter.dtype} ${mean !== null}`;
+    const list = lists.get(kind) ?? { params: [], grads: [], averages: [] };
     list.params.push(parameter);
     list.grads.push(grad);
+    if (mean) list.averages.push(mean);
     lists.set(kind, list);
   }
   return [...lists.values()];

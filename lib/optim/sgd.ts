@@ -1,6 +1,6 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { Optimizer, OptimizerError, type ParameterGroups } from './optimizer.js';
+import { Optimizer, OptimizerError, type ParameterGroups, type UpdateLists } from './optimizer.js';
 
 export interface SGDOptions {
   lr: number;
@@ -29,7 +29,7 @@ export class SGD extends Optimizer<SGDOptions> {
     }
   }
 
-  protected override update(options: SGDOptions, params: Tensor[], grads: Tensor[]): void {
+  protected override update(options: SGDOptions, { params, grads }: UpdateLists): void {
     if (options.momentum === 0) {
       this.#fused(options, params, grads, false);
       return;

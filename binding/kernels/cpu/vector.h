@@ -46,6 +46,55 @@ inline float Exp(float x) {
 
 inline double Exp(double x) { return std::exp(x); }
 
+/** e^x for x ≤ 0, in half the work: relative error below 2.5e-7; 4e-38 for all x below -86. */
+inline float ExpOfNegative(float x) {
+  constexpr float kLog2E = 1.44269504088896341F;
+  constexpr float kLn2High = 0.693359375F;
+  constexpr float kLn2Low = -2.12194440e-4F;
+  // Adding this leaves the nearest integer in the low bits of the sum.
+  constexpr float kRound = 12582912.0F;
+  const float clamped = x < -86.0F ? -86.0F : x;
+  const float rounded = clamped * kLog2E + kRound;
+  const float n = rounded - kRound;
+  const float r = (clamped - n * kLn2High) - n * kLn2Low;
+  // Least relative error of 1 + r + r²(…) on ±½ ln 2: exactly 1 at 0.
+  float p = 8.312501013e-3F;
+  p = p * r + 4.189033061e-2F;
+  p = p * r + 1.666711569e-1F;
+  p = p * r + 4.999923110e-1F;
+  p = p * r + 1.0F;
+  p = p * r + 1.0F;
+  // A product, not a sum of exponents: a NaN stays one.
+  return p * std::bit_cast<float>((std::bit_cast<std::uint32_t>(rounded) << 23) + 0x3f800000U);
+}
+
+inline double ExpOfNegative(double x) { return std::exp(x); }
+
+/** ln x for normal positive x: relative error below 2e-7 (as in Cephes); NaN gives NaN. */
+inline float Log(float x) {
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  // Mantissa in [√½, √2): the exponent moves up by one where it lies above.
+  const auto shifted = bits - 0x3f3504f3U;
+  const auto exponent = static_cast<std::int32_t>(shifted) >> 23;
+  const float m = std::bit_cast<float>((shifted & 0x007fffffU) + 0x3f3504f3U) - 1.0F;
+  const float square = m * m;
+  float p = 7.0376836292e-2F;
+  p = p * m + -1.1514610310e-1F;
+  p = p * m + 1.1676998740e-1F;
+  p = p * m + -1.2420140846e-1F;
+  p = p * m + 1.4249322787e-1F;
+  p = p * m + -1.6668057665e-1F;
+  p = p * m + 2.0000714765e-1F;
+  p = p * m + -2.4999993993e-1F;
+  p = p * m + 3.3333331174e-1F;
+  const auto n = static_cast<float>(exponent);
+  const float tail = p * m * square + n * -2.12194440e-4F - 0.5F * square;
+  const float result = m + tail + n * 0.693359375F;
+  return x != x ? x : result;
+}
+
+inline double Log(double x) { return std::log(x); }
+
 /** The error function without branches: absolute error below 2e-7, monotone, odd. */
 inline float Erf(float x) {
   // Abramowitz and Stegun 7.1.26 is too coarse; a rational minimax of x on [-4, 4] (as in Eigen).

@@ -1,0 +1,38 @@
+#include "../ema_update.h"
+
+#include "adamw_ema_lists.h"
+#include "vector.h"
+
+namespace m3l {
+namespace {
+
+template <typename T>
+M3L_VECTORISED void EmaRange(T* __restrict teacher, const T* __restrict student, int64_t count,
+                             Average<at::opmath_type<T>> average) {
+  using Acc = at::opmath_type<T>;
+  for (int64_t i = 0; i < count; ++i) {
+    teacher[i] =
+        static_cast<T>(average(static_cast<Acc>(teacher[i]), static_cast<Acc>(student[i])));
+  }
+}
+
+void EmaUpdateOnCpu(const std::vector<at::Tensor>& teachers,
+                    const std::vector<at::Tensor>& students, double factor) {
+  AT_DISPATCH_FLOATING_TYPES_AND2(
+      at::kHalf, at::kBFloat16, teachers[0].scalar_type(), "ema_update_", [&] {
+        const Average<at::opmath_type<scalar_t>> average(factor);
+        ParallelOverLists(teachers, [&](size_t index, int64_t begin, int64_t count) {
+          EmaRange<scalar_t>(teachers[index].mutable_data_ptr<scalar_t>() + begin,
+                             students[index].const_data_ptr<scalar_t>() + begin, count, average);
+        });
+      });
+}
+
+void EmaUpdateCpu(at::TensorList teachers, at::TensorList students, double factor) {
+  RunEmaUpdate(EmaUpdateOnCpu, teachers, students, factor);
+}
+
+TORCH_LIBRARY_IMPL(m3l, CPU, library) { library.impl("ema_update_", EmaUpdateCpu); }
+
+}  // namespace
+}  // namespace m3l

@@ -1,0 +1,153 @@
+#include "fuse_residual_norm.h"
+
+#include <ATen/OpMathType.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace m3l {
+namespace {
+
+template <typename T>
+const T* PointerOrNull(const std::optional<at::Tensor>& tensor) {
+  return tensor ? tensor->const_data_ptr<T>() : nullptr;
+}
+
+template <typename T>
+T* MutablePointerOrNull(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.mutable_data_ptr<T>() : nullptr;
+}
+
+std::optional<at::Tensor> Contiguous(const std::optional<at::Tensor>& tensor) {
+  return tensor ? std::optional(tensor->contiguous()) : std::nullopt;
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ForwardCpu(
+    const at::Tensor& residual_, const std::optional<at::Tensor>& branch_,
+    const std::optional<at::Tensor>& scale_, const at::Tensor& weight_, const at::Tensor& bias_,
+    int64_t modalities, double ratio, double eps) {
+  const NormShape shape = CheckNorm(residual_, scale_, weight_, modalities, ratio);
+  CheckNorm(residual_, scale_, bias_, modalities, ratio);
+  if (branch_) CheckLikeTokens(residual_, *branch_, "branch");
+  const auto type = residual_.scalar_type();
+  const auto residual = residual_.contiguous();
+  const auto branch = Contiguous(branch_);
+  const auto scale = scale_ ? std::optional(Computed(*scale_, type)) : std::nullopt;
+  const auto weight = Computed(weight_, type);
+  const auto bias = Computed(bias_, type);
+  auto sum = branch ? at::empty(residual.sizes(), residual.options()) : at::Tensor();
+  auto normal = at::empty(residual.sizes(), residual.options());
+  auto mean = at::empty({shape.Rows()}, weight.options());
+  auto rstd = at::empty({shape.Rows()}, weight.options());
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, type, "fuse_residual_norm", [&] {
+    using compute_t = at::opmath_type<scalar_t>;
+    const cpu::ForwardRows<scalar_t, compute_t> rows{shape,
+                                                     residual.const_data_ptr<scalar_t>(),
+                                                     PointerOrNull<scalar_t>(branch),
+                                                     PointerOrNull<compute_t>(scale),
+                                                     weight.const_data_ptr<compute_t>(),
+                                                     bias.const_data_ptr<compute_t>(),
+                                                     MutablePointerOrNull<scalar_t>(sum),
+                                                     normal.mutable_data_ptr<scalar_t>(),
+                                                     mean.mutable_data_ptr<compute_t>(),
+                                                     rstd.mutable_data_ptr<compute_t>(),
+                                                     static_cast<compute_t>(eps)};
+    const int64_t grain = std::max<int64_t>(1, kGrain / (modalities * shape.channels));
+    at::parallel_for(0, shape.Positions(), grain, [&](int64_t begin, int64_t end) {
+      std::vector<compute_t> scratch(static_cast<std::size_t>(2 * shape.channels));
+      cpu::WithChannels<scalar_t>(shape.channels, [&](auto channels) {
+        cpu::Forward<channels()>(rows, begin, end, scratch.data());
+      });
+    });
+  });
+  return {sum, normal, mean, rstd};
+}
+
+/**
+ * Sums of weights and biases are made in float over a chunk of positions, in double over the
+ * chunks: their number depends on the shape alone, and so do the results.
+ */
+constexpr int64_t kLeastChunk = 32;
+constexpr int64_t kMostChunks = 1024;
+
+template <typename A>
+at::Tensor AddChunks(const std::vector<A>& partial, int64_t chunks, int64_t size) {
+  std::vector<double> total(static_cast<std::size_t>(size));
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    const A* from = partial.data() + chunk * size;
+    for (int64_t i = 0; i < size; ++i) total[static_cast<std::size_t>(i)] += from[i];
+  }
+  auto result = at::empty({size}, at::CppTypeToScalarType<A>::value);
+  std::copy(total.begin(), total.end(), result.template mutable_data_ptr<A>());
+  return result;
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCpu(
+    const std::optional<at::Tensor>& sum_gradient_, const at::Tensor& normal_gradient_,
+    const at::Tensor& sum_, const std::optional<at::Tensor>& scale_, const at::Tensor& weight_,
+    const at::Tensor& mean_, const at::Tensor& rstd_, int64_t modalities, double ratio,
+    std::array<bool, 3> needed) {
+  const NormShape shape = CheckNorm(sum_, scale_, weight_, modalities, ratio);
+  CheckNormGradients(sum_gradient_, normal_gradient_, sum_, mean_, rstd_);
+  const auto type = sum_.scalar_type();
+  const auto sum_gradient = Contiguous(sum_gradient_);
+  const auto normal_gradient = normal_gradient_.contiguous();
+  const auto sum = sum_.contiguous();
+  const auto scale = scale_ ? std::optional(Computed(*scale_, type)) : std::nullopt;
+  const auto weight = Computed(weight_, type);
+  const auto mean = mean_.contiguous();
+  const auto rstd = rstd_.contiguous();
+  at::Tensor residual_gradient;
+  at::Tensor branch_gradient;
+  at::Tensor weight_gradient;
+  at::Tensor bias_gradient;
+  if (needed[kResidual]) residual_gradient = at::empty(sum.sizes(), sum.options());
+  if (needed[kBranch]) branch_gradient = at::empty(sum.sizes(), sum.options());
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, type, "fuse_residual_norm", [&] {
+    using compute_t = at::opmath_type<scalar_t>;
+    const cpu::BackwardRows<scalar_t, compute_t> rows{
+        shape,
+        PointerOrNull<scalar_t>(sum_gradient),
+        normal_gradient.const_data_ptr<scalar_t>(),
+        sum.const_data_ptr<scalar_t>(),
+        PointerOrNull<compute_t>(scale),
+        weight.const_data_ptr<compute_t>(),
+        mean.const_data_ptr<compute_t>(),
+        rstd.const_data_ptr<compute_t>(),
+        MutablePointerOrNull<scalar_t>(residual_gradient),
+        MutablePointerOrNull<scalar_t>(branch_gradient)};
+    const int64_t positions = shape.Positions();
+    const int64_t length = std::max(kLeastChunk, (positions + kMostChunks - 1) / kMostChunks);
+    const int64_t chunks = (positions + length - 1) / length;
+    const int64_t affine_size = 2 * modalities * shape.channels;
+    std::vector<compute_t> affine(needed[kAffine] ? static_cast<std::size_t>(chunks * affine_size)
+                                                  : 0);
+    const int64_t grain = std::max<int64_t>(1, kGrain / (length * modalities * shape.channels));
+    at::parallel_for(0, chunks, grain, [&](int64_t begin, int64_t end) {
+      std::vector<compute_t> scratch(static_cast<std::size_t>((modalities + 1) * shape.channels));
+      for (int64_t chunk = begin; chunk < end; ++chunk) {
+        cpu::WithChannels<scalar_t>(shape.channels, [&](auto channels) {
+          cpu::Backward<channels()>(rows, chunk * length, std::min(positions, (chunk + 1) * length),
+                                    needed[kAffine] ? affine.data() + chunk * affine_size : nullptr,
+                                    scratch.data());
+        });
+      }
+    });
+    if (needed[kAffine]) {
+      const auto both = AddChunks(affine, chunks, affine_size)
+                            .to(weight_.scalar_type())
+                            .view({modalities, 2, shape.channels});
+      weight_gradient = both.select(1, 0).contiguous();
+      bias_gradient = both.select(1, 1).contiguous();
+    }
+  });
+  return {residual_gradient, branch_gradient, weight_gradient, bias_gradient};
+}
+
+TORCH_LIBRARY_IMPL(m3l, CPU, library) {
+  library.impl("fuse_residual_norm_forward", ForwardCpu);
+  library.impl("fuse_residual_norm_backward", BackwardCpu);
+}
+
+}  // namespace
+}  // namespace m3l

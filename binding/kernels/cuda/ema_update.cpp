@@ -1,0 +1,34 @@
+#include "../ema_update.h"
+
+#include "ema_update.cuh"
+#include "multi_tensor.h"
+
+namespace m3l {
+namespace {
+
+void EmaUpdateOnCuda(const std::vector<at::Tensor>& teachers,
+                     const std::vector<at::Tensor>& students, double factor) {
+  AT_DISPATCH_FLOATING_TYPES_AND2(
+      at::kHalf, at::kBFloat16, teachers[0].scalar_type(), "ema_update_", [&] {
+        std::vector<cuda::EmaEntry<cuda::Native<scalar_t>>> entries;
+        entries.reserve(teachers.size());
+        for (size_t i = 0; i < teachers.size(); ++i) {
+          entries.push_back({cuda::Mutable<scalar_t>(teachers[i]),
+                             cuda::Const<scalar_t>(students[i]), teachers[i].numel()});
+        }
+        cuda::LaunchEmaUpdate(entries.data(), static_cast<int>(entries.size()), factor,
+                              c10::cuda::getCurrentCUDAStream());
+        C10_CUDA_KERNEL_LAUNCH_CHECK();
+      });
+}
+
+void EmaUpdateCuda(at::TensorList teachers, at::TensorList students, double factor) {
+  TORCH_CHECK(!teachers.empty(), "ema_update_: no teachers, expected at least one");
+  const c10::cuda::CUDAGuard guard(teachers[0].device());
+  RunEmaUpdate(EmaUpdateOnCuda, teachers, students, factor);
+}
+
+TORCH_LIBRARY_IMPL(m3l, CUDA, library) { library.impl("ema_update_", EmaUpdateCuda); }
+
+}  // namespace
+}  // namespace m3l

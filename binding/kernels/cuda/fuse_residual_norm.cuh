@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+namespace m3l::cuda {
+
+/** M modalities of `positions` = B · N tokens of C channels, a row of a batch being N of them. */
+struct NormSizes {
+  int modalities;
+  int batch;
+  int tokens;
+  int positions;
+  int channels;
+  /** The share of a modality's own branch and of each other one; 0: nothing is fused. */
+  double own;
+  double other;
+};
+
+/** T: as stored; A: as computed, double for double, else float. As FuseResidualNormForward. */
+template <typename T, typename A>
+struct NormForward {
+  NormSizes sizes;
+  double eps;
+  const T* residual;
+  const T* branch;  // null: sum is not written
+  const A* scale;   // null: 1
+  const A* weight;
+  const A* bias;
+  T* sum;
+  T* normal;
+  A* mean;
+  A* rstd;
+};
+
+/** As FuseResidualNormBackward; a null pointer: absent, or not needed. */
+template <typename T, typename A>
+struct NormBackward {
+  NormSizes sizes;
+  const T* sum_gradient;
+  const T* normal_gradient;
+  const T* sum;
+  const A* scale;
+  const A* weight;
+  const A* mean;
+  const A* rstd;
+  T* residual_gradient;
+  T* branch_gradient;
+  A* partial;          // [slots, M, 2, C] of NormSlots
+  A* affine_gradient;  // [M, 2, C]: of weight, of bias
+};
+
+template <typename T, typename A>
+void LaunchNormForward(const NormForward<T, A>& rows, cudaStream_t stream);
+
+/** How many partial sums of weights and biases the backward pass makes on the current device. */
+int NormSlots(const NormSizes& sizes);
+
+template <typename T, typename A>
+void LaunchNormBackward(const NormBackward<T, A>& rows, int slots, cudaStream_t stream);
+
+}  // namespace m3l::cuda

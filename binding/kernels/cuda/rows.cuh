@@ -1,0 +1,131 @@
+// What the kernels over rows of tokens share: 16-byte accesses, sums over a group of lanes, and
+// sums over blocks in a fixed order.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+namespace m3l::cuda {
+
+/** What a type is computed in: double for double, else float. */
+template <typename T>
+struct Computes {
+  using Type = float;
+};
+template <>
+struct Computes<double> {
+  using Type = double;
+};
+template <typename T>
+using ComputesIn = typename Computes<T>::Type;
+
+__device__ __forceinline__ float Widen(float x) { return x; }
+__device__ __forceinline__ double Widen(double x) { return x; }
+__device__ __forceinline__ float Widen(__half x) { return __half2float(x); }
+__device__ __forceinline__ float Widen(__nv_bfloat16 x) { return __bfloat162float(x); }
+
+template <typename T>
+__device__ __forceinline__ T Narrow(ComputesIn<T> x) {
+  return x;
+}
+template <>
+__device__ __forceinline__ __half Narrow<__half>(float x) {
+  return __float2half_rn(x);
+}
+template <>
+__device__ __forceinline__ __nv_bfloat16 Narrow<__nv_bfloat16>(float x) {
+  return __float2bfloat16_rn(x);
+}
+
+/** Elements of T in one access of 16 bytes. */
+template <typename T>
+constexpr int kVector = 16 / static_cast<int>(sizeof(T));
+
+/** kVector<T> elements from an address that is a multiple of 16. */
+template <typename T>
+__device__ __forceinline__ void LoadVector(const T* from, ComputesIn<T> (&to)[kVector<T>]) {
+  const uint4 raw = *reinterpret_cast<const uint4*>(from);
+  T values[kVector<T>];
+  __builtin_memcpy(values, &raw, sizeof(raw));
+#pragma unroll
+  for (int i = 0; i < kVector<T>; ++i) to[i] = Widen(values[i]);
+}
+
+template <typename T>
+__device__ __forceinline__ void StoreVector(T* to, const ComputesIn<T> (&from)[kVector<T>]) {
+  T values[kVector<T>];
+#pragma unroll
+  for (int i = 0; i < kVector<T>; ++i) values[i] = Narrow<T>(from[i]);
+  uint4 raw;
+  __builtin_memcpy(&raw, values, sizeof(raw));
+  *reinterpret_cast<uint4*>(to) = raw;
+}
+
+/** kCount floats, a multiple of 4, from an address that is a multiple of 16. */
+template <int kCount>
+__device__ __forceinline__ void LoadFloats(const float* from, float (&to)[kCount]) {
+#pragma unroll
+  for (int i = 0; i < kCount; i += 4) {
+    const float4 raw = *reinterpret_cast<const float4*>(from + i);
+    to[i] = raw.x;
+    to[i + 1] = raw.y;
+    to[i + 2] = raw.z;
+    to[i + 3] = raw.w;
+  }
+}
+
+/** The sum over kLanes neighbouring lanes, in each of them; groups of a warp may diverge. */
+template <int kLanes, typename A>
+__device__ __forceinline__ A GroupSum(A value) {
+  const unsigned first = (threadIdx.x % 32) / kLanes * kLanes;
+  const unsigned mask = kLanes == 32 ? 0xffffffffU : ((1U << (kLanes % 32)) - 1U) << first;
+#pragma unroll
+  for (int offset = kLanes / 2; offset > 0; offset /= 2) {
+    value += __shfl_xor_sync(mask, value, offset);
+  }
+  return value;
+}
+
+inline bool Aligned(const void* pointer) {
+  return reinterpret_cast<std::uintptr_t>(pointer) % 16 == 0;
+}
+
+constexpr int kColumns = 32;
+constexpr int kSlices = 8;
+
+/**
+ * result[i] = Σ_slot partial[slot][i], in double and always in the same order. Blocks of 32 × 8:
+ * each of the 8 rows of threads sums every 8th slot, the first row adds the 8. Reads are coalesced;
+ * 2 KB of shared memory and few registers: full occupancy, though latency of L2 is all that counts
+ * here.
+ */
+template <typename A, typename T>
+__global__ void __launch_bounds__(kColumns* kSlices)
+    AddSlots(const A* partial, int slots, int size, T* result) {
+  __shared__ double sums[kSlices][kColumns];
+  const int i = static_cast<int>(blockIdx.x) * kColumns + static_cast<int>(threadIdx.x);
+  double sum = 0;
+  if (i < size) {
+    for (int slot = static_cast<int>(threadIdx.y); slot < slots; slot += kSlices) {
+      sum += partial[static_cast<std::int64_t>(slot) * size + i];
+    }
+  }
+  sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y != 0 || i >= size) return;
+#pragma unroll
+  for (int slice = 1; slice < kSlices; ++slice) sum += sums[slice][threadIdx.x];
+  result[i] = Narrow<T>(static_cast<ComputesIn<T>>(sum));
+}
+
+template <typename A, typename T>
+void LaunchAddSlots(const A* partial, int slots, int size, T* result, cudaStream_t stream) {
+  if (size == 0) return;
+  const dim3 threads(kColumns, kSlices);
+  AddSlots<<<(size + kColumns - 1) / kColumns, threads, 0, stream>>>(partial, slots, size, result);
+}
+
+}  // namespace m3l::cuda

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+namespace m3l::cuda {
+
+/** Tokens [batch, height · width, channels]. */
+struct TokenGrid {
+  int batch;
+  int height;
+  int width;
+  int channels;
+};
+
+/** T: as stored; A: as computed, double for double, else float. `taps` [10, C]: nine, and the bias.
+ * y = GELU(convolution of x + bias). */
+template <typename T, typename A>
+void LaunchTokenDwconvGelu(const T* x, const A* taps, const TokenGrid& grid, T* y,
+                           cudaStream_t stream);
+
+/** The convolution's transpose: from the gradient of its outputs that of its inputs. */
+template <typename T, typename A>
+void LaunchTokenDwconvTransposed(const T* slope, const A* taps, const TokenGrid& grid, T* x,
+                                 cudaStream_t stream);
+
+/** How many partial sums LaunchTokenDwconvSlope writes. */
+template <typename T>
+int TokenDwconvSlots(const TokenGrid& grid);
+
+/** From the gradient of y that of the convolution's outputs, `slope`, and of the taps: `partial`
+ * [slots, 10, C] is scratch, `taps_gradient` [10, C]. */
+template <typename T, typename A>
+void LaunchTokenDwconvSlope(const T* gradient, const T* x, const A* taps, const TokenGrid& grid,
+                            T* slope, A* partial, A* taps_gradient, cudaStream_t stream);
+
+}  // namespace m3l::cuda

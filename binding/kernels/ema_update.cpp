@@ -1,0 +1,103 @@
+#include "ema_update.h"
+
+#include <ATen/ops/_foreach_lerp.h>
+#include <ATen/ops/empty_strided.h>
+
+namespace m3l {
+namespace {
+
+TORCH_LIBRARY_FRAGMENT(m3l, library) {
+  library.def("ema_update_(Tensor(a!)[] teachers, Tensor[] students, float factor) -> ()");
+}
+
+// Leaves that require gradients are written in place, as under no_grad they may be; but what
+// autograd saved of them must know that they changed.
+void EmaUpdateBumpingVersions(at::TensorList teachers, at::TensorList students, double factor) {
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("m3l::ema_update_", "").typed<EmaUpdate>();
+  {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    op.call(teachers, students, factor);
+  }
+  for (const auto& teacher : teachers) {
+    torch::autograd::impl::bump_version(teacher);
+  }
+}
+
+void EmaUpdateByAten(const std::vector<at::Tensor>& teachers,
+                     const std::vector<at::Tensor>& students, double factor) {
+  if (factor > 0) {
+    at::_foreach_lerp_(teachers, students, 1 - factor);
+    return;
+  }
+  for (size_t i = 0; i < teachers.size(); ++i) {
+    teachers[i].copy_(students[i]);
+  }
+}
+
+void EmaUpdateElsewhere(at::TensorList teachers, at::TensorList students, double factor) {
+  RunEmaUpdate(EmaUpdateByAten, teachers, students, factor);
+}
+
+// A device without a kernel of its own, or CUDA where these were built without it.
+TORCH_LIBRARY_IMPL(m3l, CompositeExplicitAutograd, library) {
+  library.impl("ema_update_", EmaUpdateElsewhere);
+}
+TORCH_LIBRARY_IMPL(m3l, Autograd, library) {
+  library.impl("ema_update_", torch::CppFunction::makeFallthrough());
+}
+TORCH_LIBRARY_IMPL(m3l, ADInplaceOrView, library) {
+  library.impl("ema_update_", EmaUpdateBumpingVersions);
+}
+
+}  // namespace
+
+std::vector<at::Tensor> LaidOutAs(at::TensorList like, at::TensorList list, const char* op,
+                                  const char* name) {
+  TORCH_CHECK(list.size() == like.size(), op, ": ", list.size(), " ", name, ", expected ",
+              like.size());
+  std::vector<at::Tensor> result;
+  result.reserve(list.size());
+  for (size_t i = 0; i < list.size(); ++i) {
+    const auto& tensor = list[i];
+    const auto& fellow = like[i];
+    TORCH_CHECK(tensor.sizes() == fellow.sizes() && tensor.scalar_type() == fellow.scalar_type() &&
+                    tensor.device() == fellow.device(),
+                op, ": ", name, "[", i, "] is ", tensor.sizes(), " ", tensor.scalar_type(), " on ",
+                tensor.device(), ", expected ", fellow.sizes(), " ", fellow.scalar_type(), " on ",
+                fellow.device());
+    TORCH_CHECK(
+        fellow.scalar_type() == like[0].scalar_type() && fellow.device() == like[0].device(), op,
+        ": ", name, "[", i, "] is ", fellow.scalar_type(), " on ", fellow.device(), ", the first ",
+        like[0].scalar_type(), " on ", like[0].device(), ": expected one dtype and device");
+    TORCH_CHECK(fellow.is_non_overlapping_and_dense(), op, ": the layout of ", name, "[", i,
+                "], strides ", fellow.strides(), " of ", fellow.sizes(),
+                ", is not dense: expected a tensor that fills its memory");
+    if (tensor.strides() == fellow.strides()) {
+      result.push_back(tensor);
+    } else {
+      auto copy = at::empty_strided(fellow.sizes(), fellow.strides(), fellow.options());
+      copy.copy_(tensor);
+      result.push_back(std::move(copy));
+    }
+  }
+  return result;
+}
+
+void CopyBack(at::TensorList list, const std::vector<at::Tensor>& laid_out) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (!list[i].is_same(laid_out[i])) {
+      list[i].copy_(laid_out[i]);
+    }
+  }
+}
+
+void RunEmaUpdate(EmaKernel kernel, at::TensorList teachers, at::TensorList students,
+                  double factor) {
+  TORCH_CHECK(factor >= 0 && factor <= 1, "ema_update_: factor is ", factor, ", expected [0, 1]");
+  const auto mine = LaidOutAs(teachers, teachers, "ema_update_", "teachers");
+  const auto theirs = LaidOutAs(teachers, students, "ema_update_", "students");
+  kernel(mine, theirs, factor);
+}
+
+}  // namespace m3l

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "torch.h"
+
+namespace m3l {
+
+/** teacher ← factor · teacher + (1 − factor) · student for lists of tensors; factor 0 copies. */
+using EmaUpdate = void(at::TensorList teachers, at::TensorList students, double factor);
+
+/** `teachers` and `students` of equal layout in memory. */
+using EmaKernel = void (*)(const std::vector<at::Tensor>& teachers,
+                           const std::vector<at::Tensor>& students, double factor);
+
+/** Checks the arguments, runs `kernel`, and copies back what it had laid out anew. */
+void RunEmaUpdate(EmaKernel kernel, at::TensorList teachers, at::TensorList students,
+                  double factor);
+
+/**
+ * `list`, checked against `like` (number, shapes, dtype, device; else an error that names `op` and
+ * `name`), each tensor dense and with the strides of its fellow in `like`: a copy where it had not.
+ */
+std::vector<at::Tensor> LaidOutAs(at::TensorList like, at::TensorList list, const char* op,
+                                  const char* name);
+
+/** Copies into `list` those of `laid_out` that LaidOutAs had to make anew. */
+void CopyBack(at::TensorList list, const std::vector<at::Tensor>& laid_out);
+
+}  // namespace m3l

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <tuple>
+
+#include "torch.h"
+
+namespace m3l {
+
+/**
+ * residual and branch [M·B, N, C], modality by modality; scale [M·B]; weight and bias [M, C], float
+ * or as the tokens. Gives sum = residual + scale · fuse(branch), fuse as in linear_fuse, and normal
+ * = LayerNorm(sum) · weight + bias, both [M·B, N, C], then each token's mean and 1/σ, [M·B·N], of
+ * the type that is computed in (double for double, else float). No scale means 1. Without a branch
+ * the sum is the residual and not returned.
+ */
+using FuseResidualNormForward = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>(
+    const at::Tensor& residual, const std::optional<at::Tensor>& branch,
+    const std::optional<at::Tensor>& scale, const at::Tensor& weight, const at::Tensor& bias,
+    int64_t modalities, double ratio, double eps);
+
+/**
+ * The gradients of residual, branch (if `needed` of it; without fusion and scale it equals the
+ * residual's), weight and bias from those of sum (none: zero) and normal.
+ */
+using FuseResidualNormBackward = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>(
+    const std::optional<at::Tensor>& sum_gradient, const at::Tensor& normal_gradient,
+    const at::Tensor& sum, const std::optional<at::Tensor>& scale, const at::Tensor& weight,
+    const at::Tensor& mean, const at::Tensor& rstd, int64_t modalities, double ratio,
+    std::array<bool, 3> needed);
+
+/** What `needed` says: residual, branch, weight and bias. */
+enum Needed : std::size_t { kResidual, kBranch, kAffine };
+
+/** The arguments' sizes, once they are known to fit each other. */
+struct NormShape {
+  int64_t modalities;  // M
+  int64_t batch;       // B
+  int64_t tokens;      // N
+  int64_t channels;    // C
+  double own;          // the share of a modality's own branch, and of each other one
+  double other;
+
+  int64_t Positions() const { return batch * tokens; }
+  int64_t Rows() const { return modalities * Positions(); }
+  /** Fused by 1 and 0 nothing may come over, not even another modality's NaN. */
+  bool Fused() const { return other != 0; }
+};
+
+NormShape CheckNorm(const at::Tensor& tokens, const std::optional<at::Tensor>& scale,
+                    const at::Tensor& weight, int64_t modalities, double ratio);
+
+/** A tensor of the size and type of the tokens. */
+void CheckLikeTokens(const at::Tensor& tokens, const at::Tensor& like, const char* name);
+
+/** Of the backward operator: gradients as the sum, mean and rstd one a token. */
+void CheckNormGradients(const std::optional<at::Tensor>& sum_gradient,
+                        const at::Tensor& normal_gradient, const at::Tensor& sum,
+                        const at::Tensor& mean, const at::Tensor& rstd);
+
+/** The type sums are made in: double for double, else float. */
+at::ScalarType ComputeType(at::ScalarType type);
+
+/** Contiguous and of the type computed in, which weights and factors are passed as. */
+at::Tensor Computed(const at::Tensor& tensor, at::ScalarType tokens);
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> FuseResidualNormForwardOp(
+    const at::Tensor& residual, const std::optional<at::Tensor>& branch,
+    const std::optional<at::Tensor>& scale, const at::Tensor& weight, const at::Tensor& bias,
+    int64_t modalities, double ratio, double eps);
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> FuseResidualNormBackwardOp(
+    const std::optional<at::Tensor>& sum_gradient, const at::Tensor& normal_gradient,
+    const at::Tensor& sum, const std::optional<at::Tensor>& scale, const at::Tensor& weight,
+    const at::Tensor& mean, const at::Tensor& rstd, int64_t modalities, double ratio,
+    std::array<bool, 3> needed);
+
+}  // namespace m3l

@@ -1,0 +1,129 @@
+// Compiles every CUDA kernel with nvcc alone, warnings as errors: no GPU and no libtorch needed. With
+// --link also the registrations beside them, and links all kernels against the CUDA libtorch.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { home, installForLinking } from './libtorch.mjs';
+import { which } from './tools.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = join(root, 'binding', 'kernels', 'cuda');
+const OLDEST_NVCC = 12.8;
+const FLAGS = [
+  '-std=c++20',
+  '-O3',
+  ...['arch=compute_80,code=sm_80', 'arch=compute_90,code=[sm_90,compute_90]'].flatMap((code) => [
+    '-gencode',
+    code,
+  ]),
+  ...['-Werror', 'all-warnings', '-Xcompiler', '-Wall,-Wextra,-Werror'],
+];
+
+/**
+ * The CUDA compiler, or why there is none that does.
+ * @returns {{ nvcc: string, version: string } | { nvcc: null, reason: string }}
+ */
+export function findNvcc() {
+  const places = [process.env.CUDA_HOME, process.env.CUDA_PATH, '/usr/local/cuda'];
+  const nvcc =
+    which('nvcc') ??
+    places
+      .map((place) => place && join(place, 'bin', 'nvcc'))
+      .find((path) => path && existsSync(path));
+  if (!nvcc) {
+    return { nvcc: null, reason: 'no nvcc on the PATH, in CUDA_HOME or in /usr/local/cuda/bin' };
+  }
+  const { stdout } = spawnSync(nvcc, ['--version'], { encoding: 'utf8' });
+  const [, release, version] = /release ([\d.]+), V([\d.]+)/.exec(stdout ?? '') ?? [];
+  if (release === undefined) return { nvcc: null, reason: `${nvcc} --version does not run` };
+  if (Number(release) < OLDEST_NVCC) {
+    return { nvcc: null, reason: `${nvcc} is ${version}; ${OLDEST_NVCC} or newer is needed` };
+  }
+  return { nvcc, version: String(version) };
+}
+
+/** @param {string} ending */
+function sources(ending) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(ending))
+    .sort();
+}
+
+/** One after the other: each takes a processor and a gigabyte. */
+export function compileCuda() {
+  const name = 'cuda: compile';
+  const found = findNvcc();
+  if (found.nvcc === null) {
+    console.error(`${name} skipped: ${found.reason}`);
+    return { name, ok: true };
+  }
+  const shared = createHash('sha256').update(found.version).update(FLAGS.join(' '));
+  for (const header of sources('.cuh')) shared.update(readFileSync(join(folder, header)));
+  const stamps = join(home(), 'cuda-compiled');
+  mkdirSync(stamps, { recursive: true });
+  let ok = true;
+  for (const file of sources('.cu')) {
+    const key = shared
+      .copy()
+      .update(readFileSync(join(folder, file)))
+      .digest('hex')
+      .slice(0, 32);
+    const stamp = join(stamps, key);
+    if (existsSync(stamp)) continue;
+    console.error(`${name} ${file}`);
+    const { status } = spawnSync(
+      found.nvcc,
+      [...FLAGS, '-c', join(folder, file), '-o', '/dev/null'],
+      {
+        stdio: ['ignore', 2, 2],
+      },
+    );
+    if (status === 0) writeFileSync(stamp, `${file}\n`);
+    else ok = false;
+  }
+  return { name, ok };
+}
+
+/**
+ * Builds m3l_kernels.so with CUDA, no symbol left undefined, against LIBTORCH where that has CUDA, else
+ * against the pinned CUDA wheel.
+ */
+export async function linkCuda() {
+  const name = 'cuda: link';
+  const found = findNvcc();
+  if (found.nvcc === null) {
+    console.error(`${name} skipped: ${found.reason}`);
+    return { name, ok: true };
+  }
+  const given = process.env.LIBTORCH;
+  const libtorch =
+    given && existsSync(join(given, 'lib', 'libtorch_cuda.so'))
+      ? given
+      : await installForLinking({ variant: 'cu130' });
+  const build = join(root, 'build', 'cuda-link');
+  // A cache of another nvcc or libtorch would be mixed with what is given now.
+  rmSync(join(build, 'CMakeCache.txt'), { force: true });
+  // A kernel that its registration names but no .cu instantiates is found here, not at run time.
+  const linker = `-Wl,--no-undefined -Wl,--no-as-needed ${join(libtorch, 'lib', 'libgomp.so.1')}`;
+  const steps = [
+    [
+      ...['-S', root, '-B', build, '-DM3L_CUDA=ON', `-DLIBTORCH_DIR=${libtorch}`],
+      ...[`-DCMAKE_CUDA_COMPILER=${found.nvcc}`, `-DCMAKE_MODULE_LINKER_FLAGS=${linker}`],
+    ],
+    ['--build', build, '--target', 'm3l_kernels'],
+  ];
+  const ok = steps.every(
+    (args) => spawnSync('cmake', args, { stdio: ['ignore', 2, 2] }).status === 0,
+  );
+  return { name, ok };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const results = [compileCuda()];
+  if (process.argv.includes('--link')) results.push(await linkCuda());
+  for (const { name, ok } of results) console.error(`${ok ? 'ok  ' : 'FAIL'} ${name}`);
+  process.exit(results.every(({ ok }) => ok) ? 0 : 1);
+}
