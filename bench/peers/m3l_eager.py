@@ -41,6 +41,20 @@ def ohem_cross_entropy(logits, labels, threshold=0.7, min_kept=0, ignore=255):
     return F.cross_entropy(logits, target, ignore_index=ignore)
 
 
+def supervised(predictions, labels, min_kept):
+    losses = [ohem_cross_entropy(p[: len(labels)], labels, 0.7, min_kept) for p in predictions]
+    return sum(losses) / len(losses)
+
+
+def pseudo_labels(ensemble):
+    return torch.max(F.softmax(ensemble, dim=1), dim=1)[1]
+
+
+def cross_supervised(predictions, pseudo):
+    losses = [F.cross_entropy(p, pseudo, ignore_index=255) for p in predictions]
+    return sum(losses) / len(losses)
+
+
 def confusion_matrix(labels, predictions, classes, ignore=255):
     """[label, prediction] counts, with numpy on the CPU."""
     import numpy
@@ -75,10 +89,6 @@ class M3L:
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
 
-    def supervised(self, predictions, labels):
-        losses = [ohem_cross_entropy(p, labels, 0.7, self.min_kept) for p in predictions]
-        return sum(losses) / len(losses)
-
     def step(self, labelled, labels, unlabelled, branches):
         """labelled, unlabelled: M × [L or U,3,H,W]; branches for the samples after the first L."""
         count = labels.shape[0]
@@ -87,11 +97,10 @@ class M3L:
         predictions = self.student(inputs, [-1] * count + list(branches), self.ratio)
         with torch.no_grad():
             targets = self.teacher(inputs)
-            teacher_sup = self.supervised([t[: 2 * count] for t in targets], labels)
-            _, pseudo = torch.max(F.softmax(targets[-1], dim=1), dim=1)
-        sup = self.supervised([p[: 2 * count] for p in predictions], labels)
-        pseudo_losses = [F.cross_entropy(p, pseudo, ignore_index=255) for p in predictions]
-        pseudo_loss = sum(pseudo_losses) / len(pseudo_losses)
+            teacher_sup = supervised(targets, labels, self.min_kept)
+            pseudo = pseudo_labels(targets[-1])
+        sup = supervised(predictions, labels, self.min_kept)
+        pseudo_loss = cross_supervised(predictions, pseudo)
         total = sup + self.weight * pseudo_loss
 
         factor = (1 - self.iteration / self.total) ** 0.9
@@ -166,20 +175,15 @@ class Session:
         def full(logits):
             return F.interpolate(logits, size=self.labels.shape[-2:], mode="bilinear", align_corners=True)
 
-        def supervised(predictions):
-            count = len(self.labels)
-            losses = [ohem_cross_entropy(p[:count], self.labels, 0.7, self.min_kept) for p in predictions]
-            return sum(losses) / len(losses)
-
         def work():
             students = [logits.detach().requires_grad_() for logits in self.logits[0]]
             predictions = [full(logits) for logits in students]
             with torch.no_grad():
                 targets = [full(logits) for logits in self.logits[1]]
-                supervised(targets)
-                _, pseudo = torch.max(F.softmax(targets[-1], dim=1), dim=1)
-            pseudo_losses = [F.cross_entropy(p, pseudo, ignore_index=255) for p in predictions]
-            total = supervised(predictions) + sum(pseudo_losses) / len(pseudo_losses)
+                supervised(targets, self.labels, self.min_kept)
+                pseudo = pseudo_labels(targets[-1])
+            total = supervised(predictions, self.labels, self.min_kept)
+            total = total + cross_supervised(predictions, pseudo)
             total.backward()
             return float(total.detach())
 

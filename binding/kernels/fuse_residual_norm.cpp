@@ -1,6 +1,7 @@
 #include "fuse_residual_norm.h"
 
 namespace m3l {
+namespace {
 
 at::ScalarType ComputeType(at::ScalarType type) { return type == at::kDouble ? type : at::kFloat; }
 
@@ -52,6 +53,65 @@ void CheckNormGradients(const std::optional<at::Tensor>& sum_gradient,
                 " on ", moment.device(), ", expected ", ComputeType(sum.scalar_type()), " [",
                 sum.size(0) * sum.size(1), "] on ", sum.device());
   }
+}
+
+std::optional<at::Tensor> Contiguous(const std::optional<at::Tensor>& tensor) {
+  return tensor ? std::optional(tensor->contiguous()) : std::nullopt;
+}
+
+std::optional<at::Tensor> Computed(const std::optional<at::Tensor>& tensor, at::ScalarType tokens) {
+  return tensor ? std::optional(Computed(*tensor, tokens)) : std::nullopt;
+}
+
+}  // namespace
+
+NormForwardTensors PrepareNormForward(const at::Tensor& residual,
+                                      const std::optional<at::Tensor>& branch,
+                                      const std::optional<at::Tensor>& scale,
+                                      const at::Tensor& weight, const at::Tensor& bias,
+                                      int64_t modalities, double ratio) {
+  const NormShape shape = CheckNorm(residual, scale, weight, modalities, ratio);
+  CheckNorm(residual, scale, bias, modalities, ratio);
+  if (branch) CheckLikeTokens(residual, *branch, "branch");
+  const auto type = residual.scalar_type();
+  const auto empty = [&] { return at::empty(residual.sizes(), residual.options()); };
+  const auto one_a_token = [&] {
+    return at::empty({shape.Rows()}, residual.options().dtype(ComputeType(type)));
+  };
+  return {.shape = shape,
+          .residual = residual.contiguous(),
+          .branch = Contiguous(branch),
+          .scale = Computed(scale, type),
+          .weight = Computed(weight, type),
+          .bias = Computed(bias, type),
+          .sum = branch ? empty() : at::Tensor(),
+          .normal = empty(),
+          .mean = one_a_token(),
+          .rstd = one_a_token()};
+}
+
+NormBackwardTensors PrepareNormBackward(const std::optional<at::Tensor>& sum_gradient,
+                                        const at::Tensor& normal_gradient, const at::Tensor& sum,
+                                        const std::optional<at::Tensor>& scale,
+                                        const at::Tensor& weight, const at::Tensor& mean,
+                                        const at::Tensor& rstd, int64_t modalities, double ratio,
+                                        std::array<bool, 3> needed) {
+  const NormShape shape = CheckNorm(sum, scale, weight, modalities, ratio);
+  CheckNormGradients(sum_gradient, normal_gradient, sum, mean, rstd);
+  const auto type = sum.scalar_type();
+  const auto empty_if = [&](bool wanted) {
+    return wanted ? at::empty(sum.sizes(), sum.options()) : at::Tensor();
+  };
+  return {.shape = shape,
+          .sum_gradient = Contiguous(sum_gradient),
+          .normal_gradient = normal_gradient.contiguous(),
+          .sum = sum.contiguous(),
+          .scale = Computed(scale, type),
+          .weight = Computed(weight, type),
+          .mean = mean.contiguous(),
+          .rstd = rstd.contiguous(),
+          .residual_gradient = empty_if(needed[kResidual]),
+          .branch_gradient = empty_if(needed[kBranch])};
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> FuseResidualNormForwardOp(

@@ -48,22 +48,45 @@ struct NormShape {
   bool Fused() const { return other != 0; }
 };
 
-NormShape CheckNorm(const at::Tensor& tokens, const std::optional<at::Tensor>& scale,
-                    const at::Tensor& weight, int64_t modalities, double ratio);
+/** Arguments checked, contiguous and of the type they are computed in, and the results' memory. */
+struct NormForwardTensors {
+  NormShape shape;
+  at::Tensor residual;
+  std::optional<at::Tensor> branch;
+  std::optional<at::Tensor> scale;
+  at::Tensor weight;
+  at::Tensor bias;
+  at::Tensor sum;  // undefined without a branch
+  at::Tensor normal;
+  at::Tensor mean;
+  at::Tensor rstd;
+};
 
-/** A tensor of the size and type of the tokens. */
-void CheckLikeTokens(const at::Tensor& tokens, const at::Tensor& like, const char* name);
+NormForwardTensors PrepareNormForward(const at::Tensor& residual,
+                                      const std::optional<at::Tensor>& branch,
+                                      const std::optional<at::Tensor>& scale,
+                                      const at::Tensor& weight, const at::Tensor& bias,
+                                      int64_t modalities, double ratio);
 
-/** Of the backward operator: gradients as the sum, mean and rstd one a token. */
-void CheckNormGradients(const std::optional<at::Tensor>& sum_gradient,
-                        const at::Tensor& normal_gradient, const at::Tensor& sum,
-                        const at::Tensor& mean, const at::Tensor& rstd);
+struct NormBackwardTensors {
+  NormShape shape;
+  std::optional<at::Tensor> sum_gradient;
+  at::Tensor normal_gradient;
+  at::Tensor sum;
+  std::optional<at::Tensor> scale;
+  at::Tensor weight;
+  at::Tensor mean;
+  at::Tensor rstd;
+  at::Tensor residual_gradient;  // undefined where not needed
+  at::Tensor branch_gradient;
+};
 
-/** The type sums are made in: double for double, else float. */
-at::ScalarType ComputeType(at::ScalarType type);
-
-/** Contiguous and of the type computed in, which weights and factors are passed as. */
-at::Tensor Computed(const at::Tensor& tensor, at::ScalarType tokens);
+NormBackwardTensors PrepareNormBackward(const std::optional<at::Tensor>& sum_gradient,
+                                        const at::Tensor& normal_gradient, const at::Tensor& sum,
+                                        const std::optional<at::Tensor>& scale,
+                                        const at::Tensor& weight, const at::Tensor& mean,
+                                        const at::Tensor& rstd, int64_t modalities, double ratio,
+                                        std::array<bool, 3> needed);
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> FuseResidualNormForwardOp(
     const at::Tensor& residual, const std::optional<at::Tensor>& branch,

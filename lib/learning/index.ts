@@ -25,7 +25,6 @@ export {
 export { type GroupOptions, type ParameterGroup, parameterGroups } from './groups.js';
 export {
   allHeads,
-  headLogProbabilities,
   IGNORE,
   minKeptPixels,
   pseudoLoss,
@@ -36,7 +35,6 @@ export {
 export { type MaskDraw, seededMasks, unmasked } from './masking.js';
 export {
   crossEntropies,
-  logProbabilities,
   type OhemOptions,
   ohemCrossEntropy,
   type Targets,

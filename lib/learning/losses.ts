@@ -1,6 +1,6 @@
 import type { Prediction } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
-import { crossEntropies, logProbabilities, type OhemOptions } from './ohem.js';
+import { crossEntropies, type OhemOptions } from './ohem.js';
 
 /** The label that no loss counts. */
 export const IGNORE = 255;
@@ -8,11 +8,6 @@ export const IGNORE = 255;
 /** All M + 1 predictions, the ensemble last. */
 export function allHeads({ heads, ensemble }: Prediction): Tensor[] {
   return [...heads, ensemble];
-}
-
-/** log softmax of all M + 1 predictions, the ensemble last: [B, K, H, W] each. */
-export function headLogProbabilities(prediction: Prediction): Tensor[] {
-  return allHeads(prediction).map(logProbabilities);
 }
 
 /**
@@ -30,7 +25,7 @@ export function semiSupervisedLosses(
 
 /**
  * OHEM cross entropy, mean over the heads.
- * @param heads logits (or log probabilities) of any resolution, [B, K, h, w] each
+ * @param heads logits of any resolution, [B, K, h, w] each
  * @param labels [N, H, W] int64 with N ≤ B: the labels of the first N samples
  */
 export function supervisedLoss(
@@ -43,7 +38,7 @@ export function supervisedLoss(
 
 /**
  * Cross entropy with the teacher's labels, mean over pixels and heads; 0 where all are ignored.
- * @param heads logits (or log probabilities) of any resolution, [B, K, h, w] each
+ * @param heads logits of any resolution, [B, K, h, w] each
  * @param labels [B, H, W] int64, 255 = ignore
  */
 export function pseudoLoss(heads: readonly Tensor[], labels: Tensor): Tensor {

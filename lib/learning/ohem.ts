@@ -64,9 +64,3 @@ export function ohemCrossEntropy(logits: Tensor, labels: Tensor, options: OhemOp
   }
   return crossEntropies([logits], { labels }, options).sup;
 }
-
-/** log softmax over the classes of [B, K, H, W], in float32 at least. */
-export function logProbabilities(logits: Tensor): Tensor {
-  const half = logits.dtype === 'float16' || logits.dtype === 'bfloat16';
-  return torch.logSoftmax(half ? logits.to('float32') : logits, 1);
-}

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { torch } from 'm3l';
-import { headLogProbabilities, supervisedLoss } from 'm3l/learning';
+import { allHeads, supervisedLoss } from 'm3l/learning';
 import { createModel } from 'm3l/models';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type VerifyResult, verifyFile } from '../../dist/experiment/verify/verify-file.js';
@@ -115,7 +115,7 @@ describe('files of other sizes than the golden ones', () => {
       const labels = torch.randint(0, 3, [2, 32, 32], { dtype: 'int64' });
       const prediction = model.forward(inputs, { masked: [1, -1] });
       const ohem = { threshold: 0.7, minKept: 50 };
-      const loss = supervisedLoss(headLogProbabilities(prediction), labels, ohem);
+      const loss = supervisedLoss(allHeads(prediction), labels, ohem);
       loss.backward();
       const of = new Map(model.namedParameters());
       const bias = of.get('decoder.linear_pred.bias')!.grad!.clone();

@@ -18,39 +18,25 @@ T* MutablePointerOrNull(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.mutable_data_ptr<T>() : nullptr;
 }
 
-std::optional<at::Tensor> Contiguous(const std::optional<at::Tensor>& tensor) {
-  return tensor ? std::optional(tensor->contiguous()) : std::nullopt;
-}
-
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ForwardCpu(
-    const at::Tensor& residual_, const std::optional<at::Tensor>& branch_,
-    const std::optional<at::Tensor>& scale_, const at::Tensor& weight_, const at::Tensor& bias_,
+    const at::Tensor& residual, const std::optional<at::Tensor>& branch,
+    const std::optional<at::Tensor>& scale, const at::Tensor& weight, const at::Tensor& bias,
     int64_t modalities, double ratio, double eps) {
-  const NormShape shape = CheckNorm(residual_, scale_, weight_, modalities, ratio);
-  CheckNorm(residual_, scale_, bias_, modalities, ratio);
-  if (branch_) CheckLikeTokens(residual_, *branch_, "branch");
-  const auto type = residual_.scalar_type();
-  const auto residual = residual_.contiguous();
-  const auto branch = Contiguous(branch_);
-  const auto scale = scale_ ? std::optional(Computed(*scale_, type)) : std::nullopt;
-  const auto weight = Computed(weight_, type);
-  const auto bias = Computed(bias_, type);
-  auto sum = branch ? at::empty(residual.sizes(), residual.options()) : at::Tensor();
-  auto normal = at::empty(residual.sizes(), residual.options());
-  auto mean = at::empty({shape.Rows()}, weight.options());
-  auto rstd = at::empty({shape.Rows()}, weight.options());
+  const auto t = PrepareNormForward(residual, branch, scale, weight, bias, modalities, ratio);
+  const NormShape& shape = t.shape;
+  const auto type = residual.scalar_type();
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, type, "fuse_residual_norm", [&] {
     using compute_t = at::opmath_type<scalar_t>;
     const cpu::ForwardRows<scalar_t, compute_t> rows{shape,
-                                                     residual.const_data_ptr<scalar_t>(),
-                                                     PointerOrNull<scalar_t>(branch),
-                                                     PointerOrNull<compute_t>(scale),
-                                                     weight.const_data_ptr<compute_t>(),
-                                                     bias.const_data_ptr<compute_t>(),
-                                                     MutablePointerOrNull<scalar_t>(sum),
-                                                     normal.mutable_data_ptr<scalar_t>(),
-                                                     mean.mutable_data_ptr<compute_t>(),
-                                                     rstd.mutable_data_ptr<compute_t>(),
+                                                     t.residual.const_data_ptr<scalar_t>(),
+                                                     PointerOrNull<scalar_t>(t.branch),
+                                                     PointerOrNull<compute_t>(t.scale),
+                                                     t.weight.const_data_ptr<compute_t>(),
+                                                     t.bias.const_data_ptr<compute_t>(),
+                                                     MutablePointerOrNull<scalar_t>(t.sum),
+                                                     t.normal.mutable_data_ptr<scalar_t>(),
+                                                     t.mean.mutable_data_ptr<compute_t>(),
+                                                     t.rstd.mutable_data_ptr<compute_t>(),
                                                      static_cast<compute_t>(eps)};
     const int64_t grain = std::max<int64_t>(1, kGrain / (modalities * shape.channels));
     at::parallel_for(0, shape.Positions(), grain, [&](int64_t begin, int64_t end) {
@@ -60,7 +46,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ForwardCpu(
       });
     });
   });
-  return {sum, normal, mean, rstd};
+  return {t.sum, t.normal, t.mean, t.rstd};
 }
 
 /**
@@ -83,39 +69,29 @@ at::Tensor AddChunks(const std::vector<A>& partial, int64_t chunks, int64_t size
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCpu(
-    const std::optional<at::Tensor>& sum_gradient_, const at::Tensor& normal_gradient_,
-    const at::Tensor& sum_, const std::optional<at::Tensor>& scale_, const at::Tensor& weight_,
-    const at::Tensor& mean_, const at::Tensor& rstd_, int64_t modalities, double ratio,
+    const std::optional<at::Tensor>& sum_gradient, const at::Tensor& normal_gradient,
+    const at::Tensor& sum, const std::optional<at::Tensor>& scale, const at::Tensor& weight,
+    const at::Tensor& mean, const at::Tensor& rstd, int64_t modalities, double ratio,
     std::array<bool, 3> needed) {
-  const NormShape shape = CheckNorm(sum_, scale_, weight_, modalities, ratio);
-  CheckNormGradients(sum_gradient_, normal_gradient_, sum_, mean_, rstd_);
-  const auto type = sum_.scalar_type();
-  const auto sum_gradient = Contiguous(sum_gradient_);
-  const auto normal_gradient = normal_gradient_.contiguous();
-  const auto sum = sum_.contiguous();
-  const auto scale = scale_ ? std::optional(Computed(*scale_, type)) : std::nullopt;
-  const auto weight = Computed(weight_, type);
-  const auto mean = mean_.contiguous();
-  const auto rstd = rstd_.contiguous();
-  at::Tensor residual_gradient;
-  at::Tensor branch_gradient;
+  const auto t = PrepareNormBackward(sum_gradient, normal_gradient, sum, scale, weight, mean, rstd,
+                                     modalities, ratio, needed);
+  const NormShape& shape = t.shape;
+  const auto type = sum.scalar_type();
   at::Tensor weight_gradient;
   at::Tensor bias_gradient;
-  if (needed[kResidual]) residual_gradient = at::empty(sum.sizes(), sum.options());
-  if (needed[kBranch]) branch_gradient = at::empty(sum.sizes(), sum.options());
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, type, "fuse_residual_norm", [&] {
     using compute_t = at::opmath_type<scalar_t>;
     const cpu::BackwardRows<scalar_t, compute_t> rows{
         shape,
-        PointerOrNull<scalar_t>(sum_gradient),
-        normal_gradient.const_data_ptr<scalar_t>(),
-        sum.const_data_ptr<scalar_t>(),
-        PointerOrNull<compute_t>(scale),
-        weight.const_data_ptr<compute_t>(),
-        mean.const_data_ptr<compute_t>(),
-        rstd.const_data_ptr<compute_t>(),
-        MutablePointerOrNull<scalar_t>(residual_gradient),
-        MutablePointerOrNull<scalar_t>(branch_gradient)};
+        PointerOrNull<scalar_t>(t.sum_gradient),
+        t.normal_gradient.const_data_ptr<scalar_t>(),
+        t.sum.const_data_ptr<scalar_t>(),
+        PointerOrNull<compute_t>(t.scale),
+        t.weight.const_data_ptr<compute_t>(),
+        t.mean.const_data_ptr<compute_t>(),
+        t.rstd.const_data_ptr<compute_t>(),
+        MutablePointerOrNull<scalar_t>(t.residual_gradient),
+        MutablePointerOrNull<scalar_t>(t.branch_gradient)};
     const int64_t positions = shape.Positions();
     const int64_t length = std::max(kLeastChunk, (positions + kMostChunks - 1) / kMostChunks);
     const int64_t chunks = (positions + length - 1) / length;
@@ -135,13 +111,13 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCpu(
     });
     if (needed[kAffine]) {
       const auto both = AddChunks(affine, chunks, affine_size)
-                            .to(weight_.scalar_type())
+                            .to(weight.scalar_type())
                             .view({modalities, 2, shape.channels});
       weight_gradient = both.select(1, 0).contiguous();
       bias_gradient = both.select(1, 1).contiguous();
     }
   });
-  return {residual_gradient, branch_gradient, weight_gradient, bias_gradient};
+  return {t.residual_gradient, t.branch_gradient, weight_gradient, bias_gradient};
 }
 
 TORCH_LIBRARY_IMPL(m3l, CPU, library) {

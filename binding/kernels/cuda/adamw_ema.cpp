@@ -1,27 +1,31 @@
 #include "../adamw_ema.h"
 
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
 #include <cmath>
 
 #include "adamw_ema.cuh"
-#include "multi_tensor.h"
+#include "native_type.h"
 
 namespace m3l {
 namespace {
 
 template <typename T>
-std::vector<cuda::AdamwEntry<cuda::Native<T>>> EntriesOf(const AdamwLists& lists,
-                                                         const AdamwOptions& options) {
-  std::vector<cuda::AdamwEntry<cuda::Native<T>>> entries;
+std::vector<cuda::AdamwEntry<typename cuda::NativeType<T>::Type>> EntriesOf(
+    const AdamwLists& lists, const AdamwOptions& options) {
+  std::vector<cuda::AdamwEntry<typename cuda::NativeType<T>::Type>> entries;
   entries.reserve(lists.parameters.size());
   for (size_t i = 0; i < lists.parameters.size(); ++i) {
     // With `scalars` the kernel computes both itself.
     const double step = lists.steps.empty() ? 1 : lists.steps[i];
     entries.push_back(
-        {.parameter = cuda::Mutable<T>(lists.parameters[i]),
-         .gradient = cuda::Const<T>(lists.gradients[i]),
-         .exp_avg = cuda::Mutable<T>(lists.exp_avgs[i]),
-         .exp_avg_sq = cuda::Mutable<T>(lists.exp_avg_sqs[i]),
-         .teacher = lists.teachers.empty() ? nullptr : cuda::Mutable<T>(lists.teachers[i]),
+        {.parameter = cuda::MutableNative<T>(lists.parameters[i]),
+         .gradient = cuda::Native<T>(lists.gradients[i]),
+         .exp_avg = cuda::MutableNative<T>(lists.exp_avgs[i]),
+         .exp_avg_sq = cuda::MutableNative<T>(lists.exp_avg_sqs[i]),
+         .teacher = lists.teachers.empty() ? nullptr : cuda::MutableNative<T>(lists.teachers[i]),
          .size = lists.parameters[i].numel(),
          .step_size = options.lr / (1 - std::pow(options.beta1, step)),
          .bias_correction2_sqrt = std::sqrt(1 - std::pow(options.beta2, step))});

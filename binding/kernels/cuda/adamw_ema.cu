@@ -17,9 +17,9 @@ struct Coefficients {
 };
 
 template <typename T>
-__device__ inline Coefficients<Accumulator<T>> CoefficientsOf(const AdamwEntry<T>& entry,
-                                                              const AdamwShared& shared) {
-  using Acc = Accumulator<T>;
+__device__ inline Coefficients<ComputesIn<T>> CoefficientsOf(const AdamwEntry<T>& entry,
+                                                             const AdamwShared& shared) {
+  using Acc = ComputesIn<T>;
   double lr = shared.lr;
   double step_size = entry.step_size;
   double correction = entry.bias_correction2_sqrt;
@@ -71,7 +71,7 @@ __device__ inline void Store(T* to, const Vector<T>& vector) {
 template <typename T>
 __global__ void __launch_bounds__(kThreads, 4)
     AdamwEmaKernel(const __grid_constant__ Table<AdamwEntry<T>> table, const AdamwShared shared) {
-  using Acc = Accumulator<T>;
+  using Acc = ComputesIn<T>;
   const Place place = PlaceOfBlock<T>(table);
   const AdamwEntry<T>& entry = table.entries[place.entry];
   const Coefficients<Acc> c = CoefficientsOf(entry, shared);
@@ -83,9 +83,9 @@ __global__ void __launch_bounds__(kThreads, 4)
   const std::int64_t end = min(entry.size, place.first + kChunk<T>);
   std::int64_t tail = place.first;
   if (AllAligned(entry.parameter, entry.gradient, entry.exp_avg, entry.exp_avg_sq, entry.teacher)) {
-    const std::int64_t vectors = (end - place.first) / kVectorSize<T>;
+    const std::int64_t vectors = (end - place.first) / kVector<T>;
     for (std::int64_t i = threadIdx.x; i < vectors; i += kThreads) {
-      const std::int64_t at = place.first + i * kVectorSize<T>;
+      const std::int64_t at = place.first + i * kVector<T>;
       auto parameter = Load(entry.parameter + at);
       const auto gradient = Load(entry.gradient + at);
       auto exp_avg = Load(entry.exp_avg + at);
@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(kThreads, 4)
         teacher = Load(entry.teacher + at);
       }
 #pragma unroll
-      for (int k = 0; k < kVectorSize<T>; ++k) {
+      for (int k = 0; k < kVector<T>; ++k) {
         Step(parameter.values[k], gradient.values[k], exp_avg.values[k], exp_avg_sq.values[k], c);
         average(teacher.values[k], parameter.values[k]);
       }
@@ -106,7 +106,7 @@ __global__ void __launch_bounds__(kThreads, 4)
         Store(entry.teacher + at, teacher);
       }
     }
-    tail += vectors * kVectorSize<T>;
+    tail += vectors * kVector<T>;
   }
   for (std::int64_t i = tail + threadIdx.x; i < end; i += kThreads) {
     Step(entry.parameter[i], entry.gradient[i], entry.exp_avg[i], entry.exp_avg_sq[i], c);

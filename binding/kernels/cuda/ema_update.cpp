@@ -1,7 +1,11 @@
 #include "../ema_update.h"
 
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
 #include "ema_update.cuh"
-#include "multi_tensor.h"
+#include "native_type.h"
 
 namespace m3l {
 namespace {
@@ -10,11 +14,11 @@ void EmaUpdateOnCuda(const std::vector<at::Tensor>& teachers,
                      const std::vector<at::Tensor>& students, double factor) {
   AT_DISPATCH_FLOATING_TYPES_AND2(
       at::kHalf, at::kBFloat16, teachers[0].scalar_type(), "ema_update_", [&] {
-        std::vector<cuda::EmaEntry<cuda::Native<scalar_t>>> entries;
+        std::vector<cuda::EmaEntry<typename cuda::NativeType<scalar_t>::Type>> entries;
         entries.reserve(teachers.size());
         for (size_t i = 0; i < teachers.size(); ++i) {
-          entries.push_back({cuda::Mutable<scalar_t>(teachers[i]),
-                             cuda::Const<scalar_t>(students[i]), teachers[i].numel()});
+          entries.push_back({cuda::MutableNative<scalar_t>(teachers[i]),
+                             cuda::Native<scalar_t>(students[i]), teachers[i].numel()});
         }
         cuda::LaunchEmaUpdate(entries.data(), static_cast<int>(entries.size()), factor,
                               c10::cuda::getCurrentCUDAStream());

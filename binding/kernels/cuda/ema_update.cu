@@ -9,26 +9,26 @@ namespace {
 // each under way, 32 KB an SM: more than hides the memory's latency.
 template <typename T>
 __global__ void __launch_bounds__(kThreads, 4)
-    EmaUpdateKernel(const __grid_constant__ Table<EmaEntry<T>> table, Accumulator<T> weight) {
-  using Acc = Accumulator<T>;
+    EmaUpdateKernel(const __grid_constant__ Table<EmaEntry<T>> table, ComputesIn<T> weight) {
+  using Acc = ComputesIn<T>;
   const Place place = PlaceOfBlock<T>(table);
   const EmaEntry<T>& entry = table.entries[place.entry];
   const std::int64_t end = min(entry.size, place.first + kChunk<T>);
   std::int64_t tail = place.first;
   if (AllAligned(entry.teacher, entry.student)) {
-    const std::int64_t vectors = (end - place.first) / kVectorSize<T>;
+    const std::int64_t vectors = (end - place.first) / kVector<T>;
     for (std::int64_t i = threadIdx.x; i < vectors; i += kThreads) {
-      const std::int64_t at = place.first + i * kVectorSize<T>;
+      const std::int64_t at = place.first + i * kVector<T>;
       auto teacher = *reinterpret_cast<const Vector<T>*>(entry.teacher + at);
       const auto student = *reinterpret_cast<const Vector<T>*>(entry.student + at);
 #pragma unroll
-      for (int k = 0; k < kVectorSize<T>; ++k) {
+      for (int k = 0; k < kVector<T>; ++k) {
         teacher.values[k] = static_cast<T>(Average(static_cast<Acc>(teacher.values[k]),
                                                    static_cast<Acc>(student.values[k]), weight));
       }
       *reinterpret_cast<Vector<T>*>(entry.teacher + at) = teacher;
     }
-    tail += vectors * kVectorSize<T>;
+    tail += vectors * kVector<T>;
   }
   for (std::int64_t i = tail + threadIdx.x; i < end; i += kThreads) {
     entry.teacher[i] = static_cast<T>(
@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kThreads, 4)
 
 template <typename T>
 void LaunchEmaUpdate(const EmaEntry<T>* entries, int count, double factor, cudaStream_t stream) {
-  const auto weight = static_cast<Accumulator<T>>(1 - factor);
+  const auto weight = static_cast<ComputesIn<T>>(1 - factor);
   ForEachTable<T>(entries, count, [&](const Table<EmaEntry<T>>& table, unsigned blocks) {
     EmaUpdateKernel<T><<<blocks, kThreads, 0, stream>>>(table, weight);
   });

@@ -2,40 +2,24 @@
 // the constant cache serves. Blocks take chunks of the row that all tensors make together.
 #pragma once
 
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
+
+#include "element.cuh"
 
 namespace m3l::cuda {
 
 constexpr int kThreads = 256;
 /** Vectors of 16 bytes that a thread takes of a chunk. */
 constexpr int kVectorsPerThread = 4;
-constexpr int kVectorBytes = 16;
 
 template <typename T>
-constexpr int kVectorSize = kVectorBytes / static_cast<int>(sizeof(T));
+constexpr int kChunk = kThreads * kVectorsPerThread * kVector<T>;
 
 template <typename T>
-constexpr int kChunk = kThreads * kVectorsPerThread * kVectorSize<T>;
-
-/** What T is computed in. */
-template <typename T>
-struct AccumulatorOf {
-  using Type = float;
-};
-template <>
-struct AccumulatorOf<double> {
-  using Type = double;
-};
-template <typename T>
-using Accumulator = typename AccumulatorOf<T>::Type;
-
-template <typename T>
-struct alignas(kVectorBytes) Vector {
-  T values[kVectorSize<T>];
+struct alignas(16) Vector {
+  T values[kVector<T>];
 };
 
 /** `Entry` has the tensor's `size`. Kept well below the 32,764 bytes that a kernel may be passed.
@@ -75,7 +59,7 @@ __device__ inline Place PlaceOfBlock(const Table<Entry>& table) {
 /** True where every pointer (null ones too) allows 16-byte accesses. */
 template <typename... Pointers>
 __device__ inline bool AllAligned(Pointers... pointers) {
-  return ((reinterpret_cast<std::uintptr_t>(pointers) | ...) & (kVectorBytes - 1)) == 0;
+  return ((reinterpret_cast<std::uintptr_t>(pointers) | ...) & 15) == 0;
 }
 
 /** Fills tables from `entries` and gives each full one, with its number of blocks, to `launch`. */

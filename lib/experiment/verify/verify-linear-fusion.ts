@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { headLogProbabilities, supervisedLoss } from '../../learning/index.js';
+import { allHeads, supervisedLoss } from '../../learning/index.js';
 import type { Prediction } from '../../models/index.js';
 import * as torch from '../../torch/index.js';
 import { BOUNDS, type Comparison } from './comparison.js';
@@ -45,7 +45,7 @@ export function verifyLinearFusion(file: GoldenFile, compare: Comparison, device
     comparePredictions(file, compare, 'masked.', names, prediction);
     if (!ohem || !file.has('input.labels')) return;
     const labels = file.tensor('input.labels').to({ dtype: 'int64', device });
-    const loss = supervisedLoss(headLogProbabilities(prediction), labels, {
+    const loss = supervisedLoss(allHeads(prediction), labels, {
       threshold: ohem.thresh,
       minKept: ohem.min_kept,
       ignoreIndex: ohem.ignore,
