@@ -27,7 +27,7 @@ export interface Material {
   /** Size of the texture's element, metres. */
   readonly scale: number;
   readonly seed: number;
-  /** 0 matt to 1 mirror-like; depth sensors lose shiny surfaces. */
+  /** 0 matt to 1 mirror or glass; depth sensors lose shiny surfaces, and see none of the last. */
   readonly gloss: number;
   /** Light emitted, as a multiple of the albedo. */
   readonly glow: number;

@@ -23,7 +23,8 @@ export function labelsOf(scene: Scene, view: View): Uint8Array {
 /**
  * Depth in millimetres with what structured-light and stereo sensors do to it: noise that grows
  * with the distance squared (Nguyen, Izadi and Lovell 2012: 1.2 mm + 1.9 mm · (z − 0.4)²), no
- * value (0) beside near edges, on glass, on dark or shiny surfaces, at grazing angles and far away.
+ * value (0) beside near edges, on dark or shiny surfaces, at grazing angles and far away; and never
+ * one through a window's panes.
  */
 export function senseDepth(scene: Scene, view: View, seed: number, level: number): Uint16Array {
   const random = new Random(Stream.roomSensor, seed);
@@ -51,7 +52,8 @@ export function senseDepth(scene: Scene, view: View, seed: number, level: number
       const row = Math.floor(i / view.width);
       const scale = 16 / view.width;
       const patch = noise(column * scale, row * scale, blotch) * 0.75 + dice * 0.25;
-      if (holes[i] || patch < lost * level * 0.8 || z > RANGE) return;
+      const glass = point.material.gloss >= 1;
+      if (glass || holes[i] || patch < lost * level * 0.8 || z > RANGE) return;
     }
     const sigma = 0.0012 + 0.0019 * (z - 0.4) ** 2;
     out[i] = Math.max(1, Math.min(65535, Math.round((z + noiseZ * sigma * level) * 1000)));

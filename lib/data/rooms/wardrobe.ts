@@ -144,7 +144,7 @@ export class Wardrobe {
       seed: this.seed(),
       extent,
       scale: this.random.uniform(0.5, 1.1),
-      gloss: 0.55,
+      gloss: 1,
       glow: night ? 0.1 : this.random.uniform(0.8, 1.6),
     });
   }
