@@ -137,6 +137,8 @@ const framework = shorthand(
       })
       .optional(),
     maskingRatio: share.optional(),
+    /** How often a masked sample loses each modality, or `none`: relative, 1 where not given. */
+    maskWeights: z.record(z.string(), z.number().nonnegative()).optional(),
     fill: z.enum(['zeros', 'noise', 'mean']).optional(),
     emaDecay: share.optional(),
     freezeBatchNorm: z.boolean().optional(),

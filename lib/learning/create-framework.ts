@@ -4,7 +4,7 @@ import { LearningError } from './errors.js';
 import { type LearningOptionsInput, resolveLearningOptions } from './fidelity.js';
 import type { Framework, FrameworkContext } from './framework.js';
 import { m3l } from './m3l.js';
-import { type MaskDraw, seededMasks } from './masking.js';
+import { type MaskDraw, maskWeights, seededMasks } from './masking.js';
 import { meanTeacher } from './mean-teacher.js';
 import { meanTeacherModalityDropout } from './mean-teacher-modality-dropout.js';
 import { supervised } from './supervised.js';
@@ -38,10 +38,10 @@ export interface FrameworkInput {
 
 /**
  * The framework of that name, its options resolved from the fidelity preset.
- * @throws LearningError M3L_UNKNOWN_FRAMEWORK, M3L_NO_TEACHER, M3L_MODALITIES
+ * @throws LearningError M3L_UNKNOWN_FRAMEWORK, M3L_NO_TEACHER, M3L_MODALITIES, M3L_MASK_WEIGHTS
  */
 export function createFramework(name: FrameworkName, input: FrameworkInput): Framework {
-  const { student, teacher, modalities, seed = 0, rank = 0 } = input;
+  const { student, teacher, modalities, options, seed = 0, rank = 0 } = input;
   if (!Object.hasOwn(FACTORIES, name)) {
     throw new LearningError(
       'M3L_UNKNOWN_FRAMEWORK',
@@ -56,12 +56,15 @@ export function createFramework(name: FrameworkName, input: FrameworkInput): Fra
         'Create the model with `modalities` set to their number.',
     );
   }
+  const resolved = resolveLearningOptions(options);
+  const names = modalities.map((spec) => spec.name);
+  const weights = maskWeights(resolved.maskWeights, names);
   return FACTORIES[name]({
     student,
     teacher,
     modalities,
-    options: resolveLearningOptions(input.options),
-    masks: input.masks ?? seededMasks({ modalities: modalities.length, seed, rank }),
+    options: resolved,
+    masks: input.masks ?? seededMasks({ modalities: modalities.length, seed, rank, weights }),
     seed: seed + rank,
   });
 }

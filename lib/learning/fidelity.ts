@@ -27,6 +27,11 @@ export interface LearningOptions {
   ohem: { threshold: number; minKeptFraction: number; minKept?: number };
   /** Part of a masked modality's tokens that the mask token replaces, in (0, 1]. */
   maskingRatio: number;
+  /**
+   * How often a masked sample loses each modality, by name, and 'none', relative to each other; 1 where
+   * not given, the paper's. More for the one without which the model has most to learn.
+   */
+  maskWeights: Readonly<Record<string, number>>;
   /** What replaces a masked modality of a model without a mask token. */
   fill: Fill;
   /** Upper limit of the teacher's EMA factor. */
@@ -49,6 +54,7 @@ const SHARED = {
   lambdaWarmup: 0,
   ohem: { threshold: 0.7, minKeptFraction: 0.08 },
   maskingRatio: 1,
+  maskWeights: {},
   fill: 'zeros',
   emaDecay: 0.99,
   freezeBatchNorm: true,

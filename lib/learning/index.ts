@@ -32,7 +32,7 @@ export {
   semiSupervisedLosses,
   supervisedLoss,
 } from './losses.js';
-export { type MaskDraw, seededMasks, unmasked } from './masking.js';
+export { type MaskDraw, maskWeights, seededMasks, unmasked } from './masking.js';
 export {
   crossEntropies,
   type OhemOptions,

@@ -1,3 +1,4 @@
+import { LearningError } from './errors.js';
 import { mixSeed, uniformStream } from './seed.js';
 
 /**
@@ -7,23 +8,55 @@ import { mixSeed, uniformStream } from './seed.js';
 export type MaskDraw = (iteration: number, count: number) => number[];
 
 /**
- * Uniform draws from {0, …, modalities − 1, none}, as M3L masks (m3l.md section 5).
- * The draw depends on nothing but seed, rank and iteration: a resumed run repeats it, and each rank
+ * Draws from {0, …, modalities − 1, none}, as M3L masks (m3l.md section 5): uniform, or in proportion
+ * to the `weights` of these in this order. The draw depends on nothing but seed, rank and iteration: a resumed run repeats it, and each rank
  * draws its own.
  */
 export function seededMasks(options: {
   modalities: number;
   seed: number;
   rank?: number;
+  weights?: readonly number[];
 }): MaskDraw {
-  const { modalities, seed, rank = 0 } = options;
+  const { modalities, seed, rank = 0, weights } = options;
+  const upTo: number[] = [];
+  for (let m = 0; m <= modalities; m++) upTo.push((upTo[m - 1] ?? 0) + (weights?.[m] ?? 1));
   return (iteration, count) => {
     const uniform = uniformStream(mixSeed(seed, rank, iteration, 0x6d61736b));
     return Array.from({ length: count }, () => {
-      const drawn = Math.floor(uniform() * (modalities + 1));
+      const at = uniform() * upTo[modalities]!;
+      const drawn = upTo.findIndex((limit) => at < limit);
       return drawn === modalities ? -1 : drawn;
     });
   };
+}
+
+/**
+ * The weights of `seededMasks` from those given by name ("none" beside the modalities'); 1 where not
+ * given.
+ * @throws LearningError M3L_MASK_WEIGHTS
+ */
+export function maskWeights(
+  given: Readonly<Record<string, number>>,
+  modalities: readonly string[],
+): number[] {
+  const names = [...modalities, 'none'];
+  const unknown = Object.keys(given).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new LearningError(
+      'M3L_MASK_WEIGHTS',
+      `maskWeights names '${unknown}': expected ${names.join(', ')}.`,
+    );
+  }
+  const weights = names.map((name) => given[name] ?? 1);
+  const bad = names.find((_, i) => !(weights[i]! >= 0 && weights[i]! < Infinity));
+  if (bad !== undefined || !weights.some((weight) => weight > 0)) {
+    throw new LearningError(
+      'M3L_MASK_WEIGHTS',
+      `maskWeights is ${JSON.stringify(given)}: expected numbers of 0 or more, not all 0.`,
+    );
+  }
+  return weights;
 }
 
 /** `count` samples that keep all their modalities. */

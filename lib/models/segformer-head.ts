@@ -96,7 +96,7 @@ export class SegformerHead extends nn.Module {
 
     const size = [c1.height, c1.width];
     const project = ({ tokens, ...grid }: Feature, slice: Tensor, to: Projection, bias?: Tensor) =>
-      asImage({ tokens: torch.linear(tokens, slice.mm(to.proj.weight), bias), ...grid });
+      asImage({ tokens: nn.linear(tokens, slice.mm(to.proj.weight), bias), ...grid });
     const upsampled = (image: Tensor) => torch.upsampleBilinear2d(image, size, false);
 
     // The bias of all goes in where the map is smallest. Nothing keeps a sum for its backward, so
@@ -120,7 +120,7 @@ export class SegformerHead extends nn.Module {
     const factors = this.dropout.channelFactors(batch, channels, tokens); // [B, 1, C]
     const logits = factors
       ? torch.baddbmm(bias!, tokens, kernel.mul(factors).transpose(1, 2))
-      : torch.linear(tokens, kernel, bias); // [B, N, K]
+      : nn.linear(tokens, kernel, bias); // [B, N, K]
     return logits.transpose(1, 2).contiguous().unflatten(2, [height, width]);
   }
 }

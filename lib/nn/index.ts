@@ -3,7 +3,7 @@ export { ModuleDict, ModuleList, Sequential } from './container.js';
 export { Conv2d, type Conv2dOptions } from './conv.js';
 export { Dropout, Dropout2d, DropPath } from './dropout.js';
 export * as init from './init.js';
-export { Linear } from './linear.js';
+export { Linear, linear } from './linear.js';
 export {
   buffer,
   type Layer,

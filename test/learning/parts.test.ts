@@ -4,6 +4,7 @@ import {
   emaFactor,
   fillMasked,
   fillModality,
+  maskWeights,
   mixSeed,
   parameterGroups,
   pseudoLabels,
@@ -30,6 +31,26 @@ describe('seededMasks', () => {
       expect(share).toBeGreaterThan(0.31);
       expect(share).toBeLessThan(0.36);
     }
+  });
+
+  it('draws in proportion to the weights given by name', () => {
+    const weights = maskWeights({ depth: 2, none: 0 }, ['rgb', 'depth']);
+    const drawn = seededMasks({ modalities: 2, seed: 1, weights })(0, 9000);
+    const share = (lost: number) => drawn.filter((m) => m === lost).length / drawn.length;
+    expect(share(-1)).toBe(0);
+    expect(share(0)).toBeCloseTo(1 / 3, 1);
+    expect(share(1)).toBeCloseTo(2 / 3, 1);
+    const equal = maskWeights({}, ['rgb', 'depth']);
+    expect(seededMasks({ modalities: 2, seed: 1, weights: equal })(3, 50)).toEqual(
+      seededMasks({ modalities: 2, seed: 1 })(3, 50),
+    );
+  });
+
+  it('refuses weights of unknown names, negative ones and none at all', () => {
+    const refused = (given: Record<string, number>) => () => maskWeights(given, ['rgb', 'depth']);
+    expect(refused({ thermal: 1 })).toThrow(/'thermal': expected rgb, depth, none/);
+    expect(refused({ rgb: -1 })).toThrow(/expected numbers of 0 or more/);
+    expect(refused({ rgb: 0, depth: 0, none: 0 })).toThrow(/not all 0/);
   });
 
   it('depends on seed, rank and iteration, and on nothing else', () => {
