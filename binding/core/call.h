@@ -97,6 +97,7 @@ Exports buffer_exports();
 Exports tensor_exports();
 Exports autograd_exports();
 Exports random_exports();
+Exports precision_exports();
 Exports system_exports();
 
 }  // namespace m3l

@@ -14,6 +14,13 @@
 
 namespace m3l {
 
+/// What autocast was on a device before a region of it began.
+struct AutocastMode {
+  c10::DeviceType device;
+  bool enabled;
+  c10::ScalarType dtype;
+};
+
 struct Environment {
   explicit Environment(napi_env environment) : env(environment), tracker(environment, handles) {}
 
@@ -23,6 +30,7 @@ struct Environment {
   Tracker tracker;
   torch::jit::Stack stack;
   std::vector<std::unique_ptr<c10::InferenceMode>> inference_modes;
+  std::vector<AutocastMode> autocast_modes;
   napi_ref error_class = nullptr;
 };
 

@@ -51,7 +51,7 @@ napi_value initialise(napi_env env, napi_value exports) {
     static_cast<void>(state.release());
     for (const Exports& functions :
          {operator_exports(), scope_exports(), buffer_exports(), tensor_exports(),
-          autograd_exports(), random_exports(), system_exports()}) {
+          autograd_exports(), random_exports(), precision_exports(), system_exports()}) {
       define(env, exports, raw, functions);
     }
   } catch (...) {

@@ -3,6 +3,7 @@
 // for the product and the input's gradient (bench/gemm.mjs), while MKL stays ahead for the weight's
 // gradient, whose operands oneDNN would copy. The choice follows the machine and the shape alone,
 // never a measurement at run time: two runs on a machine give the same numbers.
+#include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/linear.h>
 
@@ -33,8 +34,9 @@ bool ForOneDnn(const at::Tensor& input, const at::Tensor& weight,
   const auto plain = [](const at::Tensor& x) {
     return x.is_cpu() && x.layout() == at::kStrided && x.scalar_type() == at::kFloat;
   };
-  return faster && plain(input) && plain(weight) && (!bias || plain(*bias)) && input.dim() >= 1 &&
-         weight.dim() == 2 && input.size(-1) == weight.size(1) &&
+  return faster && !at::autocast::is_autocast_enabled(at::kCPU) && plain(input) && plain(weight) &&
+         (!bias || plain(*bias)) && input.dim() >= 1 && weight.dim() == 2 &&
+         input.size(-1) == weight.size(1) &&
          (!bias || (bias->dim() == 1 && bias->size(0) == weight.size(0))) &&
          input.numel() * weight.size(0) >= kSmallest;
 }

@@ -201,6 +201,13 @@ export const configSchema = z.strictObject({
     .string()
     .regex(/^(cpu|cuda(:\d+)?)$/, "expected 'cpu', 'cuda' or 'cuda:N'")
     .default('cpu'),
+  /**
+   * What networks compute products in. `bfloat16`: by autocast, weights and sums stay float32; `tf32`:
+   * float32 with TF32 products on a CUDA device, `float32` elsewhere.
+   */
+  precision: z.enum(['float32', 'tf32', 'bfloat16']).default('float32'),
+  /** Lay the weights of convolutions out channels-last, as the activations are. */
+  channelsLast: z.boolean().default(false),
   /** Threads that libtorch computes with; absent: its own choice. */
   threads: count.optional(),
   /** Worker threads that load images; 0: the main thread does. */

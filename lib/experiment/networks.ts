@@ -28,6 +28,7 @@ export function prepareTorch(config: Config): void {
   // (or other processes) want: steps then take several times as long. It reads this when it loads.
   if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '5000';
   if (config.threads !== undefined) torch.setNumThreads(config.threads);
+  torch.cuda.allowTf32(config.precision === 'tf32');
   if (config.device.startsWith('cuda') && !torch.cuda.isAvailable()) {
     throw new RunError(
       'M3L_NO_CUDA',
@@ -90,7 +91,11 @@ function create(config: Config, numClasses: number): SegmentationModel {
     dropout,
     freezeBatchNorm: config.framework.freezeBatchNorm,
   });
-  model.to({ device: config.device });
+  model.to({
+    device: config.device,
+    ...(config.channelsLast ? { memoryFormat: 'channelsLast' } : {}),
+  });
+  if (config.precision === 'bfloat16') model.precision = 'bfloat16';
   return model;
 }
 

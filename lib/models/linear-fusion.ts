@@ -5,6 +5,7 @@ import { initialise } from './initialise.js';
 import { type Backbone, MixTransformer } from './mit.js';
 import { SegformerHead } from './segformer-head.js';
 import {
+  atPrecision,
   checkInputs,
   type ForwardOptions,
   ModelError,
@@ -54,6 +55,7 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
   readonly modalities: number;
   readonly numClasses: number;
   readonly hasMaskToken: boolean;
+  precision: torch.AutocastDType = 'float32';
 
   constructor(options: LinearFusionOptions) {
     super();
@@ -89,7 +91,9 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
     const { height, width } = checkInputs(inputs, this.modalities, options, this.hasMaskToken);
-    const logits = this.decoder.forward(this.encoder.forward(inputs, options));
+    const logits = atPrecision(this.precision, inputs, () =>
+      this.decoder.forward(this.encoder.forward(inputs, options)),
+    );
     const heads = logits.unflatten(0, [this.modalities, -1]).unbind(0); // M × [B,K,H/4,W/4]
     const ensemble = this.#ensemble(logits, heads[0]!.shape);
     if (options.upsample === false) return { heads, ensemble };

@@ -1,10 +1,11 @@
 import * as nn from '../nn/index.js';
-import type { Tensor } from '../torch/index.js';
+import type { AutocastDType, Tensor } from '../torch/index.js';
 import { initialise } from './initialise.js';
 import type { LinearFusionOptions } from './linear-fusion.js';
 import { MixTransformer } from './mit.js';
 import { SegformerHead } from './segformer-head.js';
 import {
+  atPrecision,
   checkInputs,
   type ForwardOptions,
   ModelError,
@@ -26,6 +27,7 @@ export class Segformer extends nn.Module implements SegmentationModel {
   readonly modalities = 1;
   readonly numClasses: number;
   readonly hasMaskToken = false;
+  precision: AutocastDType = 'float32';
 
   constructor(options: SegformerOptions) {
     super();
@@ -54,7 +56,9 @@ export class Segformer extends nn.Module implements SegmentationModel {
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
     const { height, width } = checkInputs(inputs, 1, options, false);
-    const logits = this.decoder.forward(this.encoder.forward(inputs));
+    const logits = atPrecision(this.precision, inputs, () =>
+      this.decoder.forward(this.encoder.forward(inputs)),
+    );
     const prediction =
       options.upsample === false ? logits : bilinear(logits, [height, width])(logits);
     return { heads: [prediction], ensemble: prediction };

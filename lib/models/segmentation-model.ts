@@ -1,7 +1,7 @@
 import type * as nn from '../nn/index.js';
 import { M3lError } from '../torch/errors.js';
-import type * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
 
 /** What a model was given does not fit it. Codes `M3L_MODEL_…`. */
 export class ModelError extends M3lError {}
@@ -33,11 +33,27 @@ export interface SegmentationModel extends nn.Module {
   /** Whether a missing modality is known to the model; otherwise its input must be filled. */
   readonly hasMaskToken: boolean;
   /**
+   * What encoder and head compute products in (`float32`, unless set): narrower by autocast. Weights,
+   * sums and the predictions are float32 all the same.
+   */
+  precision: torch.AutocastDType;
+  /**
    * @param inputs M × [B,3,H,W] float32, normalised. null: missing for the whole batch (mask
    *   token); several may be, not all.
    * @throws {ModelError} `M3L_MODEL_INPUT` when inputs or masking do not fit the model.
    */
   forward(inputs: readonly (Tensor | null)[], options?: ForwardOptions): Prediction;
+}
+
+/** Logits that `compute` gives at a precision, as float32. */
+export function atPrecision(
+  dtype: torch.AutocastDType,
+  inputs: readonly (Tensor | null)[],
+  compute: () => Tensor,
+): Tensor {
+  if (dtype === 'float32') return compute();
+  const { device } = inputs.find((input) => input !== null)!;
+  return torch.autocast({ dtype, device }, compute).to('float32');
 }
 
 /** The common [B,3,H,W] of the inputs that are there, checked against the model. */

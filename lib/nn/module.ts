@@ -49,6 +49,8 @@ export interface MoveOptions {
   device?: string;
   /** Applies to floating-point parameters and buffers only. */
   dtype?: torch.DType;
+  /** Applies to parameters and buffers of four dimensions only: the weights of convolutions. */
+  memoryFormat?: 'contiguous' | 'channelsLast';
 }
 
 export interface LoadResult {
@@ -201,7 +203,7 @@ export abstract class Module {
   }
 
   /**
-   * Moves parameters and buffers to a device or a floating-point dtype. Tensors that change are
+   * Moves parameters and buffers to a device, a floating-point dtype or a memory format. Tensors that change are
    * replaced (gradients are dropped): build optimisers afterwards.
    */
   to(options: MoveOptions): this {
@@ -212,8 +214,14 @@ export abstract class Module {
         if (!kind) continue;
         const dtype = options.dtype && isFloating(member.dtype) ? options.dtype : member.dtype;
         const device = options.device ?? member.device;
-        if (dtype === member.dtype && sameDevice(device, member.device)) continue;
-        const moved = register(kind, () => member.detach().to({ dtype, device }));
+        const layout = member.ndim === 4 ? options.memoryFormat : undefined;
+        const stays = dtype === member.dtype && sameDevice(device, member.device) && !layout;
+        if (stays) continue;
+        const moved = register(kind, () =>
+          member
+            .detach()
+            .to({ dtype, device, copy: true, ...(layout && { memoryFormat: layout }) }),
+        );
         if (kind === parameters) moved.requiresGrad_(member.requiresGrad);
         member.dispose();
         replace(moved);

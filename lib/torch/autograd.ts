@@ -17,7 +17,7 @@ export function enableGrad<T>(fn: () => T): T {
 export function inferenceMode<T>(fn: () => T): T {
   core.inferencePush(true);
   try {
-    return refusePromise(fn(), 'inferenceMode');
+    return ensureSynchronous(fn(), 'inferenceMode');
   } finally {
     core.inferencePop();
   }
@@ -97,14 +97,14 @@ export function grad(
 function withGradMode<T>(flag: boolean, name: string, fn: () => T): T {
   const previous = core.setGradEnabled(flag);
   try {
-    return refusePromise(fn(), name);
+    return ensureSynchronous(fn(), name);
   } finally {
     core.setGradEnabled(previous);
   }
 }
 
 /** The mode belongs to the thread: across an await it would leak into other code. */
-function refusePromise<T>(value: T, name: string): T {
+export function ensureSynchronous<T>(value: T, name: string): T {
   if (!(value instanceof Promise)) return value;
   value.catch(() => {});
   throw new ArgumentError(

@@ -23,3 +23,11 @@ export function memory(device = 'cuda:0'): { allocated: number; reserved: number
 export function emptyCache(): void {
   core.emptyCache();
 }
+
+/**
+ * Whether float32 products and convolutions on CUDA may use TF32 (10 bits of mantissa, several times
+ * faster on Ampere and later; off by default). For the whole process.
+ */
+export function allowTf32(allowed: boolean): void {
+  core.setTf32(allowed);
+}

@@ -1,6 +1,7 @@
 /** Tensors, operators, autograd, random numbers, scopes, safetensors: what `torch` is. */
 import './generated/methods.js';
 
+export { type AutocastDType, autocast, isAutocastEnabled } from './autocast.js';
 export {
   type BackwardOptions,
   backward,

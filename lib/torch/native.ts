@@ -87,6 +87,11 @@ export interface NativeCore {
   inferencePop(): void;
   isInferenceMode(): boolean;
 
+  autocastPush(device: string, dtype: number): void;
+  autocastPop(): void;
+  isAutocastEnabled(device: string): boolean;
+  setTf32(allowed: boolean): void;
+
   manualSeed(seed: number | bigint): void;
   newGenerator(device: string): NativeGenerator;
   generatorSeed(generator: NativeGenerator | null, seed: number | bigint): void;

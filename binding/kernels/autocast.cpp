@@ -1,0 +1,64 @@
+// What the operators do under autocast: those that make sums and logarithms compute in float32, the
+// depthwise convolution in the narrow dtype, as libtorch's own norms and convolutions do.
+#include <ATen/autocast_mode.h>
+
+#include <cstddef>
+#include <ranges>
+
+#include "torch.h"
+
+namespace m3l {
+namespace {
+
+enum class Policy : uint8_t { kFloat32, kNarrow };
+
+/** The dispatch key under which autocast runs on a device. */
+template <c10::DeviceType kDevice>
+constexpr c10::DispatchKey kAutocastKey =
+    kDevice == c10::kCUDA ? c10::DispatchKey::AutocastCUDA : c10::DispatchKey::AutocastCPU;
+
+at::Tensor Cast(const at::Tensor& x, at::ScalarType dtype, c10::DeviceType device) {
+  return x.defined() ? at::autocast::cached_cast(dtype, x, device) : x;
+}
+
+/** Casts every tensor among the arguments, then calls the operator below autocast. */
+template <Policy kPolicy, c10::DeviceType kDevice>
+void CastArguments(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  const c10::impl::ExcludeDispatchKeyGuard below(kAutocastKey<kDevice>);
+  const auto dtype =
+      kPolicy == Policy::kFloat32 ? at::kFloat : at::autocast::get_autocast_dtype(kDevice);
+  const auto count = static_cast<std::ptrdiff_t>(op.schema().arguments().size());
+  for (auto& value : std::ranges::subrange(stack->end() - count, stack->end())) {
+    if (value.isTensor()) {
+      value = Cast(value.toTensor(), dtype, kDevice);
+    } else if (value.isTensorList()) {
+      auto list = value.toTensorVector();
+      for (auto& x : list) {
+        x = Cast(x, dtype, kDevice);
+      }
+      value = c10::List<at::Tensor>(list);
+    }
+  }
+  op.callBoxed(stack);
+}
+
+template <c10::DeviceType kDevice>
+void Register(torch::Library& library) {
+  constexpr auto float32 = [] {
+    return torch::CppFunction::makeFromBoxedFunction<&CastArguments<Policy::kFloat32, kDevice>>();
+  };
+  constexpr auto narrow = [] {
+    return torch::CppFunction::makeFromBoxedFunction<&CastArguments<Policy::kNarrow, kDevice>>();
+  };
+  for (const char* name : {"fuse_residual_norm", "modality_norm", "mask_tokens",
+                           "upsample_ohem_cross_entropy", "upsample_argmax"}) {
+    library.impl(name, float32());
+  }
+  library.impl("token_dwconv_gelu", narrow());
+}
+
+TORCH_LIBRARY_IMPL(m3l, AutocastCPU, library) { Register<c10::kCPU>(library); }
+TORCH_LIBRARY_IMPL(m3l, AutocastCUDA, library) { Register<c10::kCUDA>(library); }
+
+}  // namespace
+}  // namespace m3l

@@ -1,0 +1,29 @@
+import { ensureSynchronous } from './autograd.js';
+import { dtypeCode } from './dtype.js';
+import { core } from './native.js';
+
+/** What autocast computes products in; `float32`: as without it. */
+export type AutocastDType = 'bfloat16' | 'float16' | 'float32';
+
+/**
+ * Runs synchronous `fn` under automatic mixed precision, as `torch.autocast` of PyTorch: matrix
+ * products, convolutions and attention of float32 tensors on `device` compute in `dtype` and give it,
+ * operators that sum many values stay in float32. Weights stay as they are: their narrow copies live
+ * until the outermost region ends. Run the backward outside: it computes in what its forward did.
+ * Regions nest, and `float32` turns it off inside another.
+ *
+ * @throws ArgumentError M3L_ARGUMENT where `fn` returns a promise: the mode belongs to the thread
+ */
+export function autocast<T>(options: { dtype: AutocastDType; device?: string }, fn: () => T): T {
+  const { dtype, device = 'cpu' } = options;
+  core.autocastPush(device, dtypeCode(dtype));
+  try {
+    return ensureSynchronous(fn(), 'autocast');
+  } finally {
+    core.autocastPop();
+  }
+}
+
+export function isAutocastEnabled(device = 'cpu'): boolean {
+  return core.isAutocastEnabled(device);
+}
