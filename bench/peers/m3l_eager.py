@@ -109,17 +109,27 @@ class M3L:
                 group["lr"] = rate * factor
             optimizer.zero_grad()
         total.backward()
+        self.optimise()
+        self.iteration += 1
+        return {
+            "sup": float(sup.detach()), "teacher_sup": float(teacher_sup),
+            "pseudo": float(pseudo_loss.detach()), "total": float(total.detach()),
+        }
+
+    def optimise(self):
         for optimizer in self.optimizers:
             optimizer.step()
         alpha = min(1 - 1 / (self.iteration + 1), self.momentum)
         with torch.no_grad():
             for old, new in zip(self.teacher.parameters(), self.student.parameters()):
                 old.data.mul_(alpha).add_(new.data, alpha=1 - alpha)
-        self.iteration += 1
-        return {
-            "sup": float(sup.detach()), "teacher_sup": float(teacher_sup),
-            "pseudo": float(pseudo_loss.detach()), "total": float(total.detach()),
-        }
+
+
+def resident(name):
+    """A figure of /proc/self/status in MB."""
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith(name + ":"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def load(prefix, tensors, **options):
@@ -154,6 +164,18 @@ class Session:
     def step(self, n):
         times, losses = milliseconds(lambda: self.m3l.step(*self.batch), n)
         return {"ms": times, "loss": losses["total"], "losses": losses}
+
+    def optimise(self, n):
+        """AdamW and EMA on the last step's gradients."""
+        times, _ = milliseconds(self.m3l.optimise, n)
+        return {"ms": times}
+
+    def memory(self, path, n, threads=2):
+        """Peak resident set of n steps above that before the networks were made."""
+        start = resident("VmRSS")
+        self.load(path, threads)
+        self.step(n)
+        return {"megabytes": resident("VmHWM") - start}
 
     def forward(self, n):
         with torch.no_grad():
@@ -282,5 +304,6 @@ if __name__ == "__main__":
     session = Session()
     serve({
         "load": session.load, "step": session.step, "forward": session.forward,
+        "optimise": session.optimise, "memory": session.memory,
         "load_losses": session.load_losses, "losses": session.losses,
     })

@@ -1,0 +1,148 @@
+// A training step that ours and the peer take from the same weights and batch.
+import { optim, torch } from '../dist/index.js';
+import { createFramework, parameterGroups, Trainer } from '../dist/learning/index.js';
+import { createModel } from '../dist/models/index.js';
+import { median } from './statistics.mjs';
+
+/** Both sides take these, and every dropout and drop-path is 0, so that the losses must agree. */
+export const B0 = {
+  backbone: 'b0',
+  numClasses: 13,
+  size: 128,
+  labelled: 2,
+  unlabelled: 2,
+  branches: [1, -1, 0, 1],
+  minKeptFraction: 0.08,
+  total: 1_000,
+  encoderLr: 1e-4,
+  decoderLr: 3e-4,
+  weightDecay: 1e-4,
+};
+export const B2 = {
+  ...B0,
+  backbone: 'b2',
+  size: 256,
+  labelled: 1,
+  unlabelled: 1,
+  branches: [1, 0],
+};
+
+const modalities = [
+  { name: 'rgb', kind: 'rgb' },
+  { name: 'depth', kind: 'depth' },
+];
+
+/** The one batch that every step learns from. */
+export function makeBatch({ size, labelled, unlabelled, numClasses }) {
+  const images = (count) => torch.randn([count, 3, size, size]);
+  const labels = torch.randint(0, numClasses, [labelled, size, size], { dtype: 'int64' });
+  labels.narrow(1, 0, 4).fill_(255);
+  return {
+    rgb: images(labelled),
+    depth: images(labelled),
+    labels,
+    unlabelled_rgb: images(unlabelled),
+    unlabelled_depth: images(unlabelled),
+  };
+}
+
+/** Weights and batch as the peer's `load` reads them. */
+export function handOver(path, state, batch, settings) {
+  const { backbone, numClasses, size, labelled, branches, total } = settings;
+  const { encoderLr, decoderLr, weightDecay, minKeptFraction } = settings;
+  const tensors = { ...batch };
+  for (const [name, tensor] of Object.entries(state)) tensors[`init.${name}`] = tensor;
+  torch.saveSafetensors(path, tensors, {
+    backbone: `mit_${backbone}`,
+    num_classes: String(numClasses),
+    min_kept: String(Math.floor(minKeptFraction * size * size) * labelled),
+    total_iterations: String(total),
+    base_lr: JSON.stringify([encoderLr, encoderLr, decoderLr]),
+    weight_decay: JSON.stringify([weightDecay, 0, weightDecay]),
+    pseudo_loss_coeff: '1',
+    ema_alpha: '0.99',
+    masking_ratio: '1.0',
+    branches: JSON.stringify(branches),
+  });
+}
+
+/** Our step: asked for n of them, gives the median ms and the last one's loss. */
+export function createStepper(batch, settings) {
+  const { backbone, numClasses, branches, total, encoderLr, decoderLr, weightDecay } = settings;
+  const model = () =>
+    createModel({
+      name: 'linear-fusion',
+      backbone: `mit-${backbone}`,
+      numClasses,
+      modalities: modalities.length,
+      maskToken: true,
+      dropPath: 0,
+      dropout: 0,
+    });
+  const [student, teacher] = [model(), model()];
+  teacher.loadStateDict(student.stateDict());
+  const framework = createFramework('m3l', {
+    student,
+    teacher,
+    modalities,
+    options: { alpha: 'untrained' },
+    masks: () => branches,
+  });
+  const groups = parameterGroups(student, {
+    encoderLr,
+    decoderLr,
+    weightDecay,
+    alpha: 'untrained',
+  });
+  const optimizer = new optim.AdamW(groups);
+  const trainer = new Trainer({
+    framework,
+    optimizer,
+    schedule: new optim.PolySchedule({ total, power: 0.9 }),
+    // The trainer disposes of what it is given.
+    source: async () => torch.detached(() => trainingBatch(batch)),
+    iterations: total,
+  });
+  return {
+    state: student.stateDict(),
+    async step(n) {
+      const ms = [];
+      let report;
+      for (let i = 0; i < n; i++) {
+        const start = performance.now();
+        report = await trainer.step();
+        ms.push(performance.now() - start);
+      }
+      return { ms: median(ms), loss: report.loss };
+    },
+    /** What follows the backward, n times on the last step's gradients: AdamW and the EMA. */
+    optimise(n) {
+      const ms = [];
+      for (let i = 0; i < n; i++) {
+        const start = performance.now();
+        optimizer.step({ average: framework.teacher.average(trainer.iteration) });
+        framework.update(trainer.iteration);
+        ms.push(performance.now() - start);
+      }
+      return { ms: median(ms) };
+    },
+    dispose() {
+      optimizer.dispose();
+      student.dispose();
+      teacher.dispose();
+    },
+  };
+}
+
+function trainingBatch({ rgb, depth, labels, unlabelled_rgb, unlabelled_depth }) {
+  const part = (images, truth) => ({
+    names: Array.from({ length: images[0].shape[0] }, (_, index) => String(index)),
+    modalities: images.map((image) => image.clone()),
+    labels: truth ? truth.clone() : null,
+    valid: null,
+  });
+  return {
+    labelled: part([rgb, depth], labels),
+    unlabelled: part([unlabelled_rgb, unlabelled_depth], null),
+  };
+}
