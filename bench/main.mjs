@@ -1,6 +1,6 @@
 // npm run bench [-- --only NAME] [--json] [--runs N] [--write] [--list]
 // Every case runs beside its peer, alternating; what counts is the ratio ours/peer of the medians.
-import { readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { markdown, table } from './report.mjs';
 
@@ -68,7 +68,8 @@ for (const one of cases) {
 }
 if (!chosen.json) console.log(table(results));
 if (chosen.write) {
-  writeFileSync(DOCUMENT, markdown(results));
+  const before = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, 'utf8') : '';
+  writeFileSync(DOCUMENT, markdown(results, before));
   console.error('bench: docs/benchmarks.md is written');
 }
 process.exitCode = results.every(({ ok }) => ok) ? 0 : 1;

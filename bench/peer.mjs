@@ -66,11 +66,14 @@ export class Peer {
   #child;
   #answers;
 
-  /** @param {string} script a file of bench/peers */
-  constructor(script) {
+  /**
+   * @param {string} script a file of bench/peers
+   * @param {Record<string, string>} variables set in its environment besides
+   */
+  constructor(script, variables = {}) {
     environment ??= pythonEnvironment();
     this.#child = spawn('python3', [join(PEERS, script)], {
-      env: environment,
+      env: { ...environment, ...variables },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
@@ -91,9 +94,16 @@ export class Peer {
   }
 }
 
+/** The malloc settings that our core makes (binding/core/module.cpp), for a peer to have too. */
+export const OUR_MALLOC = {
+  MALLOC_MMAP_THRESHOLD_: String(2 ** 30),
+  MALLOC_TRIM_THRESHOLD_: String(512 * 2 ** 20),
+  MALLOC_TOP_PAD_: String(64 * 2 ** 20),
+};
+
 /** Runs `use` with a peer and ends it afterwards, whatever happens. */
-export async function withPeer(script, use) {
-  const peer = new Peer(script);
+export async function withPeer(script, use, variables) {
+  const peer = new Peer(script, variables);
   try {
     return await use(peer);
   } finally {

@@ -5,19 +5,21 @@ export function median(values) {
 }
 
 /**
- * Measures both sides in turn, swapping who goes first, so that a machine that slows down or speeds
- * up meanwhile does so for both.
+ * Measures all sides in turn, each round starting with another one, so that a machine that slows down
+ * or speeds up meanwhile does so for all.
  *
  * @param {number} runs
- * @param {{ ours: () => number | Promise<number>, peer: () => number | Promise<number> }} sides
- * @returns {Promise<{ ours: number, peer: number }>} medians
+ * @param {Record<string, () => number | Promise<number>>} sides `ours`, `peer` and what else is compared
+ * @returns {Promise<Record<string, number>>} medians
  */
 export async function alternate(runs, sides) {
-  const values = { ours: [], peer: [] };
+  const names = Object.keys(sides);
+  const values = Object.fromEntries(names.map((name) => [name, []]));
   for (let run = 0; run < runs; run++) {
-    for (const side of run % 2 ? ['peer', 'ours'] : ['ours', 'peer']) {
-      values[side].push(await sides[side]());
+    for (let turn = 0; turn < names.length; turn++) {
+      const name = names[(run + turn) % names.length];
+      values[name].push(await sides[name]());
     }
   }
-  return { ours: median(values.ours), peer: median(values.peer) };
+  return Object.fromEntries(names.map((name) => [name, median(values[name])]));
 }

@@ -27,30 +27,25 @@ export const B2 = {
   branches: [1, 0],
 };
 
-const modalities = [
-  { name: 'rgb', kind: 'rgb' },
-  { name: 'depth', kind: 'depth' },
-];
+const RGB_D = ['rgb', 'depth'];
 
-/** The one batch that every step learns from. */
-export function makeBatch({ size, labelled, unlabelled, numClasses }) {
-  const images = (count) => torch.randn([count, 3, size, size]);
+/** The one batch that every step learns from: M images [L or U, 3, H, W] each, labels [L, H, W]. */
+export function makeBatch({ size, labelled, unlabelled, numClasses, modalities = RGB_D }) {
+  const images = (count) => modalities.map(() => torch.randn([count, 3, size, size]));
   const labels = torch.randint(0, numClasses, [labelled, size, size], { dtype: 'int64' });
   labels.narrow(1, 0, 4).fill_(255);
-  return {
-    rgb: images(labelled),
-    depth: images(labelled),
-    labels,
-    unlabelled_rgb: images(unlabelled),
-    unlabelled_depth: images(unlabelled),
-  };
+  return { labelled: images(labelled), labels, unlabelled: images(unlabelled) };
 }
 
 /** Weights and batch as the peer's `load` reads them. */
 export function handOver(path, state, batch, settings) {
   const { backbone, numClasses, size, labelled, branches, total } = settings;
   const { encoderLr, decoderLr, weightDecay, minKeptFraction } = settings;
-  const tensors = { ...batch };
+  const tensors = { labels: batch.labels };
+  for (const [m, name] of RGB_D.entries()) {
+    tensors[name] = batch.labelled[m];
+    tensors[`unlabelled_${name}`] = batch.unlabelled[m];
+  }
   for (const [name, tensor] of Object.entries(state)) tensors[`init.${name}`] = tensor;
   torch.saveSafetensors(path, tensors, {
     backbone: `mit_${backbone}`,
@@ -69,6 +64,7 @@ export function handOver(path, state, batch, settings) {
 /** Our step: asked for n of them, gives the median ms and the last one's loss. */
 export function createStepper(batch, settings) {
   const { backbone, numClasses, branches, total, encoderLr, decoderLr, weightDecay } = settings;
+  const { modalities = RGB_D } = settings;
   const model = () =>
     createModel({
       name: 'linear-fusion',
@@ -84,7 +80,7 @@ export function createStepper(batch, settings) {
   const framework = createFramework('m3l', {
     student,
     teacher,
-    modalities,
+    modalities: modalities.map((name) => ({ name, kind: name === 'rgb' ? 'rgb' : 'depth' })),
     options: { alpha: 'untrained' },
     masks: () => branches,
   });
@@ -134,7 +130,7 @@ export function createStepper(batch, settings) {
   };
 }
 
-function trainingBatch({ rgb, depth, labels, unlabelled_rgb, unlabelled_depth }) {
+function trainingBatch({ labelled, labels, unlabelled }) {
   const part = (images, truth) => ({
     names: Array.from({ length: images[0].shape[0] }, (_, index) => String(index)),
     modalities: images.map((image) => image.clone()),
@@ -142,7 +138,7 @@ function trainingBatch({ rgb, depth, labels, unlabelled_rgb, unlabelled_depth })
     valid: null,
   });
   return {
-    labelled: part([rgb, depth], labels),
-    unlabelled: part([unlabelled_rgb, unlabelled_depth], null),
+    labelled: part(labelled, labels),
+    unlabelled: part(unlabelled, null),
   };
 }

@@ -2,13 +2,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { torch } from '../../dist/index.js';
-import { withPeer } from '../peer.mjs';
+import { OUR_MALLOC, withPeer } from '../peer.mjs';
 import { alternate, median } from '../statistics.mjs';
 import { B0, B2, createStepper, handOver, makeBatch } from '../step.mjs';
 
 /** Steps before the clock runs; their losses are compared. */
 const COMPARED = 3;
 const LOSS_BOUND = 1e-4;
+
+/** The peer as it comes, and with our malloc settings. */
+function withPeers(use) {
+  return withPeer('m3l_eager.py', (peer) =>
+    withPeer('m3l_eager.py', (tuned) => use(peer, tuned), OUR_MALLOC),
+  );
+}
 
 async function measure(runs, settings) {
   const folder = mkdtempSync(join(tmpdir(), 'm3l-bench-'));
@@ -18,16 +25,20 @@ async function measure(runs, settings) {
   try {
     const file = join(folder, 'step.safetensors');
     handOver(file, stepper.state, batch, settings);
-    return await withPeer('m3l_eager.py', async (peer) => {
-      await peer.ask('load', { path: file, threads: torch.getNumThreads() });
+    return await withPeers(async (peer, tuned) => {
+      const start = { path: file, threads: torch.getNumThreads() };
+      await peer.ask('load', start);
+      await tuned.ask('load', start);
       let lossError = 0;
       for (let step = 0; step < COMPARED; step++) {
         const [ours, theirs] = [await stepper.step(1), await peer.ask('step', { n: 1 })];
         lossError = Math.max(lossError, Math.abs(ours.loss / theirs.loss - 1));
       }
+      await tuned.ask('step', { n: COMPARED });
       const result = await alternate(runs, {
         ours: async () => (await stepper.step(3)).ms,
         peer: async () => median((await peer.ask('step', { n: 3 })).ms),
+        tunedPeer: async () => median((await tuned.ask('step', { n: 3 })).ms),
       });
       return { ...result, lossError, lossBound: LOSS_BOUND };
     });

@@ -41,6 +41,8 @@ struct Operator {
   std::vector<ArgumentPlan> arguments;
   // For an in-place or out= result: the argument it aliases, whose handle is given back.
   std::vector<std::optional<size_t>> aliased_argument;
+  /// One of libtorch's own: the same below autograd where nothing asks for a gradient.
+  bool native = false;
 };
 
 class OperatorTable {

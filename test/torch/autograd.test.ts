@@ -168,3 +168,40 @@ describe('autograd', () => {
       ]);
     }));
 });
+
+// Calls whose arguments ask for no gradient pass autograd by: what it must know of them, it knows.
+describe('autograd passed by', () => {
+  it('still sees that a saved tensor was changed in place', () =>
+    torch.scope(() => {
+      const x = leaf([1, 2]);
+      const factor = torch.tensor([3, 4], { dtype: 'float64' });
+      const y = x.mul(factor).sum();
+      factor.add_(1);
+      expect(() => y.backward()).toThrow(/modified by an inplace operation/);
+    }));
+
+  it('still knows of views, into which a gradient may flow later', () =>
+    torch.scope(() => {
+      const x = leaf([5, 7]);
+      const base = torch.zeros([3, 2], { dtype: 'float64' });
+      const row = base.select(0, 1);
+      row.copy_(x);
+      expect(base.requiresGrad).toBe(true);
+      base.mul(2).sum().backward();
+      expect(x.grad?.toArray()).toEqual([2, 2]);
+      const [first] = torch.ones([2, 2]).unbind(0);
+      expect(first!.requiresGrad_().isLeaf).toBe(true);
+    }));
+
+  it('records where a gradient is asked for inside a list', () =>
+    torch.scope(() => {
+      const x = leaf([1, 2]);
+      const joined = torch.cat([torch.zeros([1], { dtype: 'float64' }), x]);
+      joined.pow(2).sum().backward();
+      expect(x.grad?.toArray()).toEqual([2, 4]);
+      const table = leaf([1, 2, 3]);
+      const picked = torch.index(table, [torch.tensor([0, 0, 2], { dtype: 'int64' })]);
+      picked.sum().backward();
+      expect(table.grad?.toArray()).toEqual([2, 0, 1]);
+    }));
+});
