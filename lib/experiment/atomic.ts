@@ -1,34 +1,14 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { syncFolder, writeAtomically } from '../torch/atomic-write.js';
 
 /**
  * Writes a file so that, whatever happens (a kill, a full disk, a power cut), either the old or
  * the new content is there, whole.
+ * @throws M3lError M3L_WRITE_FAILED
  */
 export function writeFileAtomic(path: string, content: string | Uint8Array): void {
-  const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}`);
-  try {
-    const file = openSync(temporary, 'w');
-    try {
-      writeFileSync(file, content);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-  syncFolder(dirname(path));
+  writeAtomically(path, [typeof content === 'string' ? Buffer.from(content) : content]);
 }
 
 /**
@@ -50,14 +30,4 @@ export function writeFolderAtomic(path: string, fill: (temporary: string) => voi
     throw error;
   }
   syncFolder(dirname(path));
-}
-
-/** Makes a rename or a new name in this folder durable. */
-export function syncFolder(path: string): void {
-  const folder = openSync(path, 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 }

@@ -41,8 +41,8 @@ function writeFully(file: number, chunk: Uint8Array): void {
   }
 }
 
-/** The rename itself must reach the disk too. */
-function syncFolder(folder: string): void {
+/** Makes a rename or a new name in this folder durable. */
+export function syncFolder(folder: string): void {
   const handle = openSync(folder, 'r');
   try {
     fsyncSync(handle);
