@@ -1,6 +1,6 @@
 /** The pixels that a geometry asks for, made on the CPU. `device-augment.ts` makes the same of tensors. */
 
-import { columnTaps, covered, type Geometry, rowTaps } from './geometry.js';
+import { columnTaps, covered, type Geometry, rowTaps, type Taps } from './geometry.js';
 import { IMAGENET_MEAN, IMAGENET_STD, type Plane } from './modality.js';
 
 /**
@@ -13,46 +13,48 @@ export function sampleColour(plane: Plane, g: Geometry): Float32Array {
   const out = new Float32Array(3 * size);
   const { x0, x1, y0, y1 } = covered(g);
   const count = x1 - x0;
-  const factor = IMAGENET_STD.map((std) => 1 / (plane.divisor * std));
-  const shift = IMAGENET_MEAN.map((mean, c) => -mean / IMAGENET_STD[c]!);
   if (count * (y1 - y0) < size) {
-    for (let c = 0; c < 3; c++) out.fill(shift[c]!, c * size, (c + 1) * size);
+    for (let c = 0; c < 3; c++) {
+      out.fill(-IMAGENET_MEAN[c]! / IMAGENET_STD[c]!, c * size, (c + 1) * size);
+    }
   }
   const down = rowTaps(plane.height, g);
-  const lines = new StretchedRows(plane, g);
+  const lines = new StretchedRows(plane, columnTaps(plane.width, g));
   for (let y = y0; y < y1; y++) {
-    const weight = down.weight[y - y0]!;
     const above = lines.row(down.low[y - y0]!);
+    const weight = down.weight[y - y0]!;
     const below = weight === 0 ? above : lines.row(down.high[y - y0]!);
     for (let c = 0; c < 3; c++) {
-      const scale = factor[c]!;
-      const level = shift[c]!;
-      const to = c * size + y * g.width + x0;
-      for (let x = 0, from = c * count; x < count; x++, from++) {
-        const value = above[from]! * (1 - weight) + below[from]! * weight;
-        out[to + x] = value * scale + level;
-      }
+      mixInto(out, c * size + y * g.width + x0, above, below, c * count, count, weight);
     }
   }
   return out;
 }
 
-/** Source rows stretched to the output's columns, [3, columns]; the last two asked for are kept. */
+function mixInto(
+  out: Float32Array,
+  to: number,
+  above: Float64Array,
+  below: Float64Array,
+  from: number,
+  count: number,
+  weight: number,
+): void {
+  for (let x = 0; x < count; x++) {
+    const upper = above[from + x]!;
+    out[to + x] = upper + (below[from + x]! - upper) * weight;
+  }
+}
+
+/** Normalised source rows stretched to the output's columns, [3, columns]; the last two are kept. */
 class StretchedRows {
-  private readonly low: Int32Array;
-  private readonly high: Int32Array;
-  private readonly weight: Float64Array;
   private readonly kept: { index: number; values: Float64Array }[];
 
   constructor(
     private readonly plane: Plane,
-    g: Geometry,
+    private readonly across: Taps,
   ) {
-    const across = columnTaps(plane.width, g);
-    this.low = across.low.map((column) => 3 * column);
-    this.high = across.high.map((column) => 3 * column);
-    this.weight = across.weight;
-    const values = () => new Float64Array(3 * this.weight.length);
+    const values = () => new Float64Array(3 * across.weight.length);
     this.kept = [
       { index: -1, values: values() },
       { index: -1, values: values() },
@@ -71,17 +73,18 @@ class StretchedRows {
   }
 
   private stretch(index: number, into: Float64Array): void {
-    const { low, high, weight } = this;
-    const { data, width } = this.plane;
+    const { low, high, weight } = this.across;
+    const { data, width, divisor } = this.plane;
     const count = weight.length;
-    const start = index * width * 3;
-    for (let x = 0; x < count; x++) {
-      const a = start + low[x]!;
-      const b = start + high[x]!;
-      const w = weight[x]!;
-      into[x] = data[a]! * (1 - w) + data[b]! * w;
-      into[count + x] = data[a + 1]! * (1 - w) + data[b + 1]! * w;
-      into[2 * count + x] = data[a + 2]! * (1 - w) + data[b + 2]! * w;
+    for (let c = 0; c < 3; c++) {
+      const scale = 1 / (divisor * IMAGENET_STD[c]!);
+      const level = -IMAGENET_MEAN[c]! / IMAGENET_STD[c]!;
+      const start = index * width * 3 + c;
+      for (let x = 0; x < count; x++) {
+        const first = data[start + 3 * low[x]!]!;
+        const second = data[start + 3 * high[x]!]!;
+        into[c * count + x] = (first + (second - first) * weight[x]!) * scale + level;
+      }
     }
   }
 }
@@ -91,7 +94,8 @@ class StretchedRows {
  * specification says so. Padding and holes are 0 before the normalisation.
  */
 export function sampleDepth(plane: Plane, g: Geometry): Float32Array {
-  const { data, offset, divisor, invalid, mean, std } = plane;
+  const { data, offset, divisor, mean, std } = plane;
+  const hole = plane.invalid ?? -1;
   const out = new Float32Array(g.width * g.height);
   const nothing = (0 - mean) / std;
   if (nothing !== 0) out.fill(nothing);
@@ -102,7 +106,7 @@ export function sampleDepth(plane: Plane, g: Geometry): Float32Array {
     const from = rows[y - y0]! * plane.width;
     for (let x = x0, to = y * g.width + x0; x < x1; x++, to++) {
       const raw = data[from + columns[x - x0]!]!;
-      if (raw !== invalid) out[to] = ((raw - offset) / divisor - mean) / std;
+      if (raw !== hole) out[to] = ((raw - offset) / divisor - mean) / std;
     }
   }
   return out;

@@ -69,64 +69,71 @@ function* chunks(bytes: Buffer): Generator<{ type: string; body: Buffer }> {
 }
 
 /**
- * Undoes the row filters of the PNG specification (section 9). Each row comes as the filter's number
- * and `stride` bytes; they end up without those numbers, in the same memory, since a row never moves
- * to where another one still waits. `step` is how far left the byte of the same kind lies.
+ * Undoes the row filters of the PNG specification (section 9) in place. Each row comes as the filter's
+ * number and `stride` bytes, and then moves up so that no number is left between the rows. `step` is
+ * how far left the byte of the same kind lies.
  */
 function unfilter(rows: Uint8Array, height: number, stride: number, step: number): Uint8Array {
   for (let row = 0; row < height; row++) {
     const to = row * stride;
     const from = to + row + 1;
+    const end = from + stride;
+    // Bytes from here to those above. The row above has moved already.
+    const up = from - to + stride;
     const filter = rows[from - 1]!;
     if (filter > 4) throw new Error(`unknown row filter ${filter}`);
     // Above the first row there are zeros: there up adds nothing, and Paeth's guess is the left one.
-    if (filter === 0 || (filter === 2 && row === 0)) rows.copyWithin(to, from, from + stride);
-    else if (filter === 1 || (filter === 4 && row === 0)) addLeft(rows, from, to, stride, step);
-    else if (filter === 2) addAbove(rows, from, to, stride);
-    else if (filter === 3) addMean(rows, from, to, stride, step);
-    else addPaeth(rows, from, to, stride, step);
+    if (filter === 1 || (filter === 4 && row === 0)) addLeft(rows, from, end, step);
+    else if (filter === 2 && row > 0) addAbove(rows, from, end, up);
+    else if (filter === 3) addMean(rows, from, end, row === 0 ? null : up, step);
+    else if (filter === 4) addPaeth(rows, from, end, up, step);
+    rows.copyWithin(to, from, end);
   }
   return rows.subarray(0, height * stride);
 }
 
 /** Each kind of byte is a chain of its own: what was written last stays in a register. */
-function addLeft(rows: Uint8Array, from: number, to: number, stride: number, step: number): void {
+function addLeft(rows: Uint8Array, from: number, end: number, step: number): void {
   for (let kind = 0; kind < step; kind++) {
     let left = 0;
-    for (let i = kind; i < stride; i += step) {
-      left = (rows[from + i]! + left) & 255;
-      rows[to + i] = left;
+    for (let i = from + kind; i < end; i += step) {
+      left = (rows[i]! + left) & 255;
+      rows[i] = left;
     }
   }
 }
 
-function addAbove(rows: Uint8Array, from: number, to: number, stride: number): void {
-  const above = to - stride;
-  for (let i = 0; i < stride; i++) rows[to + i] = rows[from + i]! + rows[above + i]!;
+function addAbove(rows: Uint8Array, from: number, end: number, up: number): void {
+  for (let i = from; i < end; i++) rows[i] = rows[i]! + rows[i - up]!;
 }
 
-function addMean(rows: Uint8Array, from: number, to: number, stride: number, step: number): void {
-  const above = to - stride;
-  for (let i = 0; i < stride; i++) {
-    const left = i < step ? 0 : rows[to + i - step]!;
-    const up = to === 0 ? 0 : rows[above + i]!;
-    rows[to + i] = rows[from + i]! + ((left + up) >> 1);
+function addMean(
+  rows: Uint8Array,
+  from: number,
+  end: number,
+  up: number | null,
+  step: number,
+): void {
+  for (let i = from; i < end; i++) {
+    const left = i - from < step ? 0 : rows[i - step]!;
+    const above = up === null ? 0 : rows[i - up]!;
+    rows[i] = rows[i]! + ((left + above) >> 1);
   }
 }
 
-/** Adds the neighbour nearest to left + up − corner. */
-function addPaeth(rows: Uint8Array, from: number, to: number, stride: number, step: number): void {
-  const above = to - stride;
+/** Adds the neighbour nearest to left + above − corner. */
+function addPaeth(rows: Uint8Array, from: number, end: number, up: number, step: number): void {
   for (let kind = 0; kind < step; kind++) {
     let left = 0;
     let corner = 0;
-    for (let i = kind; i < stride; i += step) {
-      const up = rows[above + i]!;
+    for (let i = from + kind; i < end; i += step) {
+      const above = rows[i - up]!;
       // Where nothing changes across, as in most of a label, the guess is at hand.
-      const guess = up === corner ? left : left === corner ? up : nearest(left, up, corner);
-      left = (rows[from + i]! + guess) & 255;
-      rows[to + i] = left;
-      corner = up;
+      const guess =
+        above === corner ? left : left === corner ? above : nearest(left, above, corner);
+      left = (rows[i]! + guess) & 255;
+      rows[i] = left;
+      corner = above;
     }
   }
 }

@@ -216,10 +216,11 @@ export class SampleLoader {
   /** Raw label values to classes 0 .. numClasses − 1 and 255. */
   private checkLabels(file: string, label: Picture): Picture & { data: Uint8Array } {
     const classOf = this.classOf(label.data instanceof Uint16Array ? 65536 : 256);
-    const { length } = label.data;
-    const data = new Uint8Array(length);
-    for (let i = 0; i < length; i++) {
-      const raw = label.data[i]!;
+    const from = label.data;
+    // Nobody else has the decoded bytes: they become the classes where they are.
+    const data = from instanceof Uint8Array ? from : new Uint8Array(from.length);
+    for (let i = 0; i < from.length; i++) {
+      const raw = from[i]!;
       const value = classOf[raw]!;
       if (value < 0) throw this.labelRange(file, label, raw, i);
       data[i] = value;
