@@ -5,19 +5,19 @@ export function median(values) {
 }
 
 /**
- * Measures both sides in turn, swapping who goes first, so that a machine that slows down or speeds
- * up meanwhile does so for both.
+ * Measures all sides in turn, swapping who goes first, so that a machine that slows down or speeds up
+ * meanwhile does so for all.
  *
+ * @template {string} Side
  * @param {number} runs
- * @param {{ ours: () => number | Promise<number>, peer: () => number | Promise<number> }} sides
- * @returns {Promise<{ ours: number, peer: number }>} medians
+ * @param {Record<Side, () => number | Promise<number>>} sides `ours`, `peer`, …
+ * @returns {Promise<Record<Side, number>>} medians
  */
 export async function alternate(runs, sides) {
-  const values = { ours: [], peer: [] };
+  const names = Object.keys(sides);
+  const values = Object.fromEntries(names.map((name) => [name, []]));
   for (let run = 0; run < runs; run++) {
-    for (const side of run % 2 ? ['peer', 'ours'] : ['ours', 'peer']) {
-      values[side].push(await sides[side]());
-    }
+    for (const name of run % 2 ? names.toReversed() : names) values[name].push(await sides[name]());
   }
-  return { ours: median(values.ours), peer: median(values.peer) };
+  return Object.fromEntries(names.map((name) => [name, median(values[name])]));
 }

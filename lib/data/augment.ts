@@ -3,6 +3,9 @@
 import { columnTaps, covered, type Geometry, rowTaps, type Taps } from './geometry.js';
 import { IMAGENET_MEAN, IMAGENET_STD, type Plane } from './modality.js';
 
+/** What black becomes. */
+const LEVEL = IMAGENET_MEAN.map((mean, c) => -mean / IMAGENET_STD[c]!) as [number, number, number];
+
 /**
  * RGB as [3, height, width], ImageNet-normalised. Bilinear with half-pixel centres, no antialiasing;
  * only the window's pixels are computed. Padding is black *before* the normalisation, as in the paper:
@@ -15,7 +18,7 @@ export function sampleColour(plane: Plane, g: Geometry): Float32Array {
   const count = x1 - x0;
   if (count * (y1 - y0) < size) {
     for (let c = 0; c < 3; c++) {
-      out.fill(-IMAGENET_MEAN[c]! / IMAGENET_STD[c]!, c * size, (c + 1) * size);
+      out.fill(LEVEL[c]!, c * size, (c + 1) * size);
     }
   }
   const down = rowTaps(plane.height, g);
@@ -49,11 +52,13 @@ function mixInto(
 /** Normalised source rows stretched to the output's columns, [3, columns]; the last two are kept. */
 class StretchedRows {
   private readonly kept: { index: number; values: Float64Array }[];
+  private readonly scale: number[];
 
   constructor(
     private readonly plane: Plane,
     private readonly across: Taps,
   ) {
+    this.scale = IMAGENET_STD.map((std) => 1 / (plane.divisor * std));
     const values = () => new Float64Array(3 * across.weight.length);
     this.kept = [
       { index: -1, values: values() },
@@ -74,17 +79,21 @@ class StretchedRows {
 
   private stretch(index: number, into: Float64Array): void {
     const { low, high, weight } = this.across;
-    const { data, width, divisor } = this.plane;
+    const { data, width } = this.plane;
+    const [redScale, greenScale, blueScale] = this.scale as [number, number, number];
+    const [redLevel, greenLevel, blueLevel] = LEVEL;
     const count = weight.length;
-    for (let c = 0; c < 3; c++) {
-      const scale = 1 / (divisor * IMAGENET_STD[c]!);
-      const level = -IMAGENET_MEAN[c]! / IMAGENET_STD[c]!;
-      const start = index * width * 3 + c;
-      for (let x = 0; x < count; x++) {
-        const first = data[start + 3 * low[x]!]!;
-        const second = data[start + 3 * high[x]!]!;
-        into[c * count + x] = (first + (second - first) * weight[x]!) * scale + level;
-      }
+    const start = index * width;
+    for (let x = 0; x < count; x++) {
+      const a = 3 * (start + low[x]!);
+      const b = 3 * (start + high[x]!);
+      const w = weight[x]!;
+      const red = data[a]!;
+      const green = data[a + 1]!;
+      const blue = data[a + 2]!;
+      into[x] = (red + (data[b]! - red) * w) * redScale + redLevel;
+      into[count + x] = (green + (data[b + 1]! - green) * w) * greenScale + greenLevel;
+      into[2 * count + x] = (blue + (data[b + 2]! - blue) * w) * blueScale + blueLevel;
     }
   }
 }
