@@ -11,7 +11,7 @@ import { type Batch, requireEqualSizes } from './collate.js';
 import { columnTaps, covered, rowTaps } from './geometry.js';
 import { IMAGENET_MEAN, IMAGENET_STD, type ModalitySpec } from './modality.js';
 import type { RawSample } from './sample-loader.js';
-import { stage } from './staging.js';
+import { stage, stageValues } from './staging.js';
 
 /**
  * Crops, scales, flips, pads and normalises samples of equal output sizes. The tensors belong to no
@@ -114,13 +114,14 @@ class Axis {
   }
 
   tensors(shape: readonly number[], device: string) {
-    const tensor = (values: Int32Array | Float32Array) => torch.tensor(values, { shape, device });
+    const tensor = (values: Int32Array | Float32Array | Uint8Array) =>
+      stageValues(values, shape, device);
     return {
       low: tensor(this.low),
       high: tensor(this.high),
       nearest: tensor(this.nearest),
       weight: tensor(this.weight),
-      padded: torch.tensor(this.padded, { shape, device }).to('bool'),
+      padded: tensor(this.padded).to('bool'),
     };
   }
 }
@@ -139,8 +140,8 @@ function colour(samples: readonly RawSample[], m: number, places: Places, device
     .lerp(below, places.rowWeight)
     .maskedFill(places.padded.unsqueeze(3), 0)
     .div(perSample(samples, m, 'divisor', 4, device))
-    .sub(torch.tensor([...IMAGENET_MEAN], { device }))
-    .div(torch.tensor([...IMAGENET_STD], { device }))
+    .sub(stageValues(Float32Array.from(IMAGENET_MEAN), [3], device))
+    .div(stageValues(Float32Array.from(IMAGENET_STD), [3], device))
     .permute([0, 3, 1, 2])
     .contiguous();
 }
@@ -209,5 +210,5 @@ function perSample(
 ): Tensor {
   const values = Float32Array.from(samples, ({ planes }) => planes[m]![key]);
   const shape = [samples.length, ...Array(dimensions - 1).fill(1)];
-  return torch.tensor(values, { shape, device });
+  return stageValues(values, shape, device);
 }
