@@ -114,10 +114,13 @@ function addMean(
   up: number | null,
   step: number,
 ): void {
-  for (let i = from; i < end; i++) {
-    const left = i - from < step ? 0 : rows[i - step]!;
-    const above = up === null ? 0 : rows[i - up]!;
-    rows[i] = rows[i]! + ((left + above) >> 1);
+  for (let kind = 0; kind < step; kind++) {
+    let left = 0;
+    for (let i = from + kind; i < end; i += step) {
+      const above = up === null ? 0 : rows[i - up]!;
+      left = (rows[i]! + ((left + above) >> 1)) & 255;
+      rows[i] = left;
+    }
   }
 }
 
