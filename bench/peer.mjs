@@ -7,16 +7,19 @@ import { fileURLToPath } from 'node:url';
 import { cacheFolder, findLibtorch } from '../dist/torch/libtorch.js';
 
 const PEERS = fileURLToPath(new URL('peers/', import.meta.url));
-/** What PyTorch and the peers import beyond the standard library. */
-const REQUIREMENTS = ['numpy', 'typing_extensions'];
+/** What PyTorch and all peers import beyond the standard library: modules, and the packages they are in. */
+const REQUIREMENTS = { numpy: 'numpy', typing_extensions: 'typing_extensions' };
 
 /** The peer cannot run on this machine; the message says why and how to mend it. */
 export class PeerError extends Error {
   code = 'M3L_BENCH_PEER';
 }
 
-/** The environment in which `import torch` gives the very libtorch that the addon runs on. */
-function pythonEnvironment() {
+/**
+ * The environment in which `import torch` gives the very libtorch that the addon runs on, and in which
+ * the modules of `requirements` can be imported: their packages go to the cache when first needed.
+ */
+function pythonEnvironment(requirements) {
   const refusals = [];
   const found = findLibtorch(refusals);
   if (found === null || !existsSync(join(found.folder, '__init__.py'))) {
@@ -34,7 +37,8 @@ function pythonEnvironment() {
     PYTHONDONTWRITEBYTECODE: '1',
     PYTHONUNBUFFERED: '1',
   };
-  const script = `import ${REQUIREMENTS.join(', ')}`;
+  const modules = Object.keys(requirements).join(', ');
+  const script = `import ${modules}`;
   const imports = () =>
     spawnSync('python3', ['-c', script], { env: environment, encoding: 'utf8' });
   if (imports().status !== 0) {
@@ -47,20 +51,26 @@ function pythonEnvironment() {
       '--no-deps',
       '--target',
       extras,
-      ...REQUIREMENTS,
+      ...Object.values(requirements),
     ];
     const { status, stderr, error } = spawnSync('python3', command, { encoding: 'utf8' });
     if (status !== 0 || imports().status !== 0) {
       const reason = error?.message ?? stderr.trim().split('\n').at(-1);
       throw new PeerError(
-        `python3 cannot import ${REQUIREMENTS.join(', ')}: ${reason}. Run: python3 ${command.join(' ')}`,
+        `python3 cannot import ${modules}: ${reason}. Run: python3 ${command.join(' ')}`,
       );
     }
   }
   return environment;
 }
 
-let environment = null;
+const environments = new Map();
+
+function environmentFor(requirements) {
+  const key = Object.keys(requirements).sort().join();
+  if (!environments.has(key)) environments.set(key, pythonEnvironment(requirements));
+  return environments.get(key);
+}
 
 export class Peer {
   #child;
@@ -68,12 +78,12 @@ export class Peer {
 
   /**
    * @param {string} script a file of bench/peers
-   * @param {Record<string, string>} variables set in its environment besides
+   * @param {{ requirements?: Record<string, string>, variables?: Record<string, string> }} options
+   *   modules it imports besides, and their packages; what is set in its environment
    */
-  constructor(script, variables = {}) {
-    environment ??= pythonEnvironment();
+  constructor(script, { requirements = {}, variables = {} } = {}) {
     this.#child = spawn('python3', [join(PEERS, script)], {
-      env: { ...environment, ...variables },
+      env: { ...environmentFor({ ...REQUIREMENTS, ...requirements }), ...variables },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
@@ -102,8 +112,8 @@ export const OUR_MALLOC = {
 };
 
 /** Runs `use` with a peer and ends it afterwards, whatever happens. */
-export async function withPeer(script, use, variables) {
-  const peer = new Peer(script, variables);
+export async function withPeer(script, use, options) {
+  const peer = new Peer(script, options);
   try {
     return await use(peer);
   } finally {

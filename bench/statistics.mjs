@@ -8,9 +8,10 @@ export function median(values) {
  * Measures all sides in turn, each round starting with another one, so that a machine that slows down
  * or speeds up meanwhile does so for all.
  *
+ * @template {string} Side
  * @param {number} runs
- * @param {Record<string, () => number | Promise<number>>} sides `ours`, `peer` and what else is compared
- * @returns {Promise<Record<string, number>>} medians
+ * @param {Record<Side, () => number | Promise<number>>} sides `ours`, `peer` and what else is compared
+ * @returns {Promise<Record<Side, number>>} medians
  */
 export async function alternate(runs, sides) {
   const names = Object.keys(sides);

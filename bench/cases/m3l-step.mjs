@@ -13,7 +13,7 @@ const LOSS_BOUND = 1e-4;
 /** The peer as it comes, and with our malloc settings. */
 function withPeers(use) {
   return withPeer('m3l_eager.py', (peer) =>
-    withPeer('m3l_eager.py', (tuned) => use(peer, tuned), OUR_MALLOC),
+    withPeer('m3l_eager.py', (tuned) => use(peer, tuned), { variables: OUR_MALLOC }),
   );
 }
 

@@ -1,99 +1,10 @@
-/** The geometry of training and evaluation pictures, and the pixels that it asks for. */
+/** The pixels that a geometry asks for, made on the CPU. `device-augment.ts` makes the same of tensors. */
 
+import { columnTaps, covered, type Geometry, rowTaps, type Taps } from './geometry.js';
 import { IMAGENET_MEAN, IMAGENET_STD, type Plane } from './modality.js';
-import type { Random } from './random.js';
-import { nearestIndices } from './resize.js';
 
-/** m3l.md section 7: flip, scale, random crop, padding. */
-export interface TrainingTransform {
-  readonly kind: 'training';
-  /** [height, width] of what comes out. */
-  readonly crop: readonly [number, number];
-  /** Probability of a horizontal flip. Default 0.5. */
-  readonly flip?: number;
-  /** Factors to draw from. Default 0.5, 0.75, 1, 1.5, 1.75, 2. */
-  readonly scales?: readonly number[];
-}
-
-/** Inputs are resized to `size` [height, width] (absent: stay as they are); labels keep their size. */
-export interface EvaluationTransform {
-  readonly kind: 'evaluation';
-  readonly size?: readonly [number, number];
-}
-
-export type Transform = TrainingTransform | EvaluationTransform;
-
-export const TRAINING_SCALES: readonly number[] = [0.5, 0.75, 1, 1.5, 1.75, 2];
-
-/**
- * Which part of a picture comes out: the source, mirrored if `flip`, is scaled to `scaledWidth` ×
- * `scaledHeight`; the window of it at (`left`, `top`) goes to (`padLeft`, `padTop`) of the output.
- */
-export interface Geometry {
-  readonly flip: boolean;
-  readonly scaledWidth: number;
-  readonly scaledHeight: number;
-  readonly left: number;
-  readonly top: number;
-  readonly padLeft: number;
-  readonly padTop: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** Draws the geometry of one training sample: flip, scale, then the crop's place across and down. */
-export function drawGeometry(
-  width: number,
-  height: number,
-  transform: TrainingTransform,
-  random: Random,
-): Geometry {
-  const [cropHeight, cropWidth] = transform.crop;
-  const flip = random.chance(transform.flip ?? 0.5);
-  const scale = random.pick(transform.scales ?? TRAINING_SCALES);
-  const scaledWidth = Math.max(1, Math.round(width * scale));
-  const scaledHeight = Math.max(1, Math.round(height * scale));
-  const place = (scaled: number, crop: number) =>
-    scaled > crop ? [random.integer(scaled - crop + 1), 0] : [0, Math.floor((crop - scaled) / 2)];
-  const [left, padLeft] = place(scaledWidth, cropWidth) as [number, number];
-  const [top, padTop] = place(scaledHeight, cropHeight) as [number, number];
-  return {
-    flip,
-    scaledWidth,
-    scaledHeight,
-    left,
-    top,
-    padLeft,
-    padTop,
-    width: cropWidth,
-    height: cropHeight,
-  };
-}
-
-/** The geometry of plain resizing. */
-export function resizeGeometry(width: number, height: number): Geometry {
-  return {
-    flip: false,
-    scaledWidth: width,
-    scaledHeight: height,
-    left: 0,
-    top: 0,
-    padLeft: 0,
-    padTop: 0,
-    width,
-    height,
-  };
-}
-
-/** The rows and columns of the output that the picture reaches; outside is padding. */
-function covered(g: Geometry): { x0: number; x1: number; y0: number; y1: number } {
-  return {
-    x0: g.padLeft,
-    x1: Math.min(g.width, g.padLeft + g.scaledWidth),
-    y0: g.padTop,
-    y1: Math.min(g.height, g.padTop + g.scaledHeight),
-  };
-}
+/** What black becomes. */
+const LEVEL = IMAGENET_MEAN.map((mean, c) => -mean / IMAGENET_STD[c]!) as [number, number, number];
 
 /**
  * RGB as [3, height, width], ImageNet-normalised. Bilinear with half-pixel centres, no antialiasing;
@@ -104,28 +15,87 @@ export function sampleColour(plane: Plane, g: Geometry): Float32Array {
   const size = g.width * g.height;
   const out = new Float32Array(3 * size);
   const { x0, x1, y0, y1 } = covered(g);
-  const across = bilinearTaps(plane.width, g.scaledWidth, g.left, x1 - x0, g.flip);
-  const down = bilinearTaps(plane.height, g.scaledHeight, g.top, y1 - y0, false);
-  const { data } = plane;
-  for (let c = 0; c < 3; c++) {
-    const factor = 1 / (plane.divisor * IMAGENET_STD[c]!);
-    const shift = -IMAGENET_MEAN[c]! / IMAGENET_STD[c]!;
-    out.fill(shift, c * size, (c + 1) * size);
-    for (let y = y0; y < y1; y++) {
-      const upper = down.low[y - y0]! * plane.width;
-      const lower = down.high[y - y0]! * plane.width;
-      const wy = down.weight[y - y0]!;
-      for (let x = x0, to = c * size + y * g.width + x0; x < x1; x++, to++) {
-        const a = across.low[x - x0]!;
-        const b = across.high[x - x0]!;
-        const wx = across.weight[x - x0]!;
-        const above = data[(upper + a) * 3 + c]! * (1 - wx) + data[(upper + b) * 3 + c]! * wx;
-        const below = data[(lower + a) * 3 + c]! * (1 - wx) + data[(lower + b) * 3 + c]! * wx;
-        out[to] = (above * (1 - wy) + below * wy) * factor + shift;
-      }
+  const count = x1 - x0;
+  if (count * (y1 - y0) < size) {
+    for (let c = 0; c < 3; c++) {
+      out.fill(LEVEL[c]!, c * size, (c + 1) * size);
+    }
+  }
+  const down = rowTaps(plane.height, g);
+  const lines = new StretchedRows(plane, columnTaps(plane.width, g));
+  for (let y = y0; y < y1; y++) {
+    const above = lines.row(down.low[y - y0]!);
+    const weight = down.weight[y - y0]!;
+    const below = weight === 0 ? above : lines.row(down.high[y - y0]!);
+    for (let c = 0; c < 3; c++) {
+      mixInto(out, c * size + y * g.width + x0, above, below, c * count, count, weight);
     }
   }
   return out;
+}
+
+function mixInto(
+  out: Float32Array,
+  to: number,
+  above: Float64Array,
+  below: Float64Array,
+  from: number,
+  count: number,
+  weight: number,
+): void {
+  for (let x = 0; x < count; x++) {
+    const upper = above[from + x]!;
+    out[to + x] = upper + (below[from + x]! - upper) * weight;
+  }
+}
+
+/** Normalised source rows stretched to the output's columns, [3, columns]; the last two are kept. */
+class StretchedRows {
+  private readonly kept: { index: number; values: Float64Array }[];
+  private readonly scale: number[];
+
+  constructor(
+    private readonly plane: Plane,
+    private readonly across: Taps,
+  ) {
+    this.scale = IMAGENET_STD.map((std) => 1 / (plane.divisor * std));
+    const values = () => new Float64Array(3 * across.weight.length);
+    this.kept = [
+      { index: -1, values: values() },
+      { index: -1, values: values() },
+    ];
+  }
+
+  row(index: number): Float64Array {
+    const [older, newer] = this.kept as [(typeof this.kept)[0], (typeof this.kept)[0]];
+    if (newer.index === index) return newer.values;
+    this.kept.reverse();
+    if (older.index !== index) {
+      this.stretch(index, older.values);
+      older.index = index;
+    }
+    return older.values;
+  }
+
+  private stretch(index: number, into: Float64Array): void {
+    const { low, high, weight } = this.across;
+    const { data, width } = this.plane;
+    const [redScale, greenScale, blueScale] = this.scale as [number, number, number];
+    const [redLevel, greenLevel, blueLevel] = LEVEL;
+    const count = weight.length;
+    const start = index * width;
+    for (let x = 0; x < count; x++) {
+      const a = 3 * (start + low[x]!);
+      const b = 3 * (start + high[x]!);
+      const w = weight[x]!;
+      const red = data[a]!;
+      const green = data[a + 1]!;
+      const blue = data[a + 2]!;
+      into[x] = (red + (data[b]! - red) * w) * redScale + redLevel;
+      into[count + x] = (green + (data[b + 1]! - green) * w) * greenScale + greenLevel;
+      into[2 * count + x] = (blue + (data[b + 2]! - blue) * w) * blueScale + blueLevel;
+    }
+  }
 }
 
 /**
@@ -133,13 +103,21 @@ export function sampleColour(plane: Plane, g: Geometry): Float32Array {
  * specification says so. Padding and holes are 0 before the normalisation.
  */
 export function sampleDepth(plane: Plane, g: Geometry): Float32Array {
-  const { data, offset, divisor, invalid, mean, std } = plane;
-  const out = new Float32Array(g.width * g.height).fill((0 - mean) / std);
-  forEachNearest(plane.width, plane.height, g, (to, from) => {
-    const raw = data[from]!;
-    const depth = raw === invalid ? 0 : (raw - offset) / divisor;
-    out[to] = (depth - mean) / std;
-  });
+  const { data, offset, divisor, mean, std } = plane;
+  const hole = plane.invalid ?? -1;
+  const out = new Float32Array(g.width * g.height);
+  const nothing = (0 - mean) / std;
+  if (nothing !== 0) out.fill(nothing);
+  const { x0, x1, y0, y1 } = covered(g);
+  const columns = columnTaps(plane.width, g).nearest;
+  const rows = rowTaps(plane.height, g).nearest;
+  for (let y = y0; y < y1; y++) {
+    const from = rows[y - y0]! * plane.width;
+    for (let x = x0, to = y * g.width + x0; x < x1; x++, to++) {
+      const raw = data[from + columns[x - x0]!]!;
+      if (raw !== hole) out[to] = ((raw - offset) / divisor - mean) / std;
+    }
+  }
   return out;
 }
 
@@ -152,9 +130,15 @@ export function sampleLabels(
   padding: number,
 ): Uint8Array {
   const out = new Uint8Array(g.width * g.height).fill(padding);
-  forEachNearest(width, height, g, (to, from) => {
-    out[to] = labels[from]!;
-  });
+  const { x0, x1, y0, y1 } = covered(g);
+  const columns = columnTaps(width, g).nearest;
+  const rows = rowTaps(height, g).nearest;
+  for (let y = y0; y < y1; y++) {
+    const from = rows[y - y0]! * width;
+    for (let x = x0, to = y * g.width + x0; x < x1; x++, to++) {
+      out[to] = labels[from + columns[x - x0]!]!;
+    }
+  }
   return out;
 }
 
@@ -164,50 +148,4 @@ export function validMask(g: Geometry): Uint8Array {
   const { x0, x1, y0, y1 } = covered(g);
   for (let y = y0; y < y1; y++) out.fill(1, y * g.width + x0, y * g.width + x1);
   return out;
-}
-
-function forEachNearest(
-  width: number,
-  height: number,
-  g: Geometry,
-  visit: (to: number, from: number) => void,
-): void {
-  const { x0, x1, y0, y1 } = covered(g);
-  const columns = nearestIndices(width, g.scaledWidth);
-  const rows = nearestIndices(height, g.scaledHeight);
-  for (let y = y0; y < y1; y++) {
-    const from = rows[y - y0 + g.top]! * width;
-    for (let x = x0; x < x1; x++) {
-      const column = columns[x - x0 + g.left]!;
-      visit(y * g.width + x, from + (g.flip ? width - 1 - column : column));
-    }
-  }
-}
-
-interface BilinearTaps {
-  readonly low: Int32Array;
-  readonly high: Int32Array;
-  readonly weight: Float64Array;
-}
-
-/** For `count` target pixels from `start` on: the two source pixels, and the weight of the second. */
-function bilinearTaps(
-  source: number,
-  target: number,
-  start: number,
-  count: number,
-  flip: boolean,
-): BilinearTaps {
-  const low = new Int32Array(count);
-  const high = new Int32Array(count);
-  const weight = new Float64Array(count);
-  for (let i = 0; i < count; i++) {
-    const at = Math.max(0, ((start + i + 0.5) * source) / target - 0.5);
-    const first = Math.min(source - 1, Math.floor(at));
-    const second = Math.min(source - 1, first + 1);
-    low[i] = flip ? source - 1 - first : first;
-    high[i] = flip ? source - 1 - second : second;
-    weight[i] = at - first;
-  }
-  return { low, high, weight };
 }

@@ -2,12 +2,16 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { DataError } from './errors.js';
 import type { ModalitySpec } from './modality.js';
-import type { LoadedSample } from './sample-loader.js';
+import type { LoadedSample, RawSample } from './sample-loader.js';
+import { stage } from './staging.js';
 
 /** What a model trains on or is evaluated on. */
 export interface Batch {
   names: string[];
-  /** M × [B, 3, H, W] float32; RGB normalised, depth in [0, 1] as three equal channels. */
+  /**
+   * M × [B, 3, H, W] float32; RGB normalised, depth in [0, 1] as three equal channels (which share
+   * their memory: not to be written to).
+   */
   modalities: Tensor[];
   /** [B, H, W] int64, 255 = ignore; in evaluation at the labels' own size. Null where unlabelled. */
   labels: Tensor | null;
@@ -24,15 +28,8 @@ export function collate(
   specs: readonly ModalitySpec[],
   device = 'cpu',
 ): Batch {
+  requireEqualSizes(samples);
   const { height, width, labelHeight, labelWidth } = samples[0]!;
-  const odd = samples.find(
-    (s) =>
-      s.height !== height ||
-      s.width !== width ||
-      s.labelHeight !== labelHeight ||
-      s.labelWidth !== labelWidth,
-  );
-  if (odd) throw unequalSizes(samples[0]!, odd);
   const shape = [samples.length, height, width];
   const labelShape = [samples.length, labelHeight, labelWidth];
   const labels = samples.map((sample) => sample.label);
@@ -53,22 +50,17 @@ export function disposeBatch({ modalities, labels, valid }: Batch): void {
 }
 
 /** Cuts a batch wherever the size of the next sample is another one. */
-export function groupBySize(samples: readonly LoadedSample[]): LoadedSample[][] {
-  const groups: LoadedSample[][] = [];
+export function groupBySize<S extends LoadedSample | RawSample>(samples: readonly S[]): S[][] {
+  const groups: S[][] = [];
   for (const sample of samples) {
     const last = groups.at(-1)?.[0];
-    const fits =
-      last &&
-      last.height === sample.height &&
-      last.width === sample.width &&
-      last.labelHeight === sample.labelHeight &&
-      last.labelWidth === sample.labelWidth;
-    if (fits) groups.at(-1)!.push(sample);
+    if (last && fits(last, sample)) groups.at(-1)!.push(sample);
     else groups.push([sample]);
   }
   return groups;
 }
 
+/** Each array becomes a tensor and all are joined: no copy of the batch in JavaScript's memory. */
 function stackModality(
   samples: readonly LoadedSample[],
   spec: ModalitySpec,
@@ -76,14 +68,13 @@ function stackModality(
   device: string,
 ): Tensor {
   const { height, width } = samples[0]!;
-  const size = height * width;
   const channels = spec.kind === 'rgb' ? 3 : 1;
-  const data = new Float32Array(samples.length * channels * size);
-  samples.forEach((sample, b) => {
-    data.set(sample.planes[m]!, b * channels * size);
-  });
-  const stacked = torch.tensor(data, { shape: [samples.length, channels, height, width], device });
-  return channels === 3 ? stacked : torch.cat([stacked, stacked, stacked], 1);
+  const shape = [1, channels, height, width];
+  const stacked = stage(
+    samples.map(({ planes }) => torch.tensor(planes[m]!, { shape })),
+    device,
+  );
+  return stacked.expand([samples.length, 3, height, width]);
 }
 
 function stackBytes(
@@ -92,21 +83,34 @@ function stackBytes(
   dtype: 'int64' | 'bool',
   device: string,
 ): Tensor {
-  const data = new Uint8Array(shape.reduce((product, size) => product * size, 1));
-  const size = arrays[0]!.length;
-  arrays.forEach((array, b) => {
-    data.set(array, b * size);
-  });
+  const [, ...size] = shape;
+  const parts = arrays.map((array) => torch.tensor(array, { shape: [1, ...size] }));
   // Bytes travel to the device, and widen there.
-  return torch.tensor(data, { shape, device }).to(dtype);
+  return stage(parts, device).to(dtype);
+}
+
+/** @throws DataError M3L_LABEL_SIZES where outputs or labels differ in size */
+export function requireEqualSizes(samples: readonly (LoadedSample | RawSample)[]): void {
+  const [first] = samples as [LoadedSample];
+  const odd = samples.find((sample) => !fits(first, sample));
+  if (odd) throw unequalSizes(first, odd);
+}
+
+function fits(a: LoadedSample | RawSample, b: LoadedSample | RawSample): boolean {
+  return (
+    a.height === b.height &&
+    a.width === b.width &&
+    a.labelHeight === b.labelHeight &&
+    a.labelWidth === b.labelWidth
+  );
 }
 
 function isComplete(arrays: readonly (Uint8Array | null)[]): arrays is Uint8Array[] {
   return arrays.every((array) => array !== null);
 }
 
-function unequalSizes(a: LoadedSample, b: LoadedSample): DataError {
-  const size = (s: LoadedSample) =>
+function unequalSizes(a: LoadedSample | RawSample, b: LoadedSample | RawSample): DataError {
+  const size = (s: LoadedSample | RawSample) =>
     `${s.width} × ${s.height}${s.label ? ` (label ${s.labelWidth} × ${s.labelHeight})` : ''}`;
   return new DataError(
     'M3L_LABEL_SIZES',

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { DataError } from './errors.js';
-import { type PngHeader, readPngHeader, readPngIndices } from './png-indices.js';
+import { type PngHeader, readPngHeader, readPngValues } from './png.js';
 
 /** A decoded image, row-major with interleaved channels; 8-bit or 16-bit as in its file. */
 export interface Picture {
@@ -20,8 +20,9 @@ export interface Picture {
  */
 export async function readColour(file: string): Promise<Picture> {
   const bytes = await readBytes(file);
-  checkPng(file, bytes);
+  const header = checkPng(file, bytes);
   return decoding(file, async () => {
+    if (header && isPlainGrey(header)) return repeatGrey(pngPicture(bytes, header));
     const { channels, wide } = await stored(bytes);
     if (channels > 2) return raw(bytes, wide ? 'rgb16' : 'srgb', wide, 3);
     return repeatGrey(await raw(bytes, wide ? 'grey16' : 'b-w', wide, 1));
@@ -34,8 +35,9 @@ export async function readColour(file: string): Promise<Picture> {
  */
 export async function readGrey(file: string): Promise<Picture> {
   const bytes = await readBytes(file);
-  checkPng(file, bytes);
+  const header = checkPng(file, bytes);
   return decoding(file, async () => {
+    if (header && isPlainGrey(header)) return pngPicture(bytes, header);
     const { channels, wide } = await stored(bytes);
     if (channels > 2) {
       throw new DataError(
@@ -61,11 +63,9 @@ export async function readLabels(file: string): Promise<Picture> {
     throw labelFormat(file, `a ${format} file`);
   }
   if (header.colourType === 2 || header.colourType === 6) throw labelFormat(file, 'a colour image');
-  if (header.colourType === 3 || header.bitDepth < 8) {
-    if (header.interlaced) throw labelFormat(file, 'an interlaced palette PNG');
-    const data = await decoding(file, async () => readPngIndices(bytes, header));
-    return { width: header.width, height: header.height, channels: 1, data };
-  }
+  const indexed = header.colourType === 3 || header.bitDepth < 8;
+  if (indexed && header.interlaced) throw labelFormat(file, 'an interlaced palette PNG');
+  if (indexed || isPlainGrey(header)) return decoding(file, async () => pngPicture(bytes, header));
   const wide = header.bitDepth === 16;
   return decoding(file, () => raw(bytes, wide ? 'grey16' : 'b-w', wide, 1));
 }
@@ -99,6 +99,16 @@ function checkPng(file: string, bytes: Buffer): PngHeader | null {
   return header;
 }
 
+/** 8- or 16-bit grey, row after row: what we read faster than the image library. */
+function isPlainGrey({ colourType, bitDepth, interlaced }: PngHeader): boolean {
+  return colourType === 0 && bitDepth >= 8 && !interlaced;
+}
+
+function pngPicture(bytes: Buffer, header: PngHeader): Picture {
+  const { width, height } = header;
+  return { width, height, channels: 1, data: readPngValues(bytes, header) };
+}
+
 async function decoding<T>(file: string, decode: () => Promise<T>): Promise<T> {
   try {
     return await decode();
@@ -117,7 +127,8 @@ function corrupt(file: string, reason: string, cause?: unknown): DataError {
   );
 }
 
-const DECODER = { failOn: 'error', ignoreIcc: true } as const;
+// Read in sequence: the decoder then keeps a few rows, and no second copy of the whole picture.
+const DECODER = { failOn: 'error', ignoreIcc: true, sequentialRead: true } as const;
 
 async function stored(bytes: Buffer): Promise<{ channels: number; wide: boolean }> {
   const { channels, depth, isPalette } = await sharp(bytes, DECODER).metadata();
@@ -137,15 +148,24 @@ async function raw(
     .toBuffer({ resolveWithObject: true });
   if (info.channels !== channels) throw new Error(`decoded to ${info.channels} channels`);
   const { width, height } = info;
-  // A copy: the decoder's buffer lies at any offset and belongs to it.
-  const copy = data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength);
-  return { width, height, channels, data: wide ? new Uint16Array(copy) : new Uint8Array(copy) };
+  // Not a Buffer, whose `slice` would give the same memory again.
+  const { buffer, byteOffset, byteLength } = data;
+  if (!wide)
+    return { width, height, channels, data: new Uint8Array(buffer, byteOffset, byteLength) };
+  const even = byteOffset % 2 === 0 ? data : new Uint8Array(data);
+  const values = new Uint16Array(even.buffer, even.byteOffset, byteLength / 2);
+  return { width, height, channels, data: values };
 }
 
 function repeatGrey(grey: Picture): Picture {
   const data = new (grey.data.constructor as Uint8ArrayConstructor | Uint16ArrayConstructor)(
     grey.data.length * 3,
   );
-  for (let i = 0; i < grey.data.length; i++) data.fill(grey.data[i]!, i * 3, i * 3 + 3);
+  for (let i = 0, to = 0; i < grey.data.length; i++, to += 3) {
+    const value = grey.data[i]!;
+    data[to] = value;
+    data[to + 1] = value;
+    data[to + 2] = value;
+  }
   return { ...grey, channels: 3, data };
 }

@@ -1,12 +1,6 @@
 /** Images, lists, augmentation, the loader with its worker threads, and the procedural rooms. */
 
 export {
-  type EvaluationTransform,
-  TRAINING_SCALES,
-  type TrainingTransform,
-  type Transform,
-} from './augment.js';
-export {
   type ClassTable,
   colourise,
   IGNORE_LABEL,
@@ -16,11 +10,18 @@ export {
 } from './classes.js';
 export { type Batch, collate, disposeBatch } from './collate.js';
 export { type DatasetOptions, ListDataset } from './dataset.js';
+export { augmentBatch } from './device-augment.js';
 export { DataError } from './errors.js';
+export {
+  type EvaluationTransform,
+  TRAINING_SCALES,
+  type TrainingTransform,
+  type Transform,
+} from './geometry.js';
 export { type Picture, readColour, readGrey, readLabels } from './image.js';
 export { type InputOptions, type LoadedInputs, loadInputs } from './inputs.js';
 export { type ListOptions, readList, readNames, type Sample, withoutLabels } from './list.js';
-export { DataLoader, type DataLoaderOptions } from './loader.js';
+export { type AugmentOn, DataLoader, type DataLoaderOptions } from './loader.js';
 export {
   IMAGENET_MEAN,
   IMAGENET_STD,
@@ -31,5 +32,10 @@ export {
 export { Random } from './random.js';
 export { type Room, type RoomOptions, renderRoom } from './rooms/render-room.js';
 export { type RoomsFolder, type WriteRoomsOptions, writeRooms } from './rooms/write-rooms.js';
-export { type LoadedSample, SampleLoader, type SampleTask } from './sample-loader.js';
+export {
+  type LoadedSample,
+  type RawSample,
+  SampleLoader,
+  type SampleTask,
+} from './sample-loader.js';
 export { type Draw, type Sampler, SequentialSampler, TrainingSampler } from './sampler.js';

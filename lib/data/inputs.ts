@@ -1,7 +1,8 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { resizeGeometry, sampleColour, sampleDepth } from './augment.js';
+import { sampleColour, sampleDepth } from './augment.js';
 import { DataError } from './errors.js';
+import { resizeGeometry } from './geometry.js';
 import { type ModalitySpec, readPlane } from './modality.js';
 import { resizeNearest, resizeSmooth } from './resize.js';
 

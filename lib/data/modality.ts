@@ -60,14 +60,17 @@ export async function readPlane(spec: ModalitySpec, file: string): Promise<Plane
   return { ...picture, offset: Number.isFinite(least) ? least : 0, divisor, invalid, mean, std };
 }
 
+/** The least and greatest value that is not `invalid`; Infinity and −Infinity where there is none. */
 function extremes(data: Uint8Array | Uint16Array, invalid: number | null): [number, number] {
-  let least = Infinity;
-  let greatest = -Infinity;
+  // Whole numbers all the way: a million pixels are compared for each picture.
+  const hole = invalid ?? -1;
+  let least = 65536;
+  let greatest = -1;
   for (let i = 0; i < data.length; i++) {
     const value = data[i]!;
-    if (value === invalid) continue;
+    if (value === hole) continue;
     if (value < least) least = value;
     if (value > greatest) greatest = value;
   }
-  return [least, greatest];
+  return greatest < 0 ? [Infinity, -Infinity] : [least, greatest];
 }

@@ -3,18 +3,17 @@
  * main thread and in workers alike, and so imports nothing of torch.
  */
 
+import { sampleColour, sampleDepth, sampleLabels, validMask } from './augment.js';
+import { IGNORE_LABEL } from './classes.js';
+import { DataError } from './errors.js';
 import {
   drawGeometry,
   type Geometry,
+  type Rectangle,
   resizeGeometry,
-  sampleColour,
-  sampleDepth,
-  sampleLabels,
+  sourceRectangle,
   type Transform,
-  validMask,
-} from './augment.js';
-import { IGNORE_LABEL } from './classes.js';
-import { DataError } from './errors.js';
+} from './geometry.js';
 import { type Picture, readLabels } from './image.js';
 import type { Sample } from './list.js';
 import { type ModalitySpec, type Plane, readPlane } from './modality.js';
@@ -41,19 +40,37 @@ export interface SampleTask {
   readonly position: number;
 }
 
-/** The arrays of one sample. */
-export interface LoadedSample {
+/** What both forms of a sample say: its name and the sizes of what it becomes. */
+interface SampleShape {
   readonly name: string;
   readonly height: number;
   readonly width: number;
+  /** 0 where unlabelled. */
+  readonly labelHeight: number;
+  readonly labelWidth: number;
+}
+
+/** The arrays of one sample, augmented. */
+export interface LoadedSample extends SampleShape {
   /** RGB: [3, height, width], normalised; depth: [height, width] in [0, 1]. */
   readonly planes: readonly Float32Array[];
   /** [labelHeight, labelWidth], 255 = ignore; null where unlabelled. */
   readonly label: Uint8Array | null;
-  readonly labelHeight: number;
-  readonly labelWidth: number;
   /** [height, width], 0 where padded; null in evaluation. */
   readonly valid: Uint8Array | null;
+}
+
+/** The stored pixels that one sample is made of, and how: what `augmentBatch` works on. */
+export interface RawSample extends SampleShape {
+  readonly training: boolean;
+  readonly geometry: Geometry;
+  /** [height, width] of the whole picture; `rectangle` is the part of it that the planes hold. */
+  readonly source: readonly [number, number];
+  readonly rectangle: Rectangle;
+  /** Cut to `rectangle`; offset and divisor are still those of the whole picture. */
+  readonly planes: readonly Plane[];
+  /** Classes 0 .. numClasses − 1 and 255; cut to `rectangle` in training, whole in evaluation. */
+  readonly label: Uint8Array | null;
 }
 
 interface DecodedSample {
@@ -72,8 +89,49 @@ export class SampleLoader {
 
   /** @throws DataError as `readPlane` and `readLabels`, M3L_SIZE_MISMATCH, M3L_LABEL_RANGE */
   async load(task: SampleTask): Promise<LoadedSample> {
+    const { decoded, geometry, shape } = await this.prepare(task);
+    const { modalities, transform } = this.options;
+    const training = transform.kind === 'training';
+    const { label } = decoded;
+    return {
+      ...shape,
+      planes: modalities.map((spec, m) => {
+        const sample = spec.kind === 'rgb' ? sampleColour : sampleDepth;
+        return sample(decoded.planes[m]!, geometry);
+      }),
+      label:
+        label && training
+          ? sampleLabels(label.data, label.width, label.height, geometry, IGNORE_LABEL)
+          : (label?.data.slice() ?? null),
+      valid: training ? validMask(geometry) : null,
+    };
+  }
+
+  /** The same sample before the augmentation: copies of the pixels that it asks for. Throws as `load`. */
+  async loadRaw(task: SampleTask): Promise<RawSample> {
+    const { decoded, geometry, shape } = await this.prepare(task);
+    const { width, height, planes, label } = decoded;
+    const training = this.options.transform.kind === 'training';
+    const rectangle = sourceRectangle(width, height, geometry);
+    return {
+      ...shape,
+      training,
+      geometry,
+      source: [height, width],
+      rectangle,
+      planes: planes.map((plane) => cut(plane, rectangle)),
+      label:
+        label && training
+          ? cut({ ...label, channels: 1 }, rectangle).data
+          : (label?.data.slice() ?? null),
+    };
+  }
+
+  private async prepare(
+    task: SampleTask,
+  ): Promise<{ decoded: DecodedSample; geometry: Geometry; shape: SampleShape }> {
     const decoded = await this.decoded(task);
-    const { transform, seed, modalities } = this.options;
+    const { transform, seed } = this.options;
     const training = transform.kind === 'training';
     let geometry: Geometry;
     if (training) {
@@ -83,24 +141,18 @@ export class SampleLoader {
       const [height, width] = transform.size ?? [decoded.height, decoded.width];
       geometry = resizeGeometry(width, height);
     }
-    const planes = modalities.map((spec, m) => {
-      const sample = spec.kind === 'rgb' ? sampleColour : sampleDepth;
-      return sample(decoded.planes[m]!, geometry);
-    });
-    const { label } = decoded;
-    const cropped =
-      label && training
-        ? sampleLabels(label.data, label.width, label.height, geometry, IGNORE_LABEL)
-        : (label?.data.slice() ?? null);
+    const { height, width } = geometry;
+    const label = training ? geometry : (decoded.label ?? { height: 0, width: 0 });
     return {
-      name: task.sample.name,
-      height: geometry.height,
-      width: geometry.width,
-      planes,
-      label: cropped,
-      labelHeight: training ? geometry.height : (label?.height ?? 0),
-      labelWidth: training ? geometry.width : (label?.width ?? 0),
-      valid: training ? validMask(geometry) : null,
+      decoded,
+      geometry,
+      shape: {
+        name: task.sample.name,
+        height,
+        width,
+        labelHeight: label.height,
+        labelWidth: label.width,
+      },
     };
   }
 
@@ -156,23 +208,34 @@ export class SampleLoader {
       width,
       height,
       planes,
-      label: resized && { ...resized, data: resized.data as Uint8Array },
+      label: resized,
       bytes: bytes + (resized?.data.byteLength ?? 0),
     };
   }
 
   /** Raw label values to classes 0 .. numClasses − 1 and 255. */
-  private checkLabels(file: string, label: Picture): Picture {
-    const { numClasses, labelOffset } = this.options;
-    const data = new Uint8Array(label.data.length);
-    for (let i = 0; i < data.length; i++) {
-      const raw = label.data[i]!;
-      const value = raw - labelOffset;
-      if (raw === IGNORE_LABEL || value < 0) data[i] = IGNORE_LABEL;
-      else if (value < numClasses) data[i] = value;
-      else throw this.labelRange(file, label, raw, i);
+  private checkLabels(file: string, label: Picture): Picture & { data: Uint8Array } {
+    const classOf = this.classOf(label.data instanceof Uint16Array ? 65536 : 256);
+    const from = label.data;
+    // Nobody else has the decoded bytes: they become the classes where they are.
+    const data = from instanceof Uint8Array ? from : new Uint8Array(from.length);
+    for (let i = 0; i < from.length; i++) {
+      const raw = from[i]!;
+      const value = classOf[raw]!;
+      if (value < 0) throw this.labelRange(file, label, raw, i);
+      data[i] = value;
     }
     return { ...label, data };
+  }
+
+  /** The class of each of `count` raw values, −1 for one that is none. */
+  private classOf(count: number): Int16Array {
+    const { numClasses, labelOffset } = this.options;
+    return Int16Array.from({ length: count }, (_, raw) => {
+      const value = raw - labelOffset;
+      if (raw === IGNORE_LABEL || value < 0) return IGNORE_LABEL;
+      return value < numClasses ? value : -1;
+    });
   }
 
   private labelRange(file: string, label: Picture, raw: number, pixel: number): DataError {
@@ -197,4 +260,16 @@ function sizeMismatch(file: string, a: Picture, otherFile: string, b: Picture): 
     `${otherFile}: found ${b.width} × ${b.height} pixels, expected ${a.width} × ${a.height} ` +
       `as ${file} has. All images of a sample must be aligned: check the list's line, or resize one.`,
   );
+}
+
+/** A copy of a rectangle of a picture. */
+function cut<P extends Picture>(picture: P, { left, top, width, height }: Rectangle): P {
+  const { channels } = picture;
+  const wide = picture.data instanceof Uint16Array;
+  const data = new (wide ? Uint16Array : Uint8Array)(width * height * channels);
+  for (let row = 0; row < height; row++) {
+    const from = ((top + row) * picture.width + left) * channels;
+    data.set(picture.data.subarray(from, from + width * channels), row * width * channels);
+  }
+  return { ...picture, width, height, data };
 }

@@ -97,6 +97,12 @@ const data = z.strictObject({
   evaluationSize: size.optional(),
   flip: share.default(0.5),
   scales: z.array(z.number().positive()).min(1).default([0.5, 0.75, 1, 1.5, 1.75, 2]),
+  /**
+   * Where training pictures are cropped, scaled, flipped and normalised: by the `worker` threads that
+   * decode them, or on the `device`, to which the stored pixels then travel. The same batches up to
+   * rounding. Absent: `worker` on the CPU, `device` on a GPU.
+   */
+  augmentOn: z.enum(['worker', 'device']).optional(),
 });
 
 const model = shorthand(

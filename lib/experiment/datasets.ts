@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import {
+  type AugmentOn,
   type Batch,
   DataLoader,
   disposeBatch,
@@ -26,6 +27,8 @@ export interface Datasets {
   classes: string[];
   /** The training batch of an iteration: the same whenever it is asked for. */
   batch(iteration: number): Promise<TrainingBatch>;
+  /** Has the tensors of a batch made now where its images have come; see `DataLoader.prepare`. */
+  prepare(iteration: number): void;
   /** The evaluation set, once. Whoever gets a batch disposes of it. */
   validation(): AsyncIterable<Batch>;
   validationImages: number;
@@ -77,12 +80,14 @@ export async function openDatasets(
   const { batch, seed, workers } = config;
   // Labelled and unlabelled images are loaded at the same time: each gets half of the threads.
   const half = Math.ceil(workers / 2);
+  const where = { device: config.device, augmentOn: data.augmentOn };
 
   const labelledLoader = lazily(() =>
     loader(labelled, training, {
       batchSize: batch.labelled,
       seed: mixSeed(seed, 1),
       workers: half,
+      ...where,
     }),
   );
   const unlabelledLoader = lazily(() =>
@@ -90,6 +95,7 @@ export async function openDatasets(
       batchSize: batch.unlabelled,
       seed: mixSeed(seed, 2),
       workers: half,
+      ...where,
     }),
   );
   const valLoader = lazily(() =>
@@ -116,6 +122,10 @@ export async function openDatasets(
       }
       return { labelled: batches[0]!, unlabelled: batches[1]! };
     },
+    prepare(iteration) {
+      labelledLoader().prepare(iteration);
+      if (semiSupervised) unlabelledLoader().prepare(iteration);
+    },
     validation: () => valLoader().batches(0),
     validationImages: val.length,
     async *samples(count) {
@@ -138,6 +148,8 @@ interface LoaderOptions {
   batchSize: number;
   seed?: number;
   workers?: number;
+  device?: string;
+  augmentOn?: AugmentOn;
 }
 
 /** `count` entries evenly spread over a list: those at floor((i + 0.5) · length / count). */

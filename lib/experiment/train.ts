@@ -149,6 +149,7 @@ function createTrainer(config: Config, networks: Networks, datasets: Datasets) {
         ? new PolySchedule({ total: iterations, power: schedule.power, warmup: schedule.warmup })
         : new PolySchedule({ total: iterations, power: 0, warmup: schedule.warmup }),
     source: (iteration) => datasets.batch(iteration),
+    ...(device === 'cpu' ? {} : { prepare: (iteration) => datasets.prepare(iteration) }),
     iterations,
     seed,
     device,

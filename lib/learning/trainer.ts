@@ -22,6 +22,11 @@ export interface TrainerOptions {
    * which moves them to `device` and disposes of them after the step.
    */
   source: (iteration: number) => Promise<TrainingBatch>;
+  /**
+   * Called with the next iteration while the device still computes this one's gradients: the time to
+   * bring the next batch on its way. Absent on the CPU, which has no time to spare.
+   */
+  prepare?: (iteration: number) => void;
   /** Number of iterations of the whole training. */
   iterations: number;
   /** Seeds dropout, drop-path and whatever else is drawn in a step (0). */
@@ -184,6 +189,8 @@ export class Trainer {
     optimizer.zeroGrad();
     const { total, parts, masked } = framework.losses(batch, iteration);
     total.backward();
+    // What is read next waits for the device.
+    if (iteration + 1 < this.#options.iterations) this.#options.prepare?.(iteration + 1);
 
     const scalars: Record<string, Tensor> = { loss: total, ...parts };
     if (reportGradientNorm) scalars.gradientNorm = gradientNorm(optimizer.groups);

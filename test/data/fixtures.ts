@@ -39,7 +39,7 @@ export async function writeGrey(
     .toFile(file);
 }
 
-/** Writes a PNG byte by byte, for what sharp cannot write: chosen indices, few bits, row filters. */
+/** Writes a PNG byte by byte, for what sharp cannot write: chosen indices, bits, row filters. */
 export function writeIndexedPng(
   file: string,
   width: number,
@@ -47,6 +47,7 @@ export function writeIndexedPng(
   values: readonly number[],
   { bits = 8, colourType = 3, filter = 0 }: { bits?: number; colourType?: number; filter?: number },
 ): void {
+  const step = Math.max(1, bits / 8);
   const stride = Math.ceil((width * bits) / 8);
   const raw = Buffer.alloc(height * (stride + 1));
   let above = Buffer.alloc(stride);
@@ -54,12 +55,13 @@ export function writeIndexedPng(
     const line = Buffer.alloc(stride);
     for (let x = 0; x < width; x++) {
       const bit = x * bits;
-      line[bit >> 3]! |= values[row * width + x]! << (8 - bits - (bit & 7));
+      if (bits === 16) line.writeUInt16BE(values[row * width + x]!, 2 * x);
+      else line[bit >> 3]! |= values[row * width + x]! << (8 - bits - (bit & 7));
     }
     raw[row * (stride + 1)] = filter;
     for (let i = 0; i < stride; i++) {
-      const left = i > 0 ? line[i - 1]! : 0;
-      const corner = i > 0 ? above[i - 1]! : 0;
+      const left = i >= step ? line[i - step]! : 0;
+      const corner = i >= step ? above[i - step]! : 0;
       raw[row * (stride + 1) + 1 + i] = line[i]! - prediction(filter, left, above[i]!, corner);
     }
     above = line;

@@ -76,6 +76,33 @@ describe('readGrey', () => {
     expect([...(await readGrey(at('d8.png'))).data]).toEqual(values);
   });
 
+  it.each([8, 16].flatMap((bits) => [0, 1, 2, 3, 4].map((filter) => ({ bits, filter }))))(
+    'undoes row filter $filter of $bits bits',
+    async ({ bits, filter }) => {
+      // Smooth beside noisy, so that each of the neighbours is the nearest one somewhere.
+      const noise = pattern(width * height, 2 ** bits, 1873);
+      const values = noise.map((v, i) => (i % width < 4 ? 3 * i : v));
+      writeIndexedPng(at('f.png'), width, height, values, { bits, filter, colourType: 0 });
+      expect([...(await readGrey(at('f.png'))).data]).toEqual(values);
+      const space = bits === 16 ? 'grey16' : 'b-w';
+      const depth = bits === 16 ? 'ushort' : 'uchar';
+      const theirs = await sharp(at('f.png')).toColourspace(space).raw({ depth }).toBuffer();
+      const { buffer } = new Uint8Array(theirs);
+      expect([...(bits === 16 ? new Uint16Array(buffer) : theirs)]).toEqual(values);
+    },
+  );
+
+  it('reads pixel data in several chunks, and refuses damaged ones', async () => {
+    const values = pattern(300 * 200, 65536, 40503);
+    await writeGrey(at('big.png'), 300, 200, values, 16);
+    const bytes = readFileSync(at('big.png'));
+    expect(bytes.toString('latin1').split('IDAT').length).toBeGreaterThan(2);
+    expect([...(await readGrey(at('big.png'))).data]).toEqual(values);
+    bytes[Math.floor(bytes.length / 2)]! ^= 1;
+    writeFileSync(at('big.png'), bytes);
+    await expect(readGrey(at('big.png'))).rejects.toMatchObject({ code: 'M3L_IMAGE_CORRUPT' });
+  });
+
   it('refuses a colour image, saying what to do', async () => {
     await writeColour(at('wrong.png'), width, height, pattern(width * height * 3, 256));
     await expect(readGrey(at('wrong.png'))).rejects.toMatchObject({

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeRooms } from 'm3l/data';
+import { disposeBatch, writeRooms } from 'm3l/data';
 import {
   type Config,
   checkConfig,
@@ -15,6 +15,7 @@ import {
   type TrainEvent,
   train,
 } from 'm3l/experiment';
+import type { TrainingBatch } from 'm3l/learning';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shared } from '../helpers/shared.js';
 
@@ -114,6 +115,10 @@ describe('train', () => {
   });
 });
 
+function disposeTraining({ labelled, unlabelled }: TrainingBatch): void {
+  for (const one of [labelled, ...(unlabelled ? [unlabelled] : [])]) disposeBatch(one);
+}
+
 describe('openDatasets', () => {
   it('06 takes the samples that the lists name', async () => {
     const config = tiny();
@@ -127,6 +132,27 @@ describe('openDatasets', () => {
     await expect(openDatasets(config)).rejects.toThrow(/Did you mean 'rgb\/val_00000\d\.png'/);
     lists!.val = { file: 'val.txt', choose: 'spread', count: 3 };
     await expect(openDatasets(config)).rejects.toThrow(/found 3, but val.txt holds 2/);
+  });
+
+  it('09 gives the same batches wherever they are augmented', async () => {
+    const read = async (augmentOn: 'worker' | 'device') => {
+      const { data, ...config } = tiny({ workers: 2 });
+      const datasets = await openDatasets({ ...config, data: { ...data, augmentOn } });
+      disposeTraining(await datasets.batch(0));
+      datasets.prepare(1);
+      const { labelled, unlabelled } = await datasets.batch(1);
+      const values = [labelled, unlabelled!].flatMap(({ modalities }) =>
+        modalities.map((tensor) => tensor.toTypedArray() as Float32Array),
+      );
+      disposeTraining({ labelled, unlabelled });
+      await datasets.close();
+      return values;
+    };
+    const [worker, device] = [await read('worker'), await read('device')];
+    worker.forEach((values, k) => {
+      const worst = values.reduce((m, v, i) => Math.max(m, Math.abs(v - device[k]![i]!)), 0);
+      expect(worst).toBeLessThan(4e-6);
+    });
   });
 
   const potholes = shared('data/potholes');

@@ -105,6 +105,16 @@ describe('Trainer', () => {
     }
   });
 
+  it('has each next batch prepared once, before the step is over', async () => {
+    const seen: string[] = [];
+    await withTrainer((trainer) => trainer.run({ until: 6 }), {
+      prepare: (iteration) => void seen.push(`prepare ${iteration}`),
+      onStep: ({ iteration }) => void seen.push(`step ${iteration}`),
+    });
+    const steps = [0, 1, 2, 3, 4, 5].map((t) => [`prepare ${t + 1}`, `step ${t}`]);
+    expect(seen).toEqual(steps.flat().filter((entry) => entry !== 'prepare 6'));
+  });
+
   it('gives the same numbers in one go and resumed', async () => {
     const losses = async (trainer: Trainer, steps: number) => {
       const found: number[] = [];

@@ -1,0 +1,164 @@
+/** The geometry of training and evaluation pictures: which source pixels an output pixel is made of. */
+
+import type { Random } from './random.js';
+
+/** m3l.md section 7: flip, scale, random crop, padding. */
+export interface TrainingTransform {
+  readonly kind: 'training';
+  /** [height, width] of what comes out. */
+  readonly crop: readonly [number, number];
+  /** Probability of a horizontal flip. Default 0.5. */
+  readonly flip?: number;
+  /** Factors to draw from. Default 0.5, 0.75, 1, 1.5, 1.75, 2. */
+  readonly scales?: readonly number[];
+}
+
+/** Inputs are resized to `size` [height, width] (absent: stay as they are); labels keep their size. */
+export interface EvaluationTransform {
+  readonly kind: 'evaluation';
+  readonly size?: readonly [number, number];
+}
+
+export type Transform = TrainingTransform | EvaluationTransform;
+
+export const TRAINING_SCALES: readonly number[] = [0.5, 0.75, 1, 1.5, 1.75, 2];
+
+/**
+ * Which part of a picture comes out: the source, mirrored if `flip`, is scaled to `scaledWidth` ×
+ * `scaledHeight`; the window of it at (`left`, `top`) goes to (`padLeft`, `padTop`) of the output.
+ */
+export interface Geometry {
+  readonly flip: boolean;
+  readonly scaledWidth: number;
+  readonly scaledHeight: number;
+  readonly left: number;
+  readonly top: number;
+  readonly padLeft: number;
+  readonly padTop: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Draws the geometry of one training sample: flip, scale, then the crop's place across and down. */
+export function drawGeometry(
+  width: number,
+  height: number,
+  transform: TrainingTransform,
+  random: Random,
+): Geometry {
+  const [cropHeight, cropWidth] = transform.crop;
+  const flip = random.chance(transform.flip ?? 0.5);
+  const scale = random.pick(transform.scales ?? TRAINING_SCALES);
+  const scaledWidth = Math.max(1, Math.round(width * scale));
+  const scaledHeight = Math.max(1, Math.round(height * scale));
+  const place = (scaled: number, crop: number) =>
+    scaled > crop ? [random.integer(scaled - crop + 1), 0] : [0, Math.floor((crop - scaled) / 2)];
+  const [left, padLeft] = place(scaledWidth, cropWidth) as [number, number];
+  const [top, padTop] = place(scaledHeight, cropHeight) as [number, number];
+  return {
+    flip,
+    scaledWidth,
+    scaledHeight,
+    left,
+    top,
+    padLeft,
+    padTop,
+    width: cropWidth,
+    height: cropHeight,
+  };
+}
+
+/** The geometry of plain resizing. */
+export function resizeGeometry(width: number, height: number): Geometry {
+  return {
+    flip: false,
+    scaledWidth: width,
+    scaledHeight: height,
+    left: 0,
+    top: 0,
+    padLeft: 0,
+    padTop: 0,
+    width,
+    height,
+  };
+}
+
+/** The rows and columns of the output that the picture reaches; outside is padding. */
+export interface Covered {
+  readonly x0: number;
+  readonly x1: number;
+  readonly y0: number;
+  readonly y1: number;
+}
+
+export function covered(g: Geometry): Covered {
+  return {
+    x0: g.padLeft,
+    x1: Math.min(g.width, g.padLeft + g.scaledWidth),
+    y0: g.padTop,
+    y1: Math.min(g.height, g.padTop + g.scaledHeight),
+  };
+}
+
+/** What the covered columns (or rows) of an output are made of, one entry each. */
+export interface Taps {
+  /** The two source pixels of bilinear interpolation with half-pixel centres … */
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  /** … and the weight of the second, in [0, 1). */
+  readonly weight: Float64Array;
+  /** The source pixel of nearest neighbour; `low` or `high`. */
+  readonly nearest: Int32Array;
+}
+
+/** The taps across a source of `width` columns. */
+export function columnTaps(width: number, g: Geometry): Taps {
+  const { x0, x1 } = covered(g);
+  return taps(width, g.scaledWidth, g.left, x1 - x0, g.flip);
+}
+
+/** The taps down a source of `height` rows. */
+export function rowTaps(height: number, g: Geometry): Taps {
+  const { y0, y1 } = covered(g);
+  return taps(height, g.scaledHeight, g.top, y1 - y0, false);
+}
+
+/** For `count` target pixels from `start` on. */
+function taps(source: number, target: number, start: number, count: number, flip: boolean): Taps {
+  const low = new Int32Array(count);
+  const high = new Int32Array(count);
+  const weight = new Float64Array(count);
+  const nearest = new Int32Array(count);
+  const place = (index: number) => (flip ? source - 1 - index : index);
+  for (let i = 0; i < count; i++) {
+    const centre = ((start + i + 0.5) * source) / target;
+    const at = Math.max(0, centre - 0.5);
+    const first = Math.min(source - 1, Math.floor(at));
+    low[i] = place(first);
+    high[i] = place(Math.min(source - 1, first + 1));
+    weight[i] = at - first;
+    nearest[i] = place(Math.min(source - 1, Math.floor(centre)));
+  }
+  return { low, high, weight, nearest };
+}
+
+/** A rectangle of source pixels. */
+export interface Rectangle {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The part of a `width` × `height` source that an output is made of. */
+export function sourceRectangle(width: number, height: number, g: Geometry): Rectangle {
+  const [left, right] = extent(columnTaps(width, g));
+  const [top, bottom] = extent(rowTaps(height, g));
+  return { left, top, width: right - left + 1, height: bottom - top + 1 };
+}
+
+/** Taps run one way: the ends are the first and the last. */
+function extent({ low, high }: Taps): [number, number] {
+  const ends = [low[0]!, high[0]!, low.at(-1)!, high.at(-1)!];
+  return [Math.min(...ends), Math.max(...ends)];
+}
