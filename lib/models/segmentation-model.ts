@@ -27,7 +27,11 @@ export interface Prediction {
   ensemble: Tensor;
 }
 
-export interface SegmentationModel extends nn.Module {
+/** Whose logits: those of a modality's stream, by its index, or of all streams together. */
+export type Head = number | 'ensemble';
+
+/** What predicts: a model, or its view for inference. */
+export interface Predictor {
   readonly modalities: number;
   readonly numClasses: number;
   /** Whether a missing modality is known to the model; otherwise its input must be filled. */
@@ -38,6 +42,38 @@ export interface SegmentationModel extends nn.Module {
    * @throws {ModelError} `M3L_MODEL_INPUT` when inputs or masking do not fit the model.
    */
   forward(inputs: readonly (Tensor | null)[], options?: ForwardOptions): Prediction;
+
+  /**
+   * The logits of the heads asked for, in their order: what `forward` gives of them, without the
+   * work that only the others need. Inputs as there.
+   * @throws {ModelError} `M3L_MODEL_HEAD` for a head that the model has not; `M3L_MODEL_INPUT`.
+   */
+  forwardHeads(
+    inputs: readonly (Tensor | null)[],
+    heads: readonly Head[],
+    options?: ForwardOptions,
+  ): Tensor[];
+}
+
+/** A model prepared for inference; see {@link SegmentationModel.optimizeForInference}. */
+export interface InferenceView extends Predictor {
+  /** Releases what was made for the view; the model stays. */
+  dispose(): void;
+}
+
+export interface SegmentationModel extends nn.Module, Predictor {
+  forward(...args: Parameters<Predictor['forward']>): Prediction;
+
+  /**
+   * The model as it is now, for inference only: BatchNorm folded, the head's 1×1 products composed,
+   * weights packed for the processor, constants computed once. Predictions are those of the model in
+   * evaluation mode up to rounding, as tensors of inference mode: no gradient passes through them.
+   *
+   * The model stays as it is, and its state dict. Its view shares weights with it: change, move or
+   * train the model and the view is out of date (make a new one), dispose of the model after it.
+   * The first calls of each size time two ways of each product; the later ones take the faster.
+   */
+  optimizeForInference(): InferenceView;
 }
 
 /** The common [B,3,H,W] of the inputs that are there, checked against the model. */
