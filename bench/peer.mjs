@@ -7,8 +7,17 @@ import { fileURLToPath } from 'node:url';
 import { cacheFolder, findLibtorch } from '../dist/torch/libtorch.js';
 
 const PEERS = fileURLToPath(new URL('peers/', import.meta.url));
-/** What PyTorch and the peers import beyond the standard library. */
-const REQUIREMENTS = ['numpy', 'typing_extensions'];
+
+/**
+ * What a peer imports beyond PyTorch, each in a folder of the cache of its own, filled by pip where
+ * the import fails.
+ */
+const KITS = {
+  basic: { imports: ['numpy', 'typing_extensions'], packages: ['numpy', 'typing_extensions'] },
+  onnx: { imports: ['onnx'], packages: ['onnx', 'protobuf', 'ml_dtypes'] },
+  // With what it needs, which PyTorch is no part of.
+  transformers: { imports: ['transformers'], packages: ['transformers'], dependencies: true },
+};
 
 /** The peer cannot run on this machine; the message says why and how to mend it. */
 export class PeerError extends Error {
@@ -16,7 +25,7 @@ export class PeerError extends Error {
 }
 
 /** The environment in which `import torch` gives the very libtorch that the addon runs on. */
-function pythonEnvironment() {
+function pythonEnvironment(kits) {
   const refusals = [];
   const found = findLibtorch(refusals);
   if (found === null || !existsSync(join(found.folder, '__init__.py'))) {
@@ -25,52 +34,55 @@ function pythonEnvironment() {
       `the peers need PyTorch: ${reason}. Run: npm run setup, or set LIBTORCH to a wheel's torch folder`,
     );
   }
-  const extras = join(cacheFolder(), 'bench-python');
+  const folderOf = (kit) =>
+    join(cacheFolder(), kit === 'basic' ? 'bench-python' : `bench-python-${kit}`);
   const environment = {
     ...process.env,
-    PYTHONPATH: [dirname(found.folder), extras, process.env.PYTHONPATH]
+    PYTHONPATH: [dirname(found.folder), ...kits.map(folderOf), process.env.PYTHONPATH]
       .filter(Boolean)
       .join(delimiter),
     PYTHONDONTWRITEBYTECODE: '1',
     PYTHONUNBUFFERED: '1',
   };
-  const script = `import ${REQUIREMENTS.join(', ')}`;
-  const imports = () =>
-    spawnSync('python3', ['-c', script], { env: environment, encoding: 'utf8' });
-  if (imports().status !== 0) {
-    mkdirSync(extras, { recursive: true });
-    const command = [
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      '--no-deps',
-      '--target',
-      extras,
-      ...REQUIREMENTS,
-    ];
-    const { status, stderr, error } = spawnSync('python3', command, { encoding: 'utf8' });
-    if (status !== 0 || imports().status !== 0) {
-      const reason = error?.message ?? stderr.trim().split('\n').at(-1);
-      throw new PeerError(
-        `python3 cannot import ${REQUIREMENTS.join(', ')}: ${reason}. Run: python3 ${command.join(' ')}`,
-      );
-    }
-  }
+  for (const kit of kits) install(KITS[kit], folderOf(kit), environment);
   return environment;
 }
 
-let environment = null;
+function install({ imports, packages, dependencies = false }, folder, environment) {
+  const script = `import ${imports.join(', ')}`;
+  const importable = () =>
+    spawnSync('python3', ['-c', script], { env: environment, encoding: 'utf8' }).status === 0;
+  if (importable()) return;
+  mkdirSync(folder, { recursive: true });
+  const alone = dependencies ? [] : ['--no-deps'];
+  const command = ['-m', 'pip', 'install', '--quiet', ...alone, '--target', folder, ...packages];
+  const { status, stderr, error } = spawnSync('python3', command, { encoding: 'utf8' });
+  if (status === 0 && importable()) return;
+  const reason = error?.message ?? stderr.trim().split('\n').at(-1);
+  throw new PeerError(
+    `python3 cannot import ${imports.join(', ')}: ${reason}. Run: python3 ${command.join(' ')}`,
+  );
+}
+
+const environments = new Map();
+
+function environmentFor(kit) {
+  const known = environments.get(kit) ?? pythonEnvironment([...new Set(['basic', kit])]);
+  environments.set(kit, known);
+  return known;
+}
 
 export class Peer {
   #child;
   #answers;
 
-  /** @param {string} script a file of bench/peers */
-  constructor(script) {
-    environment ??= pythonEnvironment();
+  /**
+   * @param {string} script a file of bench/peers
+   * @param {keyof typeof KITS} kit
+   */
+  constructor(script, kit = 'basic') {
     this.#child = spawn('python3', [join(PEERS, script)], {
-      env: environment,
+      env: environmentFor(kit),
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
@@ -92,8 +104,8 @@ export class Peer {
 }
 
 /** Runs `use` with a peer and ends it afterwards, whatever happens. */
-export async function withPeer(script, use) {
-  const peer = new Peer(script);
+export async function withPeer(script, use, kit) {
+  const peer = new Peer(script, kit);
   try {
     return await use(peer);
   } finally {

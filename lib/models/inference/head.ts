@@ -33,10 +33,16 @@ export class InferenceHead {
     const { height, width } = stages[0]!;
     const upsampled = (image: Tensor) => torch.upsampleBilinear2d(image, [height, width], false);
     const sum = upsampled(c4).add_(upsampled(c3)).add_(upsampled(c2));
-    const hidden = torch.ops.aten!._add_relu_!(sum, c1) as Tensor;
+    const hidden = addRelu_(sum, c1);
     const logits = this.#predict.forward(asTokens(hidden).tokens); // [B, N, K]
     return logits.transpose(1, 2).contiguous().unflatten(2, [height, width]);
   }
+}
+
+/** max(0, sum + other) in place: in one pass where libtorch has it for the type. */
+function addRelu_(sum: Tensor, other: Tensor): Tensor {
+  if (sum.device !== 'cpu' || sum.dtype !== 'float32') return sum.add_(other).relu_();
+  return torch.ops.aten!._add_relu_!(sum, other) as Tensor;
 }
 
 /** Weights [width, C_i] of the stages 1 to 4, and the bias [width] of their sum. */

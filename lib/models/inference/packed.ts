@@ -34,8 +34,8 @@ function prepackers(weight: Tensor): Operators | null {
 const choices = new Map<string, Choice>();
 
 function choiceFor(key: string): Choice {
-  let choice = choices.get(key);
-  if (!choice) choices.set(key, (choice = new Choice()));
+  const choice = choices.get(key) ?? new Choice();
+  choices.set(key, choice);
   return choice;
 }
 
