@@ -57,7 +57,7 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
     const { networks } = loadNetworks(path, config, classes.length);
     try {
       const model = networks.teacher ?? networks.student;
-      const view = model.optimizeForInference();
+      using view = model.optimizeForInference({ measure: false });
       const { fill } = config.evaluate;
       const found = torch.scope(() =>
         torch.noGrad(() => {
@@ -70,7 +70,6 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
           return map.toTypedArray() as Uint8Array;
         }),
       );
-      view.dispose();
       await writeClasses(options.out, found, size);
       if (options.overlay !== undefined) {
         await writeOverlay(

@@ -22,6 +22,7 @@ export {
   checkInputs,
   type ForwardOptions,
   type Head,
+  type InferenceOptions,
   type InferenceView,
   type Masking,
   ModelError,

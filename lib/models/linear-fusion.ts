@@ -9,6 +9,7 @@ import {
   checkInputs,
   type ForwardOptions,
   type Head,
+  type InferenceOptions,
   type InferenceView,
   ModelError,
   type Prediction,
@@ -113,7 +114,7 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
     return logits.map(bilinear(logits[0]!, [height, width]));
   }
 
-  optimizeForInference(): InferenceView {
-    return new InferenceModel(this);
+  optimizeForInference(options?: InferenceOptions): InferenceView {
+    return new InferenceModel(this, options);
   }
 }

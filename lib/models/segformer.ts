@@ -9,6 +9,7 @@ import {
   checkInputs,
   type ForwardOptions,
   type Head,
+  type InferenceOptions,
   type InferenceView,
   ModelError,
   type Prediction,
@@ -73,7 +74,7 @@ export class Segformer extends nn.Module implements SegmentationModel {
     return heads.map(() => prediction);
   }
 
-  optimizeForInference(): InferenceView {
-    return new InferenceModel(this);
+  optimizeForInference(options?: InferenceOptions): InferenceView {
+    return new InferenceModel(this, options);
   }
 }

@@ -55,10 +55,20 @@ export interface Predictor {
   ): Tensor[];
 }
 
+export interface InferenceOptions {
+  /**
+   * Whether the first calls of each shape time two ways of each product, so that later ones take the
+   * faster (default). Otherwise all calls take the one on packed weights: what is computed is then
+   * the same to the last bit in every process, and the first call already fast.
+   */
+  measure?: boolean;
+}
+
 /** A model prepared for inference; see {@link SegmentationModel.optimizeForInference}. */
 export interface InferenceView extends Predictor {
   /** Releases what was made for the view; the model stays. */
   dispose(): void;
+  [Symbol.dispose](): void;
 }
 
 export interface SegmentationModel extends nn.Module, Predictor {
@@ -71,9 +81,8 @@ export interface SegmentationModel extends nn.Module, Predictor {
    *
    * The model stays as it is, and its state dict. Its view shares weights with it: change, move or
    * train the model and the view is out of date (make a new one), dispose of the model after it.
-   * The first calls of each size time two ways of each product; the later ones take the faster.
    */
-  optimizeForInference(): InferenceView;
+  optimizeForInference(options?: InferenceOptions): InferenceView;
 }
 
 /** The common [B,3,H,W] of the inputs that are there, checked against the model. */

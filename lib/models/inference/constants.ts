@@ -5,6 +5,9 @@ import type { Tensor } from '../../torch/index.js';
 export class Constants {
   readonly #made: Tensor[] = [];
 
+  /** @param measure whether the ways of a product are timed, or packed weights taken untimed */
+  constructor(readonly measure: boolean) {}
+
   /** The result of `make`, which must be a new tensor; nothing else that it makes stays. */
   make(make: () => Tensor): Tensor {
     const tensor = nn.persistent(make);

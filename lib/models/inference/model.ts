@@ -6,6 +6,7 @@ import {
   checkInputs,
   type ForwardOptions,
   type Head,
+  type InferenceOptions,
   type InferenceView,
   type Prediction,
 } from '../segmentation-model.js';
@@ -31,13 +32,17 @@ export class InferenceModel implements InferenceView {
   readonly modalities: number;
   readonly numClasses: number;
   readonly hasMaskToken: boolean;
-  readonly #constants = new Constants();
+  readonly #constants: Constants;
   readonly #encoder: InferenceEncoder;
   readonly #head: InferenceHead;
   /** softmax(α), [1, M]. */
   readonly #weights: Tensor | null;
 
-  constructor({ encoder, decoder, alpha, modalities, numClasses, hasMaskToken }: Source) {
+  constructor(
+    { encoder, decoder, alpha, modalities, numClasses, hasMaskToken }: Source,
+    { measure = true }: InferenceOptions = {},
+  ) {
+    this.#constants = new Constants(measure);
     this.modalities = modalities;
     this.numClasses = numClasses;
     this.hasMaskToken = hasMaskToken;
@@ -77,5 +82,9 @@ export class InferenceModel implements InferenceView {
 
   dispose(): void {
     this.#constants.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

@@ -42,7 +42,7 @@ function choiceFor(key: string): Choice {
 /**
  * A Linear with constant weights, in the way that is the faster for the shape of its input: oneDNN on
  * weights in its own layout, or libtorch's `linear` (MKL, which takes its slower AVX2 path on
- * processors that are not Intel's). See {@link Choice}.
+ * processors that are not Intel's). See {@link Choice}; without measuring always the former.
  */
 export class PackedLinear {
   readonly #weight: Tensor;
@@ -63,13 +63,14 @@ export class PackedLinear {
   forward(x: Tensor): Tensor {
     const prepacker = this.#prepackers;
     if (!prepacker) return torch.linear(x, this.#weight, this.#bias);
-    const shape = x.shape;
-    let rows = 1;
-    for (let i = 0; i < shape.length - 1; i++) rows *= shape[i]!;
+    const rows = x.shape.slice(0, -1).reduce((product, side) => product * side, 1);
+    const packed = (weight: Tensor) =>
+      prepacker._linear_pointwise!(x, weight, this.#bias, 'none', [], '') as Tensor;
+    if (!this.#constants.measure) return packed(this.#pack(prepacker, rows));
     const [out, into] = this.#weight.shape;
     return choiceFor(`${this.#weight.dtype} ${rows}×${into}×${out}`).run(
       () => this.#pack(prepacker, rows),
-      (packed) => prepacker._linear_pointwise!(x, packed, this.#bias, 'none', [], '') as Tensor,
+      packed,
       () => torch.linear(x, this.#weight, this.#bias),
     );
   }
