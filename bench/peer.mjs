@@ -55,7 +55,8 @@ function install({ imports, packages, dependencies = false }, folder, environmen
   if (importable()) return;
   mkdirSync(folder, { recursive: true });
   const alone = dependencies ? [] : ['--no-deps'];
-  const command = ['-m', 'pip', 'install', '--quiet', ...alone, '--target', folder, ...packages];
+  const options = ['--quiet', '--retries', '0', '--target', folder];
+  const command = ['-m', 'pip', 'install', ...options, ...alone, ...packages];
   const { status, stderr, error } = spawnSync('python3', command, { encoding: 'utf8' });
   if (status === 0 && importable()) return;
   const reason = error?.message ?? stderr.trim().split('\n').at(-1);

@@ -48,7 +48,9 @@ class Session:
     def segformer(self, path, folder, threads, **config):
         """Hugging Face's with random weights, saved in `folder`; inputs `input.*` from the file."""
         from transformers import SegformerConfig, SegformerForSemanticSegmentation
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         torch.set_num_threads(threads)
         torch.manual_seed(1)
         network = SegformerForSemanticSegmentation(SegformerConfig(**config)).eval()
