@@ -7,19 +7,26 @@ import { fileURLToPath } from 'node:url';
 import { cacheFolder, findLibtorch } from '../dist/torch/libtorch.js';
 
 const PEERS = fileURLToPath(new URL('peers/', import.meta.url));
-/** What PyTorch and all peers import beyond the standard library: modules, and the packages they are in. */
-const REQUIREMENTS = { numpy: 'numpy', typing_extensions: 'typing_extensions' };
+
+/**
+ * What a peer imports beyond PyTorch, each in a folder of the cache of its own, filled by pip where
+ * the import fails.
+ */
+const KITS = {
+  basic: { imports: ['numpy', 'typing_extensions'], packages: ['numpy', 'typing_extensions'] },
+  images: { imports: ['PIL', 'cv2'], packages: ['pillow', 'opencv-python-headless'] },
+  onnx: { imports: ['onnx'], packages: ['onnx', 'protobuf', 'ml_dtypes'] },
+  // With what it needs, which PyTorch is no part of.
+  transformers: { imports: ['transformers'], packages: ['transformers'], dependencies: true },
+};
 
 /** The peer cannot run on this machine; the message says why and how to mend it. */
 export class PeerError extends Error {
   code = 'M3L_BENCH_PEER';
 }
 
-/**
- * The environment in which `import torch` gives the very libtorch that the addon runs on, and in which
- * the modules of `requirements` can be imported: their packages go to the cache when first needed.
- */
-function pythonEnvironment(requirements) {
+/** The environment in which `import torch` gives the very libtorch that the addon runs on. */
+function pythonEnvironment(kits) {
   const refusals = [];
   const found = findLibtorch(refusals);
   if (found === null || !existsSync(join(found.folder, '__init__.py'))) {
@@ -28,48 +35,43 @@ function pythonEnvironment(requirements) {
       `the peers need PyTorch: ${reason}. Run: npm run setup, or set LIBTORCH to a wheel's torch folder`,
     );
   }
-  const extras = join(cacheFolder(), 'bench-python');
+  const folderOf = (kit) =>
+    join(cacheFolder(), kit === 'basic' ? 'bench-python' : `bench-python-${kit}`);
   const environment = {
     ...process.env,
-    PYTHONPATH: [dirname(found.folder), extras, process.env.PYTHONPATH]
+    PYTHONPATH: [dirname(found.folder), ...kits.map(folderOf), process.env.PYTHONPATH]
       .filter(Boolean)
       .join(delimiter),
     PYTHONDONTWRITEBYTECODE: '1',
     PYTHONUNBUFFERED: '1',
   };
-  const modules = Object.keys(requirements).join(', ');
-  const script = `import ${modules}`;
-  const imports = () =>
-    spawnSync('python3', ['-c', script], { env: environment, encoding: 'utf8' });
-  if (imports().status !== 0) {
-    mkdirSync(extras, { recursive: true });
-    const command = [
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      '--no-deps',
-      '--target',
-      extras,
-      ...Object.values(requirements),
-    ];
-    const { status, stderr, error } = spawnSync('python3', command, { encoding: 'utf8' });
-    if (status !== 0 || imports().status !== 0) {
-      const reason = error?.message ?? stderr.trim().split('\n').at(-1);
-      throw new PeerError(
-        `python3 cannot import ${modules}: ${reason}. Run: python3 ${command.join(' ')}`,
-      );
-    }
-  }
+  for (const kit of kits) install(KITS[kit], folderOf(kit), environment);
   return environment;
+}
+
+function install({ imports, packages, dependencies = false }, folder, environment) {
+  const script = `import ${imports.join(', ')}`;
+  const importable = () =>
+    spawnSync('python3', ['-c', script], { env: environment, encoding: 'utf8' }).status === 0;
+  if (importable()) return;
+  mkdirSync(folder, { recursive: true });
+  const alone = dependencies ? [] : ['--no-deps'];
+  const options = ['--quiet', '--retries', '0', '--target', folder];
+  const command = ['-m', 'pip', 'install', ...options, ...alone, ...packages];
+  const { status, stderr, error } = spawnSync('python3', command, { encoding: 'utf8' });
+  if (status === 0 && importable()) return;
+  const reason = error?.message ?? stderr.trim().split('\n').at(-1);
+  throw new PeerError(
+    `python3 cannot import ${imports.join(', ')}: ${reason}. Run: python3 ${command.join(' ')}`,
+  );
 }
 
 const environments = new Map();
 
-function environmentFor(requirements) {
-  const key = Object.keys(requirements).sort().join();
-  if (!environments.has(key)) environments.set(key, pythonEnvironment(requirements));
-  return environments.get(key);
+function environmentFor(kit) {
+  const known = environments.get(kit) ?? pythonEnvironment([...new Set(['basic', kit])]);
+  environments.set(kit, known);
+  return known;
 }
 
 export class Peer {
@@ -78,12 +80,12 @@ export class Peer {
 
   /**
    * @param {string} script a file of bench/peers
-   * @param {{ requirements?: Record<string, string>, variables?: Record<string, string> }} options
-   *   modules it imports besides, and their packages; what is set in its environment
+   * @param {{ kit?: keyof typeof KITS, variables?: Record<string, string> }} options what it
+   *   imports besides, and what is set in its environment
    */
-  constructor(script, { requirements = {}, variables = {} } = {}) {
+  constructor(script, { kit = 'basic', variables = {} } = {}) {
     this.#child = spawn('python3', [join(PEERS, script)], {
-      env: { ...environmentFor({ ...REQUIREMENTS, ...requirements }), ...variables },
+      env: { ...environmentFor(kit), ...variables },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();

@@ -24,7 +24,6 @@ const WARM = 6;
 const BATCHES = 12;
 /** What a step of 25 ms asks of 12 cores, and twice what the authors' loader gives. */
 const DECODED_A_SECOND = 28;
-const REQUIREMENTS = { numpy: 'numpy', PIL: 'pillow', cv2: 'opencv-python-headless' };
 const LIBRARIES = ['pil', 'opencv'];
 
 const modalities = [
@@ -55,7 +54,7 @@ async function withScenes(format, use) {
   const folder = mkdtempSync(join(tmpdir(), 'm3l-bench-'));
   try {
     const files = await writeScenes(folder, format);
-    return await withPeer('loader.py', (peer) => use(files, peer), { requirements: REQUIREMENTS });
+    return await withPeer('loader.py', (peer) => use(files, peer), { kit: 'images' });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -8,7 +8,7 @@ import { type Colour, classColours, VOID_COLOUR } from './colours.js';
 import { evaluating } from './evaluating.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { classPicture, depthPicture, Picture, rgbPicture, textWidth } from './picture.js';
-import { classMap, predictMissing } from './predict.js';
+import { classMap, predictHead } from './predict.js';
 
 export interface ContactSheetOptions {
   model: SegmentationModel;
@@ -72,7 +72,7 @@ function pictures(
   const inputs = batch.modalities.map((input) => input.to({ device }));
   const size = (batch.labels ?? inputs[0]!).shape.slice(-2);
   const predicted = sets.map((missing) =>
-    classMap(predictMissing(model, inputs, { specs, missing, fill }).ensemble, size),
+    classMap(predictHead(model, inputs, 'ensemble', { specs, missing, fill }), size),
   );
   const show = (input: Tensor, spec: ModalitySpec) =>
     spec.kind === 'rgb' ? rgbPicture(input) : depthPicture(input);

@@ -6,7 +6,13 @@ export { EvaluationError } from './errors.js';
 export { evaluating } from './evaluating.js';
 export { type MissingProtocol, missingName, missingSets } from './missing.js';
 export { classPicture, depthPicture, Picture, rgbPicture } from './picture.js';
-export { classMap, type PredictOptions, predictClasses, predictMissing } from './predict.js';
+export {
+  classMap,
+  type PredictOptions,
+  predictClasses,
+  predictHead,
+  predictMissing,
+} from './predict.js';
 export {
   type CaseResult,
   type EvaluateOptions,

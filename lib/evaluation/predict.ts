@@ -1,6 +1,6 @@
 import type { ModalitySpec } from '../data/index.js';
 import { type Fill, fillModality, mixSeed } from '../learning/index.js';
-import type { Prediction, SegmentationModel } from '../models/index.js';
+import type { Head, Prediction, Predictor } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { checkMissing } from './missing.js';
@@ -20,23 +20,43 @@ export interface PredictOptions {
 /**
  * Predictions from whichever modalities are there: a missing one is the mask token (ratio 1), or
  * `fill` (default `zeros`) in a model without. Nothing of a missing input is read.
+ * @param model a model in evaluation mode, or its view for inference
  * @param inputs M × [B, 3, H, W] normalised, or null
  */
 export function predictMissing(
-  model: SegmentationModel,
+  model: Predictor,
   inputs: readonly (Tensor | null)[],
-  { specs, missing = [], fill = 'zeros', seed = 0, upsample = true }: PredictOptions,
+  options: PredictOptions,
 ): Prediction {
+  return model.forward(withoutMissing(model, inputs, options), { upsample: options.upsample });
+}
+
+/** The logits of one head of `predictMissing`, without the work that only the others need. */
+export function predictHead(
+  model: Predictor,
+  inputs: readonly (Tensor | null)[],
+  head: Head,
+  options: PredictOptions,
+): Tensor {
+  const { upsample } = options;
+  return model.forwardHeads(withoutMissing(model, inputs, options), [head], { upsample })[0]!;
+}
+
+/** What the model is given: null where it has a mask token, else the fill. */
+function withoutMissing(
+  model: Predictor,
+  inputs: readonly (Tensor | null)[],
+  { specs, missing = [], fill = 'zeros', seed = 0 }: PredictOptions,
+): (Tensor | null)[] {
   const lost = inputs.flatMap((input, index) =>
     input === null || missing.includes(index) ? [index] : [],
   );
   checkMissing([...missing, ...lost], inputs.length);
   if (model.hasMaskToken) {
-    const known = inputs.map((input, index) => (lost.includes(index) ? null : input));
-    return model.forward(known, { upsample });
+    return inputs.map((input, index) => (lost.includes(index) ? null : input));
   }
   const present = inputs.find((_, index) => !lost.includes(index))!;
-  const filled = inputs.map((input, index) => {
+  return inputs.map((input, index) => {
     if (!lost.includes(index)) return input;
     const generator =
       fill === 'noise'
@@ -44,7 +64,6 @@ export function predictMissing(
         : undefined;
     return fillModality(present, specs[index]!, fill, generator);
   });
-  return model.forward(filled, { upsample });
 }
 
 /**
@@ -52,7 +71,7 @@ export function predictMissing(
  * `predictMissing` and `classMap` give, straight from the head's resolution where it can be.
  */
 export function predictClasses(
-  model: SegmentationModel,
+  model: Predictor,
   inputs: readonly (Tensor | null)[],
   { size, ...options }: Omit<PredictOptions, 'upsample'> & { size: readonly number[] },
 ): Tensor[] {

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { colourise, loadInputs, palette, readColour, STANFORD_CLASSES } from '../data/index.js';
-import { classMap, evaluating, predictMissing } from '../evaluation/index.js';
+import { classMap, predictHead } from '../evaluation/index.js';
 import * as torch from '../torch/index.js';
 import { writeFileAtomic } from './atomic.js';
 import type { Config } from './config.js';
@@ -57,16 +57,19 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
     const { networks } = loadNetworks(path, config, classes.length);
     try {
       const model = networks.teacher ?? networks.student;
-      const restore = evaluating([model]);
+      using view = model.optimizeForInference({ measure: false });
       const { fill } = config.evaluate;
       const found = torch.scope(() =>
         torch.noGrad(() => {
-          const { ensemble } = predictMissing(model, inputs, { specs, fill, seed: config.seed });
+          const ensemble = predictHead(view, inputs, 'ensemble', {
+            specs,
+            fill,
+            seed: config.seed,
+          });
           const map = classMap(ensemble, size).to({ dtype: 'uint8', device: 'cpu' });
           return map.toTypedArray() as Uint8Array;
         }),
       );
-      restore();
       await writeClasses(options.out, found, size);
       if (options.overlay !== undefined) {
         await writeOverlay(

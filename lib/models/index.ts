@@ -21,9 +21,13 @@ export { SegformerHead, type SegformerHeadOptions } from './segformer-head.js';
 export {
   checkInputs,
   type ForwardOptions,
+  type Head,
+  type InferenceOptions,
+  type InferenceView,
   type Masking,
   ModelError,
   type Prediction,
+  type Predictor,
   type SegmentationModel,
 } from './segmentation-model.js';
 export { bilinear } from './upsample.js';

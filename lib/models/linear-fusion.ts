@@ -1,6 +1,7 @@
 import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { InferenceModel } from './inference/model.js';
 import { initialise } from './initialise.js';
 import { type Backbone, MixTransformer } from './mit.js';
 import { SegformerHead } from './segformer-head.js';
@@ -8,10 +9,14 @@ import {
   atPrecision,
   checkInputs,
   type ForwardOptions,
+  type Head,
+  type InferenceOptions,
+  type InferenceView,
   ModelError,
   type Prediction,
   type SegmentationModel,
 } from './segmentation-model.js';
+import { headsOf, predictAll, selectStreams, streamsOf } from './streams.js';
 import { bilinear } from './upsample.js';
 
 export interface LinearFusionOptions {
@@ -90,24 +95,31 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
   }
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
-    const { height, width } = checkInputs(inputs, this.modalities, options, this.hasMaskToken);
-    const logits = atPrecision(this.precision, inputs, () =>
-      this.decoder.forward(this.encoder.forward(inputs, options)),
-    );
-    const heads = logits.unflatten(0, [this.modalities, -1]).unbind(0); // M × [B,K,H/4,W/4]
-    const ensemble = this.#ensemble(logits, heads[0]!.shape);
-    if (options.upsample === false) return { heads, ensemble };
-    const full = bilinear(ensemble, [height, width]);
-    return { heads: heads.map(full), ensemble: full(ensemble) };
+    return predictAll(this, inputs, options);
   }
 
-  /** Σ softmax(α)_m · detach(prediction_m): trains α alone. */
-  #ensemble(logits: Tensor, shape: readonly number[]): Tensor {
-    const flat = logits.detach().view([this.modalities, -1]);
-    return this.alpha
-      .softmax(0)
-      .unsqueeze(0)
-      .mm(flat)
-      .view([...shape]);
+  forwardHeads(
+    inputs: readonly (Tensor | null)[],
+    heads: readonly Head[],
+    options: ForwardOptions = {},
+  ): Tensor[] {
+    const { modalities } = this;
+    const { height, width } = checkInputs(inputs, modalities, options, this.hasMaskToken);
+    const streams = streamsOf(heads, modalities);
+    const computed = atPrecision(this.precision, inputs, () => {
+      const features = this.encoder.forward(inputs, options).map(({ tokens, ...grid }) => ({
+        tokens: selectStreams(tokens, streams, modalities),
+        ...grid,
+      }));
+      return this.decoder.forward(features);
+    });
+    const weights = this.alpha.softmax(0).unsqueeze(0);
+    const logits = headsOf(computed, streams, heads, weights);
+    if (options.upsample === false) return logits;
+    return logits.map(bilinear(logits[0]!, [height, width]));
+  }
+
+  optimizeForInference(options?: InferenceOptions): InferenceView {
+    return new InferenceModel(this, options);
   }
 }

@@ -71,7 +71,7 @@ class Shared<T extends nn.Layer> extends nn.Module {
 }
 
 /** Overlapping patches: a strided convolution, then a norm. */
-class PatchEmbed extends nn.Module {
+export class PatchEmbed extends nn.Module {
   readonly proj: Shared<nn.Conv2d>;
   readonly norm: ModalityNorm;
   readonly maskToken: Tensor | null;
@@ -99,19 +99,19 @@ class PatchEmbed extends nn.Module {
 }
 
 /** Efficient self-attention: keys and values from tokens reduced by a strided convolution. */
-class Attention extends nn.Module {
+export class Attention extends nn.Module {
   readonly q: Shared<nn.Linear>;
   readonly kv: Shared<nn.Linear>;
   readonly proj: Shared<nn.Linear>;
   readonly sr: Shared<nn.Conv2d> | null = null;
   readonly norm: ModalityNorm | null = null;
-  readonly #heads: number;
-  readonly #fusion: (tokens: Tensor) => Tensor;
+  readonly heads: number;
+  readonly fusion: (tokens: Tensor) => Tensor;
 
   constructor(channels: number, heads: number, reduction: number, options: MixTransformerOptions) {
     super();
-    this.#heads = heads;
-    this.#fusion = typeof options.fusion === 'function' ? options.fusion : (tokens) => tokens;
+    this.heads = heads;
+    this.fusion = typeof options.fusion === 'function' ? options.fusion : (tokens) => tokens;
     this.q = new Shared(new nn.Linear(channels, channels));
     this.kv = new Shared(new nn.Linear(channels, 2 * channels));
     this.proj = new Shared(new nn.Linear(channels, channels));
@@ -123,16 +123,16 @@ class Attention extends nn.Module {
 
   override forward(feature: Feature): Tensor {
     const { tokens } = feature;
-    const q = this.q.forward(tokens).unflatten(2, [this.#heads, -1]).transpose(1, 2);
+    const q = this.q.forward(tokens).unflatten(2, [this.heads, -1]).transpose(1, 2);
     const reduced =
       this.sr && this.norm
         ? this.norm.forward(asTokens(this.sr.forward(asImage(feature))).tokens)
         : tokens;
     // [M·B, N', 2C] -> k, v [M·B, heads, N', C / heads]
-    const kv = this.kv.forward(reduced).unflatten(2, [2, this.#heads, -1]);
+    const kv = this.kv.forward(reduced).unflatten(2, [2, this.heads, -1]);
     const [k, v] = kv.permute([2, 0, 3, 1, 4]).unbind(0) as [Tensor, Tensor];
     const attended = torch.scaledDotProductAttention(q, k, v).transpose(1, 2).flatten(2);
-    return this.#fusion(this.proj.forward(attended));
+    return this.fusion(this.proj.forward(attended));
   }
 }
 
@@ -152,7 +152,7 @@ class DepthwiseConv extends nn.Module {
 }
 
 /** Mix-FFN: the depthwise convolution gives positions, so that none need be encoded. */
-class MixFeedForward extends nn.Module {
+export class MixFeedForward extends nn.Module {
   readonly fc1: Shared<nn.Linear>;
   readonly dwconv: DepthwiseConv;
   readonly fc2: Shared<nn.Linear>;
@@ -175,17 +175,18 @@ interface NormalisedFeature extends Feature {
   normal: Tensor;
 }
 
-class Block extends nn.Module {
+export class Block extends nn.Module {
   readonly norm1: ModalityNorm;
   readonly attn: Attention;
   readonly norm2: ModalityNorm;
   readonly mlp: MixFeedForward;
   readonly dropPath: nn.DropPath;
-  readonly #ratio: number;
+  /** r of the linear fusion after the attention. */
+  readonly ratio: number;
 
   constructor(stage: number, dropPath: number, options: MixTransformerOptions) {
     super();
-    this.#ratio = typeof options.fusion === 'object' ? options.fusion.ratio : 1;
+    this.ratio = typeof options.fusion === 'object' ? options.fusion.ratio : 1;
     const channels = backbones[options.backbone].channels[stage]!;
     this.norm1 = new ModalityNorm(channels, options);
     this.attn = new Attention(channels, heads[stage]!, reductions[stage]!, options);
@@ -205,7 +206,7 @@ class Block extends nn.Module {
     const { dropPath } = this;
     const grid = { height, width };
     const attended = this.attn.forward({ tokens: normal, ...grid });
-    const [x1, normal1] = this.norm2.afterAdding(x0, attended, { dropPath, ratio: this.#ratio });
+    const [x1, normal1] = this.norm2.afterAdding(x0, attended, { dropPath, ratio: this.ratio });
     const mixed = this.mlp.forward({ tokens: normal1, ...grid });
     const [x2, normal2] = next.afterAdding(x1, mixed, { dropPath });
     return { tokens: x2, normal: normal2, ...grid };
@@ -269,7 +270,7 @@ export class MixTransformer extends nn.Module {
 
   /** M × [B,3,H,W] (null: missing) to the four stages' tokens, at strides 4, 8, 16 and 32. */
   override forward(inputs: readonly (Tensor | null)[], masking: Masking = {}): Feature[] {
-    const c1 = this.#stage(this.#embed(inputs, masking), this.block1, this.norm1);
+    const c1 = this.#stage(this.embed(inputs, masking), this.block1, this.norm1);
     const c2 = this.#stage(this.patchEmbed2.forward(asImage(c1)), this.block2, this.norm2);
     const c3 = this.#stage(this.patchEmbed3.forward(asImage(c2)), this.block3, this.norm3);
     const c4 = this.#stage(this.patchEmbed4.forward(asImage(c3)), this.block4, this.norm4);
@@ -287,8 +288,16 @@ export class MixTransformer extends nn.Module {
     return { tokens: normal, height, width };
   }
 
-  /** The first patch embedding, with the tokens of missing modalities replaced (section 4). */
-  #embed(inputs: readonly (Tensor | null)[], masking: Masking): Feature {
+  /**
+   * The first patch embedding, with the tokens of missing modalities replaced (section 4).
+   * @param patches the embedding itself: of the images [P·B,3,H,W] of the modalities `present`
+   */
+  embed(
+    inputs: readonly (Tensor | null)[],
+    masking: Masking,
+    patches = (images: Tensor, present: readonly number[]) =>
+      this.patchEmbed1.forward(images, present),
+  ): Feature {
     const present = inputs.flatMap((input, m) => (input ? [m] : []));
     const given = inputs.filter((input) => input !== null);
     const batch = given[0]!.shape[0]!;
@@ -301,7 +310,7 @@ export class MixTransformer extends nn.Module {
     if (masked && maskingRatio >= 1) {
       images = images.maskedFill(masked.view([-1, 1, 1, 1]), 0);
     }
-    const { tokens, height, width } = this.patchEmbed1.forward(images, present);
+    const { tokens, height, width } = patches(images, present);
     if (!masked && present.length === inputs.length) return { tokens, height, width };
 
     const [rows, count, channels] = tokens.shape as [number, number, number];

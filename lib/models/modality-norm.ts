@@ -22,8 +22,8 @@ export type Normalised = [tokens: Tensor, normal: Tensor];
 
 /** One LayerNorm per modality, in the state dict `ln_0`, `ln_1`, … */
 export class ModalityNorm extends nn.ModuleDict<nn.LayerNorm> {
-  readonly #norms: nn.LayerNorm[];
-  readonly #eps: number;
+  readonly norms: nn.LayerNorm[];
+  readonly eps: number;
 
   constructor(
     readonly channels: number,
@@ -31,18 +31,18 @@ export class ModalityNorm extends nn.ModuleDict<nn.LayerNorm> {
   ) {
     const norms = Array.from({ length: modalities }, () => new nn.LayerNorm(channels, { eps }));
     super(Object.fromEntries(norms.map((norm, m) => [`ln_${m}`, norm])));
-    this.#norms = norms;
-    this.#eps = eps;
+    this.norms = norms;
+    this.eps = eps;
   }
 
   /** @param present which modalities the batch [P·B, N, C] holds; all by default. */
   override forward(tokens: Tensor, present?: readonly number[]): Tensor {
-    const norms = present ? present.map((m) => this.#norms[m]!) : this.#norms;
+    const norms = present ? present.map((m) => this.norms[m]!) : this.norms;
     return torch.ops.m3l!.modality_norm!(
       tokens,
       ...weightAndBias(norms),
       norms.length,
-      this.#eps,
+      this.eps,
     ) as Tensor;
   }
 
@@ -52,16 +52,16 @@ export class ModalityNorm extends nn.ModuleDict<nn.LayerNorm> {
       x,
       branch,
       dropPath.sampleFactors(x),
-      ...weightAndBias(this.#norms),
-      this.#norms.length,
+      ...weightAndBias(this.norms),
+      this.norms.length,
       ratio,
-      this.#eps,
+      this.eps,
     ) as Normalised;
   }
 }
 
 /** Each [P, C]. */
-function weightAndBias(norms: readonly nn.LayerNorm[]): [weight: Tensor, bias: Tensor] {
+export function weightAndBias(norms: readonly nn.LayerNorm[]): [weight: Tensor, bias: Tensor] {
   return [
     torch.stack(norms.map(({ weight }) => weight)),
     torch.stack(norms.map(({ bias }) => bias)),

@@ -1,5 +1,6 @@
 import * as nn from '../nn/index.js';
 import type { AutocastDType, Tensor } from '../torch/index.js';
+import { InferenceModel } from './inference/model.js';
 import { initialise } from './initialise.js';
 import type { LinearFusionOptions } from './linear-fusion.js';
 import { MixTransformer } from './mit.js';
@@ -8,10 +9,14 @@ import {
   atPrecision,
   checkInputs,
   type ForwardOptions,
+  type Head,
+  type InferenceOptions,
+  type InferenceView,
   ModelError,
   type Prediction,
   type SegmentationModel,
 } from './segmentation-model.js';
+import { predictAll, streamsOf } from './streams.js';
 import { bilinear } from './upsample.js';
 
 export type SegformerOptions = Omit<LinearFusionOptions, 'fusionRatio' | 'maskToken'>;
@@ -55,12 +60,25 @@ export class Segformer extends nn.Module implements SegmentationModel {
   }
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
+    return predictAll(this, inputs, options);
+  }
+
+  forwardHeads(
+    inputs: readonly (Tensor | null)[],
+    heads: readonly Head[],
+    options: ForwardOptions = {},
+  ): Tensor[] {
     const { height, width } = checkInputs(inputs, 1, options, false);
+    streamsOf(heads, 1);
     const logits = atPrecision(this.precision, inputs, () =>
       this.decoder.forward(this.encoder.forward(inputs)),
     );
     const prediction =
       options.upsample === false ? logits : bilinear(logits, [height, width])(logits);
-    return { heads: [prediction], ensemble: prediction };
+    return heads.map(() => prediction);
+  }
+
+  optimizeForInference(options?: InferenceOptions): InferenceView {
+    return new InferenceModel(this, options);
   }
 }

@@ -27,22 +27,70 @@ export interface Prediction {
   ensemble: Tensor;
 }
 
-export interface SegmentationModel extends nn.Module {
+/** Whose logits: those of a modality's stream, by its index, or of all streams together. */
+export type Head = number | 'ensemble';
+
+/** What predicts: a model, or its view for inference. */
+export interface Predictor {
   readonly modalities: number;
   readonly numClasses: number;
   /** Whether a missing modality is known to the model; otherwise its input must be filled. */
   readonly hasMaskToken: boolean;
-  /**
-   * What encoder and head compute products in (`float32`, unless set): narrower by autocast. Weights,
-   * sums and the predictions are float32 all the same.
-   */
-  precision: torch.AutocastDType;
   /**
    * @param inputs M × [B,3,H,W] float32, normalised. null: missing for the whole batch (mask
    *   token); several may be, not all.
    * @throws {ModelError} `M3L_MODEL_INPUT` when inputs or masking do not fit the model.
    */
   forward(inputs: readonly (Tensor | null)[], options?: ForwardOptions): Prediction;
+
+  /**
+   * The logits of the heads asked for, in their order: what `forward` gives of them, without the
+   * work that only the others need. Inputs as there.
+   * @throws {ModelError} `M3L_MODEL_HEAD` for a head that the model has not; `M3L_MODEL_INPUT`.
+   */
+  forwardHeads(
+    inputs: readonly (Tensor | null)[],
+    heads: readonly Head[],
+    options?: ForwardOptions,
+  ): Tensor[];
+}
+
+export interface InferenceOptions {
+  /**
+   * Whether the first calls of each shape time two ways of each product, so that later ones take the
+   * faster (default). Otherwise all calls take the one on packed weights: what is computed is then
+   * the same to the last bit in every process, and the first call already fast.
+   */
+  measure?: boolean;
+}
+
+/** A model prepared for inference; see {@link SegmentationModel.optimizeForInference}. */
+export interface InferenceView extends Predictor {
+  /** Releases what was made for the view; the model stays. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+export interface SegmentationModel extends nn.Module, Predictor {
+  /**
+   * What encoder and head compute products in (`float32`, unless set): narrower by autocast. Weights,
+   * sums and the predictions are float32 all the same.
+   */
+  precision: torch.AutocastDType;
+
+  forward(...args: Parameters<Predictor['forward']>): Prediction;
+
+  /**
+   * The model as it is now, for inference only: BatchNorm folded, the head's 1×1 products composed,
+   * weights packed for the processor, constants computed once. Predictions are those of the model in
+   * evaluation mode up to rounding, as tensors of inference mode: no gradient passes through them.
+   *
+   * Products are computed in the weights' dtype, whatever `precision` is.
+   *
+   * The model stays as it is, and its state dict. Its view shares weights with it: change, move or
+   * train the model and the view is out of date (make a new one), dispose of the model after it.
+   */
+  optimizeForInference(options?: InferenceOptions): InferenceView;
 }
 
 /** Logits that `compute` gives at a precision, as float32. */
