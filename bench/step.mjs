@@ -1,4 +1,7 @@
 // A training step that ours and the peer take from the same weights and batch.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { optim, torch } from '../dist/index.js';
 import { createFramework, parameterGroups, Trainer } from '../dist/learning/index.js';
 import { createModel } from '../dist/models/index.js';
@@ -37,8 +40,25 @@ export function makeBatch({ size, labelled, unlabelled, numClasses, modalities =
   return { labelled: images(labelled), labels, unlabelled: images(unlabelled) };
 }
 
+/** Runs `use` with our stepper and the file from which the peer's `load` has the same; both go after. */
+export async function withStep(settings, use) {
+  const folder = mkdtempSync(join(tmpdir(), 'm3l-bench-'));
+  torch.manualSeed(1);
+  const batch = torch.detached(() => makeBatch(settings));
+  const stepper = createStepper(batch, settings);
+  try {
+    const path = join(folder, 'step.safetensors');
+    handOver(path, stepper.state, batch, settings);
+    return await use(stepper, path);
+  } finally {
+    stepper.dispose();
+    torch.dispose(batch);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** Weights and batch as the peer's `load` reads them. */
-export function handOver(path, state, batch, settings) {
+function handOver(path, state, batch, settings) {
   const { backbone, numClasses, size, labelled, branches, total } = settings;
   const { encoderLr, decoderLr, weightDecay, minKeptFraction } = settings;
   const tensors = { labels: batch.labels };

@@ -1,10 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { torch } from '../../dist/index.js';
 import { OUR_MALLOC, withPeer } from '../peer.mjs';
 import { alternate, median } from '../statistics.mjs';
-import { B0, B2, createStepper, handOver, makeBatch } from '../step.mjs';
+import { B0, B2, withStep } from '../step.mjs';
 
 /** Steps before the clock runs; their losses are compared. */
 const COMPARED = 3;
@@ -17,16 +14,10 @@ function withPeers(use) {
   );
 }
 
-async function measure(runs, settings) {
-  const folder = mkdtempSync(join(tmpdir(), 'm3l-bench-'));
-  torch.manualSeed(1);
-  const batch = torch.detached(() => makeBatch(settings));
-  const stepper = createStepper(batch, settings);
-  try {
-    const file = join(folder, 'step.safetensors');
-    handOver(file, stepper.state, batch, settings);
-    return await withPeers(async (peer, tuned) => {
-      const start = { path: file, threads: torch.getNumThreads() };
+function measure(runs, settings) {
+  return withStep(settings, (stepper, path) =>
+    withPeers(async (peer, tuned) => {
+      const start = { path, threads: torch.getNumThreads() };
       await peer.ask('load', start);
       await tuned.ask('load', start);
       let lossError = 0;
@@ -41,12 +32,8 @@ async function measure(runs, settings) {
         tunedPeer: async () => median((await tuned.ask('step', { n: 3 })).ms),
       });
       return { ...result, lossError, lossBound: LOSS_BOUND };
-    });
-  } finally {
-    stepper.dispose();
-    torch.dispose(batch);
-    rmSync(folder, { recursive: true, force: true });
-  }
+    }),
+  );
 }
 
 export default [

@@ -1,25 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { torch } from '../../dist/index.js';
 import { withPeer } from '../peer.mjs';
 import { alternate, median } from '../statistics.mjs';
-import { B2, createStepper, handOver, makeBatch } from '../step.mjs';
+import { B2, withStep } from '../step.mjs';
 
 /** The gradients' origin does not matter: small images make them quickly. */
 const SETTINGS = { ...B2, size: 64 };
 const UPDATES = 3;
 const LOSS_BOUND = 1e-3;
 
-async function measure(runs) {
-  const folder = mkdtempSync(join(tmpdir(), 'm3l-bench-'));
-  torch.manualSeed(1);
-  const batch = torch.detached(() => makeBatch(SETTINGS));
-  const stepper = createStepper(batch, SETTINGS);
-  try {
-    const path = join(folder, 'step.safetensors');
-    handOver(path, stepper.state, batch, SETTINGS);
-    return await withPeer('m3l_eager.py', async (peer) => {
+function measure(runs) {
+  return withStep(SETTINGS, (stepper, path) =>
+    withPeer('m3l_eager.py', async (peer) => {
       await peer.ask('load', { path, threads: torch.getNumThreads() });
       await stepper.step(1);
       await peer.ask('step', { n: 1 });
@@ -31,12 +22,8 @@ async function measure(runs) {
       const [ours, theirs] = [await stepper.step(1), await peer.ask('step', { n: 1 })];
       const lossError = Math.abs(ours.loss / theirs.loss - 1);
       return { ...result, lossError, lossBound: LOSS_BOUND };
-    });
-  } finally {
-    stepper.dispose();
-    torch.dispose(batch);
-    rmSync(folder, { recursive: true, force: true });
-  }
+    }),
+  );
 }
 
 export default [

@@ -1,13 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { torch } from '../../dist/index.js';
 import { withPeer } from '../peer.mjs';
 import { alternate } from '../statistics.mjs';
-import { B2, createStepper, handOver, makeBatch } from '../step.mjs';
+import { B2, withStep } from '../step.mjs';
 
 const WORK = fileURLToPath(new URL('../children/step-memory.mjs', import.meta.url));
 const STEPS = 3;
@@ -18,23 +15,14 @@ async function ours() {
   return JSON.parse(stdout).megabytes;
 }
 
-async function measure(runs) {
-  const folder = mkdtempSync(join(tmpdir(), 'm3l-bench-'));
-  const path = join(folder, 'step.safetensors');
-  const batch = torch.detached(() => makeBatch(B2));
-  const stepper = createStepper(batch, B2);
-  try {
-    handOver(path, stepper.state, batch, B2);
+function measure(runs) {
+  return withStep(B2, (_, path) => {
     // A fresh process each time on both sides: a peak is the most a process ever had.
     const threads = torch.getNumThreads();
     const theirs = async (peer) =>
       (await peer.ask('memory', { path, n: STEPS, threads })).megabytes;
-    return await alternate(runs, { ours, peer: () => withPeer('m3l_eager.py', theirs) });
-  } finally {
-    stepper.dispose();
-    torch.dispose(batch);
-    rmSync(folder, { recursive: true, force: true });
-  }
+    return alternate(runs, { ours, peer: () => withPeer('m3l_eager.py', theirs) });
+  });
 }
 
 export default [
