@@ -1,9 +1,12 @@
 import { ensureSynchronous } from './autograd.js';
 import { dtypeCode } from './dtype.js';
+import { ArgumentError, describe } from './errors.js';
 import { core } from './native.js';
 
 /** What autocast computes products in; `float32`: as without it. */
-export type AutocastDType = 'bfloat16' | 'float16' | 'float32';
+export type AutocastDType = (typeof autocastDTypes)[number];
+
+const autocastDTypes = ['bfloat16', 'float16', 'float32'] as const;
 
 /**
  * Runs synchronous `fn` under automatic mixed precision, as `torch.autocast` of PyTorch: matrix
@@ -12,10 +15,16 @@ export type AutocastDType = 'bfloat16' | 'float16' | 'float32';
  * until the outermost region ends. Run the backward outside: it computes in what its forward did.
  * Regions nest, and `float32` turns it off inside another.
  *
- * @throws ArgumentError M3L_ARGUMENT where `fn` returns a promise: the mode belongs to the thread
+ * @throws ArgumentError M3L_ARGUMENT for another dtype, and where `fn` returns a promise: the mode
+ *   belongs to the thread
  */
 export function autocast<T>(options: { dtype: AutocastDType; device?: string }, fn: () => T): T {
   const { dtype, device = 'cpu' } = options;
+  if (!autocastDTypes.includes(dtype)) {
+    throw new ArgumentError(
+      `autocast: dtype is ${describe(dtype)}, expected one of ${autocastDTypes.join(', ')}`,
+    );
+  }
   core.autocastPush(device, dtypeCode(dtype));
   try {
     return ensureSynchronous(fn(), 'autocast');

@@ -46,6 +46,14 @@ describe('autocast', () => {
     expect(torch.isAutocastEnabled()).toBe(false);
   });
 
+  it('refuses what no product should be computed in', () => {
+    const wrong = (dtype: string) => () =>
+      torch.autocast({ dtype: dtype as torch.AutocastDType }, () => 1);
+    expect(wrong('int32')).toThrow(/'int32', expected one of bfloat16, float16, float32/);
+    expect(wrong('nonsense')).toThrow(/expected one of bfloat16/);
+    expect(torch.isAutocastEnabled()).toBe(false);
+  });
+
   it("casts for the project's own operators", () => {
     torch.scope(() => {
       const { m3l } = torch.ops;
