@@ -91,6 +91,9 @@ struct Export {
 };
 using Exports = std::vector<Export>;
 
+/// Ends the profile that this environment began, if one runs.
+void end_profile_of(const Environment* state);
+
 Exports operator_exports();
 Exports scope_exports();
 Exports buffer_exports();
@@ -98,6 +101,7 @@ Exports tensor_exports();
 Exports autograd_exports();
 Exports random_exports();
 Exports precision_exports();
+Exports profiler_exports();
 Exports system_exports();
 
 }  // namespace m3l

@@ -45,13 +45,18 @@ napi_value initialise(napi_env env, napi_value exports) {
     Environment* raw = state.get();
     check(env,
           napi_set_instance_data(
-              env, raw, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); },
+              env, raw,
+              [](napi_env, void* data, void*) {
+                auto* ended = static_cast<Environment*>(data);
+                end_profile_of(ended);
+                delete ended;
+              },
               nullptr),
           "instance data");
     static_cast<void>(state.release());
-    for (const Exports& functions :
-         {operator_exports(), scope_exports(), buffer_exports(), tensor_exports(),
-          autograd_exports(), random_exports(), precision_exports(), system_exports()}) {
+    for (const Exports& functions : {operator_exports(), scope_exports(), buffer_exports(),
+                                     tensor_exports(), autograd_exports(), random_exports(),
+                                     precision_exports(), profiler_exports(), system_exports()}) {
       define(env, exports, raw, functions);
     }
   } catch (...) {

@@ -44,8 +44,10 @@ export {
   sweep,
   version,
 } from './memory.js';
+export type { OperatorTime } from './native.js';
 export { loadCore, loaded } from './native.js';
 export { type OperatorFunction, type OverloadFunction, ops } from './ops.js';
+export { profile } from './profiler.js';
 export { Generator, getRngState, initialSeed, manualSeed, setRngState } from './random.js';
 export {
   loadSafetensors,

@@ -25,6 +25,16 @@ export interface NativeMemory {
   bytesByDevice: Record<string, number>;
 }
 
+/** What a profile says of the operators of one name. */
+export interface OperatorTime {
+  /** `aten::add`, `m3l::linear`, `MmBackward0` … */
+  name: string;
+  calls: number;
+  /** Milliseconds spent in it, without the operators it called, and with them. */
+  selfMs: number;
+  totalMs: number;
+}
+
 export interface NativeCore {
   setErrorClass(errorClass: new (code: string, message: string) => Error): void;
   operators(): string[];
@@ -91,6 +101,9 @@ export interface NativeCore {
   autocastPop(): void;
   isAutocastEnabled(device: string): boolean;
   setTf32(allowed: boolean): void;
+
+  startProfile(): void;
+  stopProfile(): OperatorTime[];
 
   manualSeed(seed: number | bigint): void;
   newGenerator(device: string): NativeGenerator;

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { torch } from '../../lib/index.js';
+
+describe('profile', () => {
+  it('counts every operator that ran, those of the backward too, the dearest first', () => {
+    torch.scope(() => {
+      const weight = torch.randn([64, 64]).requiresGrad_(true);
+      const input = torch.randn([64, 64]);
+      const end = torch.profile();
+      for (let i = 0; i < 3; i++) torch.matmul(input, weight).sum().backward();
+      const rows = end();
+      const of = (name: string) => rows.find((row) => row.name === name);
+      expect(of('aten::matmul')?.calls).toBe(3);
+      // One product forwards, one for the weight's gradient.
+      expect(of('aten::mm')?.calls).toBe(6);
+      expect(of('MmBackward0')?.calls).toBe(3);
+      const own = rows.map((row) => row.selfMs);
+      expect(own).toEqual([...own].sort((a, b) => b - a));
+      for (const { selfMs, totalMs } of rows) {
+        expect(selfMs).toBeGreaterThanOrEqual(0);
+        expect(totalMs).toBeGreaterThanOrEqual(selfMs);
+      }
+      // A call's time without what it called, with it.
+      expect(of('aten::matmul')?.selfMs).toBeLessThan(of('aten::matmul')?.totalMs as number);
+    });
+  });
+
+  it('sees nothing of what ran before or after', () => {
+    torch.scope(() => {
+      torch.ones([2]).exp();
+      const end = torch.profile();
+      torch.ones([2]).sin();
+      const rows = end();
+      torch.ones([2]).cos();
+      const names = rows.map((row) => row.name);
+      expect(names).toContain('aten::sin');
+      expect(names).not.toContain('aten::exp');
+      expect(torch.profile()()).toEqual([]);
+    });
+  });
+
+  it('refuses a second one beside the first, and a second end', () => {
+    const end = torch.profile();
+    expect(() => torch.profile()).toThrow(expect.objectContaining({ code: 'M3L_PROFILE' }));
+    expect(end()).toEqual([]);
+    expect(end).toThrow(expect.objectContaining({ code: 'M3L_PROFILE' }));
+  });
+
+  it('goes on after an operator that failed', () => {
+    torch.scope(() => {
+      const end = torch.profile();
+      expect(() => torch.matmul(torch.ones([2, 3]), torch.ones([2, 3]))).toThrow();
+      torch.ones([2]).sin();
+      const sin = end().find((row) => row.name === 'aten::sin');
+      expect(sin?.calls).toBe(1);
+    });
+  });
+});
