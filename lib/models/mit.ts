@@ -1,6 +1,7 @@
 import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { attend } from './attend.js';
 import { ModalityNorm } from './modality-norm.js';
 import { type Masking, ModelError } from './segmentation-model.js';
 
@@ -131,7 +132,7 @@ export class Attention extends nn.Module {
     // [M·B, N', 2C] -> k, v [M·B, heads, N', C / heads]
     const kv = this.kv.forward(reduced).unflatten(2, [2, this.heads, -1]);
     const [k, v] = kv.permute([2, 0, 3, 1, 4]).unbind(0) as [Tensor, Tensor];
-    const attended = torch.scaledDotProductAttention(q, k, v).transpose(1, 2).flatten(2);
+    const attended = attend(q, k, v).transpose(1, 2).flatten(2);
     return this.fusion(this.proj.forward(attended));
   }
 }

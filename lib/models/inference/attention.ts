@@ -1,5 +1,6 @@
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
+import { attend } from '../attend.js';
 import { type Attention, asImage, asTokens, type Feature } from '../mit.js';
 import type { Constants } from './constants.js';
 import { PreparedNorm } from './norm.js';
@@ -71,7 +72,7 @@ class ManyHeads implements PreparedAttention {
           ...this.#split(this.#keyValue.forward(this.#reduction!.forward(feature, streams)), 2),
         ]
       : this.#split(queries, 3);
-    const attended = torch.scaledDotProductAttention(q!, k!, v!); // [S·B, heads, N, C / heads]
+    const attended = attend(q!, k!, v!); // [S·B, heads, N, C / heads]
     return this.#proj.forward(attended.transpose(1, 2).flatten(2));
   }
 
@@ -131,9 +132,9 @@ class OneHead implements PreparedAttention {
 
   forward(feature: Feature, streams: readonly number[]): Tensor {
     const reduced = this.#reduction.forward(feature, streams); // [S·B, N', C]
-    const bias = torch.linear(reduced, this.#scores).transpose(1, 2).unsqueeze(1);
+    const bias = torch.linear(reduced, this.#scores).transpose(1, 2); // [S·B, 1, N']
     const [k, v] = this.#keyValue.forward(reduced).unsqueeze(1).chunk(2, 3) as [Tensor, Tensor];
     const q = feature.tokens.unsqueeze(1);
-    return torch.scaledDotProductAttention(q, k, v, bias).squeeze(1);
+    return attend(q, k, v, bias).squeeze(1);
   }
 }

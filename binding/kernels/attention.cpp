@@ -1,0 +1,120 @@
+// Scaled dot-product attention, by a kernel of our own where it beats libtorch's: float32 with few
+// keys on processors with AVX-512 that are not Intel's, whose small products MKL computes on its
+// narrow path. Elsewhere it is `scaled_dot_product_attention`.
+#include "cpu/attention.h"
+
+#include <ATen/autocast_mode.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+
+#include "torch.h"
+
+namespace m3l {
+namespace {
+
+TORCH_LIBRARY_FRAGMENT(m3l, library) {
+  library.def("attention(Tensor query, Tensor key, Tensor value, Tensor? key_bias=None) -> Tensor");
+}
+
+void Check(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+           const std::optional<at::Tensor>& key_bias) {
+  TORCH_CHECK(query.dim() == 4 && key.dim() == 4 && value.dim() == 4,
+              "m3l::attention: query, key and value are ", query.sizes(), ", ", key.sizes(),
+              " and ", value.sizes(), ", expected [batch, heads, tokens, channels] each");
+  TORCH_CHECK(key.sizes() == value.sizes() && query.size(0) == key.size(0) &&
+                  query.size(1) == key.size(1) && query.size(3) == key.size(3),
+              "m3l::attention: query, key and value are ", query.sizes(), ", ", key.sizes(),
+              " and ", value.sizes(), "; they may differ in the query's number of tokens alone");
+  TORCH_CHECK(!key_bias || (key_bias->dim() == 3 && key_bias->size(0) == key.size(0) &&
+                            key_bias->size(1) == key.size(1) && key_bias->size(2) == key.size(2)),
+              "m3l::attention: key_bias is ", key_bias ? key_bias->sizes() : at::IntArrayRef(),
+              ", expected [batch, heads, keys] of key ", key.sizes());
+}
+
+bool ForOurKernel(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                  const std::optional<at::Tensor>& key_bias) {
+  static const bool able = cpu::CanAttend();
+  const auto plain = [](const at::Tensor& x) {
+    return x.is_cpu() && x.layout() == at::kStrided && x.scalar_type() == at::kFloat;
+  };
+  const auto by_channels = [](const at::Tensor& x) { return x.stride(3) == 1; };
+  return able && !at::autocast::is_autocast_enabled(at::kCPU) && plain(query) && plain(key) &&
+         plain(value) && (!key_bias || (plain(*key_bias) && !key_bias->requires_grad())) &&
+         by_channels(query) && by_channels(key) && by_channels(value) && query.numel() > 0 &&
+         key.numel() > 0 && key.size(2) <= cpu::kMostKeys;
+}
+
+cpu::HeadTokens StridesOf(const at::Tensor& x) { return {x.stride(0), x.stride(1), x.stride(2)}; }
+
+/** The result, as a view of [batch, tokens, heads, channels], and the rows' log sums if wanted. */
+std::tuple<at::Tensor, at::Tensor> Attend(const at::Tensor& query, const at::Tensor& key,
+                                          const at::Tensor& value,
+                                          const std::optional<at::Tensor>& key_bias,
+                                          bool with_log_sums) {
+  const cpu::AttentionSizes sizes{query.size(0), query.size(1), query.size(2), key.size(2),
+                                  query.size(3)};
+  at::Tensor out =
+      at::empty({sizes.batch, sizes.queries, sizes.heads, sizes.channels}, query.options())
+          .transpose(1, 2);
+  at::Tensor log_sums = with_log_sums
+                            ? at::empty({sizes.batch, sizes.heads, sizes.queries}, query.options())
+                            : at::Tensor();
+  at::Tensor panels = at::empty({cpu::AttentionPanels(sizes)}, query.options());
+  const at::Tensor bias = key_bias ? key_bias->contiguous() : at::Tensor();
+  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(sizes.channels)));
+  cpu::Attend(sizes, query.const_data_ptr<float>(), StridesOf(query), key.const_data_ptr<float>(),
+              StridesOf(key), value.const_data_ptr<float>(), StridesOf(value),
+              bias.defined() ? bias.const_data_ptr<float>() : nullptr, scale,
+              panels.mutable_data_ptr<float>(), out.mutable_data_ptr<float>(), StridesOf(out),
+              with_log_sums ? log_sums.mutable_data_ptr<float>() : nullptr);
+  return {out, log_sums};
+}
+
+struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query,
+                            const at::Tensor& key, const at::Tensor& value,
+                            const std::optional<at::Tensor>& key_bias) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    auto [out, log_sums] = Attend(query, key, value, key_bias, true);
+    context->saved_data["bias"] = key_bias;
+    context->save_for_backward({query, key, value, out, log_sums});
+    return out;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    auto bias = context->saved_data["bias"].toOptional<at::Tensor>();
+    if (bias) {
+      bias = bias->unsqueeze(2);
+    }
+    auto [query, key, value] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
+        gradients[0], saved[0], saved[1], saved[2], saved[3], saved[4], 0.0, false, bias);
+    return {query, key, value, at::Tensor()};
+  }
+};
+
+at::Tensor Attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                     const std::optional<at::Tensor>& key_bias) {
+  Check(query, key, value, key_bias);
+  if (!ForOurKernel(query, key, value, key_bias)) {
+    std::optional<at::Tensor> mask;
+    if (key_bias) {
+      mask = key_bias->unsqueeze(2);
+    }
+    return at::scaled_dot_product_attention(query, key, value, mask);
+  }
+  if (at::GradMode::is_enabled() &&
+      (query.requires_grad() || key.requires_grad() || value.requires_grad())) {
+    return AttentionFunction::apply(query, key, value, key_bias);
+  }
+  return std::get<0>(Attend(query, key, value, key_bias, false));
+}
+
+TORCH_LIBRARY_IMPL(m3l, CompositeImplicitAutograd, library) {
+  library.impl("attention", Attention);
+}
+
+}  // namespace
+}  // namespace m3l
