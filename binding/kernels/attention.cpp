@@ -34,9 +34,13 @@ void Check(const at::Tensor& query, const at::Tensor& key, const at::Tensor& val
 
 bool ForOurKernel(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                   const std::optional<at::Tensor>& key_bias) {
-  static const bool able = cpu::CanAttend();
-  const auto plain = [](const at::Tensor& x) {
-    return x.is_cpu() && x.layout() == at::kStrided && x.scalar_type() == at::kFloat;
+  static const bool for_float = cpu::CanAttend(at::kFloat);
+  static const bool for_bfloat16 = cpu::CanAttend(at::kBFloat16);
+  const auto type = query.scalar_type();
+  const bool even = query.size(3) % 2 == 0;
+  const bool able = type == at::kFloat ? for_float : type == at::kBFloat16 && for_bfloat16 && even;
+  const auto plain = [&](const at::Tensor& x) {
+    return x.is_cpu() && x.layout() == at::kStrided && x.scalar_type() == type;
   };
   const auto by_channels = [](const at::Tensor& x) { return x.stride(3) == 1; };
   return able && !at::autocast::is_autocast_enabled(at::kCPU) && plain(query) && plain(key) &&
@@ -45,7 +49,10 @@ bool ForOurKernel(const at::Tensor& query, const at::Tensor& key, const at::Tens
          key.numel() > 0 && key.size(2) <= cpu::kMostKeys;
 }
 
-cpu::HeadTokens StridesOf(const at::Tensor& x) { return {x.stride(0), x.stride(1), x.stride(2)}; }
+template <typename T>
+cpu::Tokens<const T> TokensOf(const at::Tensor& x) {
+  return {x.const_data_ptr<T>(), x.stride(0), x.stride(1), x.stride(2)};
+}
 
 /** The result, as a view of [batch, tokens, heads, channels], and the rows' log sums if wanted. */
 std::tuple<at::Tensor, at::Tensor> Attend(const at::Tensor& query, const at::Tensor& key,
@@ -57,17 +64,22 @@ std::tuple<at::Tensor, at::Tensor> Attend(const at::Tensor& query, const at::Ten
   at::Tensor out =
       at::empty({sizes.batch, sizes.queries, sizes.heads, sizes.channels}, query.options())
           .transpose(1, 2);
-  at::Tensor log_sums = with_log_sums
-                            ? at::empty({sizes.batch, sizes.heads, sizes.queries}, query.options())
-                            : at::Tensor();
-  at::Tensor panels = at::empty({cpu::AttentionPanels(sizes)}, query.options());
+  at::Tensor log_sums = with_log_sums ? at::empty({sizes.batch, sizes.heads, sizes.queries},
+                                                  query.options().dtype(at::kFloat))
+                                      : at::Tensor();
   const at::Tensor bias = key_bias ? key_bias->contiguous() : at::Tensor();
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(sizes.channels)));
-  cpu::Attend(sizes, query.const_data_ptr<float>(), StridesOf(query), key.const_data_ptr<float>(),
-              StridesOf(key), value.const_data_ptr<float>(), StridesOf(value),
-              bias.defined() ? bias.const_data_ptr<float>() : nullptr, scale,
-              panels.mutable_data_ptr<float>(), out.mutable_data_ptr<float>(), StridesOf(out),
-              with_log_sums ? log_sums.mutable_data_ptr<float>() : nullptr);
+  const auto attend = [&]<typename T>(T) {
+    cpu::Attend<T>(sizes, TokensOf<T>(query), TokensOf<T>(key), TokensOf<T>(value),
+                   bias.defined() ? bias.const_data_ptr<T>() : nullptr, scale,
+                   {out.mutable_data_ptr<T>(), out.stride(0), out.stride(1), out.stride(2)},
+                   with_log_sums ? log_sums.mutable_data_ptr<float>() : nullptr);
+  };
+  if (query.scalar_type() == at::kFloat) {
+    attend(float{});
+  } else {
+    attend(c10::BFloat16{});
+  }
   return {out, log_sums};
 }
 

@@ -67,6 +67,27 @@ describe.each(devices)('attention on %s', (device) => {
     });
   });
 
+  it.each(SHAPES)('computes in bfloat16 up to its roundings: %j', (...shape) => {
+    torch.scope(() => {
+      const narrow = given(shape, device).map((x) => x.to('bfloat16')) as [Tensor, Tensor, Tensor];
+      const bias = torch.randn([shape[0], shape[1], shape[3]], { device }).to('bfloat16');
+      const double = (x: Tensor) => x.to('float64');
+      for (const added of [null, bias]) {
+        const truth = composed(
+          double(narrow[0]),
+          double(narrow[1]),
+          double(narrow[2]),
+          added && double(added),
+        );
+        const found = attention(...narrow, added);
+        expect(found.dtype).toBe('bfloat16');
+        // The result keeps 8 bits, and so do the shares that it is summed with.
+        const error = double(found).sub(truth).abs().max().item();
+        expect(error).toBeLessThan(0.01 * truth.abs().max().item());
+      }
+    });
+  });
+
   it('has the right gradients in float64', () => {
     torch.scope(() => {
       const make = (tokens: number) =>

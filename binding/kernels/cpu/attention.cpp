@@ -4,11 +4,14 @@
 #include "attention.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -34,43 +37,80 @@ constexpr int64_t kWide = 32;
 constexpr int64_t kBlock = 32;
 constexpr int64_t kLanes = 16;
 
-#define M3L_WIDE __attribute__((target("arch=x86-64-v4"), flatten))
+// Float code has no instruction of avx512bf16 in it: those come by their intrinsics alone.
+#define M3L_WIDE __attribute__((target("arch=x86-64-v4,avx512bf16"), flatten))
 
 int64_t RoundedUp(int64_t count, int64_t multiple) {
   return (count + multiple - 1) / multiple * multiple;
 }
 
-int64_t KeyPanels(const AttentionSizes& of) { return RoundedUp(of.keys, kWide) * of.channels; }
+/** What one lane multiplies at once: one float, or two bfloat16 side by side. */
+template <typename T>
+using Unit = std::conditional_t<std::is_same_v<T, float>, float, uint32_t>;
 
-int64_t ValuePanels(const AttentionSizes& of) { return of.keys * RoundedUp(of.channels, kWide); }
+template <typename T>
+constexpr int64_t kPerUnit = sizeof(Unit<T>) / sizeof(T);
 
-/** Keys as panels [keys / 32][channels][32], zeros beyond the last. */
-void PackKeys(const float* keys, int64_t stride, const AttentionSizes& of, float* panels) {
-  for (int64_t first = 0; first < of.keys; first += kWide, panels += of.channels * kWide) {
+template <typename T>
+int64_t Units(int64_t elements) {
+  return (elements + kPerUnit<T> - 1) / kPerUnit<T>;
+}
+
+/** In units. */
+template <typename T>
+int64_t KeyPanels(const AttentionSizes& of) {
+  return RoundedUp(of.keys, kWide) * Units<T>(of.channels);
+}
+
+template <typename T>
+int64_t ValuePanels(const AttentionSizes& of) {
+  return Units<T>(of.keys) * RoundedUp(of.channels, kWide);
+}
+
+/** Keys as panels [keys / 32][channels in units][32], zeros beyond the last. */
+template <typename T>
+void PackKeys(const T* keys, int64_t stride, const AttentionSizes& of, Unit<T>* panels) {
+  const int64_t units = Units<T>(of.channels);
+  for (int64_t first = 0; first < of.keys; first += kWide, panels += units * kWide) {
     for (int64_t j = 0; j < kWide; ++j) {
-      for (int64_t c = 0; c < of.channels; ++c) {
-        panels[c * kWide + j] = first + j < of.keys ? keys[(first + j) * stride + c] : 0.0F;
+      for (int64_t u = 0; u < units; ++u) {
+        Unit<T> unit{};
+        if (first + j < of.keys) {
+          std::memcpy(&unit, keys + (first + j) * stride + u * kPerUnit<T>, sizeof(unit));
+        }
+        panels[u * kWide + j] = unit;
       }
     }
   }
 }
 
-/** Values as panels [channels / 32][keys][32], zeros beyond the last. */
-void PackValues(const float* values, int64_t stride, const AttentionSizes& of, float* panels) {
+/** Values as panels [channels / 32][keys in units][32], zeros beyond the last. */
+template <typename T>
+void PackValues(const T* values, int64_t stride, const AttentionSizes& of, Unit<T>* panels) {
   for (int64_t first = 0; first < of.channels; first += kWide) {
     const int64_t filled = std::min(kWide, of.channels - first);
-    for (int64_t n = 0; n < of.keys; ++n, panels += kWide) {
-      std::copy_n(values + n * stride + first, filled, panels);
-      std::fill(panels + filled, panels + kWide, 0.0F);
+    for (int64_t n = 0; n < of.keys; n += kPerUnit<T>, panels += kWide) {
+      const T* upper = values + n * stride + first;
+      if constexpr (kPerUnit<T> == 1) {
+        std::copy_n(upper, filled, panels);
+      } else {
+        const bool last = n + 1 == of.keys;
+        const T* lower = last ? upper : upper + stride;
+        for (int64_t j = 0; j < filled; ++j) {
+          panels[j] = upper[j].x | (last ? 0U : static_cast<uint32_t>(lower[j].x) << 16U);
+        }
+      }
+      std::fill(panels + filled, panels + kWide, Unit<T>{});
     }
   }
 }
 
-using Rows = std::array<const float*, kTall>;
+template <typename T>
+using Rows = std::array<const T*, kTall>;
 
-/** sums[r, 16 · vectors] = Σ_n rows[r][n] · panel[n, 16 · vectors]. */
-template <int64_t vectors>
-M3L_WIDE void Tile(const Rows& rows, const float* panel, int64_t depth, float* sums,
+/** sums[r, 16 · vectors] = Σ_n rows[r][n] · panel[n, 16 · vectors], n in units. */
+template <typename T, int64_t vectors>
+M3L_WIDE void Tile(const Rows<T>& rows, const Unit<T>* panel, int64_t units, float* sums,
                    int64_t stride) {
   __m512 tile[kTall][vectors];
 #pragma GCC unroll 8
@@ -80,7 +120,7 @@ M3L_WIDE void Tile(const Rows& rows, const float* panel, int64_t depth, float* s
       tile[r][v] = _mm512_setzero_ps();
     }
   }
-  for (int64_t n = 0; n < depth; ++n, panel += kWide) {
+  for (int64_t n = 0; n < units; ++n, panel += kWide) {
     __m512 columns[vectors];
 #pragma GCC unroll 2
     for (int64_t v = 0; v < vectors; ++v) {
@@ -88,10 +128,17 @@ M3L_WIDE void Tile(const Rows& rows, const float* panel, int64_t depth, float* s
     }
 #pragma GCC unroll 8
     for (int64_t r = 0; r < kTall; ++r) {
-      const __m512 factor = _mm512_set1_ps(rows[static_cast<size_t>(r)][n]);
+      float unit;
+      std::memcpy(&unit, rows[static_cast<size_t>(r)] + n * kPerUnit<T>, sizeof(unit));
+      const __m512 factor = _mm512_set1_ps(unit);
 #pragma GCC unroll 2
       for (int64_t v = 0; v < vectors; ++v) {
-        tile[r][v] = _mm512_fmadd_ps(factor, columns[v], tile[r][v]);
+        if constexpr (kPerUnit<T> == 1) {
+          tile[r][v] = _mm512_fmadd_ps(factor, columns[v], tile[r][v]);
+        } else {
+          tile[r][v] = _mm512_dpbf16_ps(tile[r][v], reinterpret_cast<__m512bh>(factor),
+                                        reinterpret_cast<__m512bh>(columns[v]));
+        }
       }
     }
   }
@@ -105,29 +152,32 @@ M3L_WIDE void Tile(const Rows& rows, const float* panel, int64_t depth, float* s
 }
 
 /** A tile of which `filled` of the 32 columns are wanted. */
-M3L_WIDE void Tile(const Rows& rows, const float* panel, int64_t depth, int64_t filled, float* sums,
-                   int64_t stride) {
+template <typename T>
+M3L_WIDE void Tile(const Rows<T>& rows, const Unit<T>* panel, int64_t units, int64_t filled,
+                   float* sums, int64_t stride) {
   if (filled > kLanes) {
-    Tile<2>(rows, panel, depth, sums, stride);
+    Tile<T, 2>(rows, panel, units, sums, stride);
   } else {
-    Tile<1>(rows, panel, depth, sums, stride);
+    Tile<T, 1>(rows, panel, units, sums, stride);
   }
 }
 
 /** Scores to exp(scale · score + bias − greatest); gives their sum and the greatest. */
-M3L_WIDE std::pair<float, float> Exponentials(float* scores, int64_t keys, const float* bias,
+template <typename T>
+M3L_WIDE std::pair<float, float> Exponentials(float* scores, int64_t keys, const T* bias,
                                               float scale) {
   const int64_t padded = RoundedUp(keys, kLanes);
   std::fill(scores + keys, scores + padded, -std::numeric_limits<float>::infinity());
+  if (bias != nullptr) {
+    for (int64_t n = 0; n < keys; ++n) {
+      scores[n] = scale * scores[n] + static_cast<float>(bias[n]);
+    }
+    scale = 1.0F;
+  }
   const __m512 factor = _mm512_set1_ps(scale);
   __m512 most = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
   for (int64_t n = 0; n < padded; n += kLanes) {
-    __m512 score = _mm512_mul_ps(factor, _mm512_loadu_ps(scores + n));
-    if (bias != nullptr) {
-      const int64_t left = std::clamp<int64_t>(keys - n, 0, kLanes);
-      const auto mask = static_cast<__mmask16>((1U << left) - 1U);
-      score = _mm512_add_ps(score, _mm512_maskz_loadu_ps(mask, bias + n));
-    }
+    const __m512 score = _mm512_mul_ps(factor, _mm512_loadu_ps(scores + n));
     _mm512_storeu_ps(scores + n, score);
     most = _mm512_max_ps(most, score);
   }
@@ -142,51 +192,70 @@ M3L_WIDE std::pair<float, float> Exponentials(float* scores, int64_t keys, const
   return {_mm512_reduce_add_ps(sums), greatest};
 }
 
+/** Rounds a row of floats where it lies: n of bfloat16 at its beginning. */
+M3L_WIDE void Narrow(float* row, int64_t n) {
+  auto* to = reinterpret_cast<char*>(row);
+  for (int64_t i = 0; i < n; i += kLanes, to += kLanes * sizeof(uint16_t)) {
+    const auto narrow = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(row + i)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), narrow);
+  }
+}
+
 /** What is the same for all queries of one head. */
+template <typename T>
 struct Head {
-  const float* keys;
-  const float* values;
-  const float* bias;
+  const Unit<T>* keys;
+  const Unit<T>* values;
+  const T* bias;
   float scale;
 };
 
 /** Up to 32 queries of one head; `scores` [32, keys rounded up to 32]. */
-M3L_WIDE void Block(const AttentionSizes& of, const Head& head, const float* query,
-                    int64_t query_stride, int64_t count, float* scores, float* out,
-                    int64_t out_stride, float* log_sums) {
+template <typename T>
+M3L_WIDE void Block(const AttentionSizes& of, const Head<T>& head, const T* query,
+                    int64_t query_stride, int64_t count, float* scores, T* out, int64_t out_stride,
+                    float* log_sums) {
   const int64_t padded = RoundedUp(of.keys, kWide);
   // Rows beyond the last are the last one again.
-  const auto rows_at = [&](const float* base, int64_t stride, int64_t first) {
-    Rows rows;
+  const auto rows_at = [&](const T* base, int64_t stride, int64_t first) {
+    Rows<T> rows;
     for (int64_t r = 0; r < kTall; ++r) {
       rows[static_cast<size_t>(r)] = base + std::min(first + r, count - 1) * stride;
     }
     return rows;
   };
+  const int64_t units = Units<T>(of.channels);
   for (int64_t n = 0; n < padded; n += kWide) {
     for (int64_t first = 0; first < count; first += kTall) {
-      Tile(rows_at(query, query_stride, first), head.keys + n * of.channels, of.channels,
-           of.keys - n, scores + first * padded + n, padded);
+      Tile<T>(rows_at(query, query_stride, first), head.keys + n * units, units, of.keys - n,
+              scores + first * padded + n, padded);
     }
   }
   std::array<float, kBlock> factors;
   for (int64_t r = 0; r < count; ++r) {
-    const auto [sum, greatest] = Exponentials(scores + r * padded, of.keys, head.bias, head.scale);
+    float* row = scores + r * padded;
+    const auto [sum, greatest] = Exponentials(row, of.keys, head.bias, head.scale);
     factors[static_cast<size_t>(r)] = 1.0F / sum;
     if (log_sums != nullptr) {
       log_sums[r] = greatest + std::log(sum);
     }
+    if constexpr (kPerUnit<T> == 2) {
+      Narrow(row, of.keys);
+    }
   }
   alignas(64) float sums[kTall * kWide];
+  const auto* shares = reinterpret_cast<const T*>(scores);
   for (int64_t c = 0; c < of.channels; c += kWide) {
     const int64_t filled = std::min(kWide, of.channels - c);
+    const Unit<T>* panel = head.values + c * Units<T>(of.keys);
     for (int64_t first = 0; first < count; first += kTall) {
-      Tile(rows_at(scores, padded, first), head.values + c * of.keys, of.keys, filled, sums, kWide);
+      Tile<T>(rows_at(shares, padded * kPerUnit<T>, first), panel, Units<T>(of.keys), filled, sums,
+              kWide);
       for (int64_t r = 0; r < std::min(kTall, count - first); ++r) {
         const float factor = factors[static_cast<size_t>(first + r)];
-        float* to = out + (first + r) * out_stride + c;
+        T* to = out + (first + r) * out_stride + c;
         for (int64_t j = 0; j < filled; ++j) {
-          to[j] = factor * sums[r * kWide + j];
+          to[j] = static_cast<T>(factor * sums[r * kWide + j]);
         }
       }
     }
@@ -195,34 +264,36 @@ M3L_WIDE void Block(const AttentionSizes& of, const Head& head, const float* que
 
 }  // namespace
 
-bool CanAttend() {
+bool CanAttend(at::ScalarType type) {
   __builtin_cpu_init();
   // MKL takes its wide path on Intel's processors.
-  return __builtin_cpu_is("intel") == 0 && __builtin_cpu_supports("x86-64-v4") != 0;
+  if (__builtin_cpu_is("intel") != 0 || __builtin_cpu_supports("x86-64-v4") == 0) {
+    return false;
+  }
+  return type == at::kFloat || (type == at::kBFloat16 && __builtin_cpu_supports("avx512bf16") != 0);
 }
 
-std::int64_t AttentionPanels(const AttentionSizes& sizes) {
-  return sizes.batch * sizes.heads * (KeyPanels(sizes) + ValuePanels(sizes));
-}
-
-void Attend(const AttentionSizes& sizes, const float* query, const HeadTokens& query_strides,
-            const float* key, const HeadTokens& key_strides, const float* value,
-            const HeadTokens& value_strides, const float* bias, float scale, float* panels,
-            float* out, const HeadTokens& out_strides, float* log_sums) {
+template <typename T>
+void Attend(const AttentionSizes& sizes, const Tokens<const T>& query, const Tokens<const T>& key,
+            const Tokens<const T>& value, const T* bias, float scale, const Tokens<T>& out,
+            float* log_sums) {
   const int64_t pairs = sizes.batch * sizes.heads;
-  const int64_t key_panels = KeyPanels(sizes);
-  const int64_t panels_of_head = key_panels + ValuePanels(sizes);
-  const auto at = [&](const HeadTokens& strides, int64_t pair) {
-    return pair / sizes.heads * strides.batch + pair % sizes.heads * strides.head;
+  const int64_t key_panels = KeyPanels<T>(sizes);
+  const int64_t panels_of_head = key_panels + ValuePanels<T>(sizes);
+  const auto at = [&](const auto& tokens, int64_t pair) {
+    return tokens.data + pair / sizes.heads * tokens.batch_stride +
+           pair % sizes.heads * tokens.head_stride;
   };
-  at::parallel_for(
-      0, pairs, std::max<int64_t>(1, kGrain / panels_of_head), [&](int64_t begin, int64_t end) {
-        for (int64_t pair = begin; pair < end; ++pair) {
-          float* to = panels + pair * panels_of_head;
-          PackKeys(key + at(key_strides, pair), key_strides.token, sizes, to);
-          PackValues(value + at(value_strides, pair), value_strides.token, sizes, to + key_panels);
-        }
-      });
+  const at::Tensor packed = at::empty({pairs * panels_of_head}, at::kFloat);
+  auto* panels = reinterpret_cast<Unit<T>*>(packed.mutable_data_ptr<float>());
+  at::parallel_for(0, pairs, std::max<int64_t>(1, kGrain / panels_of_head),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t pair = begin; pair < end; ++pair) {
+                       Unit<T>* to = panels + pair * panels_of_head;
+                       PackKeys(at(key, pair), key.stride, sizes, to);
+                       PackValues(at(value, pair), value.stride, sizes, to + key_panels);
+                     }
+                   });
   const int64_t blocks = (sizes.queries + kBlock - 1) / kBlock;
   const int64_t work = kBlock * sizes.keys * sizes.channels;
   constexpr int64_t kWorth = int64_t{1} << 19;
@@ -232,30 +303,32 @@ void Attend(const AttentionSizes& sizes, const float* query, const HeadTokens& q
         for (int64_t index = begin; index < end; ++index) {
           const int64_t pair = index / blocks;
           const int64_t first = index % blocks * kBlock;
-          const float* packed = panels + pair * panels_of_head;
-          const Head head{packed, packed + key_panels,
-                          bias == nullptr ? nullptr : bias + pair * sizes.keys, scale};
-          Block(sizes, head, query + at(query_strides, pair) + first * query_strides.token,
-                query_strides.token, std::min(kBlock, sizes.queries - first), scores.data(),
-                out + at(out_strides, pair) + first * out_strides.token, out_strides.token,
-                log_sums == nullptr ? nullptr : log_sums + pair * sizes.queries + first);
+          const Unit<T>* of_head = panels + pair * panels_of_head;
+          const Head<T> head{of_head, of_head + key_panels,
+                             bias == nullptr ? nullptr : bias + pair * sizes.keys, scale};
+          Block<T>(sizes, head, at(query, pair) + first * query.stride, query.stride,
+                   std::min(kBlock, sizes.queries - first), scores.data(),
+                   at(out, pair) + first * out.stride, out.stride,
+                   log_sums == nullptr ? nullptr : log_sums + pair * sizes.queries + first);
         }
       });
 }
 
 #else
 
-bool CanAttend() { return false; }
+bool CanAttend(at::ScalarType /*type*/) { return false; }
 
-std::int64_t AttentionPanels(const AttentionSizes& /*sizes*/) { return 0; }
-
-void Attend(const AttentionSizes& /*sizes*/, const float* /*query*/,
-            const HeadTokens& /*query_strides*/, const float* /*key*/,
-            const HeadTokens& /*key_strides*/, const float* /*value*/,
-            const HeadTokens& /*value_strides*/, const float* /*bias*/, float /*scale*/,
-            float* /*panels*/, float* /*out*/, const HeadTokens& /*out_strides*/,
-            float* /*log_sums*/) {}
+template <typename T>
+void Attend(const AttentionSizes& /*sizes*/, const Tokens<const T>& /*query*/,
+            const Tokens<const T>& /*key*/, const Tokens<const T>& /*value*/, const T* /*bias*/,
+            float /*scale*/, const Tokens<T>& /*out*/, float* /*log_sums*/) {}
 
 #endif
+
+template void Attend(const AttentionSizes&, const Tokens<const float>&, const Tokens<const float>&,
+                     const Tokens<const float>&, const float*, float, const Tokens<float>&, float*);
+template void Attend(const AttentionSizes&, const Tokens<const c10::BFloat16>&,
+                     const Tokens<const c10::BFloat16>&, const Tokens<const c10::BFloat16>&,
+                     const c10::BFloat16*, float, const Tokens<c10::BFloat16>&, float*);
 
 }  // namespace m3l::cpu

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "../fuse_residual_norm.h"
+#include "narrow.h"
 #include "vector.h"
 
 namespace m3l::cpu {
@@ -46,7 +47,8 @@ inline void AddFused(const T* __restrict base, const T* __restrict mine, const A
                      A own, A other, A factor, A* __restrict out, int64_t n) {
 #pragma omp simd
   for (int64_t c = 0; c < n; ++c) {
-    out[c] = A(base[c]) + factor * (own * A(mine[c]) + other * (others[c] - A(mine[c])));
+    out[c] = Widened<A>(base[c]) +
+             factor * (own * Widened<A>(mine[c]) + other * (others[c] - Widened<A>(mine[c])));
   }
 }
 
@@ -55,7 +57,8 @@ inline void AddTwo(const T* __restrict base, const T* __restrict mine, const T* 
                    A own, A other, A factor, A* __restrict out, int64_t n) {
 #pragma omp simd
   for (int64_t c = 0; c < n; ++c) {
-    out[c] = A(base[c]) + factor * (own * A(mine[c]) + other * A(theirs[c]));
+    out[c] =
+        Widened<A>(base[c]) + factor * (own * Widened<A>(mine[c]) + other * Widened<A>(theirs[c]));
   }
 }
 
@@ -63,7 +66,7 @@ template <typename T, typename A>
 inline void AddOne(const T* __restrict base, const T* __restrict mine, A factor, A* __restrict out,
                    int64_t n) {
 #pragma omp simd
-  for (int64_t c = 0; c < n; ++c) out[c] = A(base[c]) + factor * A(mine[c]);
+  for (int64_t c = 0; c < n; ++c) out[c] = Widened<A>(base[c]) + factor * Widened<A>(mine[c]);
 }
 
 /** total[c] = Σ_m x[m][c], rows `stride` apart. */
@@ -73,7 +76,7 @@ inline void SumStreams(const T* __restrict x, int64_t stride, int64_t modalities
   for (int64_t c = 0; c < n; ++c) total[c] = 0;
   for (int64_t m = 0; m < modalities; ++m) {
 #pragma omp simd
-    for (int64_t c = 0; c < n; ++c) total[c] += A(x[m * stride + c]);
+    for (int64_t c = 0; c < n; ++c) total[c] += Widened<A>(x[m * stride + c]);
   }
 }
 
@@ -126,14 +129,14 @@ M3L_VECTORISED void Forward(const ForwardRows<T, A>& rows, int64_t begin, int64_
         // What is normalised is what is stored, rounded: the backward pass knows no other sum.
         T* __restrict sum = rows.sum + offset;
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) sum[c] = static_cast<T>(x[c]);
+        for (int64_t c = 0; c < n; ++c) sum[c] = Narrowed<T>(x[c]);
         if constexpr (!std::is_same_v<T, A>) {
 #pragma omp simd
-          for (int64_t c = 0; c < n; ++c) x[c] = A(sum[c]);
+          for (int64_t c = 0; c < n; ++c) x[c] = Widened<A>(sum[c]);
         }
       } else {
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) x[c] = A(base[c]);
+        for (int64_t c = 0; c < n; ++c) x[c] = Widened<A>(base[c]);
       }
       A mean;
       A rstd;
@@ -146,7 +149,7 @@ M3L_VECTORISED void Forward(const ForwardRows<T, A>& rows, int64_t begin, int64_
       T* __restrict normal = rows.normal + offset;
 #pragma omp simd
       for (int64_t c = 0; c < n; ++c) {
-        normal[c] = static_cast<T>((x[c] - mean) * rstd * weight[c] + bias[c]);
+        normal[c] = Narrowed<T>((x[c] - mean) * rstd * weight[c] + bias[c]);
       }
     }
   }
@@ -180,8 +183,8 @@ M3L_VECTORISED void Backward(const BackwardRows<T, A>& rows, int64_t begin, int6
         A* __restrict bias_gradient = weight_gradient + n;
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
-          weight_gradient[c] += A(gradient[c]) * ((A(sum[c]) - mean) * rstd);
-          bias_gradient[c] += A(gradient[c]);
+          weight_gradient[c] += Widened<A>(gradient[c]) * ((Widened<A>(sum[c]) - mean) * rstd);
+          bias_gradient[c] += Widened<A>(gradient[c]);
         }
       }
       if (!inputs) continue;
@@ -189,27 +192,28 @@ M3L_VECTORISED void Backward(const BackwardRows<T, A>& rows, int64_t begin, int6
       A along_normal = 0;
 #pragma omp simd reduction(+ : along_one, along_normal)
       for (int64_t c = 0; c < n; ++c) {
-        const A g = A(gradient[c]) * weight[c];
+        const A g = Widened<A>(gradient[c]) * weight[c];
         along_one += g;
-        along_normal += g * ((A(sum[c]) - mean) * rstd);
+        along_normal += g * ((Widened<A>(sum[c]) - mean) * rstd);
       }
       along_one /= static_cast<A>(n);
       along_normal /= static_cast<A>(n);
       A* __restrict result = scratch + m * n;
 #pragma omp simd
       for (int64_t c = 0; c < n; ++c) {
-        const A normal = (A(sum[c]) - mean) * rstd;
-        result[c] = rstd * (A(gradient[c]) * weight[c] - along_one - normal * along_normal);
+        const A normal = (Widened<A>(sum[c]) - mean) * rstd;
+        result[c] =
+            rstd * (Widened<A>(gradient[c]) * weight[c] - along_one - normal * along_normal);
       }
       if (rows.sum_gradient) {
         const T* __restrict direct = rows.sum_gradient + offset;
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) result[c] += A(direct[c]);
+        for (int64_t c = 0; c < n; ++c) result[c] += Widened<A>(direct[c]);
       }
       if (rows.residual_gradient) {
         T* __restrict to = rows.residual_gradient + offset;
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) to[c] = static_cast<T>(result[c]);
+        for (int64_t c = 0; c < n; ++c) to[c] = Narrowed<T>(result[c]);
       }
       if (rows.branch_gradient && rows.scale) {
         const A factor = rows.scale[m * shape.batch + position / shape.tokens];
@@ -225,25 +229,26 @@ M3L_VECTORISED void Backward(const BackwardRows<T, A>& rows, int64_t begin, int6
       T* __restrict to = rows.branch_gradient + m * stride + position * n;
       if (!shape.Fused()) {
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) to[c] = static_cast<T>(mine[c]);
+        for (int64_t c = 0; c < n; ++c) to[c] = Narrowed<T>(mine[c]);
       } else if (shape.modalities == 2) {
         const A* __restrict theirs = scratch + (1 - m) * n;
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) to[c] = static_cast<T>(own * mine[c] + other * theirs[c]);
+        for (int64_t c = 0; c < n; ++c) to[c] = Narrowed<T>(own * mine[c] + other * theirs[c]);
       } else {
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
-          to[c] = static_cast<T>(own * mine[c] + other * (total[c] - mine[c]));
+          to[c] = Narrowed<T>(own * mine[c] + other * (total[c] - mine[c]));
         }
       }
     }
   }
 }
 
-/** Calls `run` with C as a constant where it is one of the narrow stages' and the type is float. */
+/** Calls `run` with C as a constant where it is one of the narrow stages' and the type no double.
+ */
 template <typename T, typename Run>
 void WithChannels(int64_t channels, const Run& run) {
-  if constexpr (std::is_same_v<T, float>) {
+  if constexpr (!std::is_same_v<T, double>) {
     if (channels == 32) return run(std::integral_constant<int, 32>{});
     if (channels == 64) return run(std::integral_constant<int, 64>{});
   }
