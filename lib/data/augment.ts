@@ -17,7 +17,7 @@ export function sampleColour(plane: Plane, g: Geometry): Float32Array {
   const scale = IMAGENET_STD.map((std) => 1 / (divisor * std));
   const level = IMAGENET_MEAN.map((mean, c) => -mean / IMAGENET_STD[c]!);
   const normalisation = Float32Array.from([...scale, ...level]);
-  const out = new Float32Array(3 * g.width * g.height);
+  const out = floats(3 * g.width * g.height);
   const three = ({ low, high, weight }: Taps) => [low, high, weight] as const;
   const across = three(columnTaps(width, g));
   const down = three(rowTaps(height, g));
@@ -31,7 +31,7 @@ export function sampleColour(plane: Plane, g: Geometry): Float32Array {
  */
 export function sampleDepth(plane: Plane, g: Geometry): Float32Array {
   const { data, width, height, offset, divisor, mean, std, invalid } = plane;
-  const out = new Float32Array(g.width * g.height);
+  const out = floats(g.width * g.height);
   const across = columnTaps(width, g).nearest;
   const down = rowTaps(height, g).nearest;
   const reading = [offset, divisor, mean, std, invalid ?? -1] as const;
@@ -60,6 +60,12 @@ export function validMask(g: Geometry): Uint8Array {
   const { x0, x1, y0, y1 } = covered(g);
   for (let y = y0; y < y1; y++) out.fill(1, y * g.width + x0, y * g.width + x1);
   return out;
+}
+
+/** Not set to zeros first: every element is written. */
+function floats(count: number): Float32Array {
+  const { buffer, byteOffset } = Buffer.allocUnsafeSlow(4 * count);
+  return new Float32Array(buffer, byteOffset, count);
 }
 
 function windowOf(g: Geometry): Window {

@@ -45,7 +45,12 @@ export interface NativeCore {
   dispose(handle: Handle): boolean;
   isLive(handle: Handle): boolean;
 
-  fromBuffer(view: ArrayBufferView, dtype: number, shape: readonly number[]): Handle;
+  /** Several views are joined. */
+  fromBuffer(
+    views: ArrayBufferView | readonly ArrayBufferView[],
+    dtype: number,
+    shape: readonly number[],
+  ): Handle;
   toBuffer(handle: Handle): TypedArray;
   copyTo(handle: Handle, view: ArrayBufferView): void;
   item(handle: Handle): number | boolean | bigint;
