@@ -24,7 +24,10 @@ napi_value unfilter_rows(napi_env /*env*/, Arguments& arguments) {
   const size_t stride = arguments.size();
   const size_t step = arguments.size();
   const bool wide = arguments.flag();
-  if (rows.count < count * (stride + 1) || step == 0 || stride % step != 0) {
+  if (step != 1 && step != 2 && step != 3 && step != 6) {
+    throw ArgumentError("expected a step of 1, 2, 3 or 6, found " + std::to_string(step));
+  }
+  if (rows.count < count * (stride + 1) || stride % step != 0) {
     throw ArgumentError("the rows are fewer than their count, or do not consist of whole pixels");
   }
   unfilter(rows.data, count, stride, step, wide);
