@@ -71,7 +71,6 @@ class StretchedRows {
 /// A row of each plane from colours between `above` and `below`, four at a time.
 void mix(const Colour* above, const Colour* below, float weight, size_t count, float* red,
          float* green, float* blue) {
-  using Lanes = int32_t __attribute__((vector_size(16)));
   const auto between = [&](size_t x) { return above[x] + (below[x] - above[x]) * weight; };
   const auto put = [](float* to, Colour values) { std::memcpy(to, &values, sizeof values); };
   size_t x = 0;
@@ -80,13 +79,13 @@ void mix(const Colour* above, const Colour* below, float weight, size_t count, f
     const Colour b = between(x + 1);
     const Colour c = between(x + 2);
     const Colour d = between(x + 3);
-    const Colour ab = __builtin_shuffle(a, b, Lanes{0, 4, 1, 5});
-    const Colour cd = __builtin_shuffle(c, d, Lanes{0, 4, 1, 5});
-    put(red + x, __builtin_shuffle(ab, cd, Lanes{0, 1, 4, 5}));
-    put(green + x, __builtin_shuffle(ab, cd, Lanes{2, 3, 6, 7}));
-    const Colour blue_ab = __builtin_shuffle(a, b, Lanes{2, 6, 2, 6});
-    const Colour blue_cd = __builtin_shuffle(c, d, Lanes{2, 6, 2, 6});
-    put(blue + x, __builtin_shuffle(blue_ab, blue_cd, Lanes{0, 1, 4, 5}));
+    const Colour ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    const Colour cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    put(red + x, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+    put(green + x, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+    const Colour blue_ab = __builtin_shufflevector(a, b, 2, 6, 2, 6);
+    const Colour blue_cd = __builtin_shufflevector(c, d, 2, 6, 2, 6);
+    put(blue + x, __builtin_shufflevector(blue_ab, blue_cd, 0, 1, 4, 5));
   }
   for (; x < count; ++x) {
     const Colour colour = between(x);

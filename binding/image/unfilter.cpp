@@ -73,7 +73,8 @@ void add_nearest(uint8_t* __restrict row, const uint8_t* __restrict above, size_
     const Pixel by_up = absolute(slope);
     const Pixel by_corner = absolute(rise + slope);
     const Pixel other = by_up <= by_corner ? up : corner;
-    const Pixel guess = (by_left <= by_up) & (by_left <= by_corner) ? left : other;
+    const Pixel left_is_nearest = (by_left <= by_up) & (by_left <= by_corner);
+    const Pixel guess = left_is_nearest ? left : other;
     left = (load<step>(row + i) + guess) & 255;
     store<step>(row + i, left);
     corner = up;
