@@ -19,7 +19,7 @@ import { home, install } from './libtorch.mjs';
 import { firstLine } from './tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const ADDONS = ['m3l_loader.node', 'm3l_core.node', 'm3l_kernels.so'];
+const ADDONS = ['m3l_loader.node', 'm3l_core.node', 'm3l_kernels.so', 'm3l_image.node'];
 
 /** @param {string} folder @returns {string[]} */
 function filesBelow(folder) {

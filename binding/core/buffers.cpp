@@ -1,6 +1,8 @@
 // Typed arrays in and out, always by copy: external array buffers are refused in Electron.
+#include <cstddef>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 #include "call.h"
 
@@ -31,35 +33,51 @@ size_t element_bytes(napi_typedarray_type type) {
   }
 }
 
-View view_of(const Call& call, size_t index) {
+View view_of(napi_env env, napi_value value) {
   View view;
   bool typed = false;
   bool data_view = false;
-  if (index < call.count()) {
-    napi_is_typedarray(call.env(), call[index], &typed);
-    napi_is_dataview(call.env(), call[index], &data_view);
+  if (value != nullptr) {
+    napi_is_typedarray(env, value, &typed);
+    napi_is_dataview(env, value, &data_view);
   }
   if (typed) {
     napi_typedarray_type type = napi_uint8_array;
-    check(call.env(),
-          napi_get_typedarray_info(call.env(), call[index], &type, &view.bytes, &view.data, nullptr,
-                                   nullptr),
+    check(env,
+          napi_get_typedarray_info(env, value, &type, &view.bytes, &view.data, nullptr, nullptr),
           "typed array");
     view.bytes *= element_bytes(type);
   } else if (data_view) {
-    check(
-        call.env(),
-        napi_get_dataview_info(call.env(), call[index], &view.bytes, &view.data, nullptr, nullptr),
-        "data view");
+    check(env, napi_get_dataview_info(env, value, &view.bytes, &view.data, nullptr, nullptr),
+          "data view");
   } else {
-    throw CoreError("M3L_ARGUMENT",
-                    "expected a typed array, found " + describe(call.env(), call[index]));
+    throw CoreError("M3L_ARGUMENT", "expected a typed array, found " + describe(env, value));
   }
   return view;
 }
 
+/// A typed array, or an array of them: the parts of what becomes one tensor.
+std::vector<View> views_of(napi_env env, napi_value value) {
+  bool list = false;
+  if (value != nullptr) {
+    napi_is_array(env, value, &list);
+  }
+  if (!list) {
+    return {view_of(env, value)};
+  }
+  uint32_t count = 0;
+  check(env, napi_get_array_length(env, value, &count), "the parts");
+  std::vector<View> views;
+  for (uint32_t k = 0; k < count; ++k) {
+    napi_value part = nullptr;
+    check(env, napi_get_element(env, value, k, &part), "a part");
+    views.push_back(view_of(env, part));
+  }
+  return views;
+}
+
 napi_value from_buffer(Call& call) {
-  const View view = view_of(call, 0);
+  const std::vector<View> views = views_of(call.env(), call[0]);
   const int64_t code = call.integer(1, "dtype");
   if (code < 0 || code >= static_cast<int64_t>(c10::ScalarType::Undefined)) {
     throw CoreError("M3L_ARGUMENT", "dtype: no ScalarType has the code " + std::to_string(code));
@@ -73,15 +91,23 @@ napi_value from_buffer(Call& call) {
   }
   const int64_t elements = c10::multiply_integers(shape);
   const size_t expected = static_cast<size_t>(elements) * c10::elementSize(dtype);
-  if (expected != view.bytes) {
-    throw CoreError("M3L_SHAPE", "the data has " + std::to_string(view.bytes) +
+  size_t bytes = 0;
+  for (const View& view : views) {
+    bytes += view.bytes;
+  }
+  if (expected != bytes) {
+    throw CoreError("M3L_SHAPE", "the data has " + std::to_string(bytes) +
                                      " bytes, but the shape " + c10::str(c10::IntArrayRef(shape)) +
                                      " of " + c10::toString(dtype) + " needs " +
                                      std::to_string(expected));
   }
   at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(dtype));
-  if (expected != 0) {
-    std::memcpy(tensor.mutable_data_ptr(), view.data, expected);
+  auto* to = static_cast<std::byte*>(tensor.mutable_data_ptr());
+  for (const View& view : views) {
+    if (view.bytes != 0) {
+      std::memcpy(to, view.data, view.bytes);
+    }
+    to += view.bytes;
   }
   return tensor_to_js(call.state(), std::move(tensor));
 }
@@ -150,7 +176,7 @@ napi_value to_buffer(Call& call) {
 
 napi_value copy_to(Call& call) {
   const at::Tensor tensor = readable(call.tensor(0));
-  const View view = view_of(call, 1);
+  const View view = view_of(call.env(), call[1]);
   if (view.bytes != tensor.nbytes()) {
     throw CoreError("M3L_SHAPE", "the array has " + std::to_string(view.bytes) +
                                      " bytes, the tensor " + std::to_string(tensor.nbytes()));

@@ -100,6 +100,8 @@ function loadInChild(): Loaded | string {
     const started = performance.now();
     const torch = await import(${JSON.stringify(new URL('../torch/index.js', import.meta.url).href)});
     const { libtorch } = await import(${JSON.stringify(new URL('../torch/native.js', import.meta.url).href)});
+    const { native } = await import(${JSON.stringify(new URL('../data/native.js', import.meta.url).href)});
+    native();
     const sum = torch.ones([2, 3]).sum().item();
     const cuda = torch.cuda.isAvailable() ? ['cuda:0'] : [];
     const { version, folder } = libtorch();

@@ -3,7 +3,7 @@ import * as torch from '../torch/index.js';
 import { DataError } from './errors.js';
 import type { ModalitySpec } from './modality.js';
 import type { LoadedSample, RawSample } from './sample-loader.js';
-import { stage } from './staging.js';
+import { stageArrays } from './staging.js';
 
 /** What a model trains on or is evaluated on. */
 export interface Batch {
@@ -60,7 +60,6 @@ export function groupBySize<S extends LoadedSample | RawSample>(samples: readonl
   return groups;
 }
 
-/** Each array becomes a tensor and all are joined: no copy of the batch in JavaScript's memory. */
 function stackModality(
   samples: readonly LoadedSample[],
   spec: ModalitySpec,
@@ -69,11 +68,8 @@ function stackModality(
 ): Tensor {
   const { height, width } = samples[0]!;
   const channels = spec.kind === 'rgb' ? 3 : 1;
-  const shape = [1, channels, height, width];
-  const stacked = stage(
-    samples.map(({ planes }) => torch.tensor(planes[m]!, { shape })),
-    device,
-  );
+  const planes = samples.map((sample) => sample.planes[m]!);
+  const stacked = stageArrays(planes, 'float32', [samples.length, channels, height, width], device);
   return stacked.expand([samples.length, 3, height, width]);
 }
 
@@ -83,10 +79,17 @@ function stackBytes(
   dtype: 'int64' | 'bool',
   device: string,
 ): Tensor {
-  const [, ...size] = shape;
-  const parts = arrays.map((array) => torch.tensor(array, { shape: [1, ...size] }));
-  // Bytes travel to the device, and widen there.
-  return stage(parts, device).to(dtype);
+  if (dtype === 'bool') return stageArrays(arrays, 'bool', shape, device);
+  // Bytes travel to a GPU, and widen there.
+  if (device.startsWith('cuda')) return stageArrays(arrays, 'uint8', shape, device).to(dtype);
+  return torch.fromBytes(arrays.map(widened), dtype, shape);
+}
+
+/** As 64-bit integers. libtorch would do it with all of its threads, beside those of the loader. */
+function widened(bytes: Uint8Array): Int32Array {
+  const words = new Int32Array(2 * bytes.length);
+  for (let i = 0; i < bytes.length; i++) words[2 * i] = bytes[i]!;
+  return words;
 }
 
 /** @throws DataError M3L_LABEL_SIZES where outputs or labels differ in size */

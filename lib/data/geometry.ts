@@ -106,7 +106,7 @@ export interface Taps {
   readonly low: Int32Array;
   readonly high: Int32Array;
   /** … and the weight of the second, in [0, 1). */
-  readonly weight: Float64Array;
+  readonly weight: Float32Array;
   /** The source pixel of nearest neighbour; `low` or `high`. */
   readonly nearest: Int32Array;
 }
@@ -127,7 +127,7 @@ export function rowTaps(height: number, g: Geometry): Taps {
 function taps(source: number, target: number, start: number, count: number, flip: boolean): Taps {
   const low = new Int32Array(count);
   const high = new Int32Array(count);
-  const weight = new Float64Array(count);
+  const weight = new Float32Array(count);
   const nearest = new Int32Array(count);
   const place = (index: number) => (flip ? source - 1 - index : index);
   for (let i = 0; i < count; i++) {

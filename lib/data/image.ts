@@ -22,7 +22,10 @@ export async function readColour(file: string): Promise<Picture> {
   const bytes = await readBytes(file);
   const header = checkPng(file, bytes);
   return decoding(file, async () => {
-    if (header && isPlainGrey(header)) return repeatGrey(pngPicture(bytes, header));
+    if (header && isPlain(header)) {
+      const picture = pngPicture(bytes, header);
+      return picture.channels === 1 ? repeatGrey(picture) : picture;
+    }
     const { channels, wide } = await stored(bytes);
     if (channels > 2) return raw(bytes, wide ? 'rgb16' : 'srgb', wide, 3);
     return repeatGrey(await raw(bytes, wide ? 'grey16' : 'b-w', wide, 1));
@@ -37,7 +40,7 @@ export async function readGrey(file: string): Promise<Picture> {
   const bytes = await readBytes(file);
   const header = checkPng(file, bytes);
   return decoding(file, async () => {
-    if (header && isPlainGrey(header)) return pngPicture(bytes, header);
+    if (header && isPlain(header) && header.colourType === 0) return pngPicture(bytes, header);
     const { channels, wide } = await stored(bytes);
     if (channels > 2) {
       throw new DataError(
@@ -65,7 +68,7 @@ export async function readLabels(file: string): Promise<Picture> {
   if (header.colourType === 2 || header.colourType === 6) throw labelFormat(file, 'a colour image');
   const indexed = header.colourType === 3 || header.bitDepth < 8;
   if (indexed && header.interlaced) throw labelFormat(file, 'an interlaced palette PNG');
-  if (indexed || isPlainGrey(header)) return decoding(file, async () => pngPicture(bytes, header));
+  if (indexed || isPlain(header)) return decoding(file, async () => pngPicture(bytes, header));
   const wide = header.bitDepth === 16;
   return decoding(file, () => raw(bytes, wide ? 'grey16' : 'b-w', wide, 1));
 }
@@ -99,14 +102,15 @@ function checkPng(file: string, bytes: Buffer): PngHeader | null {
   return header;
 }
 
-/** 8- or 16-bit grey, row after row: what we read faster than the image library. */
-function isPlainGrey({ colourType, bitDepth, interlaced }: PngHeader): boolean {
-  return colourType === 0 && bitDepth >= 8 && !interlaced;
+/** 8- or 16-bit grey or RGB, row after row: what we read faster than the image library. */
+function isPlain({ colourType, bitDepth, interlaced }: PngHeader): boolean {
+  return (colourType === 0 || colourType === 2) && bitDepth >= 8 && !interlaced;
 }
 
 function pngPicture(bytes: Buffer, header: PngHeader): Picture {
-  const { width, height } = header;
-  return { width, height, channels: 1, data: readPngValues(bytes, header) };
+  const { width, height, colourType } = header;
+  const channels = colourType === 2 ? 3 : 1;
+  return { width, height, channels, data: readPngValues(bytes, header) };
 }
 
 async function decoding<T>(file: string, decode: () => Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@
 
 import { DataError } from './errors.js';
 import { type Picture, readColour, readGrey } from './image.js';
+import { native } from './native.js';
 
 /** A modality: `rgb`, or `depth`, which stands for any one-channel image (disparity, thermal, height). */
 export interface ModalitySpec {
@@ -54,23 +55,8 @@ export async function readPlane(spec: ModalitySpec, file: string): Promise<Plane
   }
   const picture = await readGrey(file);
   const invalid = spec.invalid ?? null;
-  const [least, greatest] = extremes(picture.data, invalid);
+  const [least, greatest] = native().extremes(picture.data, invalid ?? -1);
   const divisor = greatest > least ? greatest - least : Infinity;
   const { mean = 0, std = 1 } = spec;
-  return { ...picture, offset: Number.isFinite(least) ? least : 0, divisor, invalid, mean, std };
-}
-
-/** The least and greatest value that is not `invalid`; Infinity and −Infinity where there is none. */
-function extremes(data: Uint8Array | Uint16Array, invalid: number | null): [number, number] {
-  // Whole numbers all the way: a million pixels are compared for each picture.
-  const hole = invalid ?? -1;
-  let least = 65536;
-  let greatest = -1;
-  for (let i = 0; i < data.length; i++) {
-    const value = data[i]!;
-    if (value === hole) continue;
-    if (value < least) least = value;
-    if (value > greatest) greatest = value;
-  }
-  return greatest < 0 ? [Infinity, -Infinity] : [least, greatest];
+  return { ...picture, offset: greatest < 0 ? 0 : least, divisor, invalid, mean, std };
 }

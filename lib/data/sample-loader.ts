@@ -17,6 +17,7 @@ import {
 import { type Picture, readLabels } from './image.js';
 import type { Sample } from './list.js';
 import { type ModalitySpec, type Plane, readPlane } from './modality.js';
+import { native } from './native.js';
 import { Random, Stream } from './random.js';
 import { resizeNearest, resizeSmooth } from './resize.js';
 
@@ -215,27 +216,13 @@ export class SampleLoader {
 
   /** Raw label values to classes 0 .. numClasses − 1 and 255. */
   private checkLabels(file: string, label: Picture): Picture & { data: Uint8Array } {
-    const classOf = this.classOf(label.data instanceof Uint16Array ? 65536 : 256);
+    const { numClasses, labelOffset } = this.options;
     const from = label.data;
     // Nobody else has the decoded bytes: they become the classes where they are.
     const data = from instanceof Uint8Array ? from : new Uint8Array(from.length);
-    for (let i = 0; i < from.length; i++) {
-      const raw = from[i]!;
-      const value = classOf[raw]!;
-      if (value < 0) throw this.labelRange(file, label, raw, i);
-      data[i] = value;
-    }
+    const wrong = native().toClasses(from, numClasses, labelOffset, data);
+    if (wrong >= 0) throw this.labelRange(file, label, from[wrong]!, wrong);
     return { ...label, data };
-  }
-
-  /** The class of each of `count` raw values, −1 for one that is none. */
-  private classOf(count: number): Int16Array {
-    const { numClasses, labelOffset } = this.options;
-    return Int16Array.from({ length: count }, (_, raw) => {
-      const value = raw - labelOffset;
-      if (raw === IGNORE_LABEL || value < 0) return IGNORE_LABEL;
-      return value < numClasses ? value : -1;
-    });
   }
 
   private labelRange(file: string, label: Picture, raw: number, pixel: number): DataError {

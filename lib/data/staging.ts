@@ -12,6 +12,18 @@ export function stageValues(
   return stage([torch.tensor(values, { shape })], device);
 }
 
+/** The arrays, one after another, as one tensor of this shape on `device`, on their way as by `stage`. */
+export function stageArrays(
+  arrays: readonly ArrayBufferView[],
+  dtype: 'float32' | 'uint8' | 'bool' | 'int16',
+  shape: readonly number[],
+  device: string,
+): Tensor {
+  if (!device.startsWith('cuda')) return torch.fromBytes(arrays, dtype, shape);
+  const parts = arrays.map((array) => torch.fromBytes(array, dtype));
+  return stage(parts, device).reshape(shape);
+}
+
 /**
  * The parts, joined along their first dimension, on `device`. For CUDA they are joined in page-locked
  * memory and copied from there without waiting (a plain copy waits for all that the device was asked

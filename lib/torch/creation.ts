@@ -56,21 +56,28 @@ export function tensor(
 
 /**
  * A tensor from raw bytes: those of `dtype` in row-major order, so that float16 and bfloat16 come in as
- * bits. Throws M3L_ARGUMENT where their number is not that of the shape.
+ * bits. Several arrays are joined, each copied once and by this thread alone: beside a loader's threads
+ * those of libtorch would only wait for a core. Throws M3L_ARGUMENT where the number of bytes is not
+ * that of the shape.
  */
 export function fromBytes(
-  bytes: ArrayBufferView,
+  bytes: ArrayBufferView | readonly ArrayBufferView[],
   dtype: DType,
-  shape: readonly number[] = [bytes.byteLength / dtypeInfo(dtype).size],
+  shape?: readonly number[],
 ): Tensor {
-  const expected = shape.reduce((product, size) => product * size, dtypeInfo(dtype).size);
-  if (bytes.byteLength !== expected) {
+  const { size } = dtypeInfo(dtype);
+  const found = Array.isArray(bytes)
+    ? bytes.reduce((sum, part) => sum + part.byteLength, 0)
+    : (bytes as ArrayBufferView).byteLength;
+  const sizes = shape ?? [found / size];
+  const expected = sizes.reduce((product, count) => product * count, size);
+  if (found !== expected) {
     throw new ArgumentError(
-      `torch.fromBytes: ${dtype} of shape [${shape}] takes ${expected} bytes, found ${bytes.byteLength}`,
+      `torch.fromBytes: ${dtype} of shape [${sizes}] takes ${expected} bytes, found ${found}`,
     );
   }
   refresh();
-  return wrap(core.fromBuffer(bytes, dtypeCode(dtype), shape));
+  return wrap(core.fromBuffer(bytes, dtypeCode(dtype), sizes));
 }
 
 const fullOperator =

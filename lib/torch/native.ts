@@ -2,10 +2,9 @@
  * The native core: found, opened and typed. Loading waits for the first use, so that importing the
  * package (for `m3l doctor`, say) works where libtorch is missing.
  */
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { messageOf, openAddon } from './addon.js';
 import type { TypedArray } from './dtype.js';
 import { AddonNotFoundError, LibtorchNotFoundError, M3lError } from './errors.js';
 import { type Libtorch, libtorchCandidates } from './libtorch.js';
@@ -56,7 +55,12 @@ export interface NativeCore {
   dispose(handle: Handle): boolean;
   isLive(handle: Handle): boolean;
 
-  fromBuffer(view: ArrayBufferView, dtype: number, shape: readonly number[]): Handle;
+  /** Several views are joined. */
+  fromBuffer(
+    views: ArrayBufferView | readonly ArrayBufferView[],
+    dtype: number,
+    shape: readonly number[],
+  ): Handle;
   toBuffer(handle: Handle): TypedArray;
   copyTo(handle: Handle, view: ArrayBufferView): void;
   item(handle: Handle): number | boolean | bigint;
@@ -130,7 +134,6 @@ interface Loader {
   open(path: string): void;
 }
 
-const packageFolder = fileURLToPath(new URL('../../', import.meta.url));
 const require = createRequire(import.meta.url);
 let inUse: Libtorch | null = null;
 
@@ -153,7 +156,7 @@ export function loaded(): boolean {
 /** Loads libtorch and the addon once; throws LibtorchNotFoundError or AddonNotFoundError. */
 export function loadCore(): NativeCore {
   if (inUse !== null) return core;
-  const { folder, loader } = openLoader();
+  const { folder, addon: loader } = openAddon<Loader>('m3l_loader');
   const opened = openLibtorch(loader);
   const native = openCore(folder);
   openKernels(loader, folder);
@@ -162,32 +165,6 @@ export function loadCore(): NativeCore {
   core = { ...native };
   inUse = opened;
   return core;
-}
-
-function addonFolders(): string[] {
-  const named = process.env.M3L_ADDON_DIR;
-  return [
-    ...(named ? [named] : []),
-    join(packageFolder, 'build', 'Release'),
-    join(packageFolder, 'prebuilds', `${process.platform}-${process.arch}`),
-  ];
-}
-
-function openLoader(): { folder: string; loader: Loader } {
-  const refusals: string[] = [];
-  for (const folder of addonFolders()) {
-    const file = join(folder, 'm3l_loader.node');
-    if (!existsSync(file)) {
-      refusals.push(`${file} does not exist`);
-      continue;
-    }
-    try {
-      return { folder, loader: require(file) as Loader };
-    } catch (error) {
-      refusals.push(`${file}: ${messageOf(error)}`);
-    }
-  }
-  throw new AddonNotFoundError(refusals);
 }
 
 function openLibtorch(loader: Loader): Libtorch {
@@ -220,8 +197,4 @@ function openKernels(loader: Loader, folder: string): void {
   } catch (error) {
     throw new AddonNotFoundError([`${file}: ${messageOf(error)}`]);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

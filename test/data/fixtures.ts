@@ -39,30 +39,40 @@ export async function writeGrey(
     .toFile(file);
 }
 
-/** Writes a PNG byte by byte, for what sharp cannot write: chosen indices, bits, row filters. */
-export function writeIndexedPng(
+/**
+ * Writes a PNG byte by byte, for what sharp cannot write: chosen indices, bits, row filters. `filter`
+ * may be one for each row. Type 2, RGB, takes interleaved values.
+ */
+export function writePng(
   file: string,
   width: number,
   height: number,
   values: readonly number[],
-  { bits = 8, colourType = 3, filter = 0 }: { bits?: number; colourType?: number; filter?: number },
+  {
+    bits = 8,
+    colourType = 3,
+    filter = 0,
+  }: { bits?: number; colourType?: number; filter?: number | readonly number[] },
 ): void {
-  const step = Math.max(1, bits / 8);
-  const stride = Math.ceil((width * bits) / 8);
+  const channels = colourType === 2 ? 3 : 1;
+  const step = Math.max(1, (channels * bits) / 8);
+  const stride = Math.ceil((width * channels * bits) / 8);
+  const columns = width * channels;
   const raw = Buffer.alloc(height * (stride + 1));
   let above = Buffer.alloc(stride);
   for (let row = 0; row < height; row++) {
     const line = Buffer.alloc(stride);
-    for (let x = 0; x < width; x++) {
+    for (let x = 0; x < columns; x++) {
       const bit = x * bits;
-      if (bits === 16) line.writeUInt16BE(values[row * width + x]!, 2 * x);
-      else line[bit >> 3]! |= values[row * width + x]! << (8 - bits - (bit & 7));
+      if (bits === 16) line.writeUInt16BE(values[row * columns + x]!, 2 * x);
+      else line[bit >> 3]! |= values[row * columns + x]! << (8 - bits - (bit & 7));
     }
-    raw[row * (stride + 1)] = filter;
+    const kind = typeof filter === 'number' ? filter : filter[row]!;
+    raw[row * (stride + 1)] = kind;
     for (let i = 0; i < stride; i++) {
       const left = i >= step ? line[i - step]! : 0;
       const corner = i >= step ? above[i - step]! : 0;
-      raw[row * (stride + 1) + 1 + i] = line[i]! - prediction(filter, left, above[i]!, corner);
+      raw[row * (stride + 1) + 1 + i] = line[i]! - prediction(kind, left, above[i]!, corner);
     }
     above = line;
   }

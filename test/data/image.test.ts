@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readColour, readGrey, readLabels, readPlane } from 'm3l/data';
+import { Random, readColour, readGrey, readLabels, readPlane } from 'm3l/data';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { pattern, temporaryFolder, writeColour, writeGrey, writeIndexedPng } from './fixtures.js';
+import { pattern, temporaryFolder, writeColour, writeGrey, writePng } from './fixtures.js';
 
 const folder = temporaryFolder();
 const at = (name: string) => join(folder, name);
@@ -47,6 +47,45 @@ describe('readColour', () => {
     expect((await readPlane({ name: 'rgb', kind: 'rgb' }, at('c16.png'))).divisor).toBe(65535);
   });
 
+  it.each([8, 16].flatMap((bits) => [0, 1, 2, 3, 4].map((filter) => ({ bits, filter }))))(
+    'undoes row filter $filter of $bits bits',
+    async ({ bits, filter }) => {
+      // A slope in each channel beside noise, so that each of the neighbours is the nearest somewhere.
+      const noise = pattern(width * height * 3, 2 ** bits, 1873);
+      const values = noise.map((v, i) => (i % 21 < 12 ? 40 * (i % 3) + i : v));
+      writePng(at('f3.png'), width, height, values, { bits, filter, colourType: 2 });
+      expect([...(await readColour(at('f3.png'))).data]).toEqual(values);
+      const space = bits === 16 ? 'rgb16' : 'srgb';
+      const depth = bits === 16 ? 'ushort' : 'uchar';
+      const theirs = await sharp(at('f3.png')).toColourspace(space).raw({ depth }).toBuffer();
+      const { buffer } = new Uint8Array(theirs);
+      expect([...(bits === 16 ? new Uint16Array(buffer) : theirs)]).toEqual(values);
+    },
+  );
+
+  it('undoes filters that change from row to row, in pictures of any width', async () => {
+    const random = new Random(3);
+    for (let round = 0; round < 60; round++) {
+      const [columns, rows] = [1 + random.integer(40), 1 + random.integer(12)];
+      const bits = random.chance(0.5) ? 8 : 16;
+      const filter = Array.from({ length: rows }, () => random.integer(5));
+      const values = Array.from({ length: columns * rows * 3 }, () => random.integer(2 ** bits));
+      writePng(at('any.png'), columns, rows, values, { bits, filter, colourType: 2 });
+      expect([...(await readColour(at('any.png'))).data]).toEqual(values);
+      const grey = values.slice(0, columns * rows);
+      writePng(at('any.png'), columns, rows, grey, { bits, filter, colourType: 0 });
+      expect([...(await readGrey(at('any.png'))).data]).toEqual(grey);
+    }
+  });
+
+  it('reads an interlaced PNG', async () => {
+    const values = pattern(width * height * 3, 256);
+    await sharp(Uint8Array.from(values), { raw: { width, height, channels: 3 } })
+      .png({ progressive: true })
+      .toFile(at('interlaced.png'));
+    expect([...(await readColour(at('interlaced.png'))).data]).toEqual(values);
+  });
+
   it('ignores EXIF rotation and colour profiles', async () => {
     const values = pattern(width * height * 3, 256);
     await sharp(Uint8Array.from(values), { raw: { width, height, channels: 3 } })
@@ -82,7 +121,7 @@ describe('readGrey', () => {
       // Smooth beside noisy, so that each of the neighbours is the nearest one somewhere.
       const noise = pattern(width * height, 2 ** bits, 1873);
       const values = noise.map((v, i) => (i % width < 4 ? 3 * i : v));
-      writeIndexedPng(at('f.png'), width, height, values, { bits, filter, colourType: 0 });
+      writePng(at('f.png'), width, height, values, { bits, filter, colourType: 0 });
       expect([...(await readGrey(at('f.png'))).data]).toEqual(values);
       const space = bits === 16 ? 'grey16' : 'b-w';
       const depth = bits === 16 ? 'ushort' : 'uchar';
@@ -133,7 +172,7 @@ describe('readLabels', () => {
     { bits: 4, colourType: 0, filter: 1 },
   ])('reads indices, not colours: $bits bits, type $colourType, filter $filter', async (format) => {
     const values = pattern(width * height, 2 ** format.bits);
-    writeIndexedPng(at('p.png'), width, height, values, format);
+    writePng(at('p.png'), width, height, values, format);
     expect([...(await readLabels(at('p.png'))).data]).toEqual(values);
     // The same file as a picture, to know that the hand-written PNG is a good one.
     await expect(sharp(at('p.png')).raw().toBuffer()).resolves.toBeDefined();
@@ -181,7 +220,7 @@ describe('files that cannot be read', () => {
     const bytes = readFileSync(at('whole16.png'));
     writeFileSync(at('cut16.png'), bytes.subarray(0, bytes.length >> 1));
     writeFileSync(at('text.png'), 'this is not an image');
-    writeIndexedPng(at('whole-p.png'), 64, 64, pattern(64 * 64, 13), { bits: 4 });
+    writePng(at('whole-p.png'), 64, 64, pattern(64 * 64, 13), { bits: 4 });
     const indexed = readFileSync(at('whole-p.png'));
     writeFileSync(at('cut-p.png'), indexed.subarray(0, indexed.length - 40));
     const code = 'M3L_IMAGE_CORRUPT';
@@ -190,6 +229,15 @@ describe('files that cannot be read', () => {
     await expect(readLabels(at('cut-p.png'))).rejects.toMatchObject({ code });
     await expect(readLabels(at('text.png'))).rejects.toMatchObject({ code });
     await expect(readGrey(at('text.png'))).rejects.toMatchObject({ code });
+  });
+
+  it('refuses a row filter that there is not', async () => {
+    const values = pattern(width * height, 256);
+    writePng(at('odd.png'), width, height, values, { filter: [0, 1, 5, 0, 0], colourType: 0 });
+    await expect(readGrey(at('odd.png'))).rejects.toMatchObject({
+      code: 'M3L_IMAGE_CORRUPT',
+      message: expect.stringMatching(/odd\.png: cannot be decoded \(unknown row filter 5\)/),
+    });
   });
 });
 
@@ -212,5 +260,24 @@ describe('readPlane', () => {
     expect(await readPlane(spec, at('holes.png'))).toMatchObject({ offset: 0, divisor: 3000 });
     const plane = await readPlane({ ...spec, invalid: 0 }, at('holes.png'));
     expect(plane).toMatchObject({ offset: 1000, divisor: 2000, invalid: 0 });
+  });
+
+  it.each([8, 16] as const)('finds the range of %i bits, whatever is invalid', async (bits) => {
+    const values = pattern(99, 251, 89).map((v) => v + 2);
+    await writeGrey(at('range.png'), 33, 3, values, bits);
+    for (const invalid of [undefined, 2, 252, 100, 0, 300, 70000, -1, 99.5]) {
+      const rest = values.filter((v) => v !== invalid);
+      const spec = { name: 'depth', kind: 'depth', invalid } as const;
+      expect(await readPlane(spec, at('range.png'))).toMatchObject({
+        offset: Math.min(...rest),
+        divisor: Math.max(...rest) - Math.min(...rest),
+      });
+    }
+    await writeGrey(at('void.png'), 33, 3, new Uint16Array(99).fill(7), bits);
+    const nothing = { name: 'depth', kind: 'depth', invalid: 7 } as const;
+    expect(await readPlane(nothing, at('void.png'))).toMatchObject({
+      offset: 0,
+      divisor: Infinity,
+    });
   });
 });

@@ -185,12 +185,30 @@ describe('what it refuses', () => {
     });
   });
 
+  it('the first label out of range of a large picture, of 8 and of 16 bits', async () => {
+    for (const bits of [8, 16] as const) {
+      const values = pattern(120 * 90, 13);
+      values[9876] = 77;
+      values[10000] = 88;
+      await writeGrey(file('large-l.png'), 120, 90, values, bits);
+      await writeColour(file('large-c.png'), 120, 90, pattern(120 * 90 * 3, 256));
+      await writeGrey(file('large-d.png'), 120, 90, pattern(120 * 90, 9000), 16);
+      const files = [file('large-c.png'), file('large-d.png')];
+      await expect(loadWith({ files, label: file('large-l.png') })).rejects.toThrow(
+        /large-l\.png: found label 77 \(row 82, column 36\)/,
+      );
+    }
+  });
+
   it('unshifted labels that start at 1, and takes them with the offset', async () => {
     const label = file('raw.png');
     await expect(loadWith({ label }, { numClasses: 37 })).rejects.toThrow('set labelOffset to 1');
     const batch = await loadWith({ label }, { numClasses: 37, labelOffset: 1 });
     const values = [...(batch.labels!.toTypedArray() as BigInt64Array)].map(Number);
     expect(Math.max(...values.filter((v) => v !== 255))).toBeLessThanOrEqual(36);
+    const raw = pattern(24 * 18, 38);
+    const expected = new Set(raw.map((value) => (value === 0 ? 255 : value - 1)));
+    expect(values.every((value) => expected.has(value))).toBe(true);
     expect(values).toContain(255);
     contents(batch);
   });

@@ -72,6 +72,13 @@ describe('tensor', () => {
       expect(h.dtype).toBe('float16');
       expect(h.toArray()).toEqual([1, -2.5, 65504]);
       expect(h.toTypedArray()).toEqual(new Uint16Array([0x3c00, 0xc100, 0x7bff]));
+      const parts = [new Float32Array([1, 2, 3]), new Float32Array(), new Float32Array([4])];
+      const joined = torch.fromBytes(parts, 'float32', [2, 2]);
+      expect(joined.toArray()).toEqual([
+        [1, 2],
+        [3, 4],
+      ]);
+      expect(torch.fromBytes([], 'int64').shape).toEqual([0]);
     }));
 
   it('06 every dtype converts from float32 and back', () =>
@@ -111,6 +118,9 @@ describe('tensor', () => {
     expect(() => torch.fromBytes(new Uint8Array(5), 'float32', [2])).toThrow(
       /takes 8 bytes, found 5/,
     );
+    const parts = [new Uint8Array(4), new Uint8Array(1)];
+    expect(() => torch.fromBytes(parts, 'float32', [2])).toThrow(/takes 8 bytes, found 5/);
+    expect(() => torch.fromBytes([[1]] as never, 'uint8', [1])).toThrow();
   });
 
   it('09 requiresGrad makes a leaf', () =>
