@@ -13,8 +13,8 @@ class CudaGraphs {
   virtual int64_t Create(c10::Device device) = 0;
 
   /**
-   * Makes the graph's stream the thread's current one until `Leave`. What is queued on it comes
-   * after all that the stream before it was asked for; `Leave` sees to the reverse.
+   * Makes the graph's stream and device the thread's current ones until `Leave`. What is queued on
+   * it comes after all that the stream before it was asked for; `Leave` sees to the reverse.
    */
   virtual void Enter(int64_t graph) = 0;
   virtual void Leave(int64_t graph) = 0;

@@ -148,13 +148,6 @@ interface Optimisation {
 
 /** Overwrites a float64 tensor [n]. */
 function fill(tensor: Tensor, numbers: readonly number[]): void {
-  if (numbers.length !== tensor.shape[0]) {
-    throw new LearningError(
-      'M3L_STATIC_SHAPE',
-      `a step with ${numbers.length} numbers of its own, expected ${tensor.shape[0]} as in the first: ` +
-        'give every batch the same number of images, or train without cudaGraph.',
-    );
-  }
   torch.scope(() => {
     const values = Float64Array.from(numbers);
     tensor.copy_(stageValues(values, [numbers.length], tensor.device));

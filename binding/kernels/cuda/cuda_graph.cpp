@@ -1,6 +1,8 @@
 #include "../cuda_graph.h"
 
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/core/Event.h>
+#include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
@@ -12,14 +14,21 @@
 namespace m3l {
 namespace {
 
+/** What a thread computes on. */
+struct Place {
+  c10::DeviceIndex device;
+  /** Of the graph's device. */
+  c10::cuda::CUDAStream stream;
+};
+
 struct Graph {
   explicit Graph(c10::DeviceIndex device)
       : device(device), stream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)) {}
 
   c10::DeviceIndex device;
   c10::cuda::CUDAStream stream;
-  /** The stream that was current before `Enter`. */
-  std::optional<c10::cuda::CUDAStream> outer;
+  /** What was current before `Enter`. */
+  std::optional<Place> outer;
   bool capturing = false;
   bool recorded = false;
   at::cuda::CUDAGraph graph;
@@ -47,8 +56,9 @@ class Graphs final : public CudaGraphs {
   void Enter(int64_t number) override {
     const auto graph = Find(number, "cuda_graph_enter");
     TORCH_CHECK(!graph->outer, "cuda_graph_enter: graph ", number, " was entered already");
-    const auto outer = c10::cuda::getCurrentCUDAStream(graph->device);
-    Order(outer, graph->stream);
+    const Place outer{c10::cuda::current_device(), c10::cuda::getCurrentCUDAStream(graph->device)};
+    Order(outer.stream, graph->stream);
+    c10::cuda::set_device(graph->device);
     c10::cuda::setCurrentCUDAStream(graph->stream);
     graph->outer = outer;
   }
@@ -59,9 +69,11 @@ class Graphs final : public CudaGraphs {
     if (graph->capturing) {
       Abandon(*graph);
     }
-    c10::cuda::setCurrentCUDAStream(*graph->outer);
-    Order(graph->stream, *graph->outer);
+    const Place outer = *graph->outer;
     graph->outer.reset();
+    c10::cuda::setCurrentCUDAStream(outer.stream);
+    c10::cuda::set_device(outer.device);
+    Order(graph->stream, outer.stream);
   }
 
   void BeginCapture(int64_t number) override {
