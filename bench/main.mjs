@@ -63,6 +63,11 @@ if (runs !== undefined && !(Number.isInteger(runs) && runs > 0)) {
 const results = [];
 let left = false;
 for (const one of cases) {
+  const reason = one.skip?.() ?? null;
+  if (reason !== null) {
+    console.error(`bench: ${one.name} is skipped: ${reason}`);
+    continue;
+  }
   console.error(`bench: ${one.name} …`);
   try {
     const result = await runCase(one, runs ?? one.runs);

@@ -33,11 +33,18 @@ export const B2 = {
 const RGB_D = ['rgb', 'depth'];
 
 /** The one batch that every step learns from: M images [L or U, 3, H, W] each, labels [L, H, W]. */
-export function makeBatch({ size, labelled, unlabelled, numClasses, modalities = RGB_D }) {
+export function makeBatch(settings) {
+  const { size, labelled, unlabelled, numClasses, modalities = RGB_D, device = 'cpu' } = settings;
   const images = (count) => modalities.map(() => torch.randn([count, 3, size, size]));
   const labels = torch.randint(0, numClasses, [labelled, size, size], { dtype: 'int64' });
   labels.narrow(1, 0, 4).fill_(255);
-  return { labelled: images(labelled), labels, unlabelled: images(unlabelled) };
+  const made = { labelled: images(labelled), labels, unlabelled: images(unlabelled) };
+  const moved = (tensor) => tensor.to({ device });
+  return {
+    labelled: made.labelled.map(moved),
+    labels: moved(labels),
+    unlabelled: made.unlabelled.map(moved),
+  };
 }
 
 /** Runs `use` with our stepper and the file from which the peer's `load` has the same; both go after. */
@@ -67,6 +74,8 @@ function handOver(path, state, batch, settings) {
     tensors[`unlabelled_${name}`] = batch.unlabelled[m];
   }
   for (const [name, tensor] of Object.entries(state)) tensors[`init.${name}`] = tensor;
+  for (const [name, tensor] of Object.entries(tensors))
+    tensors[name] = tensor.to({ device: 'cpu' });
   torch.saveSafetensors(path, tensors, {
     backbone: `mit_${backbone}`,
     num_classes: String(numClasses),
@@ -84,9 +93,9 @@ function handOver(path, state, batch, settings) {
 /** Our step: asked for n of them, gives the median ms and the last one's loss. */
 export function createStepper(batch, settings) {
   const { backbone, numClasses, branches, total, encoderLr, decoderLr, weightDecay } = settings;
-  const { modalities = RGB_D } = settings;
-  const model = () =>
-    createModel({
+  const { modalities = RGB_D, device = 'cpu', precision = 'float32', execution } = settings;
+  const model = () => {
+    const made = createModel({
       name: 'linear-fusion',
       backbone: `mit-${backbone}`,
       numClasses,
@@ -94,7 +103,10 @@ export function createStepper(batch, settings) {
       maskToken: true,
       dropPath: 0,
       dropout: 0,
-    });
+    }).to({ device });
+    made.precision = precision;
+    return made;
+  };
   const [student, teacher] = [model(), model()];
   teacher.loadStateDict(student.stateDict());
   const framework = createFramework('m3l', {
@@ -118,6 +130,8 @@ export function createStepper(batch, settings) {
     // The trainer disposes of what it is given.
     source: async () => torch.detached(() => trainingBatch(batch)),
     iterations: total,
+    device,
+    execution,
   });
   return {
     state: student.stateDict(),
@@ -143,6 +157,7 @@ export function createStepper(batch, settings) {
       return { ms: median(ms) };
     },
     dispose() {
+      trainer.dispose();
       optimizer.dispose();
       student.dispose();
       teacher.dispose();

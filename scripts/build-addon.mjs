@@ -12,7 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { findNvcc } from './compile-cuda.mjs';
 import { home, install } from './libtorch.mjs';
@@ -40,7 +40,7 @@ function nvccFor(libtorch) {
 /** @param {string} libtorch @param {string | null} nvcc its version */
 function keyOf(libtorch, nvcc) {
   const hash = createHash('sha256');
-  const cuda = join(root, 'binding', 'kernels', 'cuda');
+  const cuda = join(root, 'binding', 'kernels', 'cuda') + sep;
   const sources = filesBelow(join(root, 'binding')).filter(
     (file) => nvcc !== null || !file.startsWith(cuda),
   );

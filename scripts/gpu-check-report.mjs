@@ -6,7 +6,7 @@
  * @property {{ name: string, ok: boolean, seconds: number, told: string }[]} phases
  * @property {{ name: string, passed: number, failed: number, skipped: number, failures: string[] }[]} tests
  * @property {{ name: string, title?: string, ours: number, peer: number, ratio: number, unit: string,
- *   ok: boolean, target: { ratio?: number, ours?: number } }[]} benchmarks
+ *   withoutGraph?: number, ok: boolean, target: { ratio?: number, ours?: number } }[]} benchmarks
  * @property {string[]} unfitted
  * @property {number} seconds
  */
@@ -21,7 +21,8 @@ function table(headings, rows) {
 const number = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
 
 /** @param {{ ratio?: number, ours?: number }} target @param {string} unit */
-const aim = ({ ratio, ours }, unit) => (ratio === undefined ? `≤ ${ours} ${unit}` : `≤ ${ratio} ×`);
+const aim = ({ ratio, ours }, unit) =>
+  ratio === undefined ? `≤ ${ours} ${unit}` : `≤ ${Number(ratio.toPrecision(3))} ×`;
 
 /** @param {string} title @param {string[]} lines */
 const section = (title, lines) =>
@@ -50,10 +51,11 @@ export function markdown({ machine, phases, tests, benchmarks, unfitted, seconds
       ? []
       : [
           table(
-            ['case', 'ours', 'peer', 'ours / peer', 'target', ''],
-            benchmarks.map(({ name, ours, peer, ratio, unit, target, ok }) => [
+            ['case', 'ours', 'without graph', 'peer', 'ours / peer', 'target', ''],
+            benchmarks.map(({ name, ours, withoutGraph, peer, ratio, unit, target, ok }) => [
               name,
               `${number(ours)} ${unit}`,
+              withoutGraph === undefined ? '' : `${number(withoutGraph)} ${unit}`,
               `${number(peer)} ${unit}`,
               number(ratio),
               aim(target, unit),

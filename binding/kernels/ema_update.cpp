@@ -7,17 +7,20 @@ namespace m3l {
 namespace {
 
 TORCH_LIBRARY_FRAGMENT(m3l, library) {
-  library.def("ema_update_(Tensor(a!)[] teachers, Tensor[] students, float factor) -> ()");
+  library.def(
+      "ema_update_(Tensor(a!)[] teachers, Tensor[] students, float factor, "
+      "Tensor? scalar=None) -> ()");
 }
 
 // Leaves that require gradients are written in place, as under no_grad they may be; but what
 // autograd saved of them must know that they changed.
-void EmaUpdateBumpingVersions(at::TensorList teachers, at::TensorList students, double factor) {
+void EmaUpdateBumpingVersions(at::TensorList teachers, at::TensorList students, double factor,
+                              const std::optional<at::Tensor>& scalar) {
   static const auto op =
       c10::Dispatcher::singleton().findSchemaOrThrow("m3l::ema_update_", "").typed<EmaUpdate>();
   {
     const at::AutoDispatchBelowADInplaceOrView below;
-    op.call(teachers, students, factor);
+    op.call(teachers, students, factor, scalar);
   }
   for (const auto& teacher : teachers) {
     torch::autograd::impl::bump_version(teacher);
@@ -25,9 +28,11 @@ void EmaUpdateBumpingVersions(at::TensorList teachers, at::TensorList students, 
 }
 
 void EmaUpdateByAten(const std::vector<at::Tensor>& teachers,
-                     const std::vector<at::Tensor>& students, double factor) {
-  if (factor > 0) {
-    at::_foreach_lerp_(teachers, students, 1 - factor);
+                     const std::vector<at::Tensor>& students, const EmaFactor& factor) {
+  TORCH_CHECK(!factor.dynamic.defined(), "ema_update_: a scalar on ", factor.dynamic.device(),
+              ", for which the kernels were not built: expected them built for it");
+  if (factor.value > 0) {
+    at::_foreach_lerp_(teachers, students, 1 - factor.value);
     return;
   }
   for (size_t i = 0; i < teachers.size(); ++i) {
@@ -35,8 +40,9 @@ void EmaUpdateByAten(const std::vector<at::Tensor>& teachers,
   }
 }
 
-void EmaUpdateElsewhere(at::TensorList teachers, at::TensorList students, double factor) {
-  RunEmaUpdate(EmaUpdateByAten, teachers, students, factor);
+void EmaUpdateElsewhere(at::TensorList teachers, at::TensorList students, double factor,
+                        const std::optional<at::Tensor>& scalar) {
+  RunEmaUpdate(EmaUpdateByAten, teachers, students, {factor, scalar.value_or(at::Tensor())});
 }
 
 // A device without a kernel of its own, or CUDA where these were built without it.
@@ -93,8 +99,16 @@ void CopyBack(at::TensorList list, const std::vector<at::Tensor>& laid_out) {
 }
 
 void RunEmaUpdate(EmaKernel kernel, at::TensorList teachers, at::TensorList students,
-                  double factor) {
-  TORCH_CHECK(factor >= 0 && factor <= 1, "ema_update_: factor is ", factor, ", expected [0, 1]");
+                  const EmaFactor& factor) {
+  TORCH_CHECK(factor.value >= 0 && factor.value <= 1, "ema_update_: factor is ", factor.value,
+              ", expected [0, 1]");
+  if (factor.dynamic.defined() && !teachers.empty()) {
+    const auto& scalar = factor.dynamic;
+    TORCH_CHECK(scalar.scalar_type() == at::kDouble && scalar.numel() == 1 &&
+                    scalar.device() == teachers[0].device(),
+                "ema_update_: scalar is ", scalar.sizes(), " ", scalar.scalar_type(), " on ",
+                scalar.device(), ", expected float64 [1] on ", teachers[0].device());
+  }
   const auto mine = LaidOutAs(teachers, teachers, "ema_update_", "teachers");
   const auto theirs = LaidOutAs(teachers, students, "ema_update_", "students");
   kernel(mine, theirs, factor);

@@ -39,3 +39,4 @@ export {
   type SampleTask,
 } from './sample-loader.js';
 export { type Draw, type Sampler, SequentialSampler, TrainingSampler } from './sampler.js';
+export { stageValues } from './staging.js';

@@ -5,7 +5,7 @@ import * as torch from '../torch/index.js';
 
 /** A tensor of these values on `device`, on its way as by `stage`. */
 export function stageValues(
-  values: Float32Array | Int32Array | Uint8Array,
+  values: Float32Array | Float64Array | Int32Array | Uint8Array,
   shape: readonly number[],
   device: string,
 ): Tensor {

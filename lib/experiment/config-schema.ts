@@ -214,6 +214,11 @@ export const configSchema = z.strictObject({
   precision: z.enum(['float32', 'tf32', 'bfloat16']).default('float32'),
   /** Lay the weights of convolutions out channels-last, as the activations are. */
   channelsLast: z.boolean().default(false),
+  /**
+   * On a CUDA device: record the training step as CUDA graphs and replay them, which spares the time of
+   * launching its kernels one by one. The same numbers.
+   */
+  cudaGraph: z.boolean().default(false),
   /** Threads that libtorch computes with; absent: its own choice. */
   threads: count.optional(),
   /** Worker threads that load images; 0: the main thread does. */

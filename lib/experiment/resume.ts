@@ -3,7 +3,7 @@ import { RunError } from './errors.js';
 import type { RunFolder } from './run-folder.js';
 
 /** Keys that change nothing about the weights that come out. */
-const FREE = /^(name|threads|workers|device|checkpoint\.|evaluate\.|data\.root$)/;
+const FREE = /^(name|threads|workers|device|cudaGraph$|checkpoint\.|evaluate\.|data\.root$)/;
 
 /**
  * The configuration a run goes on with: its own, with what may change taken from `wanted` (or from

@@ -51,6 +51,7 @@ export interface TrainSummary {
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
   const { config, onEvent = () => {} } = options;
+  requireGraphs(config);
   prepareTorch(config);
   const datasets = await openDatasets(config, (text) => onEvent({ kind: 'note', text }));
   try {
@@ -63,6 +64,16 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   } finally {
     await datasets.close();
   }
+}
+
+/** Before anything takes time; evaluation and prediction need no graphs, on whichever device. */
+function requireGraphs({ cudaGraph, device }: Config): void {
+  if (!cudaGraph || device.startsWith('cuda')) return;
+  throw new RunError(
+    'M3L_CUDA_GRAPH',
+    `cudaGraph is true and device is '${device}': expected a CUDA device. Use --set device=cuda, or ` +
+      '--set cudaGraph=false.',
+  );
 }
 
 async function trainNetworks(
@@ -131,7 +142,7 @@ async function trainNetworks(
 }
 
 function createTrainer(config: Config, networks: Networks, datasets: Datasets) {
-  const { framework: learning, optimiser, schedule, iterations, seed, device } = config;
+  const { framework: learning, optimiser, schedule, iterations, seed, device, cudaGraph } = config;
   const framework = createFramework(learning.name, {
     ...networks,
     modalities: datasets.specs,
@@ -153,8 +164,13 @@ function createTrainer(config: Config, networks: Networks, datasets: Datasets) {
     iterations,
     seed,
     device,
+    execution: cudaGraph ? 'captured' : 'eager',
   });
-  return { trainer, dispose: () => optimizer.dispose() };
+  const dispose = () => {
+    trainer.dispose();
+    optimizer.dispose();
+  };
+  return { trainer, dispose };
 }
 
 /** Loads the latest checkpoint; returns how many iterations it is from. */

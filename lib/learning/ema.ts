@@ -69,28 +69,40 @@ export class EmaTeacher {
    */
   update(iteration: number): number {
     const factor = emaFactor(iteration, this.options.decay);
+    this.rest()(factor);
+    return factor;
+  }
+
+  /**
+   * What moves all that an optimiser has not taken since the last `average`, again at every call.
+   * Its factor: a number, or float64 [1] on the teacher's device.
+   */
+  rest(): (factor: number | Tensor) => void {
     const left = [...this.#parameters].filter(([theirs]) => !this.#moved.has(theirs));
     this.#moved.clear();
-    torch.noGrad(() => {
-      move(
-        left.map(([, mine]) => mine),
-        left.map(([theirs]) => theirs),
-        factor,
-      );
-      if (this.options.freezeBatchNorm) return;
-      move(...this.#averagedBuffers, factor);
-      for (const [ours, theirs] of this.#copiedBuffers) ours.copy_(theirs);
-    });
-    return factor;
+    const mine = left.map(([, parameter]) => parameter);
+    const theirs = left.map(([parameter]) => parameter);
+    return (factor) =>
+      torch.noGrad(() => {
+        move(mine, theirs, factor);
+        if (this.options.freezeBatchNorm) return;
+        move(...this.#averagedBuffers, factor);
+        for (const [ours, values] of this.#copiedBuffers) ours.copy_(values);
+      });
   }
 }
 
 /** averages ← factor · averages + (1 − factor) · values, a list of each dtype and device at a time. */
-function move(averages: readonly Tensor[], values: readonly Tensor[], factor: number): void {
+function move(
+  averages: readonly Tensor[],
+  values: readonly Tensor[],
+  factor: number | Tensor,
+): void {
+  const [value, scalar] = typeof factor === 'number' ? [factor, undefined] : [0, factor];
   const kindOf = ({ device, dtype }: Tensor) => `${device} ${dtype}`;
   const kinds = averages.map(kindOf);
   for (const kind of new Set(kinds)) {
     const ofKind = (_: Tensor, i: number) => kinds[i] === kind;
-    torch.ops.m3l!.ema_update_!(averages.filter(ofKind), values.filter(ofKind), factor);
+    torch.ops.m3l!.ema_update_!(averages.filter(ofKind), values.filter(ofKind), value, scalar);
   }
 }

@@ -1,4 +1,5 @@
 import type { ModalitySpec } from '../data/index.js';
+import type { Masks } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 
@@ -45,17 +46,22 @@ function middle({ kind, mean = 0, std = 1 }: ModalitySpec): number {
  */
 export function fillMasked(
   modalities: readonly Tensor[],
-  masked: readonly number[],
+  masked: Masks,
   specs: readonly ModalitySpec[],
   fill: Fill,
   generator?: torch.Generator,
 ): Tensor[] {
   return modalities.map((input, modality) => {
-    const flags = masked.map((lost) => (lost === modality ? 1 : 0));
-    if (!flags.includes(1)) return input;
-    const lost = torch
-      .tensor(flags, { dtype: 'bool', device: input.device })
-      .reshape([flags.length, 1, 1, 1]);
-    return torch.where(lost, fillModality(input, specs[modality]!, fill, generator), input);
+    const lost = lostRows(masked, modality, input.device);
+    if (lost === null) return input;
+    const filled = fillModality(input, specs[modality]!, fill, generator);
+    return torch.where(lost.reshape([-1, 1, 1, 1]), filled, input);
   });
+}
+
+/** Of each sample whether it lost the modality, [B] bool; null where none did for certain. */
+function lostRows(masked: Masks, modality: number, device: string): Tensor | null {
+  if (masked instanceof torch.Tensor) return masked.eq(modality);
+  const flags = masked.map((lost) => (lost === modality ? 1 : 0));
+  return flags.includes(1) ? torch.tensor(flags, { dtype: 'bool', device }) : null;
 }

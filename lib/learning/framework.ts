@@ -1,12 +1,12 @@
 import type { Batch, ModalitySpec } from '../data/index.js';
-import type { Prediction, SegmentationModel } from '../models/index.js';
+import type { Masks, Prediction, SegmentationModel } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { EmaTeacher } from './ema.js';
 import { LearningError } from './errors.js';
 import type { LearningOptions } from './fidelity.js';
 import { fillMasked } from './fill.js';
-import { minKeptPixels } from './losses.js';
+import { minKeptPixels, pseudoWeight } from './losses.js';
 import type { MaskDraw } from './masking.js';
 import type { OhemOptions } from './ohem.js';
 import { mixSeed } from './seed.js';
@@ -22,9 +22,20 @@ export interface StepLosses {
   total: Tensor;
   /** What it is made of, and what is only reported; scalars. */
   parts: Record<string, Tensor>;
-  /** Per student sample the modality it lost, −1 for none. */
-  masked: readonly number[];
 }
+
+/** In what the computation of one iteration differs from another's, its batch aside. */
+export interface StepDraw<Sampled = readonly number[], Weight = number> {
+  /** Per student sample the modality it loses, −1 for none. */
+  readonly masked: Sampled;
+  /** λ of the iteration. */
+  readonly pseudoWeight: Weight;
+  /** Seeds which tokens a part-masked modality loses; null where the losses must not need it. */
+  readonly tokenSeed: number | null;
+}
+
+/** A draw of which some is on the device: a captured graph reads it anew at every replay. */
+export type AnyDraw = StepDraw<Masks, number | Tensor>;
 
 /** A way to learn: turns a batch into losses, and keeps a teacher where it has one. */
 export interface Framework {
@@ -34,8 +45,12 @@ export interface Framework {
   readonly options: LearningOptions;
   /** Whether a step needs unlabelled images. */
   readonly semiSupervised: boolean;
-  /** The forward half of a training step. Draws nothing that `iteration` does not determine. */
-  losses(batch: TrainingBatch, iteration: number): StepLosses;
+  /** Whether the student's samples lose modalities. */
+  readonly drawsMasks: boolean;
+  /** What `iteration` determines, and the sizes of the batch. */
+  draw(batch: TrainingBatch, iteration: number): StepDraw;
+  /** The forward half of a training step: a function of batch, draw, weights and generator. */
+  losses(batch: TrainingBatch, draw: AnyDraw): StepLosses;
   /** After the optimiser's step: moves the teacher; returns its EMA factor, null without one. */
   update(iteration: number): number | null;
 }
@@ -49,6 +64,11 @@ export interface FrameworkContext {
   options: LearningOptions;
   masks: MaskDraw;
   seed: number;
+}
+
+/** How many samples a batch has. */
+export function sizeOf({ modalities: [first] }: Batch): number {
+  return first!.shape[0]!;
 }
 
 /** Several batches as one, in order. */
@@ -83,15 +103,18 @@ export function forward(
   context: FrameworkContext,
   model: SegmentationModel,
   modalities: Tensor[],
-  masked: readonly number[],
-  iteration: number,
+  masked: Masks,
+  tokenSeed: number | null,
 ): Prediction {
   const upsample = false;
-  if (masked.every((lost) => lost < 0)) return model.forward(modalities, { upsample });
-  const { options, seed } = context;
+  const onHost = !(masked instanceof torch.Tensor);
+  if (onHost && masked.every((lost) => lost < 0)) return model.forward(modalities, { upsample });
+  const { options } = context;
   const { maskingRatio } = options;
   const generator = () =>
-    new torch.Generator(modalities[0]!.device).manualSeed(mixSeed(seed, iteration, 0x746f6b));
+    tokenSeed === null
+      ? undefined
+      : new torch.Generator(modalities[0]!.device).manualSeed(tokenSeed);
   if (!model.hasMaskToken) {
     const drawn = options.fill === 'noise' ? generator() : undefined;
     const filled = fillMasked(modalities, masked, context.modalities, options.fill, drawn);
@@ -99,6 +122,19 @@ export function forward(
   }
   if (maskingRatio === 1) return model.forward(modalities, { masked, upsample });
   return model.forward(modalities, { masked, maskingRatio, generator: generator(), upsample });
+}
+
+/** The draw of an iteration whose student's samples are masked like this. */
+export function drawOf(
+  { options, seed }: FrameworkContext,
+  iteration: number,
+  masked: readonly number[],
+): StepDraw {
+  return {
+    masked,
+    pseudoWeight: pseudoWeight(options, iteration),
+    tokenSeed: mixSeed(seed, iteration, 0x746f6b),
+  };
 }
 
 /** The OHEM options of a step on `labels` [L, H, W]. */

@@ -12,9 +12,9 @@ export function gradientNorm(groups: readonly Groups[]): Tensor {
   return torch.stack(torch._foreachNorm(gradients, 2)).norm();
 }
 
-/** Scales all gradients so that their norm, given as `norm`, becomes `limit` where it is above. */
-export function clipGradients(groups: readonly Groups[], norm: number, limit: number): void {
-  if (norm > limit) torch.noGrad(() => torch._foreachMul_(gradientsOf(groups), limit / norm));
+/** Multiplies all gradients by a factor: a number, or a scalar tensor where they are. */
+export function scaleGradients(groups: readonly Groups[], factor: number | Tensor): void {
+  torch.noGrad(() => torch._foreachMul_(gradientsOf(groups), factor as Tensor));
 }
 
 function gradientsOf(groups: readonly Groups[]): Tensor[] {

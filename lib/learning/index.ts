@@ -6,6 +6,7 @@ export {
   type FrameworkInput,
   type FrameworkName,
 } from './create-framework.js';
+export type { Execution } from './create-step.js';
 export { EmaTeacher, emaFactor } from './ema.js';
 export { LearningError } from './errors.js';
 export {
@@ -16,9 +17,11 @@ export {
 } from './fidelity.js';
 export { FILLS, type Fill, fillMasked, fillModality } from './fill.js';
 export {
+  type AnyDraw,
   type Framework,
   type FrameworkContext,
   joinBatches,
+  type StepDraw,
   type StepLosses,
   type TrainingBatch,
 } from './framework.js';
@@ -40,11 +43,19 @@ export {
   type Targets,
 } from './ohem.js';
 export { pseudoLabels } from './pseudo-labels.js';
+export { CapturedReplay, PlainReplay, type Replay, type ReplayGraph } from './replay.js';
 export { mixSeed, uniformStream } from './seed.js';
+export { StaticStep } from './static-step.js';
 export {
   type StepReport,
   Trainer,
-  type TrainerOptimizer,
   type TrainerOptions,
   type TrainerState,
 } from './trainer.js';
+export {
+  EagerStep,
+  type StepGradients,
+  type StepSetup,
+  type TrainerOptimizer,
+  type TrainingStep,
+} from './training-step.js';

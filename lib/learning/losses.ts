@@ -46,6 +46,13 @@ export function pseudoLoss(heads: readonly Tensor[], labels: Tensor): Tensor {
   return crossEntropies(heads, { pseudo: labels }, unused).pseudo;
 }
 
+/** sup + λ · pseudo. */
+export function totalLoss(sup: Tensor, pseudo: Tensor, weight: number | Tensor): Tensor {
+  return typeof weight === 'number'
+    ? sup.add(pseudo, { alpha: weight })
+    : sup.add(pseudo.mul(weight));
+}
+
 /** λ at an iteration: its warm-up, then its full value. */
 export function pseudoWeight(
   { lambda, lambdaWarmup }: { lambda: number; lambdaWarmup: number },

@@ -2,15 +2,17 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import {
   createTeacher,
+  drawOf,
   type Framework,
   type FrameworkContext,
   forward,
   joinBatches,
   labelsOf,
   ohemOptions,
+  sizeOf,
   unlabelledOf,
 } from './framework.js';
-import { allHeads, pseudoWeight, semiSupervisedLosses, supervisedLoss } from './losses.js';
+import { allHeads, semiSupervisedLosses, supervisedLoss, totalLoss } from './losses.js';
 import { unmasked } from './masking.js';
 import { teach } from './pseudo-labels.js';
 
@@ -28,7 +30,13 @@ export function m3l(context: FrameworkContext): Framework {
     teacher,
     options,
     semiSupervised: true,
-    losses(batch, iteration) {
+    drawsMasks: true,
+    draw(batch, iteration) {
+      const count = sizeOf(batch.labelled);
+      const others = count + sizeOf(unlabelledOf(batch, 'm3l'));
+      return drawOf(context, iteration, [...unmasked(count), ...context.masks(iteration, others)]);
+    },
+    losses(batch, { masked, pseudoWeight, tokenSeed }) {
       const { labelled } = batch;
       const unlabelled = unlabelledOf(batch, 'm3l');
       const labels = labelsOf(labelled);
@@ -36,22 +44,21 @@ export function m3l(context: FrameworkContext): Framework {
       const truth = torch.cat([labels, labels]);
       const images = joinBatches(labelled, labelled, unlabelled);
       const count = labels.shape[0]!;
-      const masked = [...unmasked(count), ...context.masks(iteration, images.size - count)];
 
       // Without dropout the teacher says the same of both copies of L: one is enough.
       const once = options.teacherMode === 'eval';
       const asStudent = (x: Tensor) => (once ? torch.cat([x.narrow(0, 0, count), x]) : x);
       const seen = once ? joinBatches(labelled, unlabelled) : images;
-      const taught = teach(context, teacher, seen, unmasked(seen.size), iteration);
-      const prediction = forward(context, student, images.modalities, masked, iteration);
+      const taught = teach(context, teacher, seen, unmasked(seen.size), tokenSeed);
+      const prediction = forward(context, student, images.modalities, masked, tokenSeed);
 
       const heads = allHeads(prediction);
       const { sup, pseudo } = semiSupervisedLosses(heads, truth, asStudent(taught.labels), ohem);
-      const total = sup.add(pseudo, { alpha: pseudoWeight(options, iteration) });
+      const total = totalLoss(sup, pseudo, pseudoWeight);
       const parts: Record<string, Tensor> = { sup, pseudo };
       if (options.reportTeacherLoss)
         parts.teacherSup = supervisedLoss(taught.heads.map(asStudent), truth, ohem);
-      return { total, parts, masked };
+      return { total, parts };
     },
     update: (iteration) => teacher.update(iteration),
   };

@@ -2,15 +2,17 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import {
   createTeacher,
+  drawOf,
   type Framework,
   type FrameworkContext,
   forward,
   joinBatches,
   labelsOf,
   ohemOptions,
+  sizeOf,
   unlabelledOf,
 } from './framework.js';
-import { allHeads, pseudoWeight, semiSupervisedLosses, supervisedLoss } from './losses.js';
+import { allHeads, semiSupervisedLosses, supervisedLoss, totalLoss } from './losses.js';
 import { unmasked } from './masking.js';
 import { teach } from './pseudo-labels.js';
 
@@ -24,25 +26,29 @@ export function meanTeacherModalityDropout(context: FrameworkContext): Framework
     teacher,
     options,
     semiSupervised: true,
-    losses(batch, iteration) {
+    drawsMasks: true,
+    draw(batch, iteration) {
+      const count = sizeOf(batch.labelled);
+      const others = count + sizeOf(unlabelledOf(batch, 'mean-teacher-modality-dropout'));
+      return drawOf(context, iteration, [...unmasked(count), ...context.masks(iteration, others)]);
+    },
+    losses(batch, { masked, pseudoWeight, tokenSeed }) {
       const { labelled } = batch;
       const unlabelled = unlabelledOf(batch, 'mean-teacher-modality-dropout');
       const labels = labelsOf(labelled);
       const ohem = ohemOptions(context, labels);
       const truth = torch.cat([labels, labels]);
       const images = joinBatches(labelled, labelled, unlabelled);
-      const count = labels.shape[0]!;
-      const masked = [...unmasked(count), ...context.masks(iteration, images.size - count)];
 
-      const taught = teach(context, teacher, images, masked, iteration);
-      const prediction = forward(context, student, images.modalities, masked, iteration);
+      const taught = teach(context, teacher, images, masked, tokenSeed);
+      const prediction = forward(context, student, images.modalities, masked, tokenSeed);
 
       const heads = allHeads(prediction);
       const { sup, pseudo } = semiSupervisedLosses(heads, truth, taught.labels, ohem);
-      const total = sup.add(pseudo, { alpha: pseudoWeight(options, iteration) });
+      const total = totalLoss(sup, pseudo, pseudoWeight);
       const parts: Record<string, Tensor> = { sup, pseudo };
       if (options.reportTeacherLoss) parts.teacherSup = supervisedLoss(taught.heads, truth, ohem);
-      return { total, parts, masked };
+      return { total, parts };
     },
     update: (iteration) => teacher.update(iteration),
   };

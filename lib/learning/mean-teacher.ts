@@ -1,15 +1,17 @@
 import type { Tensor } from '../torch/index.js';
 import {
   createTeacher,
+  drawOf,
   type Framework,
   type FrameworkContext,
   forward,
   joinBatches,
   labelsOf,
   ohemOptions,
+  sizeOf,
   unlabelledOf,
 } from './framework.js';
-import { allHeads, pseudoWeight, semiSupervisedLosses, supervisedLoss } from './losses.js';
+import { allHeads, semiSupervisedLosses, supervisedLoss, totalLoss } from './losses.js';
 import { unmasked } from './masking.js';
 import { teach } from './pseudo-labels.js';
 
@@ -23,21 +25,25 @@ export function meanTeacher(context: FrameworkContext): Framework {
     teacher,
     options,
     semiSupervised: true,
-    losses(batch, iteration) {
+    drawsMasks: false,
+    draw(batch, iteration) {
+      const size = sizeOf(batch.labelled) + sizeOf(unlabelledOf(batch, 'mean-teacher'));
+      return drawOf(context, iteration, unmasked(size));
+    },
+    losses(batch, { masked, pseudoWeight, tokenSeed }) {
       const labels = labelsOf(batch.labelled);
       const ohem = ohemOptions(context, labels);
       const images = joinBatches(batch.labelled, unlabelledOf(batch, 'mean-teacher'));
-      const masked = unmasked(images.size);
 
-      const taught = teach(context, teacher, images, masked, iteration);
-      const prediction = forward(context, student, images.modalities, masked, iteration);
+      const taught = teach(context, teacher, images, masked, tokenSeed);
+      const prediction = forward(context, student, images.modalities, masked, tokenSeed);
 
       const heads = allHeads(prediction);
       const { sup, pseudo } = semiSupervisedLosses(heads, labels, taught.labels, ohem);
-      const total = sup.add(pseudo, { alpha: pseudoWeight(options, iteration) });
+      const total = totalLoss(sup, pseudo, pseudoWeight);
       const parts: Record<string, Tensor> = { sup, pseudo };
       if (options.reportTeacherLoss) parts.teacherSup = supervisedLoss(taught.heads, labels, ohem);
-      return { total, parts, masked };
+      return { total, parts };
     },
     update: (iteration) => teacher.update(iteration),
   };

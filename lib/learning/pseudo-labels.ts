@@ -1,3 +1,4 @@
+import type { Masks } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import type { EmaTeacher } from './ema.js';
@@ -19,12 +20,12 @@ export function teach(
   context: FrameworkContext,
   teacher: EmaTeacher,
   images: Joined,
-  masked: readonly number[],
-  iteration: number,
+  masked: Masks,
+  tokenSeed: number | null,
 ): Taught {
   const { options } = context;
   const label = (): Taught => {
-    const prediction = forward(context, teacher.model, images.modalities, masked, iteration);
+    const prediction = forward(context, teacher.model, images.modalities, masked, tokenSeed);
     const size = images.modalities[0]!.shape.slice(2);
     return {
       labels: pseudoLabels(prediction.ensemble, images.valid, options, size),

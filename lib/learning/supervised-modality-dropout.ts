@@ -1,9 +1,11 @@
 import {
+  drawOf,
   type Framework,
   type FrameworkContext,
   forward,
   labelsOf,
   ohemOptions,
+  sizeOf,
 } from './framework.js';
 import { allHeads, supervisedLoss } from './losses.js';
 
@@ -16,12 +18,14 @@ export function supervisedModalityDropout(context: FrameworkContext): Framework 
     teacher: null,
     options,
     semiSupervised: false,
-    losses({ labelled }, iteration) {
+    drawsMasks: true,
+    draw: ({ labelled }, iteration) =>
+      drawOf(context, iteration, context.masks(iteration, sizeOf(labelled))),
+    losses({ labelled }, { masked, tokenSeed }) {
       const labels = labelsOf(labelled);
-      const masked = context.masks(iteration, labels.shape[0]!);
-      const prediction = forward(context, student, labelled.modalities, masked, iteration);
+      const prediction = forward(context, student, labelled.modalities, masked, tokenSeed);
       const sup = supervisedLoss(allHeads(prediction), labels, ohemOptions(context, labels));
-      return { total: sup, parts: { sup }, masked };
+      return { total: sup, parts: { sup } };
     },
     update: () => null,
   };

@@ -1,9 +1,11 @@
 import {
+  drawOf,
   type Framework,
   type FrameworkContext,
   forward,
   labelsOf,
   ohemOptions,
+  sizeOf,
 } from './framework.js';
 import { allHeads, supervisedLoss } from './losses.js';
 import { unmasked } from './masking.js';
@@ -17,12 +19,13 @@ export function supervised(context: FrameworkContext): Framework {
     teacher: null,
     options,
     semiSupervised: false,
-    losses({ labelled }, iteration) {
+    drawsMasks: false,
+    draw: ({ labelled }, iteration) => drawOf(context, iteration, unmasked(sizeOf(labelled))),
+    losses({ labelled }, { masked, tokenSeed }) {
       const labels = labelsOf(labelled);
-      const masked = unmasked(labels.shape[0]!);
-      const prediction = forward(context, student, labelled.modalities, masked, iteration);
+      const prediction = forward(context, student, labelled.modalities, masked, tokenSeed);
       const sup = supervisedLoss(allHeads(prediction), labels, ohemOptions(context, labels));
-      return { total: sup, parts: { sup }, masked };
+      return { total: sup, parts: { sup } };
     },
     update: () => null,
   };

@@ -1,16 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Batch, disposeBatch } from '../data/index.js';
-import type { Optimizer, OptimizerState } from '../optim/index.js';
+import { disposeBatch } from '../data/index.js';
+import type { OptimizerState } from '../optim/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { freezeBatchNorm } from './batch-norm.js';
+import { createStep, type Execution } from './create-step.js';
 import { LearningError } from './errors.js';
 import type { Framework, TrainingBatch } from './framework.js';
-import { clipGradients, gradientNorm } from './gradients.js';
 import { mixSeed } from './seed.js';
-
-/** Any optimiser of `m3l/optim`. */
-export type TrainerOptimizer = Optimizer<{ lr: number }>;
+import type { TrainerOptimizer, TrainingStep } from './training-step.js';
 
 export interface TrainerOptions {
   framework: Framework;
@@ -33,6 +31,11 @@ export interface TrainerOptions {
   seed?: number;
   /** Where to train: the device the student is on (`cpu`). */
   device?: string;
+  /**
+   * How a step is run (`eager`). The others want batches of one shape, and the learning rates set by
+   * `schedule` or on the groups; `captured` a CUDA device.
+   */
+  execution?: Execution;
   /** Also report the global 2-norm of the gradients (false). */
   reportGradientNorm?: boolean;
   /** Scale gradients down to this global 2-norm at most; null: leave them. */
@@ -78,6 +81,7 @@ export interface TrainerState {
 export class Trainer {
   readonly #options: TrainerOptions;
   readonly #seed: number;
+  readonly #step: TrainingStep;
   #iteration = 0;
 
   constructor(options: TrainerOptions) {
@@ -85,6 +89,15 @@ export class Trainer {
     this.#seed = options.seed ?? 0;
     const { student, options: learning } = options.framework;
     if (learning.freezeBatchNorm) freezeBatchNorm(student);
+    const { framework, optimizer, device, execution = 'eager', clipGradientNorm = null } = options;
+    const { reportGradientNorm = false } = options;
+    this.#step = createStep(execution, {
+      framework,
+      optimizer,
+      device,
+      reportGradientNorm: reportGradientNorm || clipGradientNorm !== null,
+      scalesGradients: clipGradientNorm !== null,
+    });
   }
 
   /** Iterations done. */
@@ -122,7 +135,7 @@ export class Trainer {
     const batch = await this.#options.source(this.#iteration);
     const got = performance.now();
     try {
-      const report = torch.scope(() => this.#learn(this.#onDevice(batch)));
+      const report = torch.scope(() => this.#learn(batch));
       const waitSeconds = (got - asked) / 1000;
       return { ...report, waitSeconds, seconds: (performance.now() - got) / 1000 };
     } finally {
@@ -176,37 +189,39 @@ export class Trainer {
       meta: meta.optimizer,
     });
     this.#iteration = meta.iteration;
+    this.#step.reset();
+  }
+
+  /** Releases what the steps hold beside model and optimiser, which stay. */
+  dispose(): void {
+    this.#step.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   #learn(batch: TrainingBatch): Omit<StepReport, 'seconds' | 'waitSeconds'> {
     const { framework, optimizer, schedule, clipGradientNorm = null } = this.#options;
-    const { reportGradientNorm = clipGradientNorm !== null } = this.#options;
     const iteration = this.#iteration;
     if (!framework.student.training) framework.student.train();
     torch.manualSeed(mixSeed(this.#seed, iteration));
     schedule?.apply(optimizer, iteration);
 
-    optimizer.zeroGrad();
-    const { total, parts, masked } = framework.losses(batch, iteration);
-    total.backward();
+    const { masked, read } = this.#step.gradients(batch, iteration);
     // What is read next waits for the device.
     if (iteration + 1 < this.#options.iterations) this.#options.prepare?.(iteration + 1);
 
-    const scalars: Record<string, Tensor> = { loss: total, ...parts };
-    if (reportGradientNorm) scalars.gradientNorm = gradientNorm(optimizer.groups);
-    const { loss, gradientNorm: norm, ...values } = readScalars(scalars);
-    this.#requireFinite({ loss: loss!, ...values, ...(norm === undefined ? {} : { norm }) });
-    if (clipGradientNorm !== null) clipGradients(optimizer.groups, norm!, clipGradientNorm);
-
+    const { loss, gradientNorm: norm, ...parts } = read();
+    this.#requireFinite({ loss: loss!, ...parts, ...(norm === undefined ? {} : { norm }) });
+    const clips = clipGradientNorm !== null && norm! > clipGradientNorm;
     const learningRates = optimizer.groups.map((group) => group.lr);
-    // The optimiser moves the teacher in its own pass where it can, the framework the rest.
-    optimizer.step({ average: framework.teacher?.average(iteration) });
-    const emaFactor = framework.update(iteration);
+    const emaFactor = this.#step.update(iteration, clips ? clipGradientNorm / norm! : null);
     this.#iteration = iteration + 1;
     return {
       iteration,
       loss: loss!,
-      parts: values,
+      parts,
       learningRates,
       emaFactor,
       gradientNorm: norm ?? null,
@@ -224,29 +239,6 @@ export class Trainer {
         'for NaN in the inputs of this iteration.',
     );
   }
-
-  #onDevice(batch: TrainingBatch): TrainingBatch {
-    const { device } = this.#options;
-    if (device === undefined) return batch;
-    const move = (tensor: Tensor) => tensor.to({ device });
-    const moved = (one: Batch): Batch => ({
-      ...one,
-      modalities: one.modalities.map(move),
-      labels: one.labels && move(one.labels),
-      valid: one.valid && move(one.valid),
-    });
-    return {
-      labelled: moved(batch.labelled),
-      ...(batch.unlabelled ? { unlabelled: moved(batch.unlabelled) } : {}),
-    };
-  }
-}
-
-/** Several scalars with one read from the device. */
-function readScalars(scalars: Record<string, Tensor>): Record<string, number> {
-  const all = Object.values(scalars).map((scalar) => scalar.detach().to('float64'));
-  const values = torch.stack(all).toTypedArray() as Float64Array;
-  return Object.fromEntries(Object.keys(scalars).map((name, i) => [name, values[i]!]));
 }
 
 function prefixed<T>(prefix: string, record: Record<string, T>): Record<string, T> {

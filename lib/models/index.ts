@@ -25,6 +25,7 @@ export {
   type InferenceOptions,
   type InferenceView,
   type Masking,
+  type Masks,
   ModelError,
   type Prediction,
   type Predictor,

@@ -346,6 +346,7 @@ function maskedSamples(
   { masked }: Masking,
   device: string,
 ): Tensor | null {
+  if (masked instanceof torch.Tensor) return torch.cat(present.map((m) => masked.eq(m)));
   if (!masked?.some((index) => present.includes(index))) return null;
   const rows = Uint8Array.from(
     present.flatMap((m) => Array.from({ length: batch }, (_, b) => Number(masked[b] === m))),

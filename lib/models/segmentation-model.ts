@@ -11,10 +11,17 @@ export interface ForwardOptions extends Masking {
   upsample?: boolean;
 }
 
+/** For each sample of a batch the modality that it has not, -1 for none. */
+export type Masks = readonly number[] | Tensor;
+
 /** Which modalities are replaced by the mask token (m3l.md, section 4). */
 export interface Masking {
-  /** For each sample the index of the modality to mask, or -1 for none. */
-  masked?: readonly number[];
+  /**
+   * For each sample the index of the modality to mask, or -1 for none. As a tensor, [B] int64 on the
+   * inputs' device, its values are not looked at before the device does: a captured graph reads them
+   * anew at every replay.
+   */
+  masked?: Masks;
   /** Probability with which each token of a masked modality is replaced; 1 (default) for all. */
   maskingRatio?: number;
   generator?: torch.Generator;
@@ -125,15 +132,18 @@ export function checkInputs(
       fail(`Inputs of shapes ${found}, expected the same [B,3,H,W] for every modality.`);
     }
   }
-  if (masked.length > 0 && masked.length !== batch) {
-    fail(`\`masked\` has ${masked.length} entries for a batch of ${batch}, expected one a sample.`);
+  const onHost = masked instanceof torch.Tensor ? [] : masked;
+  const count = masked instanceof torch.Tensor ? masked.shape.join(' × ') : masked.length;
+  if (count !== 0 && String(count) !== String(batch)) {
+    fail(`\`masked\` has ${count} entries for a batch of ${batch}, expected one a sample.`);
   }
-  for (const index of masked) {
+  for (const index of onHost) {
     if (!Number.isInteger(index) || index < -1 || index >= modalities) {
       fail(`\`masked\` holds ${index}, expected -1 or a modality from 0 to ${modalities - 1}.`);
     }
   }
-  if (!hasMaskToken && (shapes.length < modalities || masked.some((index) => index >= 0))) {
+  const mayMask = masked instanceof torch.Tensor || onHost.some((index) => index >= 0);
+  if (!hasMaskToken && (shapes.length < modalities || mayMask)) {
     fail(
       'A modality is missing and the model has no mask token: fill the input instead ' +
         "(`fill`: 'zeros', 'noise' or 'mean'), or build the model with maskToken: true.",

@@ -31,21 +31,16 @@ export class AdamW extends Optimizer<AdamWOptions> {
     options: AdamWOptions,
     { params, grads, averages }: UpdateLists,
     factor: number,
+    numbers?: torch.Tensor,
   ): void {
-    const states = params.map((parameter) =>
-      this.stateOf(parameter, () => ({
-        step: () => torch.zeros([]),
-        exp_avg: () => torch.zerosLike(parameter),
-        exp_avg_sq: () => torch.zerosLike(parameter),
-      })),
-    );
+    const states = params.map((parameter) => this.#stateOf(parameter));
     const of = (name: string) => states.map((state) => state[name]!);
     torch.ops.m3l!.adamw_ema_!(
       params,
       grads,
       of('exp_avg'),
       of('exp_avg_sq'),
-      of('step'),
+      numbers ? [] : of('step'),
       averages,
       {
         lr: options.lr,
@@ -54,7 +49,33 @@ export class AdamW extends Optimizer<AdamWOptions> {
         eps: options.eps,
         weightDecay: options.weightDecay,
         emaFactor: factor,
+        scalars: numbers,
       },
     );
+  }
+
+  protected override readonly numbersPerList = 4;
+
+  protected override numbersOf(
+    { lr, betas }: AdamWOptions,
+    params: readonly torch.Tensor[],
+    factor: number,
+  ): number[] {
+    const steps = params.map((parameter) => this.#stateOf(parameter).step!);
+    torch._foreachAdd_(steps, 1);
+    const step = steps[0]!.item();
+    return [lr, 1 - betas[0] ** step, 1 - betas[1] ** step, factor];
+  }
+
+  protected override stepsOf(parameter: torch.Tensor): number {
+    return this.hasState(parameter) ? this.#stateOf(parameter).step!.item() : 0;
+  }
+
+  #stateOf(parameter: torch.Tensor): Record<string, torch.Tensor> {
+    return this.stateOf(parameter, () => ({
+      step: () => torch.zeros([]),
+      exp_avg: () => torch.zerosLike(parameter),
+      exp_avg_sq: () => torch.zerosLike(parameter),
+    }));
   }
 }

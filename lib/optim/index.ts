@@ -6,6 +6,7 @@ export {
   OptimizerError,
   type OptimizerState,
   type ParameterGroups,
+  type StaticUpdate,
   type UpdateLists,
 } from './optimizer.js';
 export { PolySchedule, type PolyScheduleOptions } from './poly-schedule.js';

@@ -48,6 +48,30 @@ export interface UpdateLists {
 }
 
 /**
+ * The updates of an optimizer from now on, as a function of tensors that stay where they are: for
+ * steps whose work is recorded once and then replayed (a CUDA graph). The numbers of a step come
+ * from `next` on the host and reach `apply` in a tensor.
+ */
+export interface StaticUpdate {
+  /** How many numbers a step takes. */
+  readonly size: number;
+  /** Counts a step; its learning rates, bias corrections and average's factor. */
+  next(factor: number): number[];
+  /**
+   * As `step`, from the gradients at hand.
+   * @param numbers float64 [size] on the parameters' device
+   */
+  apply(numbers: Tensor): void;
+}
+
+/** Parameters that share their options and the numbers of their steps. */
+interface StaticList<Options> {
+  group: Options;
+  params: Tensor[];
+  averages: Tensor[];
+}
+
+/**
  * What optimizers share: groups, per-parameter state that lives outside every scope, state dicts.
  * A parameter without gradient is left alone, its state too, as in PyTorch.
  */
@@ -74,8 +98,32 @@ export abstract class Optimizer<Options extends { lr: number }> {
   /** Whether `update` moves the averages of its lists. */
   protected readonly movesAverages: boolean = false;
 
-  /** Updates the parameters, and with `movesAverages` writes their averages by `factor`. */
-  protected abstract update(options: Options, lists: UpdateLists, factor: number): void;
+  /**
+   * Updates the parameters, and with `movesAverages` writes their averages by `factor`.
+   * @param numbers what `numbersOf` gave for this step, float64 on the parameters' device: takes the
+   *   place of the options and of the factor that are among them, and of counting the step
+   */
+  protected abstract update(
+    options: Options,
+    lists: UpdateLists,
+    factor: number,
+    numbers?: Tensor,
+  ): void;
+
+  /** How many numbers `numbersOf` gives. */
+  protected abstract readonly numbersPerList: number;
+
+  /** Counts a step of parameters that have taken equally many, and gives what it differs in. */
+  protected abstract numbersOf(
+    options: Options,
+    params: readonly Tensor[],
+    factor: number,
+  ): number[];
+
+  /** How many steps a parameter has taken, where its update depends on that. */
+  protected stepsOf(_parameter: Tensor): number {
+    return 0;
+  }
 
   /** The state tensors of a parameter, made on first use. */
   protected stateOf(parameter: Tensor, make: () => Record<string, () => Tensor>) {
@@ -108,6 +156,46 @@ export abstract class Optimizer<Options extends { lr: number }> {
         }
       }),
     );
+  }
+
+  /**
+   * The updates from now on for replaying, of the parameters that have a gradient at present; each
+   * must have one at every step. The state must not be loaded anew meanwhile.
+   * @param options as those of `step`
+   */
+  staticUpdate({ average }: { average?: MovingAverage | undefined } = {}): StaticUpdate {
+    const moved = this.movesAverages ? average : undefined;
+    const lists = this.groups.flatMap((group) => this.#staticLists(group, moved));
+    const each = this.numbersPerList;
+    return {
+      size: each * lists.length,
+      next: (factor) =>
+        torch.noGrad(() =>
+          lists.flatMap(({ group, params }) => this.numbersOf(group, params, factor)),
+        ),
+      apply: (numbers) =>
+        torch.scope(() =>
+          torch.noGrad(() => {
+            for (const [i, { group, params, averages }] of lists.entries()) {
+              const grads = params.map((parameter) => parameter.grad!);
+              const mine = numbers.narrow(0, each * i, each);
+              this.update(group, { params, grads, averages }, 0, mine);
+            }
+          }),
+        ),
+    };
+  }
+
+  #staticLists(
+    group: Group<Options>,
+    moved: MovingAverage | undefined,
+  ): StaticList<Group<Options>>[] {
+    const counts = new Set(group.params.map((parameter) => this.stepsOf(parameter)));
+    return [...counts].flatMap((count) => {
+      const alike = group.params.filter((parameter) => this.stepsOf(parameter) === count);
+      const lists = torch.scope(() => byKind(alike, moved));
+      return lists.map(({ params, averages }) => ({ group, params, averages }));
+    });
   }
 
   zeroGrad(): void {

@@ -29,27 +29,47 @@ export class SGD extends Optimizer<SGDOptions> {
     }
   }
 
-  protected override update(options: SGDOptions, { params, grads }: UpdateLists): void {
+  protected override update(
+    options: SGDOptions,
+    { params, grads }: UpdateLists,
+    _factor: number,
+    numbers?: Tensor,
+  ): void {
+    // A learning rate on the device is float32 to the fused operator.
+    const lr = numbers?.select(0, 0).to('float32') ?? options.lr;
     if (options.momentum === 0) {
-      this.#fused(options, params, grads, false);
+      this.#fused(options, lr, params, grads, false);
       return;
     }
     // The first step of a parameter sets its momentum to the gradient, without dampening.
     const started = params.map((parameter) => this.hasState(parameter));
     for (const first of [true, false]) {
       const chosen = (list: Tensor[]) => list.filter((_, i) => started[i] !== first);
-      this.#fused(options, chosen(params), chosen(grads), first);
+      this.#fused(options, lr, chosen(params), chosen(grads), first);
     }
   }
 
-  #fused(options: SGDOptions, params: Tensor[], grads: Tensor[], isFirstStep: boolean): void {
+  protected override readonly numbersPerList = 1;
+
+  protected override numbersOf({ lr }: SGDOptions): number[] {
+    return [lr];
+  }
+
+  #fused(
+    options: SGDOptions,
+    lr: number | Tensor,
+    params: Tensor[],
+    grads: Tensor[],
+    isFirstStep: boolean,
+  ): void {
     if (params.length === 0) return;
     const buffers =
       options.momentum === 0 ? [] : params.map((parameter) => this.#momentum(parameter));
     torch._fusedSgd_(params, grads, buffers, {
+      // One operator takes either.
+      lr: lr as number,
       weightDecay: options.weightDecay,
       momentum: options.momentum,
-      lr: options.lr,
       dampening: options.dampening,
       nesterov: options.nesterov,
       maximize: false,

@@ -1,5 +1,7 @@
 import { core } from './native.js';
 
+export { Graph } from './cuda-graph.js';
+
 /** True where libtorch has CUDA and a device answers. */
 export function isAvailable(): boolean {
   return core.cudaAvailable();

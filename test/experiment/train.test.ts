@@ -103,6 +103,11 @@ describe('train', () => {
     const config = tiny({ device: 'cuda:99' });
     const run = RunFolder.create(config, join(folder, 'device'));
     await expect(train({ config, run })).rejects.toThrow(/cuda:99/);
+    const captured = tiny({ device: 'cpu', cudaGraph: true });
+    const another = RunFolder.create(captured, join(folder, 'captured'));
+    await expect(train({ config: captured, run: another })).rejects.toThrow(
+      /cudaGraph is true and device is 'cpu'.*--set cudaGraph=false/,
+    );
   });
 
   it('05 lets a resumed run change what changes nothing', () => {

@@ -177,6 +177,21 @@ describe.each(devices)('ema_update_ on %s', (device) => {
     });
   });
 
+  it('takes the factor from a scalar, as a captured graph must read it anew', () => {
+    torch.scope(() => {
+      const [found, wanted] = [lists('float32', device), lists('float32', device)];
+      const scalar = torch.zeros([1], { dtype: 'float64', device });
+      for (const factor of [0, 0.2, 0.99]) {
+        scalar.fill_(factor);
+        torch.noGrad(() => {
+          emaUpdate(found.teachers, found.parameters, 1, scalar);
+          emaUpdate(wanted.teachers, wanted.parameters, factor);
+        });
+        expectEqual(found, wanted, 0);
+      }
+    });
+  });
+
   it('copies exactly with factor 0, whatever was there', () => {
     torch.scope(() => {
       const student = torch.tensor([0.1, 1e30, -0, 3]).to({ device });
@@ -215,6 +230,8 @@ describe('adamw_ema_ and ema_update_', () => {
       refuses({ steps: [] }, /scalars are \[4\] Float/, { ...OPTIONS, scalars: torch.zeros([4]) });
       const spread = torch.zeros([4, 4]).select(1, 0);
       expect(() => emaUpdate([spread], [torch.zeros([4])], 0.5)).toThrow(/not dense/);
+      const narrow = torch.zeros([1]);
+      expect(() => emaUpdate([narrow], [narrow], 0.5, narrow)).toThrow(/scalar is \[1\] Float/);
       const integers = torch.zeros([2], { dtype: 'int64' });
       expect(() => emaUpdate([integers], [integers], 0.5)).toThrow(/ema_update_.*Long/);
     });

@@ -45,11 +45,12 @@ function losses(
   using student = model(modelOptions);
   using teacher = model(modelOptions);
   const framework = createFramework(name, { student, teacher, modalities, options, seed: 3 });
-  const { total, parts, masked } = framework.losses(data, 0);
+  const draw = framework.draw(data, 0);
+  const { total, parts } = framework.losses(data, draw);
   const values = Object.fromEntries(Object.entries(parts).map(([key, part]) => [key, part.item()]));
   total.backward();
   const gradient = new Map(student.namedParameters()).get('decoder.linear_pred.weight')!.grad!;
-  return { total: total.item(), values, masked, gradient: gradient.norm().item() };
+  return { total: total.item(), values, masked: draw.masked, gradient: gradient.norm().item() };
 }
 
 describe.each(FRAMEWORKS)('%s', (name) => {
@@ -90,12 +91,12 @@ describe.each(FRAMEWORKS)('%s', (name) => {
       if (name.startsWith('supervised')) {
         const framework = make();
         const bare = { labelled: batch(1, { labels: false }) };
-        expect(() => framework.losses(bare, 0)).toThrow(/no labels/);
+        expect(() => framework.losses(bare, framework.draw(bare, 0))).toThrow(/no labels/);
       } else {
         expect(make).toThrow(/no teacher/);
         using teacher = model();
         const framework = createFramework(name, { student, teacher, modalities });
-        expect(() => framework.losses({ labelled: labelled() }, 0)).toThrow(/unlabelled/);
+        expect(() => framework.draw({ labelled: labelled() }, 0)).toThrow(/unlabelled/);
       }
     });
   });

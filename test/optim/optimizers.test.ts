@@ -55,6 +55,40 @@ describe.each(Object.entries(cases))('%s', (name, make) => {
     });
   });
 
+  it('gives the same by its static update, where some have taken fewer steps', () => {
+    torch.scope(() => {
+      const [static_, plain] = [initial(), initial()];
+      using ours = make(static_);
+      using theirs = make(plain);
+      const giveAll = (params: torch.Tensor[], step: number) => {
+        for (const [i, param] of params.entries()) param.grad = values(i, step, shapes[i]!);
+      };
+      for (const optimizer of [ours, theirs]) {
+        giveGradients(optimizer === ours ? static_ : plain, 0);
+        optimizer.step();
+      }
+      giveAll(static_, 1);
+      const update = ours.staticUpdate();
+      const numbers = torch.empty([update.size], { dtype: 'float64' });
+      for (const step of [1, 2, 3]) {
+        for (const optimizer of [ours, theirs]) optimizer.groups[0]!.lr = 0.1 / step;
+        giveAll(static_, step);
+        numbers.copy_(torch.tensor(Float64Array.from(update.next(0))));
+        update.apply(numbers);
+        giveAll(plain, step);
+        theirs.step();
+        for (const [i, param] of static_.entries()) {
+          expect(param.detach().toArray()).toEqual(plain[i]!.detach().toArray());
+        }
+      }
+      const counts = (optimizer: typeof ours) =>
+        Object.entries(optimizer.stateDict().tensors)
+          .filter(([key]) => key.endsWith('.step'))
+          .map(([, step]) => step.item());
+      expect(counts(ours)).toEqual(counts(theirs));
+    });
+  });
+
   it('goes on from a saved state as if it had not stopped', () => {
     torch.scope(() => {
       const params = initial();

@@ -17,10 +17,12 @@ M3L_VECTORISED void EmaRange(T* __restrict teacher, const T* __restrict student,
 }
 
 void EmaUpdateOnCpu(const std::vector<at::Tensor>& teachers,
-                    const std::vector<at::Tensor>& students, double factor) {
+                    const std::vector<at::Tensor>& students, const EmaFactor& factor) {
+  const double value =
+      factor.dynamic.defined() ? *factor.dynamic.const_data_ptr<double>() : factor.value;
   AT_DISPATCH_FLOATING_TYPES_AND2(
       at::kHalf, at::kBFloat16, teachers[0].scalar_type(), "ema_update_", [&] {
-        const Average<at::opmath_type<scalar_t>> average(factor);
+        const Average<at::opmath_type<scalar_t>> average(value);
         ParallelOverLists(teachers, [&](size_t index, int64_t begin, int64_t count) {
           EmaRange<scalar_t>(teachers[index].mutable_data_ptr<scalar_t>() + begin,
                              students[index].const_data_ptr<scalar_t>() + begin, count, average);
@@ -28,8 +30,9 @@ void EmaUpdateOnCpu(const std::vector<at::Tensor>& teachers,
       });
 }
 
-void EmaUpdateCpu(at::TensorList teachers, at::TensorList students, double factor) {
-  RunEmaUpdate(EmaUpdateOnCpu, teachers, students, factor);
+void EmaUpdateCpu(at::TensorList teachers, at::TensorList students, double factor,
+                  const std::optional<at::Tensor>& scalar) {
+  RunEmaUpdate(EmaUpdateOnCpu, teachers, students, {factor, scalar.value_or(at::Tensor())});
 }
 
 TORCH_LIBRARY_IMPL(m3l, CPU, library) { library.impl("ema_update_", EmaUpdateCpu); }

@@ -11,7 +11,9 @@ namespace m3l {
 namespace {
 
 void EmaUpdateOnCuda(const std::vector<at::Tensor>& teachers,
-                     const std::vector<at::Tensor>& students, double factor) {
+                     const std::vector<at::Tensor>& students, const EmaFactor& factor) {
+  const double* dynamic =
+      factor.dynamic.defined() ? factor.dynamic.const_data_ptr<double>() : nullptr;
   AT_DISPATCH_FLOATING_TYPES_AND2(
       at::kHalf, at::kBFloat16, teachers[0].scalar_type(), "ema_update_", [&] {
         std::vector<cuda::EmaEntry<typename cuda::NativeType<scalar_t>::Type>> entries;
@@ -20,16 +22,17 @@ void EmaUpdateOnCuda(const std::vector<at::Tensor>& teachers,
           entries.push_back({cuda::MutableNative<scalar_t>(teachers[i]),
                              cuda::Native<scalar_t>(students[i]), teachers[i].numel()});
         }
-        cuda::LaunchEmaUpdate(entries.data(), static_cast<int>(entries.size()), factor,
-                              c10::cuda::getCurrentCUDAStream());
+        cuda::LaunchEmaUpdate(entries.data(), static_cast<int>(entries.size()),
+                              {factor.value, dynamic}, c10::cuda::getCurrentCUDAStream());
         C10_CUDA_KERNEL_LAUNCH_CHECK();
       });
 }
 
-void EmaUpdateCuda(at::TensorList teachers, at::TensorList students, double factor) {
+void EmaUpdateCuda(at::TensorList teachers, at::TensorList students, double factor,
+                   const std::optional<at::Tensor>& scalar) {
   TORCH_CHECK(!teachers.empty(), "ema_update_: no teachers, expected at least one");
   const c10::cuda::CUDAGuard guard(teachers[0].device());
-  RunEmaUpdate(EmaUpdateOnCuda, teachers, students, factor);
+  RunEmaUpdate(EmaUpdateOnCuda, teachers, students, {factor, scalar.value_or(at::Tensor())});
 }
 
 TORCH_LIBRARY_IMPL(m3l, CUDA, library) { library.impl("ema_update_", EmaUpdateCuda); }

@@ -9,8 +9,10 @@ namespace {
 // each under way, 32 KB an SM: more than hides the memory's latency.
 template <typename T>
 __global__ void __launch_bounds__(kThreads, 4)
-    EmaUpdateKernel(const __grid_constant__ Table<EmaEntry<T>> table, ComputesIn<T> weight) {
+    EmaUpdateKernel(const __grid_constant__ Table<EmaEntry<T>> table, EmaFactor factor) {
   using Acc = ComputesIn<T>;
+  const auto weight =
+      static_cast<Acc>(1 - (factor.dynamic == nullptr ? factor.value : *factor.dynamic));
   const Place place = PlaceOfBlock<T>(table);
   const EmaEntry<T>& entry = table.entries[place.entry];
   const std::int64_t end = min(entry.size, place.first + kChunk<T>);
@@ -39,16 +41,15 @@ __global__ void __launch_bounds__(kThreads, 4)
 }  // namespace
 
 template <typename T>
-void LaunchEmaUpdate(const EmaEntry<T>* entries, int count, double factor, cudaStream_t stream) {
-  const auto weight = static_cast<ComputesIn<T>>(1 - factor);
+void LaunchEmaUpdate(const EmaEntry<T>* entries, int count, EmaFactor factor, cudaStream_t stream) {
   ForEachTable<T>(entries, count, [&](const Table<EmaEntry<T>>& table, unsigned blocks) {
-    EmaUpdateKernel<T><<<blocks, kThreads, 0, stream>>>(table, weight);
+    EmaUpdateKernel<T><<<blocks, kThreads, 0, stream>>>(table, factor);
   });
 }
 
-template void LaunchEmaUpdate(const EmaEntry<float>*, int, double, cudaStream_t);
-template void LaunchEmaUpdate(const EmaEntry<double>*, int, double, cudaStream_t);
-template void LaunchEmaUpdate(const EmaEntry<__half>*, int, double, cudaStream_t);
-template void LaunchEmaUpdate(const EmaEntry<__nv_bfloat16>*, int, double, cudaStream_t);
+template void LaunchEmaUpdate(const EmaEntry<float>*, int, EmaFactor, cudaStream_t);
+template void LaunchEmaUpdate(const EmaEntry<double>*, int, EmaFactor, cudaStream_t);
+template void LaunchEmaUpdate(const EmaEntry<__half>*, int, EmaFactor, cudaStream_t);
+template void LaunchEmaUpdate(const EmaEntry<__nv_bfloat16>*, int, EmaFactor, cudaStream_t);
 
 }  // namespace m3l::cuda

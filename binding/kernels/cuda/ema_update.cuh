@@ -14,8 +14,14 @@ struct EmaEntry {
   std::int64_t size;
 };
 
+/** On the device in `dynamic`, or `value` where that is null. */
+struct EmaFactor {
+  double value;
+  const double* dynamic;
+};
+
 /** teacher ← factor · teacher + (1 − factor) · student for `count` tensors. */
 template <typename T>
-void LaunchEmaUpdate(const EmaEntry<T>* entries, int count, double factor, cudaStream_t stream);
+void LaunchEmaUpdate(const EmaEntry<T>* entries, int count, EmaFactor factor, cudaStream_t stream);
 
 }  // namespace m3l::cuda
