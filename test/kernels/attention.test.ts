@@ -28,7 +28,7 @@ const SHAPES = [
 ] as const;
 
 /** As the models have them: channels of all heads side by side. */
-function given([batch, heads, queries, keys, channels]: (typeof SHAPES)[number], device: string) {
+function given([batch, heads, queries, keys, channels]: readonly number[], device: string) {
   const q = torch.randn([batch, queries, heads, channels], { device }).transpose(1, 2);
   const kv = torch.randn([batch, keys, 2, heads, channels], { device }).permute([2, 0, 3, 1, 4]);
   return [q, kv.select(0, 0), kv.select(0, 1)] as const;

@@ -46,13 +46,14 @@ describe('memory', () => {
     const { most } = child(`
       const x = torch.ones([4]);
       let most = 0;
-      for (let i = 0; i < 300000; i++) {
+      for (let i = 0; i < 600000; i++) {
         x.add(1);
         if (i % 10000 === 9999) most = Math.max(most, torch.memory().tensors);
       }
       console.log(JSON.stringify({ most }));
     `);
-    expect(most).toBeLessThan(200_000);
+    // V8 collects young objects once some 16 MB of them were made: every 200,000 to 250,000 calls.
+    expect(most).toBeLessThan(400_000);
   });
 
   it('04 a long run of scopes ends where it began', () => {
