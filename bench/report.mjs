@@ -45,25 +45,60 @@ export function table(results) {
 
 const row = (cells) => `| ${cells.join(' | ')} |`;
 
-/** What `bench/cost-curve.mjs` writes begins here, and stays when the table is written anew. */
-const CURVE = '## Cost curve';
+/** Replaces a section of docs/benchmarks.md, or adds it at the end. Sections begin with `## `. */
+function withSection(text, heading, body) {
+  const [table, ...sections] = text.split(/^(?=## )/m);
+  const others = sections.filter((section) => !section.startsWith(`## ${heading}\n`));
+  const own = `## ${heading}\n\n${body.trim()}\n`;
+  return `${[table, ...others, own].map((part) => part.trimEnd()).join('\n\n')}\n`;
+}
+
+const markdownTable = (headings, lines) =>
+  [row(headings), row(headings.map(() => '---')), ...lines.map(row)].join('\n');
 
 /** A text of docs/benchmarks.md with its cost curve replaced. */
 export function withCurve(text, points) {
-  const kept = text.split(CURVE)[0].trimEnd();
-  const headings = ['what varies', 'time a step', 'peak memory'];
-  return `${kept}
-
-${CURVE}
-
+  const lines = points.map(({ name, ms, megabytes }) => [
+    name,
+    `${number(ms)} ms`,
+    `${number(megabytes)} MB`,
+  ]);
+  return withSection(
+    text,
+    'Cost curve',
+    `
 Written by \`node bench/cost-curve.mjs --write\` (${when()}): our M3L step, Linear Fusion MiT-B0, fp32,
 around 128², L = U = 2, 13 classes, two modalities. The time is the median of a fresh process's steps
 but the first, the memory its peak RSS above that before the networks were made.
 
-${row(headings)}
-${row(headings.map(() => '---'))}
-${points.map(({ name, ms, megabytes }) => row([name, `${number(ms)} ms`, `${number(megabytes)} MB`])).join('\n')}
-`;
+${markdownTable(['what varies', 'time a step', 'peak memory'], lines)}`,
+  );
+}
+
+/** A text of docs/benchmarks.md with its profiles replaced. */
+export function withProfiles(text, profiles) {
+  const one = ({ name, title, ms, operators }) => `
+### \`${name}\`: ${title}
+
+${number(ms)} ms:
+
+${markdownTable(
+  ['operator', 'calls', 'ms in it', 'share'],
+  operators.map(({ name, calls, ms: own, share }) => [
+    `\`${name}\``,
+    number(calls),
+    own.toFixed(2),
+    `${(100 * share).toFixed(1)} %`,
+  ]),
+)}`;
+  return withSection(
+    text,
+    'Where the time goes',
+    `
+Written by \`node bench/profile.mjs --write\` (${when()}), with \`torch.profile()\`: the operators that
+take most, without those they call, the backward's included.
+${profiles.map(one).join('\n')}`,
+  );
 }
 
 function when() {
@@ -71,9 +106,9 @@ function when() {
   return `${date}, ${commit()}, ${torch.getNumThreads()} threads, load before ${LOAD}`;
 }
 
-/** The whole of docs/benchmarks.md, with the cost curve of the text `before`. */
+/** The whole of docs/benchmarks.md, with the sections of the text `before`. */
 export function markdown(results, before = '') {
-  const curve = before.includes(CURVE) ? `\n${before.slice(before.indexOf(CURVE))}` : '';
+  const sections = before.split(/^(?=## )/m).slice(1);
   return `# Benchmarks
 
 Written by \`npm run bench -- --write\`; do not edit. Each case and its peer ran in one process tree,
@@ -102,7 +137,7 @@ ${results.map(({ name, title, runs }) => `- \`${name}\`: ${title}. Median of ${r
 
 Again: \`npm run bench [-- --only NAME] [--runs N] [--json] [--write]\`. The exit code is 1 where a
 target is missed.
-${curve}`;
+${sections.map((section) => `\n${section.trimEnd()}\n`).join('')}`;
 }
 
 function commit() {
