@@ -89,8 +89,10 @@ napi_value row_of(napi_env env, const std::string& name, const OperatorTime& tim
 }
 
 void remove_callback() {
-  at::removeCallback(*callback);
-  callback.reset();
+  if (callback.has_value()) {
+    at::removeCallback(*callback);
+    callback.reset();
+  }
   owner = nullptr;
 }
 

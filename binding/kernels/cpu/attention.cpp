@@ -69,6 +69,7 @@ int64_t ValuePanels(const AttentionSizes& of) {
 
 /** Keys as panels [keys / 32][channels in units][32], zeros beyond the last. */
 template <typename T>
+// NOLINTNEXTLINE(readability-non-const-parameter): written as units
 void PackKeys(const T* keys, int64_t stride, const AttentionSizes& of, Unit<T>* panels) {
   const int64_t units = Units<T>(of.channels);
   for (int64_t first = 0; first < of.keys; first += kWide, panels += units * kWide) {
@@ -86,6 +87,7 @@ void PackKeys(const T* keys, int64_t stride, const AttentionSizes& of, Unit<T>* 
 
 /** Values as panels [channels / 32][keys in units][32], zeros beyond the last. */
 template <typename T>
+// NOLINTNEXTLINE(readability-non-const-parameter): written as units
 void PackValues(const T* values, int64_t stride, const AttentionSizes& of, Unit<T>* panels) {
   for (int64_t first = 0; first < of.channels; first += kWide) {
     const int64_t filled = std::min(kWide, of.channels - first);
@@ -112,6 +114,7 @@ using Rows = std::array<const T*, kTall>;
 template <typename T, int64_t vectors>
 M3L_WIDE void Tile(const Rows<T>& rows, const Unit<T>* panel, int64_t units, float* sums,
                    int64_t stride) {
+  // NOLINTBEGIN(modernize-loop-convert): loops over registers, unrolled by their bounds
   __m512 tile[kTall][vectors];
 #pragma GCC unroll 8
   for (int64_t r = 0; r < kTall; ++r) {
@@ -120,6 +123,7 @@ M3L_WIDE void Tile(const Rows<T>& rows, const Unit<T>* panel, int64_t units, flo
       tile[r][v] = _mm512_setzero_ps();
     }
   }
+  // NOLINTEND(modernize-loop-convert)
   for (int64_t n = 0; n < units; ++n, panel += kWide) {
     __m512 columns[vectors];
 #pragma GCC unroll 2
@@ -267,10 +271,10 @@ M3L_WIDE void Block(const AttentionSizes& of, const Head<T>& head, const T* quer
 bool CanAttend(at::ScalarType type) {
   __builtin_cpu_init();
   // MKL takes its wide path on Intel's processors.
-  if (__builtin_cpu_is("intel") != 0 || __builtin_cpu_supports("x86-64-v4") == 0) {
-    return false;
-  }
-  return type == at::kFloat || (type == at::kBFloat16 && __builtin_cpu_supports("avx512bf16") != 0);
+  const auto intel = static_cast<bool>(__builtin_cpu_is("intel"));
+  const auto wide = static_cast<bool>(__builtin_cpu_supports("x86-64-v4"));
+  const auto bfloat16 = static_cast<bool>(__builtin_cpu_supports("avx512bf16"));
+  return !intel && wide && (type == at::kFloat || (type == at::kBFloat16 && bfloat16));
 }
 
 template <typename T>
