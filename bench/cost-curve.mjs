@@ -1,17 +1,14 @@
 #!/usr/bin/env node
 // node bench/cost-curve.mjs [--write] [--json]: time and memory of our training step against resolution,
 // batch, classes and modalities, each point in a process of its own.
-import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
+import { inChild } from './child.mjs';
 import { withCurve } from './report.mjs';
 import { B0 } from './step.mjs';
 
 const DOCUMENT = new URL('../docs/benchmarks.md', import.meta.url);
-const WORK = fileURLToPath(new URL('children/step-memory.mjs', import.meta.url));
 const STEPS = 5;
-const run = promisify(execFile);
 
 const batch = (count) => ({
   labelled: count,
@@ -37,9 +34,7 @@ const { values } = parseArgs({
 });
 const results = [];
 for (const { name, ...varied } of POINTS) {
-  const settings = JSON.stringify({ ...B0, ...varied });
-  const { stdout } = await run(process.execPath, [WORK, settings, String(STEPS)]);
-  const point = { name, ...JSON.parse(stdout) };
+  const point = { name, ...(await inChild('step-memory.mjs', { ...B0, ...varied }, STEPS)) };
   results.push(point);
   const figures = `${point.ms.toFixed(0).padStart(6)} ms ${point.megabytes.toFixed(0).padStart(6)} MB`;
   console.log(values.json ? JSON.stringify(point) : `${name.padEnd(20)} ${figures}`);

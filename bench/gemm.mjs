@@ -3,7 +3,7 @@
 // of input and weight) by MKL (`linear`, `mm`) and by oneDNN, over the shapes of MiT-B0 at 128² and
 // MiT-B2 at 256². What `m3l::linear` chooses by.
 import { torch } from '../dist/index.js';
-import { median } from './statistics.mjs';
+import { sideBySide } from './statistics.mjs';
 
 const SHAPES = [
   [12288, 32, 32],
@@ -48,17 +48,10 @@ for (const [rows, inputs, outputs] of SHAPES) {
     };
     const operations = 2 * rows * inputs * outputs;
     const repeats = Math.max(1, Math.round(WORK / operations));
-    const times = Object.fromEntries(Object.keys(products).map((name) => [name, []]));
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [name, product] of Object.entries(products)) {
-        torch.scope(product);
-        const start = performance.now();
-        for (let k = 0; k < repeats; k++) torch.scope(product);
-        times[name].push((performance.now() - start) / repeats);
-      }
-    }
+    const scoped = Object.entries(products).map(([name, f]) => [name, () => torch.scope(f)]);
+    const times = sideBySide({ rounds: ROUNDS, repeats }, Object.fromEntries(scoped));
     const rates = Object.entries(times).map(
-      ([name, ms]) => `${name} ${(operations / 1e6 / median(ms)).toFixed(0).padStart(4)}`,
+      ([name, ms]) => `${name} ${(operations / 1e6 / ms).toFixed(0).padStart(4)}`,
     );
     console.log(`${[rows, inputs, outputs].join(' × ').padEnd(20)}  ${rates.join('   ')}`);
   });

@@ -115,21 +115,22 @@ Written by \`npm run bench -- --write\`; do not edit. Each case and its peer ran
 alternating and swapping who goes first; the figures are medians, and what counts is their ratio on
 this machine (below 1: ours is faster or smaller). The peers are PyTorch eager, in \`bench/peers\`.
 
-${row(['date', 'commit', 'machine', 'load before', 'threads', 'Node.js', 'libtorch and PyTorch'])}
-${row(Array(7).fill('---'))}
-${row([
-  new Date().toISOString().slice(0, 10),
-  commit(),
-  `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
-  LOAD,
-  String(torch.getNumThreads()),
-  process.version,
-  torch.version(),
-])}
+${markdownTable(
+  ['date', 'commit', 'machine', 'load before', 'threads', 'Node.js', 'libtorch and PyTorch'],
+  [
+    [
+      new Date().toISOString().slice(0, 10),
+      commit(),
+      `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
+      LOAD,
+      String(torch.getNumThreads()),
+      process.version,
+      torch.version(),
+    ],
+  ],
+)}
 
-${row(HEADINGS)}
-${row(HEADINGS.map(() => '---'))}
-${rows(results).map(row).join('\n')}
+${markdownTable(HEADINGS, rows(results))}
 
 What the cases are:
 

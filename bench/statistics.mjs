@@ -24,3 +24,25 @@ export async function alternate(runs, sides) {
   }
   return Object.fromEntries(names.map((name) => [name, median(values[name])]));
 }
+
+/**
+ * Median milliseconds of each of several short pieces of work, `repeats` at a time, each round after one
+ * that is not counted.
+ *
+ * @template {string} Side
+ * @param {{ rounds: number, repeats: number }} counts
+ * @param {Record<Side, () => unknown>} works
+ * @returns {Record<Side, number>}
+ */
+export function sideBySide({ rounds, repeats }, works) {
+  const times = Object.fromEntries(Object.keys(works).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, work] of Object.entries(works)) {
+      work();
+      const start = performance.now();
+      for (let k = 0; k < repeats; k++) work();
+      times[name].push((performance.now() - start) / repeats);
+    }
+  }
+  return Object.fromEntries(Object.entries(times).map(([name, ms]) => [name, median(ms)]));
+}

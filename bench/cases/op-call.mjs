@@ -1,19 +1,15 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { inChild } from '../child.mjs';
 import { withPeer } from '../peer.mjs';
 import { alternate } from '../statistics.mjs';
 
-const WORK = fileURLToPath(new URL('../children/op-call.mjs', import.meta.url));
 const CALLS = 200_000;
-const run = promisify(execFile);
 
 /** Nanoseconds a call of `add` on two 4-element tensors. */
 function measure(which, runs) {
   return withPeer('op_call.py', async (peer) => {
     // In a process of our own, as the peer is in its: here the other cases have called `add` with
     // all that it takes, and the compiler's code for it is no longer that of a program's inner loop.
-    const ours = async () => JSON.parse((await run(process.execPath, [WORK, which])).stdout).ns;
+    const ours = async () => (await inChild('op-call.mjs', which, CALLS)).ns;
     const theirs = async () => (await peer.ask('call', { n: CALLS })).ns;
     await theirs();
     return alternate(runs, { ours, peer: theirs });

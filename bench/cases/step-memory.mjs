@@ -1,19 +1,12 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { torch } from '../../dist/index.js';
+import { inChild } from '../child.mjs';
 import { withPeer } from '../peer.mjs';
 import { alternate } from '../statistics.mjs';
 import { B2, withStep } from '../step.mjs';
 
-const WORK = fileURLToPath(new URL('../children/step-memory.mjs', import.meta.url));
 const STEPS = 3;
-const run = promisify(execFile);
 
-async function ours() {
-  const { stdout } = await run(process.execPath, [WORK, JSON.stringify(B2), String(STEPS)]);
-  return JSON.parse(stdout).megabytes;
-}
+const ours = async () => (await inChild('step-memory.mjs', B2, STEPS)).megabytes;
 
 function measure(runs) {
   return withStep(B2, (_, path) => {

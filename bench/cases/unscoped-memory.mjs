@@ -1,11 +1,6 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { inChild } from '../child.mjs';
 import { withPeer } from '../peer.mjs';
 import { alternate } from '../statistics.mjs';
-
-const WORK = fileURLToPath(new URL('../children/unscoped-memory.mjs', import.meta.url));
-const run = promisify(execFile);
 
 export default [
   {
@@ -17,7 +12,7 @@ export default [
     measure: ({ runs }) =>
       // A fresh process each time on both sides: a peak is the most a process ever had.
       alternate(runs, {
-        ours: async () => JSON.parse((await run(process.execPath, [WORK])).stdout).megabytes,
+        ours: async () => (await inChild('unscoped-memory.mjs')).megabytes,
         peer: () =>
           withPeer('op_call.py', async (peer) => (await peer.ask('temporaries')).megabytes),
       }),

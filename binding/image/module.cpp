@@ -97,20 +97,51 @@ Places places_of(Arguments& arguments, size_t size) {
 }
 
 template <class Value>
-napi_value colour_of(Arguments& arguments) {
+struct Picture {
+  const Value* pixels;
+  size_t columns;
+  size_t rows;
+};
+
+/// pixels, columns: rows of `channels` values a pixel.
+template <class Value>
+Picture<Value> picture_of(Arguments& arguments, size_t channels) {
   const View<Value> pixels = arguments.array<Value>();
   const size_t columns = arguments.size();
   if (columns == 0) {
     throw ArgumentError("a picture has columns");
   }
-  const Taps across = taps_of(arguments, columns);
-  const Taps down = taps_of(arguments, pixels.count / columns / 3);
+  return {pixels.data, columns, pixels.count / columns / channels};
+}
+
+/// A picture of one channel, and which of it is taken: across, down, and the window.
+template <class Value>
+struct Crossings {
+  Picture<Value> picture;
+  Places across;
+  Places down;
+  Window window;
+};
+
+template <class Value>
+Crossings<Value> crossings_of(Arguments& arguments) {
+  const auto picture = picture_of<Value>(arguments, 1);
+  const Places across = places_of(arguments, picture.columns);
+  const Places down = places_of(arguments, picture.rows);
+  return {picture, across, down, window_of(arguments, across.count, down.count)};
+}
+
+template <class Value>
+napi_value colour_of(Arguments& arguments) {
+  const auto picture = picture_of<Value>(arguments, 3);
+  const Taps across = taps_of(arguments, picture.columns);
+  const Taps down = taps_of(arguments, picture.rows);
   const Window window = window_of(arguments, across.count, down.count);
   const View<float> normalisation = arguments.array<float>(6);
   const View<float> out = arguments.array<float>(3 * window.width * window.height);
   const float* n = normalisation.data;
-  sample_colour(pixels.data, columns, across, down, window, {n[0], n[1], n[2]}, {n[3], n[4], n[5]},
-                out.data);
+  sample_colour(picture.pixels, picture.columns, across, down, window, {n[0], n[1], n[2]},
+                {n[3], n[4], n[5]}, out.data);
   return nullptr;
 }
 
@@ -123,14 +154,7 @@ napi_value colour_entry(napi_env /*env*/, Arguments& arguments) {
 
 template <class Value>
 napi_value depth_of(Arguments& arguments) {
-  const View<Value> pixels = arguments.array<Value>();
-  const size_t columns = arguments.size();
-  if (columns == 0) {
-    throw ArgumentError("a picture has columns");
-  }
-  const Places across = places_of(arguments, columns);
-  const Places down = places_of(arguments, pixels.count / columns);
-  const Window window = window_of(arguments, across.count, down.count);
+  const auto [picture, across, down, window] = crossings_of<Value>(arguments);
   Reading reading{};
   reading.offset = static_cast<float>(arguments.number());
   reading.divisor = static_cast<float>(arguments.number());
@@ -138,7 +162,7 @@ napi_value depth_of(Arguments& arguments) {
   reading.deviation = static_cast<float>(arguments.number());
   reading.hole = static_cast<float>(arguments.number());
   const View<float> out = arguments.array<float>(window.width * window.height);
-  sample_depth(pixels.data, columns, across, down, window, reading, out.data);
+  sample_depth(picture.pixels, picture.columns, across, down, window, reading, out.data);
   return nullptr;
 }
 
@@ -150,17 +174,10 @@ napi_value depth_entry(napi_env /*env*/, Arguments& arguments) {
 
 /// sampleLabels(pixels, columns, across, down, left, top, width, height, padding, out).
 napi_value labels_entry(napi_env /*env*/, Arguments& arguments) {
-  const View<uint8_t> pixels = arguments.array<uint8_t>();
-  const size_t columns = arguments.size();
-  if (columns == 0) {
-    throw ArgumentError("a picture has columns");
-  }
-  const Places across = places_of(arguments, columns);
-  const Places down = places_of(arguments, pixels.count / columns);
-  const Window window = window_of(arguments, across.count, down.count);
+  const auto [picture, across, down, window] = crossings_of<uint8_t>(arguments);
   const auto padding = static_cast<uint8_t>(arguments.size());
   const View<uint8_t> out = arguments.array<uint8_t>(window.width * window.height);
-  sample_labels(pixels.data, columns, across, down, window, padding, out.data);
+  sample_labels(picture.pixels, picture.columns, across, down, window, padding, out.data);
   return nullptr;
 }
 

@@ -7,6 +7,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/linear.h>
 
+#include "cpu/processor.h"
 #include "torch.h"
 
 namespace m3l {
@@ -19,18 +20,9 @@ TORCH_LIBRARY_FRAGMENT(m3l, library) {
 /** Below this many multiplications the call itself costs more than the product. */
 constexpr int64_t kSmallest = int64_t{1} << 18;
 
-bool OneDnnIsFaster() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  return __builtin_cpu_is("intel") == 0 && __builtin_cpu_supports("avx512f") != 0;
-#else
-  return false;
-#endif
-}
-
 bool ForOneDnn(const at::Tensor& input, const at::Tensor& weight,
                const std::optional<at::Tensor>& bias) {
-  static const bool faster = OneDnnIsFaster();
+  static const bool faster = cpu::MklIsNarrow();
   const auto plain = [](const at::Tensor& x) {
     return x.is_cpu() && x.layout() == at::kStrided && x.scalar_type() == at::kFloat;
   };

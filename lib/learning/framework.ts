@@ -7,7 +7,7 @@ import { LearningError } from './errors.js';
 import type { LearningOptions } from './fidelity.js';
 import { fillMasked } from './fill.js';
 import { minKeptPixels, pseudoWeight } from './losses.js';
-import type { MaskDraw } from './masking.js';
+import { type MaskDraw, unmasked } from './masking.js';
 import type { OhemOptions } from './ohem.js';
 import { mixSeed } from './seed.js';
 
@@ -135,6 +135,18 @@ export function drawOf(
     pseudoWeight: pseudoWeight(options, iteration),
     tokenSeed: mixSeed(seed, iteration, 0x746f6b),
   };
+}
+
+/** The draw of a student that sees [L, L, U], the second L and U masked. */
+export function drawSecondMasked(
+  context: FrameworkContext,
+  batch: TrainingBatch,
+  iteration: number,
+  name: string,
+): StepDraw {
+  const count = sizeOf(batch.labelled);
+  const others = count + sizeOf(unlabelledOf(batch, name));
+  return drawOf(context, iteration, [...unmasked(count), ...context.masks(iteration, others)]);
 }
 
 /** The OHEM options of a step on `labels` [L, H, W]. */

@@ -2,14 +2,13 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import {
   createTeacher,
-  drawOf,
+  drawSecondMasked,
   type Framework,
   type FrameworkContext,
   forward,
   joinBatches,
   labelsOf,
   ohemOptions,
-  sizeOf,
   unlabelledOf,
 } from './framework.js';
 import { allHeads, semiSupervisedLosses, supervisedLoss, totalLoss } from './losses.js';
@@ -31,11 +30,7 @@ export function m3l(context: FrameworkContext): Framework {
     options,
     semiSupervised: true,
     drawsMasks: true,
-    draw(batch, iteration) {
-      const count = sizeOf(batch.labelled);
-      const others = count + sizeOf(unlabelledOf(batch, 'm3l'));
-      return drawOf(context, iteration, [...unmasked(count), ...context.masks(iteration, others)]);
-    },
+    draw: (batch, iteration) => drawSecondMasked(context, batch, iteration, 'm3l'),
     losses(batch, { masked, pseudoWeight, tokenSeed }) {
       const { labelled } = batch;
       const unlabelled = unlabelledOf(batch, 'm3l');

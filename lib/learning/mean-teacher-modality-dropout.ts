@@ -2,18 +2,16 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import {
   createTeacher,
-  drawOf,
+  drawSecondMasked,
   type Framework,
   type FrameworkContext,
   forward,
   joinBatches,
   labelsOf,
   ohemOptions,
-  sizeOf,
   unlabelledOf,
 } from './framework.js';
 import { allHeads, semiSupervisedLosses, supervisedLoss, totalLoss } from './losses.js';
-import { unmasked } from './masking.js';
 import { teach } from './pseudo-labels.js';
 
 /** As M3L, but the teacher sees the batch masked just as the student does. */
@@ -27,11 +25,8 @@ export function meanTeacherModalityDropout(context: FrameworkContext): Framework
     options,
     semiSupervised: true,
     drawsMasks: true,
-    draw(batch, iteration) {
-      const count = sizeOf(batch.labelled);
-      const others = count + sizeOf(unlabelledOf(batch, 'mean-teacher-modality-dropout'));
-      return drawOf(context, iteration, [...unmasked(count), ...context.masks(iteration, others)]);
-    },
+    draw: (batch, iteration) =>
+      drawSecondMasked(context, batch, iteration, 'mean-teacher-modality-dropout'),
     losses(batch, { masked, pseudoWeight, tokenSeed }) {
       const { labelled } = batch;
       const unlabelled = unlabelledOf(batch, 'mean-teacher-modality-dropout');

@@ -1,5 +1,4 @@
 import { optim, torch } from 'm3l';
-import type { Batch } from 'm3l/data';
 import {
   createFramework,
   type FrameworkName,
@@ -10,27 +9,12 @@ import {
 } from 'm3l/learning';
 import { createModel } from 'm3l/models';
 import { describe, expect, it } from 'vitest';
+import { batch } from '../helpers/training.js';
 
-const SIZE = 32;
 const modalities = [
   { name: 'rgb', kind: 'rgb' },
   { name: 'depth', kind: 'depth' },
 ] as const;
-
-function batch(seed: number, labels: boolean): Batch {
-  return torch.detached(() => {
-    const generator = new torch.Generator().manualSeed(seed);
-    return {
-      names: [`${seed}`],
-      modalities: [
-        torch.randn([1, 3, SIZE, SIZE], { generator }),
-        torch.rand([1, 3, SIZE, SIZE], { generator }),
-      ],
-      labels: labels ? torch.randint(0, 3, [1, SIZE, SIZE], { dtype: 'int64', generator }) : null,
-      valid: null,
-    };
-  });
-}
 
 /** A fresh training of the same seed; dropout and drop-path are at work. */
 async function withTrainer<T>(
@@ -56,8 +40,8 @@ async function withTrainer<T>(
     iterations: 6,
     seed: 4,
     source: async (iteration) => ({
-      labelled: batch(2 * iteration, true),
-      unlabelled: batch(2 * iteration + 1, false),
+      labelled: batch(2 * iteration, { labels: true }),
+      unlabelled: batch(2 * iteration + 1),
     }),
     ...options,
   });
@@ -175,7 +159,7 @@ describe('Trainer', () => {
       },
       {
         source: async (iteration) => {
-          const labelled = batch(iteration, true);
+          const labelled = batch(iteration, { labels: true });
           if (iteration === 1) labelled.modalities[0]!.fill_(Number.NaN);
           return { labelled };
         },

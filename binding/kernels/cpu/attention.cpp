@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "narrow.h"
+#include "processor.h"
 #include "vector.h"
 
 #if defined(__x86_64__)
@@ -174,7 +176,7 @@ M3L_WIDE std::pair<float, float> Exponentials(float* scores, int64_t keys, const
   std::fill(scores + keys, scores + padded, -std::numeric_limits<float>::infinity());
   if (bias != nullptr) {
     for (int64_t n = 0; n < keys; ++n) {
-      scores[n] = scale * scores[n] + static_cast<float>(bias[n]);
+      scores[n] = scale * scores[n] + Widened<float>(bias[n]);
     }
     scale = 1.0F;
   }
@@ -259,7 +261,7 @@ M3L_WIDE void Block(const AttentionSizes& of, const Head<T>& head, const T* quer
         const float factor = factors[static_cast<size_t>(first + r)];
         T* to = out + (first + r) * out_stride + c;
         for (int64_t j = 0; j < filled; ++j) {
-          to[j] = static_cast<T>(factor * sums[r * kWide + j]);
+          to[j] = Narrowed<T>(factor * sums[r * kWide + j]);
         }
       }
     }
@@ -269,12 +271,9 @@ M3L_WIDE void Block(const AttentionSizes& of, const Head<T>& head, const T* quer
 }  // namespace
 
 bool CanAttend(at::ScalarType type) {
-  __builtin_cpu_init();
-  // MKL takes its wide path on Intel's processors.
-  const auto intel = static_cast<bool>(__builtin_cpu_is("intel"));
-  const auto wide = static_cast<bool>(__builtin_cpu_supports("x86-64-v4"));
+  const bool wide = MklIsNarrow() && static_cast<bool>(__builtin_cpu_supports("x86-64-v4"));
   const auto bfloat16 = static_cast<bool>(__builtin_cpu_supports("avx512bf16"));
-  return !intel && wide && (type == at::kFloat || (type == at::kBFloat16 && bfloat16));
+  return wide && (type == at::kFloat || (type == at::kBFloat16 && bfloat16));
 }
 
 template <typename T>
