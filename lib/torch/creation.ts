@@ -65,10 +65,20 @@ export function fromBytes(
   dtype: DType,
   shape?: readonly number[],
 ): Tensor {
+  const parts: readonly ArrayBufferView[] = Array.isArray(bytes) ? bytes : [bytes];
+  for (const part of parts) {
+    if (ArrayBuffer.isView(part)) continue;
+    throw new ArgumentError(
+      `torch.fromBytes: expected typed arrays, found ${describe(part)}; wrap an ArrayBuffer in one`,
+    );
+  }
   const { size } = dtypeInfo(dtype);
-  const found = Array.isArray(bytes)
-    ? bytes.reduce((sum, part) => sum + part.byteLength, 0)
-    : (bytes as ArrayBufferView).byteLength;
+  const found = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  if (!shape && found % size !== 0) {
+    throw new ArgumentError(
+      `torch.fromBytes: found ${found} bytes, expected a multiple of the ${size} of ${dtype}`,
+    );
+  }
   const sizes = shape ?? [found / size];
   const expected = sizes.reduce((product, count) => product * count, size);
   if (found !== expected) {
@@ -77,7 +87,7 @@ export function fromBytes(
     );
   }
   refresh();
-  return wrap(core.fromBuffer(bytes, dtypeCode(dtype), sizes));
+  return wrap(core.fromBuffer(parts, dtypeCode(dtype), sizes));
 }
 
 const fullOperator =

@@ -121,6 +121,10 @@ describe('tensor', () => {
     const parts = [new Uint8Array(4), new Uint8Array(1)];
     expect(() => torch.fromBytes(parts, 'float32', [2])).toThrow(/takes 8 bytes, found 5/);
     expect(() => torch.fromBytes([[1]] as never, 'uint8', [1])).toThrow();
+    for (const foreign of [null, undefined, new ArrayBuffer(4)]) {
+      expect(() => torch.fromBytes(foreign as never, 'float32')).toThrow(/expected typed arrays/);
+    }
+    expect(() => torch.fromBytes(new Uint8Array(3), 'float32')).toThrow(/found 3 bytes.*of the 4/);
   });
 
   it('09 requiresGrad makes a leaf', () =>
