@@ -35,58 +35,71 @@ function given([batch, heads, queries, keys, channels]: readonly number[], devic
 }
 
 describe.each(devices)('attention on %s', (device) => {
-  it.each(SHAPES)('is its definition in float64, with its gradients: %j', (...shape) => {
-    torch.scope(() => {
-      const tensors = given(shape, device);
-      const seed = torch.randn([...tensors[0].shape], { device });
-      const run = (dtype: 'float32' | 'float64', f: typeof attention) => {
-        const inputs = tensors.map((x) => x.to(dtype).detach().requiresGrad_()) as [
+  it.each(SHAPES.map((shape) => [shape]))(
+    'is its definition in float64, with its gradients: %j',
+    (shape) => {
+      torch.scope(() => {
+        const tensors = given(shape, device);
+        const seed = torch.randn([...tensors[0].shape], { device });
+        const run = (dtype: 'float32' | 'float64', f: typeof attention) => {
+          const inputs = tensors.map((x) => x.to(dtype).detach().requiresGrad_()) as [
+            Tensor,
+            Tensor,
+            Tensor,
+          ];
+          const y = f(...inputs);
+          return [y, ...torch.grad([y], inputs, { gradOutputs: [seed.to(dtype)] })];
+        };
+        const wanted = run('float64', composed);
+        run('float32', attention).forEach((x, i) => {
+          const truth = wanted[i]!;
+          const error = x!.to('float64').sub(truth).abs().max().item();
+          expect(error).toBeLessThan(5e-6 * Math.max(truth.abs().max().item(), 1e-3));
+        });
+      });
+    },
+  );
+
+  it.each(SHAPES.map((shape) => [shape]))(
+    'adds a bias to every query, without gradients: %j',
+    (shape) => {
+      torch.scope(() => {
+        const [q, k, v] = given(shape, device);
+        const bias = torch.randn([shape[0], shape[1], shape[3]], { device }).mul(3);
+        const double = (x: Tensor) => x.to('float64');
+        const wanted = composed(double(q), double(k), double(v), double(bias)).to('float32');
+        expect(attention(q, k, v, bias)).toBeCloseToTensor(wanted, { atol: 5e-6, rtol: 1e-5 });
+      });
+    },
+  );
+
+  it.each(SHAPES.map((shape) => [shape]))(
+    'computes in bfloat16 up to its roundings: %j',
+    (shape) => {
+      torch.scope(() => {
+        const narrow = given(shape, device).map((x) => x.to('bfloat16')) as [
           Tensor,
           Tensor,
           Tensor,
         ];
-        const y = f(...inputs);
-        return [y, ...torch.grad([y], inputs, { gradOutputs: [seed.to(dtype)] })];
-      };
-      const wanted = run('float64', composed);
-      run('float32', attention).forEach((x, i) => {
-        const truth = wanted[i]!;
-        const error = x!.to('float64').sub(truth).abs().max().item();
-        expect(error).toBeLessThan(5e-6 * Math.max(truth.abs().max().item(), 1e-3));
+        const bias = torch.randn([shape[0], shape[1], shape[3]], { device }).to('bfloat16');
+        const double = (x: Tensor) => x.to('float64');
+        for (const added of [null, bias]) {
+          const truth = composed(
+            double(narrow[0]),
+            double(narrow[1]),
+            double(narrow[2]),
+            added && double(added),
+          );
+          const found = attention(...narrow, added);
+          expect(found.dtype).toBe('bfloat16');
+          // The result keeps 8 bits, and so do the shares that it is summed with.
+          const error = double(found).sub(truth).abs().max().item();
+          expect(error).toBeLessThan(0.01 * truth.abs().max().item());
+        }
       });
-    });
-  });
-
-  it.each(SHAPES)('adds a bias to every query, without gradients: %j', (...shape) => {
-    torch.scope(() => {
-      const [q, k, v] = given(shape, device);
-      const bias = torch.randn([shape[0], shape[1], shape[3]], { device }).mul(3);
-      const double = (x: Tensor) => x.to('float64');
-      const wanted = composed(double(q), double(k), double(v), double(bias)).to('float32');
-      expect(attention(q, k, v, bias)).toBeCloseToTensor(wanted, { atol: 5e-6, rtol: 1e-5 });
-    });
-  });
-
-  it.each(SHAPES)('computes in bfloat16 up to its roundings: %j', (...shape) => {
-    torch.scope(() => {
-      const narrow = given(shape, device).map((x) => x.to('bfloat16')) as [Tensor, Tensor, Tensor];
-      const bias = torch.randn([shape[0], shape[1], shape[3]], { device }).to('bfloat16');
-      const double = (x: Tensor) => x.to('float64');
-      for (const added of [null, bias]) {
-        const truth = composed(
-          double(narrow[0]),
-          double(narrow[1]),
-          double(narrow[2]),
-          added && double(added),
-        );
-        const found = attention(...narrow, added);
-        expect(found.dtype).toBe('bfloat16');
-        // The result keeps 8 bits, and so do the shares that it is summed with.
-        const error = double(found).sub(truth).abs().max().item();
-        expect(error).toBeLessThan(0.01 * truth.abs().max().item());
-      }
-    });
-  });
+    },
+  );
 
   it('has the right gradients in float64', () => {
     torch.scope(() => {
