@@ -111,8 +111,8 @@ export function markdown(results, before = '') {
   const sections = before.split(/^(?=## )/m).slice(1);
   return `# Benchmarks
 
-Written by \`npm run bench -- --write\`; do not edit. Each case and its peer ran in one process tree,
-alternating and swapping who goes first; the figures are medians, and what counts is their ratio on
+Written by \`npm run bench -- --write\`; do not edit. Each case and its peer ran alternately, each in
+a process of its own, swapping who goes first; the figures are medians, and what counts is their ratio on
 this machine (below 1: ours is faster or smaller). The peers are PyTorch eager, in \`bench/peers\`.
 
 ${markdownTable(
