@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parse, parseDocument, stringify } from 'yaml';
-import { resolveLearningOptions } from '../learning/index.js';
+import { maskWeights, resolveLearningOptions } from '../learning/index.js';
 import { explain } from './config-messages.js';
 import { type Config, configSchema, isSemiSupervised, needsMaskToken } from './config-schema.js';
 import { ConfigError, reasonOf, systemCode } from './errors.js';
@@ -109,6 +109,14 @@ function check(
       if (data[key] === undefined) complain(`data.${key}`, "is missing (or give 'data.rooms').");
     }
     checkFiles(data.files, Object.keys(data.modalities), complain);
+  }
+
+  if (framework.maskWeights !== undefined) {
+    try {
+      maskWeights(framework.maskWeights, Object.keys(data.modalities));
+    } catch (error) {
+      complain('framework.maskWeights', reasonOf(error));
+    }
   }
 
   const modalities = Object.keys(data.modalities).length;

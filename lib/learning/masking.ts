@@ -45,7 +45,7 @@ export function maskWeights(
   if (unknown !== undefined) {
     throw new LearningError(
       'M3L_MASK_WEIGHTS',
-      `maskWeights names '${unknown}': expected ${names.join(', ')}.`,
+      `found '${unknown}' in maskWeights, expected ${names.join(', ')}.`,
     );
   }
   const weights = names.map((name) => given[name] ?? 1);
@@ -53,7 +53,7 @@ export function maskWeights(
   if (bad !== undefined || !weights.some((weight) => weight > 0)) {
     throw new LearningError(
       'M3L_MASK_WEIGHTS',
-      `maskWeights is ${JSON.stringify(given)}: expected numbers of 0 or more, not all 0.`,
+      `found ${JSON.stringify(given)} as maskWeights, expected numbers of 0 or more, not all 0.`,
     );
   }
   return weights;

@@ -131,6 +131,10 @@ describe('resolveConfig', () => {
     expect(refusal('seed: 1').message).toContain('data: found nothing');
     expect(refusal('data: { root: . }').message).toContain('data.lists');
     expect(refusal(`${ROOMS}model: { maskToken: false }`).message).toContain('model.maskToken');
+    const weights = refusal(`${ROOMS}framework: { maskWeights: { thermal: 2 } }`);
+    expect(weights.code).toBe('M3L_CONFIG_VALUE');
+    expect(weights.message).toContain("framework.maskWeights: found 'thermal'");
+    expect(weights.message).toContain('expected rgb, depth, none');
   });
 
   it('11 refuses files that are no configuration', () => {

@@ -48,7 +48,7 @@ describe('seededMasks', () => {
 
   it('refuses weights of unknown names, negative ones and none at all', () => {
     const refused = (given: Record<string, number>) => () => maskWeights(given, ['rgb', 'depth']);
-    expect(refused({ thermal: 1 })).toThrow(/'thermal': expected rgb, depth, none/);
+    expect(refused({ thermal: 1 })).toThrow(/'thermal' in maskWeights, expected rgb, depth, none/);
     expect(refused({ rgb: -1 })).toThrow(/expected numbers of 0 or more/);
     expect(refused({ rgb: 0, depth: 0, none: 0 })).toThrow(/not all 0/);
   });
