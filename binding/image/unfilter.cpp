@@ -124,6 +124,22 @@ void undo(uint8_t filter, uint8_t* row, const uint8_t* above, size_t stride) {
   }
 }
 
+using UndoRow = void(uint8_t filter, uint8_t* row, const uint8_t* above, size_t stride);
+
+/// `undo` of pixels of `step` bytes: 1, 2, 3 or 6.
+UndoRow* undo_of(size_t step) {
+  switch (step) {
+    case 1:
+      return undo<1>;
+    case 2:
+      return undo<2>;
+    case 3:
+      return undo<3>;
+    default:
+      return undo<6>;
+  }
+}
+
 void swap_bytes(uint8_t* row, size_t stride) {
   for (size_t i = 0; i + 1 < stride; i += 2) {
     uint16_t value = 0;
@@ -136,7 +152,7 @@ void swap_bytes(uint8_t* row, size_t stride) {
 }  // namespace
 
 void unfilter(uint8_t* rows, size_t count, size_t stride, size_t step, bool wide) {
-  const auto undo_row = step == 1 ? undo<1> : step == 2 ? undo<2> : step == 3 ? undo<3> : undo<6>;
+  UndoRow* const undo_row = undo_of(step);
   // A row moves when the next one, which is made with it, is done.
   const auto settle = [&](size_t k) {
     std::memmove(rows + k * stride, rows + k * (stride + 1) + 1, stride);

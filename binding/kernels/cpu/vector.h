@@ -4,10 +4,10 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <numbers>
 
 // One compiled copy of the function per instruction set, the best chosen when the library loads.
-// `flatten` pulls the helpers below into each copy. Not under thread and address sanitizers, whose
-// runtime is not up when the choice is made.
+// `flatten` pulls the helpers below into each copy.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define M3L_VECTORISED \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), flatten))
@@ -20,12 +20,20 @@ namespace m3l {
 /** Elements of cheap arithmetic that are worth a thread of their own (as in ATen). */
 constexpr std::int64_t kGrain = 32768;
 
+/** `x` between `low` and `high`, without branches; NaN stays NaN. */
+inline float Clamp(float x, float low, float high) {
+  const float raised = x < low ? low : x;
+  return raised > high ? high : raised;
+}
+
+// ln 2 in two parts, of which n times the first is exact.
+constexpr float kLn2High = 0.693359375F;  // NOLINT(modernize-use-std-numbers)
+constexpr float kLn2Low = -2.12194440e-4F;
+
 /** e^x without branches: relative error below 2e-7; 0 and infinity beyond float's range. */
 inline float Exp(float x) {
-  constexpr float kLog2E = 1.44269504088896341F;
-  constexpr float kLn2High = 0.693359375F;
-  constexpr float kLn2Low = -2.12194440e-4F;
-  const float clamped = x < -87.3F ? -87.3F : (x > 88.7F ? 88.7F : x);
+  constexpr auto kLog2E = std::numbers::log2e_v<float>;
+  const float clamped = Clamp(x, -87.3F, 88.7F);
   const float n = __builtin_floorf(clamped * kLog2E + 0.5F);
   const float r = (clamped - n * kLn2High) - n * kLn2Low;
   float p = 1.9875691500e-4F;
@@ -41,16 +49,16 @@ inline float Exp(float x) {
   const float low = std::bit_cast<float>((half + 127) << 23);
   const float high = std::bit_cast<float>((exponent - half + 127) << 23);
   const float result = p * low * high;
-  return x < -87.3F ? 0.0F : (x > 88.7F ? __builtin_huge_valf() : (x != x ? x : result));
+  const float below = x > 88.7F ? __builtin_huge_valf() : result;
+  const float inside = x < -87.3F ? 0.0F : below;
+  return x != x ? x : inside;
 }
 
 inline double Exp(double x) { return std::exp(x); }
 
 /** e^x for x ≤ 0, in half the work: relative error below 2.5e-7; 4e-38 for all x below -86. */
 inline float ExpOfNegative(float x) {
-  constexpr float kLog2E = 1.44269504088896341F;
-  constexpr float kLn2High = 0.693359375F;
-  constexpr float kLn2Low = -2.12194440e-4F;
+  constexpr auto kLog2E = std::numbers::log2e_v<float>;
   // Adding this leaves the nearest integer in the low bits of the sum.
   constexpr float kRound = 12582912.0F;
   const float clamped = x < -86.0F ? -86.0F : x;
@@ -88,8 +96,8 @@ inline float Log(float x) {
   p = p * m + -2.4999993993e-1F;
   p = p * m + 3.3333331174e-1F;
   const auto n = static_cast<float>(exponent);
-  const float tail = p * m * square + n * -2.12194440e-4F - 0.5F * square;
-  const float result = m + tail + n * 0.693359375F;
+  const float tail = p * m * square + n * kLn2Low - 0.5F * square;
+  const float result = m + tail + n * kLn2High;
   return x != x ? x : result;
 }
 
@@ -98,7 +106,7 @@ inline double Log(double x) { return std::log(x); }
 /** The error function without branches: absolute error below 2e-7, monotone, odd. */
 inline float Erf(float x) {
   // Abramowitz and Stegun 7.1.26 is too coarse; a rational minimax of x on [-4, 4] (as in Eigen).
-  const float c = x < -3.92F ? -3.92F : (x > 3.92F ? 3.92F : x);
+  const float c = Clamp(x, -3.92F, 3.92F);
   const float s = c * c;
   float p = -2.72614225801306e-10F;
   p = p * s + 2.77068142495902e-08F;
@@ -121,13 +129,13 @@ inline double Erf(double x) { return std::erf(x); }
 /** GELU, exact form: x · Φ(x). */
 template <typename T>
 inline T Gelu(T x) {
-  return x * T(0.5) * (T(1) + Erf(x * T(0.70710678118654752440)));
+  return x * T(0.5) * (T(1) + Erf(x * (std::numbers::sqrt2_v<T> / 2)));
 }
 
 /** d GELU / dx = Φ(x) + x · φ(x). */
 template <typename T>
 inline T GeluDerivative(T x) {
-  const T cdf = T(0.5) * (T(1) + Erf(x * T(0.70710678118654752440)));
+  const T cdf = T(0.5) * (T(1) + Erf(x * (std::numbers::sqrt2_v<T> / 2)));
   const T density = T(0.39894228040143267794) * Exp(x * x * T(-0.5));
   return cdf + x * density;
 }
