@@ -114,7 +114,8 @@ describe.each(devices)('attention on %s', (device) => {
       const [q, k, v] = given([1, 1, 20, 40, 16], device);
       const large = attention(q.mul(1e4), k, v);
       const wanted = composed(q.to('float64').mul(1e4), k.to('float64'), v.to('float64'));
-      expect(large).toBeCloseToTensor(wanted.to('float32'), { atol: 1e-4 });
+      // Scores of some 4e4 are off by 4e-3 in float32: two nearly equal ones shift that much weight.
+      expect(large).toBeCloseToTensor(wanted.to('float32'), { atol: 2e-2 });
       const broken = q.clone();
       broken.select(2, 3).fill_(Number.NaN);
       const rows = attention(broken, k, v).isnan().any(3).flatten().toArray();
