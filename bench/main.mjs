@@ -43,7 +43,8 @@ if (chosen.list) {
   for (const { name, title } of cases) console.log(`${name}  ${title}`);
   process.exit(0);
 }
-if (chosen.runs !== undefined && !/^[1-9]\d*$/.test(chosen.runs)) {
+const runs = chosen.runs === undefined ? undefined : Number(chosen.runs);
+if (runs !== undefined && !(Number.isInteger(runs) && runs > 0)) {
   fail(`--runs is '${chosen.runs}'; expected a whole number above 0`);
 }
 
@@ -53,7 +54,7 @@ for (const { name } of cases) {
   console.error(`bench: ${name} …`);
   // In a process of its own, as the peer is: a case before it leaves a heap, threads and compiled code
   // behind that are not those of a program that does this one thing.
-  const { result, skipped, left } = await inProcess('case.mjs', name, chosen.runs);
+  const { result, skipped, left } = await inProcess('case.mjs', name, runs);
   if (result) {
     results.push(result);
     if (chosen.json) console.log(JSON.stringify(result));
