@@ -4,18 +4,19 @@
  */
 
 import { columnTaps, covered, type Geometry, rowTaps, type Taps } from './geometry.js';
-import { IMAGENET_MEAN, IMAGENET_STD, type Plane } from './modality.js';
+import type { Plane } from './modality.js';
 import { native, type Window } from './native.js';
 
 /**
- * RGB as [3, height, width], ImageNet-normalised. Bilinear with half-pixel centres, no antialiasing;
- * only the window's pixels are computed. Padding is black *before* the normalisation, as in the paper:
- * a padded pixel reads −mean / std, not 0.
+ * RGB as [3, height, width], normalised. Bilinear with half-pixel centres, no antialiasing; only the
+ * window's pixels are computed. Padding is black *before* the normalisation, as in the paper: a padded
+ * pixel reads −mean / std, not 0.
  */
 export function sampleColour(plane: Plane, g: Geometry): Float32Array {
   const { data, width, height, divisor } = plane;
-  const scale = IMAGENET_STD.map((std) => 1 / (divisor * std));
-  const level = IMAGENET_MEAN.map((mean, c) => -mean / IMAGENET_STD[c]!);
+  const { mean, std } = plane.normalisation;
+  const scale = std.map((value) => 1 / (divisor * value));
+  const level = mean.map((value, c) => -value / std[c]!);
   const normalisation = Float32Array.from([...scale, ...level]);
   const out = floats(3 * g.width * g.height);
   const three = ({ low, high, weight }: Taps) => [low, high, weight] as const;
@@ -26,11 +27,12 @@ export function sampleColour(plane: Plane, g: Geometry): Float32Array {
 }
 
 /**
- * A one-channel modality as [height, width], nearest neighbour: in [0, 1], then normalised where its
- * specification says so. Padding and holes are 0 before the normalisation.
+ * A one-channel modality as [height, width], nearest neighbour: in [0, 1], then normalised. Padding and
+ * holes are 0 before the normalisation.
  */
 export function sampleDepth(plane: Plane, g: Geometry): Float32Array {
-  const { data, width, height, offset, divisor, mean, std, invalid } = plane;
+  const { data, width, height, offset, divisor, normalisation, invalid } = plane;
+  const [mean, std] = [normalisation.mean[0]!, normalisation.std[0]!];
   const out = floats(g.width * g.height);
   const across = columnTaps(width, g).nearest;
   const down = rowTaps(height, g).nearest;

@@ -9,7 +9,7 @@ import * as torch from '../torch/index.js';
 import { IGNORE_LABEL } from './classes.js';
 import { type Batch, requireEqualSizes } from './collate.js';
 import { columnTaps, covered, rowTaps } from './geometry.js';
-import { IMAGENET_MEAN, IMAGENET_STD, type ModalitySpec } from './modality.js';
+import { type ModalitySpec, normalisationOf } from './modality.js';
 import type { RawSample } from './sample-loader.js';
 import { stage, stageValues } from './staging.js';
 
@@ -31,7 +31,7 @@ export function augmentBatch(
         names: samples.map(({ name }) => name),
         modalities: specs.map((spec, m) =>
           spec.kind === 'rgb'
-            ? colour(samples, m, places, device)
+            ? colour(samples, spec, m, places, device)
             : depth(samples, spec, m, places, device),
         ),
         labels: labels(samples, places, device),
@@ -127,7 +127,14 @@ class Axis {
 }
 
 /** [B, 3, H, W] float32: bilinear between the stored values, then normalised. */
-function colour(samples: readonly RawSample[], m: number, places: Places, device: string): Tensor {
+function colour(
+  samples: readonly RawSample[],
+  spec: ModalitySpec,
+  m: number,
+  places: Places,
+  device: string,
+): Tensor {
+  const { mean, std } = normalisationOf(spec);
   const { height, width } = samples[0]!;
   const pixels = stored(samples, m, 3, device);
   const read = (row: 'low' | 'high', column: 'low' | 'high') =>
@@ -140,8 +147,8 @@ function colour(samples: readonly RawSample[], m: number, places: Places, device
     .lerp(below, places.rowWeight)
     .maskedFill(places.padded.unsqueeze(3), 0)
     .div(perSample(samples, m, 'divisor', 4, device))
-    .sub(stageValues(Float32Array.from(IMAGENET_MEAN), [3], device))
-    .div(stageValues(Float32Array.from(IMAGENET_STD), [3], device))
+    .sub(stageValues(Float32Array.from(mean), [3], device))
+    .div(stageValues(Float32Array.from(std), [3], device))
     .permute([0, 3, 1, 2])
     .contiguous();
 }
@@ -149,11 +156,13 @@ function colour(samples: readonly RawSample[], m: number, places: Places, device
 /** [B, 3, H, W] float32, the three channels in the same memory: nearest neighbour in [0, 1]. */
 function depth(
   samples: readonly RawSample[],
-  { invalid, mean = 0, std = 1 }: ModalitySpec,
+  spec: ModalitySpec,
   m: number,
   places: Places,
   device: string,
 ): Tensor {
+  const { invalid } = spec;
+  const { mean, std } = normalisationOf(spec);
   const { height, width } = samples[0]!;
   const shape = [samples.length, height, width];
   const raw = widened(stored(samples, m, 1, device).indexSelect(0, places.nearest)).reshape(shape);
@@ -163,7 +172,8 @@ function depth(
     .sub(perSample(samples, m, 'offset', 3, device))
     .div(perSample(samples, m, 'divisor', 3, device))
     .maskedFill(nothing, 0);
-  const normalised = mean === 0 && std === 1 ? scaled : scaled.sub(mean).div(std);
+  const plain = mean[0] === 0 && std[0] === 1;
+  const normalised = plain ? scaled : scaled.sub(mean[0]!).div(std[0]!);
   return normalised.unsqueeze(1).expand([samples.length, 3, height, width]);
 }
 

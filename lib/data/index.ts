@@ -26,6 +26,8 @@ export {
   IMAGENET_MEAN,
   IMAGENET_STD,
   type ModalitySpec,
+  type Normalisation,
+  normalisationOf,
   type Plane,
   readPlane,
 } from './modality.js';

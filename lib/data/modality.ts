@@ -14,12 +14,12 @@ export interface ModalitySpec {
    */
   readonly invalid?: number;
   /**
-   * Depth only: subtracted after the scaling to [0, 1], and divided by. Absent: 0 and 1, as in the
-   * paper. From scratch it pays to centre: a LayerNorm right after the first convolution hides the
-   * level of flat patches that are all positive.
+   * Subtracted after the scaling to [0, 1], and divided by; for RGB one number, or one a channel.
+   * Absent: ImageNet's for RGB, 0 and 1 for depth, as in the paper. From scratch it pays to centre: a
+   * LayerNorm right after the first convolution hides what is small beside the common level.
    */
-  readonly mean?: number;
-  readonly std?: number;
+  readonly mean?: number | readonly number[];
+  readonly std?: number | readonly number[];
 }
 
 /** Mean and standard deviation of ImageNet's RGB in [0, 1]. */
@@ -32,9 +32,38 @@ export interface Plane extends Picture {
   /** Infinity where the image is constant, so that it reads as zeros. */
   readonly divisor: number;
   readonly invalid: number | null;
-  /** Subtracted from the number that a pixel reads as, and divided by: of depth; RGB has ImageNet's. */
-  readonly mean: number;
-  readonly std: number;
+  readonly normalisation: Normalisation;
+}
+
+/** What is subtracted from the number that a pixel reads as, and divided by: one value a channel. */
+export interface Normalisation {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/**
+ * The normalisation of a modality: its own, or the default of its kind.
+ * @throws DataError M3L_DATA_OPTIONS where there are not as many values as channels, or a std is not
+ *   above 0
+ */
+export function normalisationOf({ name, kind, mean, std }: ModalitySpec): Normalisation {
+  const colour = kind === 'rgb';
+  const channels = colour ? 3 : 1;
+  const each = (key: string, given: typeof mean, lowest: number, expected: string) => {
+    const values = typeof given === 'number' ? Array<number>(channels).fill(given) : given!;
+    if (values.length === channels && values.every((v) => Number.isFinite(v) && v > lowest)) {
+      return values;
+    }
+    throw new DataError(
+      'M3L_DATA_OPTIONS',
+      `modality '${name}': found ${key} [${values.join(', ')}], expected ${expected}` +
+        `${colour ? ', or three: red, green, blue' : ''}.`,
+    );
+  };
+  return {
+    mean: each('mean', mean ?? (colour ? IMAGENET_MEAN : 0), -Infinity, 'one number'),
+    std: each('std', std ?? (colour ? IMAGENET_STD : 1), 0, 'one number above 0'),
+  };
 }
 
 /**
@@ -45,7 +74,7 @@ export async function readPlane(spec: ModalitySpec, file: string): Promise<Plane
   if (spec.kind === 'rgb') {
     const picture = await readColour(file);
     const divisor = picture.data instanceof Uint16Array ? 65535 : 255;
-    return { ...picture, offset: 0, divisor, invalid: null, mean: 0, std: 1 };
+    return { ...picture, offset: 0, divisor, invalid: null, normalisation: normalisationOf(spec) };
   }
   if (spec.kind !== 'depth') {
     throw new DataError(
@@ -57,6 +86,6 @@ export async function readPlane(spec: ModalitySpec, file: string): Promise<Plane
   const invalid = spec.invalid ?? null;
   const [least, greatest] = native().extremes(picture.data, invalid ?? -1);
   const divisor = greatest > least ? greatest - least : Infinity;
-  const { mean = 0, std = 1 } = spec;
-  return { ...picture, offset: greatest < 0 ? 0 : least, divisor, invalid, mean, std };
+  const normalisation = normalisationOf(spec);
+  return { ...picture, offset: greatest < 0 ? 0 : least, divisor, invalid, normalisation };
 }

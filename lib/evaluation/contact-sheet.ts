@@ -1,4 +1,4 @@
-import { type Batch, disposeBatch, type ModalitySpec } from '../data/index.js';
+import { type Batch, disposeBatch, type ModalitySpec, normalisationOf } from '../data/index.js';
 import type { Fill } from '../learning/index.js';
 import type { SegmentationModel } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -75,7 +75,7 @@ function pictures(
     classMap(predictHead(model, inputs, 'ensemble', { specs, missing, fill }), size),
   );
   const show = (input: Tensor, spec: ModalitySpec) =>
-    spec.kind === 'rgb' ? rgbPicture(input) : depthPicture(input);
+    spec.kind === 'rgb' ? rgbPicture(input, normalisationOf(spec)) : depthPicture(input);
   return batch.names.map((_, b) => [
     ...specs.map((spec, m) => show(batch.modalities[m]!.select(0, b), spec)),
     batch.labels ? classPicture(batch.labels.select(0, b), colours) : new Picture(1, 1),

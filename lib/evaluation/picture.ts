@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { IMAGENET_MEAN, IMAGENET_STD } from '../data/index.js';
+import type { Normalisation } from '../data/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { ADVANCE, GLYPH_HEIGHT, GLYPH_WIDTH, inks } from './bitmap-font.js';
@@ -60,12 +60,11 @@ export class Picture {
   }
 }
 
-/** A normalised RGB input [3, H, W] as it looked. */
-export function rgbPicture(input: Tensor): Picture {
+/** A normalised RGB input [3, H, W] as it looked; see `normalisationOf`. */
+export function rgbPicture(input: Tensor, { mean, std }: Normalisation): Picture {
   const values = floats(input);
   return painted(input, (at, plane) => {
-    const channel = (c: 0 | 1 | 2) =>
-      byte((values[c * plane + at]! * IMAGENET_STD[c] + IMAGENET_MEAN[c]) * 255);
+    const channel = (c: 0 | 1 | 2) => byte((values[c * plane + at]! * std[c]! + mean[c]!) * 255);
     return [channel(0), channel(1), channel(2)];
   });
 }

@@ -134,9 +134,14 @@ function keysOf(schema: z.core.$ZodType | undefined): string[] {
   return schema === undefined ? [] : Object.keys(shapeOf(schema));
 }
 
+/** Of a record, whose keys are the user's own, every key has the schema of its values. */
 function schemaAt(schema: z.core.$ZodType, path: Path): z.core.$ZodType | undefined {
   let current: z.core.$ZodType | undefined = schema;
-  for (const key of path) current = current && shapeOf(current)[String(key)];
+  for (const key of path) {
+    if (current === undefined) return undefined;
+    const { valueType } = unwrap(current)._zod.def as { valueType?: z.core.$ZodType };
+    current = valueType ?? shapeOf(current)[String(key)];
+  }
   return current;
 }
 

@@ -42,15 +42,19 @@ const list = shorthand(
   }),
 );
 
+/** One number, or one each of red, green and blue. */
+const perChannel = (number: z.ZodNumber) =>
+  z.union([number, z.array(number).length(3)], 'expected one number, or three in a list');
+
 /** `depth` is any one-channel image; `invalid` is the raw value that means "nothing measured". */
 const modality = shorthand(
   (value) => (typeof value === 'string' ? { kind: value } : value),
   z.strictObject({
     kind: z.enum(['rgb', 'depth']),
     invalid: countOrNone.optional(),
-    /** Of depth, after its scaling to [0, 1]; 0 and 1 where absent, as in the paper. */
-    mean: z.number().optional(),
-    std: z.number().positive().optional(),
+    /** After the scaling to [0, 1]: ImageNet's for rgb, 0 and 1 for depth where absent. */
+    mean: perChannel(z.number()).optional(),
+    std: perChannel(z.number().positive()).optional(),
   }),
 );
 

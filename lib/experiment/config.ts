@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parse, parseDocument, stringify } from 'yaml';
+import { normalisationOf } from '../data/index.js';
 import { maskWeights, resolveLearningOptions } from '../learning/index.js';
 import { explain } from './config-messages.js';
 import { type Config, configSchema, isSemiSupervised, needsMaskToken } from './config-schema.js';
@@ -111,12 +112,22 @@ function check(
     checkFiles(data.files, Object.keys(data.modalities), complain);
   }
 
-  if (framework.maskWeights !== undefined) {
+  const allows = (key: string, resolve: () => void) => {
     try {
-      maskWeights(framework.maskWeights, Object.keys(data.modalities));
+      resolve();
     } catch (error) {
-      complain('framework.maskWeights', reasonOf(error));
+      complain(key, reasonOf(error));
     }
+  };
+  for (const [name, modality] of Object.entries(data.modalities)) {
+    allows(`data.modalities.${name}`, () => normalisationOf({ name, ...modality }));
+    if (modality.kind === 'rgb' && modality.invalid !== undefined) {
+      complain(`data.modalities.${name}.invalid`, 'has no meaning for rgb; remove it.');
+    }
+  }
+  const weights = framework.maskWeights;
+  if (weights !== undefined) {
+    allows('framework.maskWeights', () => maskWeights(weights, Object.keys(data.modalities)));
   }
 
   const modalities = Object.keys(data.modalities).length;

@@ -1,4 +1,4 @@
-import type { ModalitySpec } from '../data/index.js';
+import { type ModalitySpec, normalisationOf } from '../data/index.js';
 import type { Masks } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
@@ -7,9 +7,9 @@ import * as torch from '../torch/index.js';
  * What stands in for a missing modality of a model without a mask token (m3l.md section 4):
  * - `zeros`: 0 in the normalised input;
  * - `noise`: U[0, 1) in the normalised input, three draws a pixel for RGB, one for depth;
- * - `mean`: the middle of the range: 0 for RGB, which is the ImageNet mean colour after
- *   normalisation (so the same as `zeros` there), and for depth what 0.5 becomes, the middle of its
- *   range before any normalisation of its own.
+ * - `mean`: 0 for RGB, which is the colour that the normalisation subtracts, ImageNet's mean unless
+ *   set otherwise (so the same as `zeros` there); for depth what 0.5 becomes, the middle of its range
+ *   before any normalisation of its own.
  */
 export type Fill = 'zeros' | 'noise' | 'mean';
 
@@ -36,8 +36,9 @@ export function fillModality(
     .expand([batch, channels, height, width]);
 }
 
-function middle({ kind, mean = 0, std = 1 }: ModalitySpec): number {
-  return kind === 'rgb' ? 0 : (0.5 - mean) / std;
+function middle(spec: ModalitySpec): number {
+  const { mean, std } = normalisationOf(spec);
+  return spec.kind === 'rgb' ? 0 : (0.5 - mean[0]!) / std[0]!;
 }
 
 /**

@@ -51,9 +51,13 @@ beforeAll(async () => {
   await writeGrey(file('flat.png'), width, height, pattern(width * height, 1), 16);
 });
 
-function loaderOf(transform: Transform, depth: Partial<ModalitySpec> = {}) {
+function loaderOf(
+  transform: Transform,
+  depth: Partial<ModalitySpec> = {},
+  rgb: Partial<ModalitySpec> = {},
+) {
   const modalities: ModalitySpec[] = [
-    { name: 'rgb', kind: 'rgb' },
+    { name: 'rgb', kind: 'rgb', ...rgb },
     { name: 'depth', kind: 'depth', ...depth },
   ];
   const options = {
@@ -142,6 +146,12 @@ describe('augmentation on the device', () => {
     const loader = loaderOf({ kind: 'training', crop: [21, 30] }, spec);
     await compare(loader, [0, 1, 2, 4].map(sampleOf));
     await compare(loader, [{ ...sampleOf(0), files: [file('c0.png'), file('flat.png')] }]);
+  });
+
+  it('for colours of a normalisation of their own', async () => {
+    const own = { mean: [0.5, 0.6, 0.1], std: [0.1, 0.2, 0.3] };
+    const loader = loaderOf({ kind: 'training', crop: [21, 30] }, {}, own);
+    await compare(loader, [0, 1, 2, 4].map(sampleOf));
   });
 
   it('for 16-bit colours beside 8-bit ones', async () => {

@@ -1,5 +1,5 @@
 import { torch } from 'm3l';
-import type { Batch } from 'm3l/data';
+import { type Batch, normalisationOf } from 'm3l/data';
 import {
   ConfusionMatrix,
   classMap,
@@ -7,6 +7,7 @@ import {
   evaluateRobust,
   missingSets,
   predictMissing,
+  rgbPicture,
 } from 'm3l/evaluation';
 import { createModel } from 'm3l/models';
 import sharp from 'sharp';
@@ -140,6 +141,22 @@ describe('predictMissing', () => {
       torch.dispose(modalities);
     });
   });
+});
+
+describe('rgbPicture', () => {
+  it.each([{}, { mean: [0.5, 0.6, 0.1], std: 0.1 }])(
+    'shows the colours that were normalised (%o)',
+    (own) => {
+      const normalisation = normalisationOf({ name: 'rgb', kind: 'rgb', ...own });
+      const { mean, std } = normalisation;
+      const pixels = [255, 102, 51];
+      const picture = torch.scope(() => {
+        const input = torch.tensor(pixels.map((v, c) => (v / 255 - mean[c]!) / std[c]!));
+        return rgbPicture(input.reshape([3, 1, 1]), normalisation);
+      });
+      expect([...picture.pixels]).toEqual(pixels);
+    },
+  );
 });
 
 describe('contactSheet', () => {

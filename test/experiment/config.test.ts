@@ -58,6 +58,26 @@ describe('resolveConfig', () => {
     expect(message).toContain("rooms have 'rgb' and 'depth'");
   });
 
+  it('takes a normalisation of one number, or of three for rgb', () => {
+    const own = 'data.modalities.rgb={ kind: rgb, mean: [0.5, 0.4, 0.3], std: 0.1 }';
+    expect(resolveConfig(write(ROOMS), [own]).data.modalities.rgb).toEqual({
+      kind: 'rgb',
+      mean: [0.5, 0.4, 0.3],
+      std: 0.1,
+    });
+    const wrong = (own: string) => refusal(ROOMS, [`data.modalities.rgb={ kind: rgb, ${own} }`]);
+    expect(wrong('std: [0.1, 0.2]').message).toContain('found [0.1,0.2], expected');
+    expect(wrong('std: narrow').message).toContain("found 'narrow': expected one number, or three");
+    expect(wrong('invalid: 0').message).toContain('rgb.invalid: has no meaning for rgb');
+    expect(wrong('meen: 1').message).toContain("did you mean 'data.modalities.rgb.mean'?");
+    const { code, message } = refusal(ROOMS, [
+      'data.modalities.depth={ kind: depth, mean: [0.5, 0.4, 0.3] }',
+    ]);
+    expect(code).toBe('M3L_CONFIG_VALUE');
+    expect(message).toContain('data.modalities.depth');
+    expect(message).toContain('found mean [0.5, 0.4, 0.3], expected one number.');
+  });
+
   it('02 takes the short forms', () => {
     const config = resolveConfig(write(`${ROOMS}framework: supervised\nmodel: linear-fusion\n`));
     expect(config.framework.name).toBe('supervised');
