@@ -9,6 +9,10 @@ process.channel?.unref();
 
 const [wanted, wantedRuns] = process.argv.slice(2);
 const one = (await loadCases()).find(({ name }) => name === wanted);
+if (one === undefined) {
+  console.error(`case: found '${wanted}', expected the name of a case: npm run bench lists them.`);
+  process.exit(2);
+}
 
 async function measured() {
   const skipped = one.skip?.() ?? null;

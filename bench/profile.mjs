@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// node bench/profile.mjs [--write] [--json] [--only NAME]: which operators the time of our side goes
-// into, for the cases whose targets are about time.
+// node bench/profile.mjs [--write] [--json] [--only NAME] [--sizes]: which operators the time of our side
+// goes into, for the cases whose targets are about time; for each set of tensor sizes with --sizes.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { torch } from '../dist/index.js';
@@ -11,7 +11,6 @@ import { B0, B2, createStepper, makeBatch } from './step.mjs';
 
 const DOCUMENT = new URL('../docs/benchmarks.md', import.meta.url);
 const THREADS = 2;
-const MOST = 12;
 
 /** What a case does once, and how it ends. */
 function training(settings) {
@@ -65,7 +64,7 @@ const CASES = [
   },
 ];
 
-async function profile({ name, title, runs, make }) {
+async function profile({ name, title, runs, make }, { sizes }) {
   torch.manualSeed(1);
   const { run, dispose } = make();
   // By then the way of every product is chosen, and no memory is new.
@@ -76,7 +75,7 @@ async function profile({ name, title, runs, make }) {
     await run();
     times.push(performance.now() - start);
   }
-  const end = torch.profile();
+  const end = torch.profile({ sizes });
   for (let i = 0; i < runs; i++) await run();
   const operators = end();
   dispose();
@@ -85,11 +84,12 @@ async function profile({ name, title, runs, make }) {
     name,
     title,
     ms: median(times),
-    operators: operators.slice(0, MOST).map(({ name: operator, calls, selfMs }) => ({
-      name: operator,
-      calls: calls / runs,
-      ms: selfMs / runs,
-      share: selfMs / total,
+    operators: operators.slice(0, sizes ? 100 : 12).map((row) => ({
+      name: row.name,
+      sizes: row.sizes,
+      calls: row.calls / runs,
+      ms: row.selfMs / runs,
+      share: row.selfMs / total,
     })),
   };
 }
@@ -99,21 +99,26 @@ const { values } = parseArgs({
     write: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     only: { type: 'string' },
+    sizes: { type: 'boolean', default: false },
   },
 });
+if (values.write && values.sizes) {
+  console.error('profile: --sizes prints; --write keeps the table of operators. Leave one out.');
+  process.exit(2);
+}
 torch.setNumThreads(THREADS);
 const profiles = [];
 for (const one of CASES.filter(({ name }) => !values.only || name.includes(values.only))) {
-  const result = await profile(one);
+  const result = await profile(one, values);
   profiles.push(result);
   if (values.json) {
     console.log(JSON.stringify(result));
     continue;
   }
   console.log(`${result.name} (${result.title}): ${result.ms.toFixed(1)} ms`);
-  for (const { name, calls, ms, share } of result.operators) {
+  for (const { name, sizes, calls, ms, share } of result.operators) {
     const figures = `${ms.toFixed(2).padStart(9)} ms ${(100 * share).toFixed(1).padStart(5)} %`;
-    console.log(`${figures}  ${calls.toFixed(0).padStart(4)} × ${name}`);
+    console.log(`${figures}  ${calls.toFixed(0).padStart(4)} × ${name} ${sizes}`.trimEnd());
   }
 }
 if (values.write) writeFileSync(DOCUMENT, withProfiles(readFileSync(DOCUMENT, 'utf8'), profiles));

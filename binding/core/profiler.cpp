@@ -1,9 +1,11 @@
-// Which operators the time goes into: calls and times by name, the backward's included.
+// Which operators the time goes into: calls and times by name, the backward's included, and by the
+// sizes of their tensors where asked for.
 #include <ATen/record_function.h>
 
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <sstream>
 
 #include "call.h"
 
@@ -19,8 +21,12 @@ struct OperatorTime {
   std::chrono::nanoseconds total{0};
 };
 
+/// An operator's name, and the sizes of its tensor arguments (empty where nobody asked for them).
+using Key = std::pair<std::string, std::string>;
+
 /// One call that is running on this thread.
 struct Frame final : at::ObserverContext {
+  std::string sizes;
   Frame* outer = nullptr;
   Clock::time_point start;
   std::chrono::nanoseconds inner{0};
@@ -30,12 +36,37 @@ thread_local Frame* running = nullptr;
 
 // libtorch calls its observers of all threads alike, so that there is one profile in the process.
 std::mutex lock;
-std::map<std::string, OperatorTime> times;
+std::map<Key, OperatorTime> times;
 std::optional<at::CallbackHandle> callback;
 const Environment* owner = nullptr;
 
-std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& /*function*/) {
+void write_sizes(std::ostream& to, const c10::IValue& argument) {
+  if (argument.isTensor()) {
+    const at::Tensor& tensor = argument.toTensor();
+    to << (to.tellp() > 0 ? " " : "");
+    if (tensor.defined()) {
+      to << tensor.sizes();
+    } else {
+      to << "none";
+    }
+  } else if (argument.isTensorList()) {
+    for (const at::Tensor& tensor : argument.toTensorVector()) {
+      write_sizes(to, tensor);
+    }
+  }
+}
+
+/// The sizes must be read before the call: it may resize, or take its arguments with it.
+template <bool kSizes>
+std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
   auto frame = std::make_unique<Frame>();
+  if constexpr (kSizes) {
+    std::ostringstream sizes;
+    for (const c10::IValue& argument : function.inputs()) {
+      write_sizes(sizes, argument);
+    }
+    frame->sizes = sizes.str();
+  }
   frame->outer = running;
   running = frame.get();
   frame->start = Clock::now();
@@ -50,7 +81,7 @@ void end(const at::RecordFunction& function, at::ObserverContext* context) {
     running->inner += taken;
   }
   const std::lock_guard<std::mutex> guard(lock);
-  OperatorTime& time = times[function.name()];
+  OperatorTime& time = times[{function.name(), frame.sizes}];
   time.calls += 1;
   time.self += taken - frame.inner;
   time.total += taken;
@@ -68,20 +99,23 @@ napi_value start_profile(Call& call) {
                     "end it first by calling what profile() returned");
   }
   times.clear();
+  const bool sizes = call.boolean(0, "sizes");
   callback = at::addGlobalCallback(
-      at::RecordFunctionCallback(begin, end)
+      at::RecordFunctionCallback(sizes ? begin<true> : begin<false>, end)
+          .needsInputs(sizes)
           .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
   owner = &call.state();
   return undefined(call.env());
 }
 
-napi_value row_of(napi_env env, const std::string& name, const OperatorTime& time) {
+napi_value row_of(napi_env env, const Key& key, const OperatorTime& time) {
   napi_value row = nullptr;
   check(env, napi_create_object(env, &row), "profile");
   const auto set = [&](const char* key, napi_value value) {
     check(env, napi_set_named_property(env, row, key, value), key);
   };
-  set("name", to_js(env, name));
+  set("name", to_js(env, key.first));
+  set("sizes", to_js(env, key.second));
   set("calls", integer_to_js(env, time.calls));
   set("selfMs", to_js(env, milliseconds(time.self)));
   set("totalMs", to_js(env, milliseconds(time.total)));
@@ -105,8 +139,8 @@ napi_value stop_profile(Call& call) {
   napi_value rows = nullptr;
   check(call.env(), napi_create_array_with_length(call.env(), times.size(), &rows), "profile");
   uint32_t index = 0;
-  for (const auto& [name, time] : times) {
-    check(call.env(), napi_set_element(call.env(), rows, index++, row_of(call.env(), name, time)),
+  for (const auto& [key, time] : times) {
+    check(call.env(), napi_set_element(call.env(), rows, index++, row_of(call.env(), key, time)),
           "profile");
   }
   times.clear();

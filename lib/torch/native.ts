@@ -24,10 +24,12 @@ export interface NativeMemory {
   bytesByDevice: Record<string, number>;
 }
 
-/** What a profile says of the operators of one name. */
+/** What a profile says of the operators of one name (and of one set of sizes). */
 export interface OperatorTime {
   /** `aten::add`, `m3l::linear`, `MmBackward0` … */
   name: string;
+  /** Those of the tensor arguments, `[4, 64] [64, 32]`; empty unless asked for. */
+  sizes: string;
   calls: number;
   /** Milliseconds spent in it, without the operators it called, and with them. */
   selfMs: number;
@@ -106,7 +108,7 @@ export interface NativeCore {
   isAutocastEnabled(device: string): boolean;
   setTf32(allowed: boolean): void;
 
-  startProfile(): void;
+  startProfile(sizes: boolean): void;
   stopProfile(): OperatorTime[];
 
   manualSeed(seed: number | bigint): void;

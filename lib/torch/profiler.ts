@@ -12,9 +12,10 @@ import { core, type OperatorTime } from './native.js';
  * console.table(end().slice(0, 10));
  * ```
  *
+ * @param options.sizes a row for each name and sizes of the tensor arguments
  * @throws M3lError M3L_PROFILE where one runs already in this process, or where this one has ended
  */
-export function profile(): () => OperatorTime[] {
-  core.startProfile();
+export function profile({ sizes = false }: { sizes?: boolean } = {}): () => OperatorTime[] {
+  core.startProfile(sizes);
   return () => core.stopProfile().sort((a, b) => b.selfMs - a.selfMs);
 }

@@ -25,6 +25,30 @@ describe('profile', () => {
     });
   });
 
+  it('tells calls of other sizes apart where asked to', () => {
+    torch.scope(() => {
+      const [a, b] = [torch.ones([2, 3]), torch.ones([3, 4])];
+      const end = torch.profile({ sizes: true });
+      torch.mm(a, b);
+      torch.mm(a, b);
+      torch.mm(b, torch.ones([4, 1]));
+      torch.cat([a, a]);
+      const rows = end();
+      const of = (name: string) =>
+        rows.filter((row) => row.name === name).map(({ sizes, calls }) => [sizes, calls]);
+      expect(new Map(of('aten::mm') as [string, number][])).toEqual(
+        new Map([
+          ['[2, 3] [3, 4]', 2],
+          ['[3, 4] [4, 1]', 1],
+        ]),
+      );
+      expect(of('aten::cat')).toEqual([['[2, 3] [2, 3]', 1]]);
+      const plain = torch.profile();
+      torch.mm(a, b);
+      expect(plain().find(({ name }) => name === 'aten::mm')?.sizes).toBe('');
+    });
+  });
+
   it('sees nothing of what ran before or after', () => {
     torch.scope(() => {
       torch.ones([2]).exp();

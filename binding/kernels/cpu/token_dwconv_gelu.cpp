@@ -34,8 +34,8 @@ struct Tiling {
     bands = parts(groups * blocks, height / 8);
   }
 
-  int64_t Count() const { return batch == 0 ? 0 : groups * bands * blocks; }
-  int64_t Block(int64_t index) const { return index % blocks; }
+  [[nodiscard]] int64_t Count() const { return batch == 0 ? 0 : groups * bands * blocks; }
+  [[nodiscard]] int64_t Block(int64_t index) const { return index % blocks; }
   /** Calls `f` with the offset of each sample's part of tile `index`. */
   template <typename F>
   void ForSamples(int64_t index, const F& f) const {
@@ -44,7 +44,7 @@ struct Tiling {
       f(b * height * width * channels + Block(index) * kBlock);
     }
   }
-  Tile At(int64_t index) const {
+  [[nodiscard]] Tile At(int64_t index) const {
     const int64_t band = index / blocks % bands;
     return {height,
             width,
@@ -53,7 +53,7 @@ struct Tiling {
             band * height / bands,
             (band + 1) * height / bands};
   }
-  int64_t Grain() const {
+  [[nodiscard]] int64_t Grain() const {
     const int64_t elements = batch * height * width * kBlock / (groups * bands);
     return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, elements));
   }

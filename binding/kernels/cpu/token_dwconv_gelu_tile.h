@@ -31,7 +31,9 @@ struct Tile {
   std::int64_t top;
   std::int64_t bottom;
 
-  std::int64_t PaddedRow() const { return ((width + kStrip - 1) / kStrip * kStrip + 2) * kBlock; }
+  [[nodiscard]] std::int64_t PaddedRow() const {
+    return ((width + kStrip - 1) / kStrip * kStrip + 2) * kBlock;
+  }
 };
 
 /** What a block of channels is convolved with; the channels that there are not have zeros. */
@@ -59,7 +61,7 @@ struct Ring {
   A* rows;
   std::int64_t row_size;
 
-  A* Row(std::int64_t row) const { return rows + (row + 3) % 3 * row_size; }
+  [[nodiscard]] A* Row(std::int64_t row) const { return rows + (row + 3) % 3 * row_size; }
 };
 
 /** Row `row` of `grid`, or zeros where that lies outside, to scratch. */
@@ -92,6 +94,7 @@ inline void Prefetch(const T* grid, std::int64_t row, std::int64_t column, const
   for (std::int64_t i = 0; i < kStrip; ++i, at += step) {
     for (std::uintptr_t line = 0; line < kBlock * sizeof(T); line += kLine) {
       // To the second cache: until they are used, the first has better to hold.
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): see above
       __builtin_prefetch(reinterpret_cast<const void*>(at + line), kWrite ? 1 : 0, 2);
     }
   }
@@ -100,11 +103,11 @@ inline void Prefetch(const T* grid, std::int64_t row, std::int64_t column, const
 /** What is done to the convolution's strip of outputs at channel c: nothing, or GELU, */
 struct Unchanged {
   template <typename A>
-  void operator()(A (&)[kStrip], std::int64_t) const {}
+  void operator()(A (&)[kStrip] /*v*/, std::int64_t /*c*/) const {}
 };
 struct Activated {
   template <typename A>
-  void operator()(A (&v)[kStrip], std::int64_t) const {
+  void operator()(A (&v)[kStrip], std::int64_t /*c*/) const {
     GeluStrip(v);
   }
 };
