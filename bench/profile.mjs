@@ -11,6 +11,9 @@ import { B0, B2, createStepper, makeBatch } from './step.mjs';
 
 const DOCUMENT = new URL('../docs/benchmarks.md', import.meta.url);
 const THREADS = 2;
+/** Rows shown of a case: of operators, and of operators by sizes. */
+const MOST = 12;
+const MOST_BY_SIZES = 100;
 
 /** What a case does once, and how it ends. */
 function training(settings) {
@@ -84,7 +87,7 @@ async function profile({ name, title, runs, make }, { sizes }) {
     name,
     title,
     ms: median(times),
-    operators: operators.slice(0, sizes ? 100 : 12).map((row) => ({
+    operators: operators.slice(0, sizes ? MOST_BY_SIZES : MOST).map((row) => ({
       name: row.name,
       sizes: row.sizes,
       calls: row.calls / runs,

@@ -111,8 +111,8 @@ napi_value start_profile(Call& call) {
 napi_value row_of(napi_env env, const Key& key, const OperatorTime& time) {
   napi_value row = nullptr;
   check(env, napi_create_object(env, &row), "profile");
-  const auto set = [&](const char* key, napi_value value) {
-    check(env, napi_set_named_property(env, row, key, value), key);
+  const auto set = [&](const char* property, napi_value value) {
+    check(env, napi_set_named_property(env, row, property, value), property);
   };
   set("name", to_js(env, key.first));
   set("sizes", to_js(env, key.second));

@@ -9,7 +9,7 @@ import * as torch from '../torch/index.js';
 import { IGNORE_LABEL } from './classes.js';
 import { type Batch, requireEqualSizes } from './collate.js';
 import { columnTaps, covered, rowTaps } from './geometry.js';
-import { type ModalitySpec, normalisationOf } from './modality.js';
+import type { ModalitySpec } from './modality.js';
 import type { RawSample } from './sample-loader.js';
 import { stage, stageValues } from './staging.js';
 
@@ -29,11 +29,10 @@ export function augmentBatch(
       const places = placesOf(samples, device);
       return {
         names: samples.map(({ name }) => name),
-        modalities: specs.map((spec, m) =>
-          spec.kind === 'rgb'
-            ? colour(samples, spec, m, places, device)
-            : depth(samples, spec, m, places, device),
-        ),
+        modalities: specs.map(({ kind }, m) => {
+          const made = kind === 'rgb' ? colour : depth;
+          return made(samples, m, places, device);
+        }),
         labels: labels(samples, places, device),
         valid: samples[0]!.training ? places.padded.logicalNot() : null,
       };
@@ -127,14 +126,7 @@ class Axis {
 }
 
 /** [B, 3, H, W] float32: bilinear between the stored values, then normalised. */
-function colour(
-  samples: readonly RawSample[],
-  spec: ModalitySpec,
-  m: number,
-  places: Places,
-  device: string,
-): Tensor {
-  const { mean, std } = normalisationOf(spec);
+function colour(samples: readonly RawSample[], m: number, places: Places, device: string): Tensor {
   const { height, width } = samples[0]!;
   const pixels = stored(samples, m, 3, device);
   const read = (row: 'low' | 'high', column: 'low' | 'high') =>
@@ -143,38 +135,42 @@ function colour(
       .reshape([samples.length, height, width, 3]);
   const above = read('low', 'low').lerp(read('low', 'high'), places.columnWeight);
   const below = read('high', 'low').lerp(read('high', 'high'), places.columnWeight);
-  return above
+  const scaled = above
     .lerp(below, places.rowWeight)
     .maskedFill(places.padded.unsqueeze(3), 0)
-    .div(perSample(samples, m, 'divisor', 4, device))
-    .sub(stageValues(Float32Array.from(mean), [3], device))
-    .div(stageValues(Float32Array.from(std), [3], device))
-    .permute([0, 3, 1, 2])
-    .contiguous();
+    .div(perSample(samples, m, 'divisor', 4, device));
+  return normalised(scaled, samples, m, device).contiguous();
 }
 
 /** [B, 3, H, W] float32, the three channels in the same memory: nearest neighbour in [0, 1]. */
-function depth(
-  samples: readonly RawSample[],
-  spec: ModalitySpec,
-  m: number,
-  places: Places,
-  device: string,
-): Tensor {
-  const { invalid } = spec;
-  const { mean, std } = normalisationOf(spec);
+function depth(samples: readonly RawSample[], m: number, places: Places, device: string): Tensor {
+  const { invalid } = samples[0]!.planes[m]!;
   const { height, width } = samples[0]!;
   const shape = [samples.length, height, width];
   const raw = widened(stored(samples, m, 1, device).indexSelect(0, places.nearest)).reshape(shape);
-  const nothing = invalid === undefined ? places.padded : places.padded.logicalOr(raw.eq(invalid));
+  const nothing = invalid === null ? places.padded : places.padded.logicalOr(raw.eq(invalid));
   const scaled = raw
     .to('float32')
     .sub(perSample(samples, m, 'offset', 3, device))
     .div(perSample(samples, m, 'divisor', 3, device))
     .maskedFill(nothing, 0);
-  const plain = mean[0] === 0 && std[0] === 1;
-  const normalised = plain ? scaled : scaled.sub(mean[0]!).div(std[0]!);
-  return normalised.unsqueeze(1).expand([samples.length, 3, height, width]);
+  const one = normalised(scaled.unsqueeze(3), samples, m, device);
+  return one.expand([samples.length, 3, height, width]);
+}
+
+/** [B, H, W, C] in [0, 1] to a normalised [B, C, H, W], a view. All samples' planes say the same. */
+function normalised(
+  values: Tensor,
+  samples: readonly RawSample[],
+  m: number,
+  device: string,
+): Tensor {
+  const { mean, std } = samples[0]!.planes[m]!.normalisation;
+  const plain = mean.every((value) => value === 0) && std.every((value) => value === 1);
+  const channels = (numbers: readonly number[]) =>
+    stageValues(Float32Array.from(numbers), [numbers.length], device);
+  const result = plain ? values : values.sub(channels(mean)).div(channels(std));
+  return result.permute([0, 3, 1, 2]);
 }
 
 /** [B, labelHeight, labelWidth] int64; null where one is unlabelled. */

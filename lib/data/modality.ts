@@ -49,8 +49,9 @@ export interface Normalisation {
 export function normalisationOf({ name, kind, mean, std }: ModalitySpec): Normalisation {
   const colour = kind === 'rgb';
   const channels = colour ? 3 : 1;
-  const each = (key: string, given: typeof mean, lowest: number, expected: string) => {
-    const values = typeof given === 'number' ? Array<number>(channels).fill(given) : given!;
+  type Given = number | readonly number[];
+  const each = (key: string, given: Given, lowest: number, expected: string) => {
+    const values = typeof given === 'number' ? Array<number>(channels).fill(given) : given;
     if (values.length === channels && values.every((v) => Number.isFinite(v) && v > lowest)) {
       return values;
     }
