@@ -44,7 +44,9 @@ NormShape CheckNorm(const at::Tensor& tokens, const std::optional<at::Tensor>& s
 void CheckNormGradients(const std::optional<at::Tensor>& sum_gradient,
                         const at::Tensor& normal_gradient, const at::Tensor& sum,
                         const at::Tensor& mean, const at::Tensor& rstd) {
-  if (sum_gradient) CheckLikeTokens(sum, *sum_gradient, "the sum's gradient");
+  if (sum_gradient) {
+    CheckLikeTokens(sum, *sum_gradient, "the sum's gradient");
+  }
   CheckLikeTokens(sum, normal_gradient, "the normal's gradient");
   for (const auto& moment : {mean, rstd}) {
     TORCH_CHECK(moment.numel() == sum.size(0) * sum.size(1) && moment.device() == sum.device() &&
@@ -72,7 +74,9 @@ NormForwardTensors PrepareNormForward(const at::Tensor& residual,
                                       int64_t modalities, double ratio) {
   const NormShape shape = CheckNorm(residual, scale, weight, modalities, ratio);
   CheckNorm(residual, scale, bias, modalities, ratio);
-  if (branch) CheckLikeTokens(residual, *branch, "branch");
+  if (branch) {
+    CheckLikeTokens(residual, *branch, "branch");
+  }
   const auto type = residual.scalar_type();
   const auto empty = [&] { return at::empty(residual.sizes(), residual.options()); };
   const auto one_a_token = [&] {
@@ -177,7 +181,9 @@ struct FuseResidualNormFunction : torch::autograd::Function<FuseResidualNormFunc
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto& [sum_gradient, normal_gradient] = std::tie(gradients[0], gradients[1]);
     variable_list result(8);
-    if (!sum_gradient.defined() && !normal_gradient.defined()) return result;
+    if (!sum_gradient.defined() && !normal_gradient.defined()) {
+      return result;
+    }
     const auto saved = context->get_saved_variables();
     const auto& sum = saved[0];
     const auto& scale = saved[4];
@@ -194,7 +200,9 @@ struct FuseResidualNormFunction : torch::autograd::Function<FuseResidualNormFunc
         optional(sum_gradient), normal_gradient.defined() ? normal_gradient : at::zeros_like(sum),
         sum, optional(scale), saved[1], saved[2], saved[3], modalities, ratio,
         {residual_needed || (same && branch_needed), !same && branch_needed, affine_needed});
-    if (same && branch_needed) result[1] = result[0];
+    if (same && branch_needed) {
+      result[1] = result[0];
+    }
     return result;
   }
 };

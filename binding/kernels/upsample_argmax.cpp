@@ -19,7 +19,9 @@ void CheckUpsampleArgmax(const at::Tensor& logits, at::IntArrayRef size,
               logits.scalar_type(), ", expected a floating type");
   TORCH_CHECK(size.size() == 2 && size[0] > 0 && size[1] > 0, "upsample_argmax: size is ", size,
               ", expected a height and a width above 0");
-  if (!valid || !valid->defined()) return;
+  if (!valid || !valid->defined()) {
+    return;
+  }
   TORCH_CHECK(valid->scalar_type() == at::kBool, "upsample_argmax: valid is ", valid->scalar_type(),
               ", expected bool");
   const int64_t expected[] = {logits.size(0), size[0], size[1]};

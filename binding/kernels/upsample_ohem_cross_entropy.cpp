@@ -72,8 +72,12 @@ struct UpsampleOhemCrossEntropyFunction
     context->set_materialize_grads(false);
     // What cannot depend on the heads must not claim a gradient.
     torch::autograd::variable_list constant;
-    if (!given(labels)) constant.push_back(loss);
-    if (!given(pseudo)) constant.push_back(pseudo_loss);
+    if (!given(labels)) {
+      constant.push_back(loss);
+    }
+    if (!given(pseudo)) {
+      constant.push_back(pseudo_loss);
+    }
     context->mark_non_differentiable(constant);
     return {loss, pseudo_loss};
   }
@@ -167,7 +171,9 @@ UpsampleLossSizes CheckUpsampleLoss(at::TensorList heads, const std::optional<at
   const bool taught = pseudo && pseudo->defined();
   TORCH_CHECK(supervised || taught,
               "upsample_ohem_cross_entropy: neither labels nor pseudo, expected at least one");
-  if (supervised) CheckLabels(*labels, "labels", first);
+  if (supervised) {
+    CheckLabels(*labels, "labels", first);
+  }
   if (taught) {
     CheckLabels(*pseudo, "pseudo", first);
     TORCH_CHECK(pseudo->size(0) == first.size(0), "upsample_ohem_cross_entropy: pseudo are ",

@@ -49,10 +49,13 @@ describe.each(devices)('attention on %s', (device) => {
         return [y, ...torch.grad([y], inputs, { gradOutputs: [seed.to(dtype)] })];
       };
       const wanted = run('float64', composed);
+      // Of a single key the softmax is constant: the gradients of query and key cancel out, up to the
+      // rounding of terms of about 1.
+      const least = shape[3] === 1 ? 1 : 1e-3;
       run('float32', attention).forEach((x, i) => {
         const truth = wanted[i]!;
         const error = x!.to('float64').sub(truth).abs().max().item();
-        expect(error).toBeLessThan(5e-6 * Math.max(truth.abs().max().item(), 1e-3));
+        expect(error).toBeLessThan(5e-6 * Math.max(truth.abs().max().item(), least));
       });
     });
   });

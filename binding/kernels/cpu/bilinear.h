@@ -43,7 +43,9 @@ class BilinearColumns {
       const std::int32_t cells = axis_.next[(tile + 1) * kTile - 1] - first + 1;
       cells_.push_back(cells <= kCells ? cells : 0);
       matrices_.resize(matrices_.size() + 2 * kMatrix);
-      if (cells > kCells) continue;
+      if (cells > kCells) {
+        continue;
+      }
       T* across = matrices_.data() + tile * 2 * kMatrix;
       T* down = across + kMatrix;
       for (int x = 0; x < kTile; ++x) {
@@ -59,11 +61,11 @@ class BilinearColumns {
   }
 
   /** Output columns, up to a multiple of kTile. */
-  std::int64_t Pitch() const { return static_cast<std::int64_t>(axis_.index.size()); }
+  [[nodiscard]] std::int64_t Pitch() const { return static_cast<std::int64_t>(axis_.index.size()); }
 
   /** One input row of `classes` planes, to the tile of columns from `left`: [classes][kTile]. */
-  inline void Upsample(std::int64_t left, const T* __restrict row, std::int64_t plane,
-                       std::int64_t classes, T* __restrict out) const {
+  void Upsample(std::int64_t left, const T* __restrict row, std::int64_t plane,
+                std::int64_t classes, T* __restrict out) const {
     const std::int32_t* __restrict index = axis_.index.data() + left;
     const std::int32_t* __restrict next = axis_.next.data() + left;
     const T* __restrict weight = axis_.weight.data() + left;
@@ -72,7 +74,9 @@ class BilinearColumns {
     for (std::int64_t k = 0; k < classes; ++k, row += plane, out += kTile) {
       const T* __restrict low = row + index[0];
       T not_finite = 0;
-      for (std::int32_t cell = 0; cell < cells; ++cell) not_finite += low[cell] * T(0);
+      for (std::int32_t cell = 0; cell < cells; ++cell) {
+        not_finite += low[cell] * T(0);
+      }
       if (cells == 0 || not_finite != 0) {
         // What is not finite must not spread to the columns whose weight of it is 0.
         for (int x = 0; x < kTile; ++x) {
@@ -83,15 +87,19 @@ class BilinearColumns {
       T sum[kTile] = {};
       for (std::int32_t cell = 0; cell < cells; ++cell) {
         const T value = low[cell];
-        for (int x = 0; x < kTile; ++x) sum[x] += value * matrix[cell * kTile + x];
+        for (int x = 0; x < kTile; ++x) {
+          sum[x] += value * matrix[cell * kTile + x];
+        }
       }
-      for (int x = 0; x < kTile; ++x) out[x] = sum[x];
+      for (int x = 0; x < kTile; ++x) {
+        out[x] = sum[x];
+      }
     }
   }
 
   /** The transpose: adds a tile of columns from `left`, [classes][kTile], to the input row. */
-  inline void UpsampleTransposed(std::int64_t left, const T* __restrict tile, std::int64_t plane,
-                                 std::int64_t classes, T* __restrict row) const {
+  void UpsampleTransposed(std::int64_t left, const T* __restrict tile, std::int64_t plane,
+                          std::int64_t classes, T* __restrict row) const {
     const std::int32_t* __restrict index = axis_.index.data() + left;
     const std::int32_t* __restrict next = axis_.next.data() + left;
     const T* __restrict weight = axis_.weight.data() + left;
@@ -108,8 +116,8 @@ class BilinearColumns {
       }
       // Left to itself the compiler vectorises the other of the two loops, which takes thrice as
       // long.
-      typedef T Cells
-          __attribute__((vector_size(kCells * sizeof(T)), aligned(alignof(T)), may_alias));
+      using Cells __attribute__((vector_size(kCells * sizeof(T)), aligned(alignof(T)), may_alias)) =
+          T;
       const auto* weights = reinterpret_cast<const Cells*>(matrix);
       Cells even = {};
       Cells odd = {};
@@ -119,7 +127,9 @@ class BilinearColumns {
       }
       const Cells sum = even + odd;
       T* __restrict low = row + index[0];
-      for (std::int32_t cell = 0; cell < cells; ++cell) low[cell] += sum[cell];
+      for (std::int32_t cell = 0; cell < cells; ++cell) {
+        low[cell] += sum[cell];
+      }
     }
   }
 

@@ -22,7 +22,9 @@ std::array<int64_t, 4> Count(const L* labels, const P* predictions, int64_t begi
   const auto limit = static_cast<uint64_t>(classes);
   for (int64_t i = begin; i < end; ++i) {
     const auto label = static_cast<int64_t>(labels[i]);
-    if (label == ignore) continue;
+    if (label == ignore) {
+      continue;
+    }
     const auto prediction = static_cast<int64_t>(predictions[i]);
     if (static_cast<uint64_t>(label) >= limit) {
       wrong[0] += 1;
@@ -34,7 +36,9 @@ std::array<int64_t, 4> Count(const L* labels, const P* predictions, int64_t begi
       ++tables[static_cast<size_t>(i % used * cells + label * classes + prediction)];
     }
   }
-  for (size_t i = 0; i < tables.size(); ++i) counts[i % static_cast<size_t>(cells)] += tables[i];
+  for (size_t i = 0; i < tables.size(); ++i) {
+    counts[i % static_cast<size_t>(cells)] += tables[i];
+  }
   return wrong;
 }
 
@@ -51,9 +55,13 @@ void ConfusionMatrixAddCpu(at::Tensor& counts, at::Tensor& out_of_range, const a
       std::vector<int64_t> mine(static_cast<size_t>(classes * classes));
       const auto wrong = Count(rows, columns, begin, end, classes, ignore_index, mine);
       const std::lock_guard lock(mutex);
-      for (size_t i = 0; i < mine.size(); ++i) total[i] += mine[i];
+      for (size_t i = 0; i < mine.size(); ++i) {
+        total[i] += mine[i];
+      }
       for (const int kind : {0, 2}) {
-        if (wrong[static_cast<size_t>(kind)] == 0) continue;
+        if (wrong[static_cast<size_t>(kind)] == 0) {
+          continue;
+        }
         noted[kind] += wrong[static_cast<size_t>(kind)];
         noted[kind + 1] = wrong[static_cast<size_t>(kind + 1)];
       }

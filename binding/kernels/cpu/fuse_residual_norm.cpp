@@ -61,7 +61,9 @@ at::Tensor AddChunks(const std::vector<A>& partial, int64_t chunks, int64_t size
   std::vector<double> total(static_cast<std::size_t>(size));
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     const A* from = partial.data() + chunk * size;
-    for (int64_t i = 0; i < size; ++i) total[static_cast<std::size_t>(i)] += from[i];
+    for (int64_t i = 0; i < size; ++i) {
+      total[static_cast<std::size_t>(i)] += from[i];
+    }
   }
   auto result = at::empty({size}, at::CppTypeToScalarType<A>::value);
   std::copy(total.begin(), total.end(), result.template mutable_data_ptr<A>());

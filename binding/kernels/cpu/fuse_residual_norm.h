@@ -66,17 +66,23 @@ template <typename T, typename A>
 inline void AddOne(const T* __restrict base, const T* __restrict mine, A factor, A* __restrict out,
                    int64_t n) {
 #pragma omp simd
-  for (int64_t c = 0; c < n; ++c) out[c] = Widened<A>(base[c]) + factor * Widened<A>(mine[c]);
+  for (int64_t c = 0; c < n; ++c) {
+    out[c] = Widened<A>(base[c]) + factor * Widened<A>(mine[c]);
+  }
 }
 
 /** total[c] = Σ_m x[m][c], rows `stride` apart. */
 template <typename T, typename A>
 inline void SumStreams(const T* __restrict x, int64_t stride, int64_t modalities,
                        A* __restrict total, int64_t n) {
-  for (int64_t c = 0; c < n; ++c) total[c] = 0;
+  for (int64_t c = 0; c < n; ++c) {
+    total[c] = 0;
+  }
   for (int64_t m = 0; m < modalities; ++m) {
 #pragma omp simd
-    for (int64_t c = 0; c < n; ++c) total[c] += Widened<A>(x[m * stride + c]);
+    for (int64_t c = 0; c < n; ++c) {
+      total[c] += Widened<A>(x[m * stride + c]);
+    }
   }
 }
 
@@ -85,12 +91,16 @@ template <typename A>
 inline void Moments(const A* __restrict x, int64_t n, A eps, A& mean, A& rstd) {
   A sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (int64_t c = 0; c < n; ++c) sum += x[c];
+  for (int64_t c = 0; c < n; ++c) {
+    sum += x[c];
+  }
   mean = sum / static_cast<A>(n);
   const A centre = mean;
   A squares = 0;
 #pragma omp simd reduction(+ : squares)
-  for (int64_t c = 0; c < n; ++c) squares += (x[c] - centre) * (x[c] - centre);
+  for (int64_t c = 0; c < n; ++c) {
+    squares += (x[c] - centre) * (x[c] - centre);
+  }
   rstd = 1 / std::sqrt(squares / static_cast<A>(n) + eps);
 }
 
@@ -129,14 +139,20 @@ M3L_VECTORISED void Forward(const ForwardRows<T, A>& rows, int64_t begin, int64_
         // What is normalised is what is stored, rounded: the backward pass knows no other sum.
         T* __restrict sum = rows.sum + offset;
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) sum[c] = Narrowed<T>(x[c]);
+        for (int64_t c = 0; c < n; ++c) {
+          sum[c] = Narrowed<T>(x[c]);
+        }
         if constexpr (!std::is_same_v<T, A>) {
 #pragma omp simd
-          for (int64_t c = 0; c < n; ++c) x[c] = Widened<A>(sum[c]);
+          for (int64_t c = 0; c < n; ++c) {
+            x[c] = Widened<A>(sum[c]);
+          }
         }
       } else {
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) x[c] = Widened<A>(base[c]);
+        for (int64_t c = 0; c < n; ++c) {
+          x[c] = Widened<A>(base[c]);
+        }
       }
       A mean;
       A rstd;
@@ -187,7 +203,9 @@ M3L_VECTORISED void Backward(const BackwardRows<T, A>& rows, int64_t begin, int6
           bias_gradient[c] += Widened<A>(gradient[c]);
         }
       }
-      if (!inputs) continue;
+      if (!inputs) {
+        continue;
+      }
       A along_one = 0;
       A along_normal = 0;
 #pragma omp simd reduction(+ : along_one, along_normal)
@@ -208,32 +226,46 @@ M3L_VECTORISED void Backward(const BackwardRows<T, A>& rows, int64_t begin, int6
       if (rows.sum_gradient) {
         const T* __restrict direct = rows.sum_gradient + offset;
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) result[c] += Widened<A>(direct[c]);
+        for (int64_t c = 0; c < n; ++c) {
+          result[c] += Widened<A>(direct[c]);
+        }
       }
       if (rows.residual_gradient) {
         T* __restrict to = rows.residual_gradient + offset;
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) to[c] = Narrowed<T>(result[c]);
+        for (int64_t c = 0; c < n; ++c) {
+          to[c] = Narrowed<T>(result[c]);
+        }
       }
       if (rows.branch_gradient && rows.scale) {
         const A factor = rows.scale[m * shape.batch + position / shape.tokens];
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) result[c] *= factor;
+        for (int64_t c = 0; c < n; ++c) {
+          result[c] *= factor;
+        }
       }
     }
-    if (!rows.branch_gradient) continue;
+    if (!rows.branch_gradient) {
+      continue;
+    }
     // The matrix that mixes the modalities is symmetric: the gradients are fused as the tokens are.
-    if (shape.Fused() && shape.modalities > 2) SumStreams(scratch, n, shape.modalities, total, n);
+    if (shape.Fused() && shape.modalities > 2) {
+      SumStreams(scratch, n, shape.modalities, total, n);
+    }
     for (int64_t m = 0; m < shape.modalities; ++m) {
       const A* __restrict mine = scratch + m * n;
       T* __restrict to = rows.branch_gradient + m * stride + position * n;
       if (!shape.Fused()) {
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) to[c] = Narrowed<T>(mine[c]);
+        for (int64_t c = 0; c < n; ++c) {
+          to[c] = Narrowed<T>(mine[c]);
+        }
       } else if (shape.modalities == 2) {
         const A* __restrict theirs = scratch + (1 - m) * n;
 #pragma omp simd
-        for (int64_t c = 0; c < n; ++c) to[c] = Narrowed<T>(own * mine[c] + other * theirs[c]);
+        for (int64_t c = 0; c < n; ++c) {
+          to[c] = Narrowed<T>(own * mine[c] + other * theirs[c]);
+        }
       } else {
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
@@ -249,8 +281,12 @@ M3L_VECTORISED void Backward(const BackwardRows<T, A>& rows, int64_t begin, int6
 template <typename T, typename Run>
 void WithChannels(int64_t channels, const Run& run) {
   if constexpr (!std::is_same_v<T, double>) {
-    if (channels == 32) return run(std::integral_constant<int, 32>{});
-    if (channels == 64) return run(std::integral_constant<int, 64>{});
+    if (channels == 32) {
+      return run(std::integral_constant<int, 32>{});
+    }
+    if (channels == 64) {
+      return run(std::integral_constant<int, 64>{});
+    }
   }
   run(std::integral_constant<int, 0>{});
 }

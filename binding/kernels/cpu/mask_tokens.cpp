@@ -41,10 +41,14 @@ M3L_VECTORISED void AddMasked(const T* __restrict gradient, const bool* __restri
                               int64_t share, int64_t begin, int64_t end, int64_t channels,
                               A* __restrict sum) {
   for (int64_t row = begin; row < end; ++row) {
-    if (!flags[row / share]) continue;
+    if (!flags[row / share]) {
+      continue;
+    }
     const T* __restrict from = gradient + row * channels;
 #pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) sum[c] += A(from[c]);
+    for (int64_t c = 0; c < channels; ++c) {
+      sum[c] += A(from[c]);
+    }
   }
 }
 
@@ -86,8 +90,12 @@ std::tuple<at::Tensor, at::Tensor> MaskTokensBackwardCpu(const at::Tensor& gradi
   const int64_t rows = gradient.size(0) * gradient.size(1);
   at::Tensor tokens;
   at::Tensor token;
-  if (needed[0]) tokens = at::empty(gradient.sizes(), gradient.options());
-  if (needed[1]) token = at::empty({channels}, gradient.options());
+  if (needed[0]) {
+    tokens = at::empty(gradient.sizes(), gradient.options());
+  }
+  if (needed[1]) {
+    token = at::empty({channels}, gradient.options());
+  }
   AT_DISPATCH_FLOATING_TYPES_AND2(
       at::kBFloat16, at::kHalf, gradient.scalar_type(), "mask_tokens_backward", [&] {
         const auto* from = gradient.const_data_ptr<scalar_t>();

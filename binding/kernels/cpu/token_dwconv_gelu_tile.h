@@ -103,7 +103,7 @@ inline void Prefetch(const T* grid, std::int64_t row, std::int64_t column, const
 /** What is done to the convolution's strip of outputs at channel c: nothing, or GELU, */
 struct Unchanged {
   template <typename A>
-  void operator()(A (&)[kStrip] /*v*/, std::int64_t /*c*/) const {}
+  void operator()(A (& /*v*/)[kStrip], std::int64_t /*c*/) const {}
 };
 struct Activated {
   template <typename A>
@@ -130,7 +130,7 @@ template <typename F, typename T, typename A>
 inline void Convolve(const A* x0, const A* x1, const A* x2, const A* taps, const F& finish, T* to,
                      std::int64_t stride) {
   // What is written overlaps nothing that is read, which the compiler cannot see of one scratch.
-#pragma GCC ivdep
+#pragma GCC ivdep  // NOLINT(clang-diagnostic-unknown-pragmas)
   for (std::int64_t c = 0; c < kBlock; ++c) {
     A v[kStrip];
     Each([&](int i) { v[i] = taps[9 * kBlock + c]; });

@@ -93,10 +93,14 @@ M3L_VECTORISED void LabelRows(const Labelling<T>& work, T* __restrict scratch) {
       const int64_t count = std::min<int64_t>(kN, work.width - left);
       const int64_t place = y * work.width + left;
       int64_t* __restrict out = work.out + place;
-      for (int64_t x = 0; x < count; ++x) out[x] = label[x] < 0 ? work.ignore : label[x];
+      for (int64_t x = 0; x < count; ++x) {
+        out[x] = label[x] < 0 ? work.ignore : label[x];
+      }
       if (work.valid != nullptr) {
         const bool* __restrict valid = work.valid + place;
-        for (int64_t x = 0; x < count; ++x) out[x] = valid[x] ? out[x] : work.ignore;
+        for (int64_t x = 0; x < count; ++x) {
+          out[x] = valid[x] ? out[x] : work.ignore;
+        }
       }
     }
   }

@@ -22,8 +22,12 @@ std::vector<int64_t> BandStarts(const BilinearAxis<T>& rows, int64_t height, int
   std::vector<int64_t> starts{0};
   for (int64_t band = 1; band < bands; ++band) {
     int64_t y = std::max(height * band / bands, starts.back() + 1);
-    while (y < height && rows.index[y] == rows.index[y - 1]) ++y;
-    if (y >= height) break;
+    while (y < height && rows.index[y] == rows.index[y - 1]) {
+      ++y;
+    }
+    if (y >= height) {
+      break;
+    }
     starts.push_back(y);
   }
   starts.push_back(height);
@@ -109,9 +113,13 @@ class UpsampleLoss {
     std::vector<T> above;
     for (int64_t i = 0; i < count; ++i) {
       const T p = probabilities[i];
-      if (p > threshold_ && p < kVoidProbability<T>) above.push_back(p);
+      if (p > threshold_ && p < kVoidProbability<T>) {
+        above.push_back(p);
+      }
     }
-    if (k > static_cast<int64_t>(above.size())) return (1 + kVoidProbability<T>) / 2;
+    if (k > static_cast<int64_t>(above.size())) {
+      return (1 + kVoidProbability<T>) / 2;
+    }
     std::nth_element(above.begin(), above.begin() + (k - 1), above.end());
     return above[static_cast<size_t>(k - 1)];
   }
@@ -134,7 +142,9 @@ class UpsampleLoss {
     };
     const auto gradient_of = [&](at::Tensor& derivatives, int64_t head, int64_t sample) -> T* {
       const int64_t slot = slots_[static_cast<size_t>(head)];
-      if (slot < 0 || sample >= derivatives.size(1)) return nullptr;
+      if (slot < 0 || sample >= derivatives.size(1)) {
+        return nullptr;
+      }
       return derivatives.mutable_data_ptr<T>() +
              (slot * derivatives.size(1) + sample) * classes * plane;
     };
@@ -174,7 +184,9 @@ class UpsampleLoss {
       const auto [head, sample, band] = place(unit);
       const auto& part = parts[static_cast<size_t>(unit)];
       sums[static_cast<size_t>(head)] += part;
-      if (band == bands - 1) continue;
+      if (band == bands - 1) {
+        continue;
+      }
       const int64_t row =
           rows_.next[static_cast<size_t>(starts_[static_cast<size_t>(band) + 1] - 1)];
       const T* added = seams.data() + unit * 2 * seam;
@@ -195,7 +207,9 @@ class UpsampleLoss {
   /** Labels as the bands take them, one row after the other up to a multiple of the tile's width.
    */
   std::vector<int32_t> Labels(const at::Tensor& given, const char* name, int64_t ignore) const {
-    if (!given.defined()) return {};
+    if (!given.defined()) {
+      return {};
+    }
     const auto contiguous = given.contiguous();
     const auto* from = contiguous.const_data_ptr<int64_t>();
     const int64_t rows = given.size(0) * sizes_.height;

@@ -89,7 +89,9 @@ inline void AddGradient(const T* __restrict softmax, const T* __restrict inverse
                         std::int64_t classes, T top_weight, T bottom_weight, T* __restrict top,
                         T* __restrict bottom) {
   T factor[kTile];
-  for (int x = 0; x < kTile; ++x) factor[x] = share[x] * inverse_sum[x];
+  for (int x = 0; x < kTile; ++x) {
+    factor[x] = share[x] * inverse_sum[x];
+  }
   for (std::int64_t k = 0; k < classes; ++k, softmax += kTile, top += kTile, bottom += kTile) {
     const auto of = static_cast<std::int32_t>(k);
     for (int x = 0; x < kTile; ++x) {
@@ -134,7 +136,9 @@ M3L_VECTORISED void RunLossBand(const LossBand<T>& band, T* __restrict scratch, 
     std::int64_t row = -1;
     std::int64_t row_after = -1;
     const auto bring_down = [&](int kind, const T* from, T* to, std::int64_t stride) {
-      if (gradients[kind] == nullptr) return;
+      if (gradients[kind] == nullptr) {
+        return;
+      }
       band.columns->UpsampleTransposed(left, from, stride, classes, to);
     };
     const auto bring_upper_down = [&] {
@@ -163,7 +167,9 @@ M3L_VECTORISED void RunLossBand(const LossBand<T>& band, T* __restrict scratch, 
           share[0][x] = kept ? T(1) : T(0);
           any |= static_cast<int>(kept);
         }
-        if (any == 0) continue;
+        if (any == 0) {
+          continue;
+        }
       }
 
       if (const std::int64_t wanted = band.rows->index[y]; wanted != row) {
@@ -171,10 +177,14 @@ M3L_VECTORISED void RunLossBand(const LossBand<T>& band, T* __restrict scratch, 
         if (row >= 0) {
           add_row_sums();
           bring_upper_down();
-          if (!follows) bring_lower_down(false);
+          if (!follows) {
+            bring_lower_down(false);
+          }
         }
         for (int kind = 0; kind < 2; ++kind) {
-          if (gradients[kind] == nullptr) continue;
+          if (gradients[kind] == nullptr) {
+            continue;
+          }
           if (follows) {
             std::swap(upper[kind], lower[kind]);
           } else {
@@ -202,7 +212,9 @@ M3L_VECTORISED void RunLossBand(const LossBand<T>& band, T* __restrict scratch, 
 
       T largest[kN];
       T picked[2][kN] = {};
-      for (int x = 0; x < kN; ++x) largest[x] = -std::numeric_limits<T>::infinity();
+      for (int x = 0; x < kN; ++x) {
+        largest[x] = -std::numeric_limits<T>::infinity();
+      }
       for (std::int64_t k = 0; k < classes; ++k) {
         const T* __restrict a = top + k * kN;
         const T* __restrict b = bottom + k * kN;
@@ -213,7 +225,9 @@ M3L_VECTORISED void RunLossBand(const LossBand<T>& band, T* __restrict scratch, 
         }
       }
       for (int kind = 0; kind < 2; ++kind) {
-        if (labels[kind] == nullptr) continue;
+        if (labels[kind] == nullptr) {
+          continue;
+        }
         for (std::int64_t k = 0; k < classes; ++k) {
           const T* __restrict z = softmax + k * kN;
           const auto of = static_cast<std::int32_t>(k);
@@ -240,11 +254,17 @@ M3L_VECTORISED void RunLossBand(const LossBand<T>& band, T* __restrict scratch, 
       }
 
       for (int kind = 0; kind < 2; ++kind) {
-        if (labels[kind] == nullptr) continue;
+        if (labels[kind] == nullptr) {
+          continue;
+        }
         T losses[kN];
-        for (int x = 0; x < kN; ++x) losses[x] = log_sum[x] + (largest[x] - picked[kind][x]);
+        for (int x = 0; x < kN; ++x) {
+          losses[x] = log_sum[x] + (largest[x] - picked[kind][x]);
+        }
         if (kind == 1) {
-          for (int x = 0; x < kN; ++x) share[1][x] = labels[1][x] >= 0 ? T(1) : T(0);
+          for (int x = 0; x < kN; ++x) {
+            share[1][x] = labels[1][x] >= 0 ? T(1) : T(0);
+          }
         } else if (!band.above_threshold) {
           for (int x = 0; x < kN; ++x) {
             const T p = ExpOfNegative(-losses[x]);
@@ -260,7 +280,9 @@ M3L_VECTORISED void RunLossBand(const LossBand<T>& band, T* __restrict scratch, 
           counts[kind][x] += static_cast<std::int32_t>(kept);
           any |= static_cast<std::int32_t>(kept);
         }
-        if (gradients[kind] == nullptr || any == 0) continue;
+        if (gradients[kind] == nullptr || any == 0) {
+          continue;
+        }
         AddGradient<T, kN>(softmax, inverse, labels[kind], share[kind], classes, upper_weight,
                            lower_weight, upper[kind], lower[kind]);
       }

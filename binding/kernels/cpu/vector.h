@@ -46,8 +46,8 @@ inline float Exp(float x) {
   const auto exponent = static_cast<std::int32_t>(n);
   // Twice half the exponent: 2^128, which one factor cannot hold, comes out as infinity would.
   const auto half = exponent >> 1;
-  const float low = std::bit_cast<float>((half + 127) << 23);
-  const float high = std::bit_cast<float>((exponent - half + 127) << 23);
+  const auto low = std::bit_cast<float>((half + 127) << 23);
+  const auto high = std::bit_cast<float>((exponent - half + 127) << 23);
   const float result = p * low * high;
   const float below = x > 88.7F ? __builtin_huge_valf() : result;
   const float inside = x < -87.3F ? 0.0F : below;

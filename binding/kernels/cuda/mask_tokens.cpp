@@ -60,8 +60,12 @@ std::tuple<at::Tensor, at::Tensor> MaskTokensBackwardCuda(const at::Tensor& grad
   const auto mask = mask_.contiguous();
   at::Tensor tokens;
   at::Tensor token;
-  if (needed[0]) tokens = SelectRows(gradient, {}, mask, share);
-  if (needed[1]) token = SumMasked(gradient, mask, share);
+  if (needed[0]) {
+    tokens = SelectRows(gradient, {}, mask, share);
+  }
+  if (needed[1]) {
+    token = SumMasked(gradient, mask, share);
+  }
   return {tokens, token};
 }
 

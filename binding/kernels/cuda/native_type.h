@@ -27,7 +27,9 @@ struct NativeType<at::BFloat16> {
 /** The data of a tensor of T; null where the tensor is undefined. */
 template <typename T>
 const typename NativeType<T>::Type* Native(const at::Tensor& tensor) {
-  if (!tensor.defined()) return nullptr;
+  if (!tensor.defined()) {
+    return nullptr;
+  }
   return reinterpret_cast<const typename NativeType<T>::Type*>(tensor.const_data_ptr<T>());
 }
 
@@ -38,7 +40,9 @@ const typename NativeType<T>::Type* Native(const std::optional<at::Tensor>& tens
 
 template <typename T>
 typename NativeType<T>::Type* MutableNative(const at::Tensor& tensor) {
-  if (!tensor.defined()) return nullptr;
+  if (!tensor.defined()) {
+    return nullptr;
+  }
   return reinterpret_cast<typename NativeType<T>::Type*>(tensor.mutable_data_ptr<T>());
 }
 
