@@ -25,6 +25,8 @@ export { type AugmentOn, DataLoader, type DataLoaderOptions } from './loader.js'
 export {
   IMAGENET_MEAN,
   IMAGENET_STD,
+  type Jitter,
+  jitterOf,
   type ModalitySpec,
   type Normalisation,
   normalisationOf,

@@ -3,6 +3,7 @@
 import { DataError } from './errors.js';
 import { type Picture, readColour, readGrey } from './image.js';
 import { native } from './native.js';
+import type { Random } from './random.js';
 
 /** A modality: `rgb`, or `depth`, which stands for any one-channel image (disparity, thermal, height). */
 export interface ModalitySpec {
@@ -20,6 +21,19 @@ export interface ModalitySpec {
    */
   readonly mean?: number | readonly number[];
   readonly std?: number | readonly number[];
+  /** How far training samples' values are moved, before they are normalised. Absent: not at all. */
+  readonly jitter?: Jitter;
+}
+
+/**
+ * Random levels of a training sample: a value v of [0, 1] becomes gain · v + offset, with one gain and
+ * one offset a sample. What was not measured and what was padded stays 0.
+ */
+export interface Jitter {
+  /** The gain is drawn from 1 / (1 + gain) to 1 + gain, evenly in its logarithm. Default 0. */
+  readonly gain?: number;
+  /** The offset is drawn from −offset to offset. Depth alone has one. Default 0. */
+  readonly offset?: number;
 }
 
 /** Mean and standard deviation of ImageNet's RGB in [0, 1]. */
@@ -65,6 +79,31 @@ export function normalisationOf({ name, kind, mean, std }: ModalitySpec): Normal
     mean: each('mean', mean ?? (colour ? IMAGENET_MEAN : 0), -Infinity, 'one number'),
     std: each('std', std ?? (colour ? IMAGENET_STD : 1), 0, 'one number above 0'),
   };
+}
+
+/**
+ * The jitter of a modality.
+ * @throws DataError M3L_DATA_OPTIONS for what is below 0 or not finite, and an offset of RGB
+ */
+export function jitterOf({ name, kind, jitter = {} }: ModalitySpec): Required<Jitter> {
+  const { gain = 0, offset = 0 } = jitter;
+  const good = (value: number) => Number.isFinite(value) && value >= 0;
+  if (good(gain) && good(offset) && (kind === 'depth' || offset === 0)) return { gain, offset };
+  throw new DataError(
+    'M3L_DATA_OPTIONS',
+    `modality '${name}': found jitter ${JSON.stringify(jitter)}, expected a gain` +
+      `${kind === 'depth' ? ' and an offset' : ' alone'} of 0 or more.`,
+  );
+}
+
+/** The plane with its values moved as one training sample's are. */
+export function jittered(plane: Plane, { gain, offset }: Required<Jitter>, random: Random): Plane {
+  const factor = (1 + gain) ** random.uniform(-1, 1);
+  const level = random.uniform(-offset, offset);
+  // A constant image reads as zeros, whatever its level.
+  if (plane.divisor === Infinity) return plane;
+  const divisor = plane.divisor / factor;
+  return { ...plane, divisor, offset: plane.offset - level * divisor };
 }
 
 /**

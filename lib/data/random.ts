@@ -22,6 +22,7 @@ export const Stream = {
   roomPicture: 4,
   roomSensor: 5,
   roomColours: 6,
+  jitter: 7,
 } as const;
 
 /**

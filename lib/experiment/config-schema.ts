@@ -55,6 +55,13 @@ const modality = shorthand(
     /** After the scaling to [0, 1]: ImageNet's for rgb, 0 and 1 for depth where absent. */
     mean: perChannel(z.number()).optional(),
     std: perChannel(z.number().positive()).optional(),
+    /** Training samples' values v of [0, 1] become gain · v + offset, each drawn; see Jitter. */
+    jitter: z
+      .strictObject({
+        gain: z.number().nonnegative().optional(),
+        offset: z.number().nonnegative().optional(),
+      })
+      .optional(),
   }),
 );
 

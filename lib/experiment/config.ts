@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parse, parseDocument, stringify } from 'yaml';
-import { normalisationOf } from '../data/index.js';
+import { jitterOf, normalisationOf } from '../data/index.js';
 import { maskWeights, resolveLearningOptions } from '../learning/index.js';
 import { explain } from './config-messages.js';
 import { type Config, configSchema, isSemiSupervised, needsMaskToken } from './config-schema.js';
@@ -121,6 +121,7 @@ function check(
   };
   for (const [name, modality] of Object.entries(data.modalities)) {
     allows(`data.modalities.${name}`, () => normalisationOf({ name, ...modality }));
+    allows(`data.modalities.${name}`, () => jitterOf({ name, ...modality }));
     if (modality.kind === 'rgb' && modality.invalid !== undefined) {
       complain(`data.modalities.${name}.invalid`, 'has no meaning for rgb; remove it.');
     }

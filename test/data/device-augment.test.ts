@@ -154,6 +154,13 @@ describe('augmentation on the device', () => {
     await compare(loader, [0, 1, 2, 4].map(sampleOf));
   });
 
+  it.each([{}, { invalid: 0, mean: 0.3, std: 0.1 }])('for levels that move: %o', async (spec) => {
+    const depth = { ...spec, jitter: { gain: 0.5, offset: 0.2 } };
+    const loader = loaderOf({ kind: 'training', crop: [21, 30] }, depth, { jitter: { gain: 0.4 } });
+    await compare(loader, [0, 1, 2, 4].map(sampleOf));
+    await compare(loader, [{ ...sampleOf(0), files: [file('c0.png'), file('flat.png')] }]);
+  });
+
   it('for 16-bit colours beside 8-bit ones', async () => {
     const wide = { ...sampleOf(0), files: [file('wide.png'), file('d0.png')] };
     await compare(loaderOf({ kind: 'training', crop: [12, 12] }), [wide, sampleOf(0), wide]);

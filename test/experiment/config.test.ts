@@ -78,6 +78,22 @@ describe('resolveConfig', () => {
     expect(message).toContain('found mean [0.5, 0.4, 0.3], expected one number.');
   });
 
+  it('takes a jitter, and an offset for depth alone', () => {
+    const jitter = { gain: 0.3, offset: 0.1 };
+    const set = (name: string) => [
+      `data.modalities.${name}={ kind: ${name}, jitter: { gain: 0.3, offset: 0.1 } }`,
+    ];
+    expect(resolveConfig(write(ROOMS), set('depth')).data.modalities.depth).toMatchObject({
+      jitter,
+    });
+    const { code, message } = refusal(ROOMS, set('rgb'));
+    expect(code).toBe('M3L_CONFIG_VALUE');
+    expect(message).toContain('data.modalities.rgb');
+    expect(message).toContain('found jitter {"gain":0.3,"offset":0.1}, expected a gain alone');
+    const negative = 'data.modalities.rgb={ kind: rgb, jitter: { gain: -0.1 } }';
+    expect(refusal(ROOMS, [negative]).message).toContain('data.modalities.rgb.jitter.gain');
+  });
+
   it('02 takes the short forms', () => {
     const config = resolveConfig(write(`${ROOMS}framework: supervised\nmodel: linear-fusion\n`));
     expect(config.framework.name).toBe('supervised');
