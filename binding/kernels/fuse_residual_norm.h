@@ -31,7 +31,7 @@ using FuseResidualNormBackward = std::tuple<at::Tensor, at::Tensor, at::Tensor, 
     std::array<bool, 3> needed);
 
 /** What `needed` says: residual, branch, weight and bias. */
-enum Needed : std::size_t { kResidual, kBranch, kAffine };
+enum Needed : std::uint8_t { kResidual, kBranch, kAffine };
 
 /** The arguments' sizes, once they are known to fit each other. */
 struct NormShape {
@@ -42,10 +42,10 @@ struct NormShape {
   double own;          // the share of a modality's own branch, and of each other one
   double other;
 
-  int64_t Positions() const { return batch * tokens; }
-  int64_t Rows() const { return modalities * Positions(); }
+  [[nodiscard]] int64_t Positions() const { return batch * tokens; }
+  [[nodiscard]] int64_t Rows() const { return modalities * Positions(); }
   /** Fused by 1 and 0 nothing may come over, not even another modality's NaN. */
-  bool Fused() const { return other != 0; }
+  [[nodiscard]] bool Fused() const { return other != 0; }
 };
 
 /** Arguments checked, contiguous and of the type they are computed in, and the results' memory. */

@@ -107,7 +107,7 @@ class UpsampleLoss {
 
  private:
   /** The k-th smallest probability above the threshold; above all of them where there are fewer. */
-  T Cut(int64_t head, int64_t k) const {
+  [[nodiscard]] T Cut(int64_t head, int64_t k) const {
     const int64_t count = sizes_.labelled * sizes_.height * pitch_;
     const T* probabilities = probabilities_.get() + head * count;
     std::vector<T> above;
