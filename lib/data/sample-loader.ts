@@ -16,14 +16,7 @@ import {
 } from './geometry.js';
 import { type Picture, readLabels } from './image.js';
 import type { Sample } from './list.js';
-import {
-  type Jitter,
-  jittered,
-  jitterOf,
-  type ModalitySpec,
-  type Plane,
-  readPlane,
-} from './modality.js';
+import { jittered, jitterOf, type ModalitySpec, type Plane, readPlane } from './modality.js';
 import { native } from './native.js';
 import { Random, Stream } from './random.js';
 import { resizeNearest, resizeSmooth } from './resize.js';
@@ -92,15 +85,12 @@ interface DecodedSample {
 export class SampleLoader {
   private readonly cache = new Map<number, DecodedSample>();
   private cachedBytes = 0;
-  private readonly jitters: readonly Required<Jitter>[];
 
-  constructor(private readonly options: SampleLoaderOptions) {
-    this.jitters = options.modalities.map(jitterOf);
-  }
+  constructor(private readonly options: SampleLoaderOptions) {}
 
   /** @throws DataError as `readPlane` and `readLabels`, M3L_SIZE_MISMATCH, M3L_LABEL_RANGE */
   async load(task: SampleTask): Promise<LoadedSample> {
-    const { decoded, planes, geometry, shape } = await this.prepare(task);
+    const { decoded, geometry, shape } = await this.prepare(task);
     const { modalities, transform } = this.options;
     const training = transform.kind === 'training';
     const { label } = decoded;
@@ -108,7 +98,7 @@ export class SampleLoader {
       ...shape,
       planes: modalities.map((spec, m) => {
         const sample = spec.kind === 'rgb' ? sampleColour : sampleDepth;
-        return sample(planes[m]!, geometry);
+        return sample(decoded.planes[m]!, geometry);
       }),
       label:
         label && training
@@ -120,8 +110,8 @@ export class SampleLoader {
 
   /** The same sample before the augmentation: copies of the pixels that it asks for. Throws as `load`. */
   async loadRaw(task: SampleTask): Promise<RawSample> {
-    const { decoded, planes, geometry, shape } = await this.prepare(task);
-    const { width, height, label } = decoded;
+    const { decoded, geometry, shape } = await this.prepare(task);
+    const { width, height, planes, label } = decoded;
     const training = this.options.transform.kind === 'training';
     const rectangle = sourceRectangle(width, height, geometry);
     return {
@@ -138,13 +128,9 @@ export class SampleLoader {
     };
   }
 
-  /** `planes` are those of `decoded`, in training with their values moved. */
-  private async prepare(task: SampleTask): Promise<{
-    decoded: DecodedSample;
-    planes: readonly Plane[];
-    geometry: Geometry;
-    shape: SampleShape;
-  }> {
+  private async prepare(
+    task: SampleTask,
+  ): Promise<{ decoded: DecodedSample; geometry: Geometry; shape: SampleShape }> {
     const decoded = await this.decoded(task);
     const { transform, seed } = this.options;
     const training = transform.kind === 'training';
@@ -159,8 +145,7 @@ export class SampleLoader {
     const { height, width } = geometry;
     const label = training ? geometry : (decoded.label ?? { height: 0, width: 0 });
     return {
-      decoded,
-      planes: training ? this.moved(decoded.planes, task) : decoded.planes,
+      decoded: training ? { ...decoded, planes: this.moved(decoded.planes, task) } : decoded,
       geometry,
       shape: {
         name: task.sample.name,
@@ -173,14 +158,11 @@ export class SampleLoader {
   }
 
   private moved(planes: readonly Plane[], { epoch, position }: SampleTask): readonly Plane[] {
+    const { modalities, seed } = this.options;
     return planes.map((plane, m) => {
-      const jitter = this.jitters[m]!;
-      if (jitter.gain === 0 && jitter.offset === 0) return plane;
-      return jittered(
-        plane,
-        jitter,
-        new Random(Stream.jitter, this.options.seed, epoch, position, m),
-      );
+      const spec = modalities[m]!;
+      if (spec.jitter === undefined) return plane;
+      return jittered(plane, jitterOf(spec), new Random(Stream.jitter, seed, epoch, position, m));
     });
   }
 

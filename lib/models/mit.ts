@@ -307,10 +307,12 @@ export class MixTransformer extends nn.Module {
 
     // Selected, never multiplied: what a masked input holds, NaN included, reaches neither
     // activations nor gradients. A partly masked one is still an input.
-    let images = torch.cat(given, 0).to({ memoryFormat: 'channelsLast' });
+    let images = torch.cat(given, 0);
     if (masked && maskingRatio >= 1) {
       images = images.maskedFill(masked.view([-1, 1, 1, 1]), 0);
     }
+    // Last, since maskedFill does not keep the layout.
+    images = images.to({ memoryFormat: 'channelsLast' });
     const { tokens, height, width } = patches(images, present);
     if (!masked && present.length === inputs.length) return { tokens, height, width };
 
