@@ -77,7 +77,8 @@ export function backward(
   draw: Parameters<Framework['losses']>[1],
 ): Record<string, Tensor> {
   optimizer.zeroGrad();
-  const { total, parts } = framework.losses(batch, draw);
+  // What the backward does not read goes before it, and the rest as it is read.
+  const { total, parts } = torch.scope(() => framework.losses(batch, draw));
   total.backward();
   const scalars: Record<string, Tensor> = { loss: total, ...parts };
   if (reportGradientNorm) scalars.gradientNorm = gradientNorm(optimizer.groups);

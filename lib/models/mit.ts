@@ -152,7 +152,10 @@ class DepthwiseConv extends nn.Module {
   }
 }
 
-/** Mix-FFN: the depthwise convolution gives positions, so that none need be encoded. */
+/**
+ * Mix-FFN: Linear, depthwise 3×3 convolution with GELU, Linear. The convolution gives positions, so
+ * that none need be encoded.
+ */
 export class MixFeedForward extends nn.Module {
   readonly fc1: Shared<nn.Linear>;
   readonly dwconv: DepthwiseConv;
@@ -271,22 +274,13 @@ export class MixTransformer extends nn.Module {
 
   /** M × [B,3,H,W] (null: missing) to the four stages' tokens, at strides 4, 8, 16 and 32. */
   override forward(inputs: readonly (Tensor | null)[], masking: Masking = {}): Feature[] {
-    const c1 = this.#stage(this.embed(inputs, masking), this.block1, this.norm1);
-    const c2 = this.#stage(this.patchEmbed2.forward(asImage(c1)), this.block2, this.norm2);
-    const c3 = this.#stage(this.patchEmbed3.forward(asImage(c2)), this.block3, this.norm3);
-    const c4 = this.#stage(this.patchEmbed4.forward(asImage(c3)), this.block4, this.norm4);
+    const embed = (patches: PatchEmbed, feature: Feature) => () =>
+      patches.forward(asImage(feature));
+    const c1 = stage(() => this.embed(inputs, masking), this.block1, this.norm1);
+    const c2 = stage(embed(this.patchEmbed2, c1), this.block2, this.norm2);
+    const c3 = stage(embed(this.patchEmbed3, c2), this.block3, this.norm3);
+    const c4 = stage(embed(this.patchEmbed4, c3), this.block4, this.norm4);
     return [c1, c2, c3, c4];
-  }
-
-  #stage(embedded: Feature, blocks: nn.ModuleList<Block>, norm: ModalityNorm): Feature {
-    // That before each block, then the stage's own.
-    const norms = [...[...blocks].map(({ norm1 }) => norm1), norm];
-    let feature = { ...embedded, normal: norms[0]!.forward(embedded.tokens) };
-    for (const [i, block] of [...blocks].entries()) {
-      feature = block.forward(feature, norms[i + 1]!);
-    }
-    const { normal, height, width } = feature;
-    return { tokens: normal, height, width };
   }
 
   /**
@@ -339,6 +333,38 @@ export class MixTransformer extends nn.Module {
     });
     return { tokens: torch.cat(streams, 0), height, width };
   }
+}
+
+function stage(embed: () => Feature, blocks: Iterable<Block>, norm: ModalityNorm): Feature {
+  const each = [...blocks];
+  // That before each block, then the stage's own.
+  const norms = [...each.map(({ norm1 }) => norm1), norm];
+  return throughBlocks(
+    () => {
+      const embedded = embed();
+      return { ...embedded, normal: norms[0]!.forward(embedded.tokens) };
+    },
+    each.map((block, i) => (feature: NormalisedFeature) => block.forward(feature, norms[i + 1]!)),
+  );
+}
+
+/**
+ * A stage's feature: the embedding through all blocks. Each is scoped by itself, so that its
+ * activations go at once, save what a backward is going to read.
+ */
+export function throughBlocks(
+  embed: () => NormalisedFeature,
+  blocks: readonly ((feature: NormalisedFeature) => NormalisedFeature)[],
+): Feature {
+  let feature = torch.scope(embed);
+  for (const block of blocks) {
+    const before = feature;
+    feature = torch.scope(() => block(before));
+    torch.dispose([before.tokens, before.normal]);
+  }
+  const { tokens, normal, height, width } = feature;
+  tokens.dispose();
+  return { tokens: normal, height, width };
 }
 
 /** For each row of the batch of the modalities `present` whether it is masked, [P·B] bool. */

@@ -101,10 +101,10 @@ export class SegformerHead extends nn.Module {
 
     // The bias of all goes in where the map is smallest. Nothing keeps a sum for its backward, so
     // that they can be made in place.
-    const sum = upsampled(project(c4, f4, this.linearC4, bias));
-    sum.add_(upsampled(project(c3, f3, this.linearC3)));
-    sum.add_(upsampled(project(c2, f2, this.linearC2)));
-    sum.add_(project(c1, f1, this.linearC1));
+    const sum = torch.scope(() => upsampled(project(c4, f4, this.linearC4, bias)));
+    torch.scope(() => void sum.add_(upsampled(project(c3, f3, this.linearC3))));
+    torch.scope(() => void sum.add_(upsampled(project(c2, f2, this.linearC2))));
+    torch.scope(() => void sum.add_(project(c1, f1, this.linearC1)));
     const hidden = (bn.usesBatchStatistics ? bn.forward(sum) : sum).relu_();
     return this.#predict(asTokens(hidden));
   }

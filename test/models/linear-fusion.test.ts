@@ -219,6 +219,21 @@ describe('training', () => {
     });
   });
 
+  it('holds no activation but what its backward reads, and the predictions', () => {
+    torch.scope(() => {
+      using model = new LinearFusion({ backbone: 'mit-b0', numClasses: 4 });
+      const inputs = images(2);
+      const handles = (make: () => unknown) => {
+        const before = torch.memory().tensors;
+        make();
+        return torch.memory().tensors - before;
+      };
+      // Three predictions, and what leads from the stages' features to them.
+      expect(handles(() => model.forward(inputs))).toBeLessThan(80);
+      expect(handles(() => torch.noGrad(() => model.forward(inputs)))).toBeLessThan(80);
+    });
+  });
+
   it('uses the statistics of the batch where BatchNorm is not frozen', () => {
     torch.scope(() => {
       using model = new LinearFusion({

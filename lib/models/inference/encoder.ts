@@ -1,6 +1,14 @@
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
-import { asImage, asTokens, type Block, type Feature, type MixTransformer } from '../mit.js';
+import {
+  asImage,
+  asTokens,
+  type Block,
+  type Feature,
+  type MixTransformer,
+  type NormalisedFeature,
+  throughBlocks,
+} from '../mit.js';
 import type { ModalityNorm } from '../modality-norm.js';
 import type { Masking } from '../segmentation-model.js';
 import { selectStreams } from '../streams.js';
@@ -8,14 +16,6 @@ import { type PreparedAttention, prepareAttention } from './attention.js';
 import type { Constants } from './constants.js';
 import { PreparedNorm } from './norm.js';
 import { PackedConv, PackedLinear } from './packed.js';
-
-/** Tokens between two blocks, with their norm, which the next one reads. */
-interface Tokens {
-  tokens: Tensor;
-  normal: Tensor;
-  height: number;
-  width: number;
-}
 
 class InferenceBlock {
   readonly #block: Block;
@@ -34,7 +34,7 @@ class InferenceBlock {
   }
 
   /** The attention's branch, [S·B, N, C], of the modalities `streams`, before their fusion. */
-  attend({ normal, height, width }: Tokens, streams: readonly number[]): Tensor {
+  attend({ normal, height, width }: NormalisedFeature, streams: readonly number[]): Tensor {
     return this.#attention.forward({ tokens: normal, height, width }, streams);
   }
 
@@ -43,21 +43,17 @@ class InferenceBlock {
    * @param wanted after the fusion, which needs all, only these are computed further
    */
   mix(
-    { tokens: x0, height, width }: Tokens,
+    { tokens: x0, height, width }: NormalisedFeature,
     attended: Tensor,
     next: PreparedNorm,
     all: readonly number[],
     wanted: readonly number[],
-  ): Tokens {
+  ): NormalisedFeature {
     const { attn, ratio, mlp } = this.#block;
     const fused = this.#norm2.afterAdding(x0, attn.fusion(attended), all, ratio);
     const [x1, normal1] = fused.map((each) => selectStreams(each, wanted, all.length));
-    const { weight, bias } = mlp.dwconv.dwconv;
-    const { token_dwconv_gelu } = torch.ops.m3l!;
-    const hidden = this.#fc1.forward(normal1!);
-    const mixed = this.#fc2.forward(
-      token_dwconv_gelu!(hidden, weight, bias!, height, width) as Tensor,
-    );
+    const hidden = mlp.dwconv.forward({ tokens: this.#fc1.forward(normal1!), height, width });
+    const mixed = this.#fc2.forward(hidden);
     const [tokens, normal] = next.afterAdding(x1!, mixed, wanted);
     return { tokens, normal, height, width };
   }
@@ -92,22 +88,24 @@ class InferenceStage {
    * @param wanted the modalities whose tokens are given; the last block computes only them
    * @param constant the attention of the first block where it is known without computing it
    */
-  forward(embedded: Feature, wanted = this.#all, constant?: ConstantBranch): Feature {
+  forward(embed: () => Feature, wanted = this.#all, constant?: ConstantBranch): Feature {
     const all = this.#all;
-    const normal = this.#norms[0]!.forward(embedded.tokens, all);
-    let tokens: Tokens = { ...embedded, normal };
-    for (const [i, block] of this.#blocks.entries()) {
-      const attended =
-        i === 0 && constant ? this.#attendPresent(tokens, constant) : block.attend(tokens, all);
-      const last = i === this.#blocks.length - 1;
-      tokens = block.mix(tokens, attended, this.#norms[i + 1]!, all, last ? wanted : all);
-    }
-    const { height, width } = tokens;
-    return { tokens: tokens.normal, height, width };
+    const last = this.#blocks.length - 1;
+    return throughBlocks(
+      () => {
+        const embedded = embed();
+        return { ...embedded, normal: this.#norms[0]!.forward(embedded.tokens, all) };
+      },
+      this.#blocks.map((block, i) => (tokens) => {
+        const attended =
+          i === 0 && constant ? this.#attendPresent(tokens, constant) : block.attend(tokens, all);
+        return block.mix(tokens, attended, this.#norms[i + 1]!, all, i === last ? wanted : all);
+      }),
+    );
   }
 
   /** The first block's attention where modalities are missing: that of a token repeated is constant. */
-  #attendPresent(tokens: Tokens, { present, branch }: ConstantBranch): Tensor {
+  #attendPresent(tokens: NormalisedFeature, { present, branch }: ConstantBranch): Tensor {
     const { normal } = tokens;
     const [rows, count, channels] = normal.shape as [number, number, number];
     const batch = rows / this.#all.length;
@@ -172,13 +170,12 @@ export class InferenceEncoder {
       InferenceStage,
       InferenceStage,
     ];
-    const embedded = this.#encoder.embed(inputs, masking, (images, present) =>
-      one.embed(images, present),
-    );
+    const embedded = () =>
+      this.#encoder.embed(inputs, masking, (images, present) => one.embed(images, present));
     const c1 = one.forward(embedded, undefined, this.#constantBranch(inputs));
-    const c2 = two.forward(two.embed(asImage(c1)));
-    const c3 = three.forward(three.embed(asImage(c2)));
-    const c4 = four.forward(four.embed(asImage(c3)), wanted);
+    const c2 = two.forward(() => two.embed(asImage(c1)));
+    const c3 = three.forward(() => three.embed(asImage(c2)));
+    const c4 = four.forward(() => four.embed(asImage(c3)), wanted);
     return [c1, c2, c3, c4];
   }
 

@@ -27,13 +27,17 @@ export class InferenceHead {
 
   /** Four stages of tokens [B, N_i, C_i] to logits [B, K, H_1, W_1]. */
   forward(stages: readonly Feature[]): Tensor {
-    const [c1, c2, c3, c4] = stages.map(({ tokens, ...grid }, stage) =>
-      asImage({ tokens: this.#project[stage]!.forward(tokens), ...grid }),
-    ) as [Tensor, Tensor, Tensor, Tensor];
     const { height, width } = stages[0]!;
-    const upsampled = (image: Tensor) => torch.upsampleBilinear2d(image, [height, width], false);
-    const sum = upsampled(c4).add_(upsampled(c3)).add_(upsampled(c2));
-    const hidden = addRelu_(sum, c1);
+    const projected = (stage: number) => {
+      const { tokens, ...grid } = stages[stage]!;
+      return asImage({ tokens: this.#project[stage]!.forward(tokens), ...grid });
+    };
+    const upsampled = (stage: number) =>
+      torch.upsampleBilinear2d(projected(stage), [height, width], false);
+    const sum = torch.scope(() => upsampled(3));
+    torch.scope(() => void sum.add_(upsampled(2)));
+    torch.scope(() => void sum.add_(upsampled(1)));
+    const hidden = torch.scope(() => addRelu_(sum, projected(0)));
     const logits = this.#predict.forward(asTokens(hidden).tokens); // [B, N, K]
     return logits.transpose(1, 2).contiguous().unflatten(2, [height, width]);
   }
