@@ -1,5 +1,5 @@
 // What the operators do under autocast: those that make sums and logarithms compute in float32, the
-// depthwise convolution in the narrow dtype, as libtorch's own norms and convolutions do.
+// feed-forward in the narrow dtype, as libtorch's own norms and convolutions do.
 #include <ATen/autocast_mode.h>
 
 #include <cstddef>
@@ -55,6 +55,7 @@ void Register(torch::Library& library) {
     library.impl(name, float32());
   }
   library.impl("token_dwconv_gelu", narrow());
+  library.impl("mix_ffn", narrow());
 }
 
 TORCH_LIBRARY_IMPL(m3l, AutocastCPU, library) { Register<c10::kCPU>(library); }

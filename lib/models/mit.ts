@@ -169,13 +169,24 @@ export class MixFeedForward extends nn.Module {
   }
 
   override forward({ tokens, height, width }: Feature): Tensor {
-    const hidden = this.dwconv.forward({ tokens: this.fc1.forward(tokens), height, width });
-    return this.fc2.forward(hidden);
+    const [fc1, fc2] = [this.fc1.module, this.fc2.module];
+    const { weight, bias } = this.dwconv.dwconv;
+    return torch.ops.m3l!.mix_ffn!(
+      tokens,
+      fc1.weight,
+      fc1.bias!,
+      weight,
+      bias!,
+      fc2.weight,
+      fc2.bias!,
+      height,
+      width,
+    ) as Tensor;
   }
 }
 
 /** A stage's tokens between its blocks, with what the next layer reads: their norm. */
-interface NormalisedFeature extends Feature {
+export interface NormalisedFeature extends Feature {
   normal: Tensor;
 }
 
