@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "call.h"
+#include "large-blocks.h"
 
 namespace m3l {
 
@@ -41,6 +42,7 @@ void define(napi_env env, napi_value exports, Environment* state, const Exports&
 napi_value initialise(napi_env env, napi_value exports) {
   try {
     keep_freed_memory();
+    use_large_block_allocator();
     auto state = std::make_unique<Environment>(env);
     Environment* raw = state.get();
     check(env,

@@ -70,7 +70,53 @@ describe('memory', () => {
     expect(grown).toBeLessThan(60);
   });
 
-  it('05 threads and versions', () => {
+  it('05 what large tensors leave joins, though small ones made between them stay', () => {
+    const { grown } = child(`
+      const MB = 2 ** 20;
+      const megabytes = (n) => torch.ones([n * MB / 4]);
+      const large = [], small = [];
+      for (let i = 0; i < 50; i++) { large.push(megabytes(8)); small.push(torch.ones([8])); }
+      torch.dispose(large);
+      const start = process.memoryUsage().rss;
+      const joined = megabytes(400);
+      console.log(JSON.stringify({ grown: (process.memoryUsage().rss - start) / MB + 0 * small.length }));
+      joined.dispose();
+    `);
+    expect(grown).toBeLessThan(100);
+  });
+
+  it('06 blocks taken and given back in any order keep their values', () => {
+    const generator = new torch.Generator().manualSeed(1);
+    torch.scope(() => {
+      const draws = torch.rand([1000, 2], { generator }).toArray() as [number, number][];
+      const held = new Map<number, torch.Tensor>();
+      for (const [i, [size, victim]] of draws.entries()) {
+        // Below, at and far above the size from which blocks are not the heap's.
+        const count = Math.floor(2 ** (10 + 9 * size));
+        held.set(i, torch.full([count], i));
+        if (held.size < 30) continue;
+        const key = [...held.keys()][Math.floor(victim * held.size)]!;
+        const tensor = held.get(key)!;
+        expect([tensor.min().item(), tensor.max().item()]).toEqual([key, key]);
+        tensor.dispose();
+        held.delete(key);
+      }
+    });
+  });
+
+  it('07 says what cannot be had, and goes on', () => {
+    expect(() => torch.empty([2 ** 50])).toThrow(/can't allocate memory/);
+    torch.scope(() =>
+      expect(
+        torch
+          .ones([2 ** 20])
+          .sum()
+          .item(),
+      ).toBe(2 ** 20),
+    );
+  });
+
+  it('08 threads and versions', () => {
     const count = torch.getNumThreads();
     torch.setNumThreads(1);
     expect(torch.getNumThreads()).toBe(1);
