@@ -24,7 +24,7 @@ TORCH_LIBRARY_FRAGMENT(m3l, library) {
 constexpr int64_t kSmallest = int64_t{1} << 18;
 /** Where only the bias makes the difference: the weight of 32 to 32 channels is too small for one.
  */
-constexpr int64_t kSmallestWithBias = 64 * 64;
+constexpr int64_t kSmallestWithBias = int64_t{64} * 64;
 
 bool OneDnnIsFaster(const at::Tensor& weight, bool with_bias) {
   static const bool wide = cpu::HasAvx512();

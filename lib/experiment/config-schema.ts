@@ -123,6 +123,8 @@ const model = shorthand(
     backbone: z.enum(BACKBONES).default('mit-b2'),
     /** A learned token for missing modalities; absent: as the framework needs it. */
     maskToken: z.boolean().optional(),
+    /** Standard deviation of its initial values. */
+    maskTokenStd: z.number().nonnegative().default(1),
     fusionRatio: share.default(0.8),
     dropPath: share.default(0.1),
     dropout: share.default(0.1),

@@ -78,7 +78,7 @@ function entries(networks: Networks): [string, SegmentationModel][] {
 }
 
 function create(config: Config, numClasses: number): SegmentationModel {
-  const { name, backbone, maskToken, fusionRatio, dropPath, dropout } = config.model;
+  const { name, backbone, maskToken, maskTokenStd, fusionRatio, dropPath, dropout } = config.model;
   const modalities = Object.keys(config.data.modalities).length;
   const model = createModel({
     name,
@@ -86,6 +86,7 @@ function create(config: Config, numClasses: number): SegmentationModel {
     numClasses,
     modalities,
     maskToken: maskToken ?? false,
+    maskTokenStd,
     fusionRatio,
     dropPath,
     dropout,

@@ -3,9 +3,12 @@ import type * as torch from '../torch/index.js';
 
 /**
  * Initialisation from scratch (m3l.md, section 1): Linear truncated normal 0.02, convolutions normal
- * by fan-out, biases 0, mask tokens standard normal; norms stay 1 and 0.
+ * by fan-out, biases 0, mask tokens normal with `maskTokenStd`; norms stay 1 and 0.
  */
-export function initialise(model: nn.Module, generator?: torch.Generator): void {
+export function initialise(
+  model: nn.Module,
+  { generator, maskTokenStd = 1 }: { generator?: torch.Generator; maskTokenStd?: number },
+): void {
   const options = generator ? { generator } : {};
   model.apply((module) => {
     if (module instanceof nn.Linear) nn.init.truncNormal_(module.weight, { std: 0.02, ...options });
@@ -16,6 +19,6 @@ export function initialise(model: nn.Module, generator?: torch.Generator): void 
     if (hasBias && module.bias) nn.init.zeros_(module.bias);
   });
   for (const [name, tensor] of model.namedParameters()) {
-    if (name.endsWith('mask_token')) nn.init.normal_(tensor, 0, 1, options);
+    if (name.endsWith('mask_token')) nn.init.normal_(tensor, 0, maskTokenStd, options);
   }
 }

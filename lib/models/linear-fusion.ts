@@ -26,6 +26,12 @@ export interface LinearFusionOptions {
   modalities?: number;
   /** Learn a token that stands for a missing modality. */
   maskToken?: boolean;
+  /**
+   * Standard deviation of the mask token's initial values; 1 by default, the paper's. With a small one a
+   * missing modality's stream, whose tokens are all alike, soon reads the others by the fusion: a norm
+   * lets through little of what is added to large values.
+   */
+  maskTokenStd?: number;
   /** r: the share of a modality's own tokens in the fusion. */
   fusionRatio?: number;
   /** Stochastic depth of the last block; it rises linearly from 0. */
@@ -91,7 +97,7 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
       freezeBatchNorm: options.freezeBatchNorm,
     });
     this.alpha = nn.parameter(() => torch.ones([modalities]));
-    initialise(this, options.generator);
+    initialise(this, options);
   }
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {

@@ -19,7 +19,10 @@ import {
 import { predictAll, streamsOf } from './streams.js';
 import { bilinear } from './upsample.js';
 
-export type SegformerOptions = Omit<LinearFusionOptions, 'fusionRatio' | 'maskToken'>;
+export type SegformerOptions = Omit<
+  LinearFusionOptions,
+  'fusionRatio' | 'maskToken' | 'maskTokenStd'
+>;
 
 /**
  * SegFormer (Xie et al., 2021) for one modality: Linear Fusion's encoder with M = 1 and its head.
@@ -56,7 +59,7 @@ export class Segformer extends nn.Module implements SegmentationModel {
       width: options.decoderWidth,
       freezeBatchNorm: options.freezeBatchNorm,
     });
-    initialise(this, options.generator);
+    initialise(this, options);
   }
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {

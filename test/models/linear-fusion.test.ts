@@ -263,6 +263,19 @@ describe('training', () => {
       const weight = 'encoder.block1.0.attn.q.module.weight';
       expect(x![weight]!.equal(z![weight]!)).toBe(false);
       expect(x![weight]!.std().item()).toBeCloseTo(0.02, 2);
+      const token = (maskTokenStd: number | undefined) => {
+        const generator = new torch.Generator().manualSeed(1);
+        using model = new LinearFusion({
+          backbone: 'mit-b0',
+          numClasses: 4,
+          maskTokenStd,
+          generator,
+        });
+        return model.encoder.patchEmbed1.maskToken!.clone();
+      };
+      // The paper's: standard normal.
+      expect(token(undefined).std().item()).toBeGreaterThan(0.5);
+      expect(token(0.02)).toBeCloseToTensor(token(undefined).mul(0.02), { rtol: 1e-5 });
     });
   });
 });
