@@ -271,8 +271,8 @@ M3L_WIDE void Block(const AttentionSizes& of, const Head<T>& head, const T* quer
 }  // namespace
 
 bool CanAttend(at::ScalarType type) {
-  const bool wide = MklIsNarrow() && static_cast<bool>(__builtin_cpu_supports("x86-64-v4"));
-  const auto bfloat16 = static_cast<bool>(__builtin_cpu_supports("avx512bf16"));
+  const bool wide = MklIsNarrow() && __builtin_cpu_supports("x86-64-v4");
+  const bool bfloat16 = __builtin_cpu_supports("avx512bf16");
   return wide && (type == at::kFloat || (type == at::kBFloat16 && bfloat16));
 }
 

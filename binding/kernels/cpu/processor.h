@@ -6,7 +6,7 @@ namespace m3l::cpu {
 inline bool HasAvx512() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  return static_cast<bool>(__builtin_cpu_supports("avx512f"));
+  return __builtin_cpu_supports("avx512f");
 #else
   return false;
 #endif
@@ -15,7 +15,7 @@ inline bool HasAvx512() {
 /** Whether MKL takes its AVX2 path where wider vectors are at hand: not Intel's, with AVX-512. */
 inline bool MklIsNarrow() {
 #if defined(__x86_64__)
-  return HasAvx512() && !static_cast<bool>(__builtin_cpu_is("intel"));
+  return HasAvx512() && !__builtin_cpu_is("intel");
 #else
   return false;
 #endif
