@@ -51,7 +51,7 @@ void Register(torch::Library& library) {
     return torch::CppFunction::makeFromBoxedFunction<&CastArguments<Policy::kNarrow, kDevice>>();
   };
   for (const char* name : {"fuse_residual_norm", "modality_norm", "mask_tokens",
-                           "upsample_ohem_cross_entropy", "upsample_argmax"}) {
+                           "upsample_ohem_cross_entropy", "upsample_argmax", "upsample_sum"}) {
     library.impl(name, float32());
   }
   library.impl("token_dwconv_gelu", narrow());

@@ -15,6 +15,18 @@ export interface SegformerHeadOptions {
   freezeBatchNorm?: boolean;
 }
 
+/**
+ * The sum of maps of tokens [B, N_i, C], upsampled bilinearly (align_corners false) to the grid of the
+ * first; with `relu`, what of it is above 0.
+ */
+export function upsampleSum(base: Feature, maps: readonly Feature[], relu: boolean): Feature {
+  const { tokens, height, width } = base;
+  const sizes = maps.flatMap((map) => [map.height, map.width]);
+  const given = maps.map((map) => map.tokens);
+  const sum = torch.ops.m3l!.upsample_sum!(tokens, given, sizes, height, width, relu) as Tensor;
+  return { tokens: sum, height, width };
+}
+
 class Projection extends nn.Module {
   readonly proj: nn.Linear;
 
@@ -94,19 +106,22 @@ export class SegformerHead extends nn.Module {
     const biases = torch.cat(projections.map(({ proj }) => proj.bias!));
     bias = bias ? torch.addmv(bias, fuse, biases) : fuse.mv(biases);
 
-    const size = [c1.height, c1.width];
-    const project = ({ tokens, ...grid }: Feature, slice: Tensor, to: Projection, bias?: Tensor) =>
-      asImage({ tokens: nn.linear(tokens, slice.mm(to.proj.weight), bias), ...grid });
-    const upsampled = (image: Tensor) => torch.upsampleBilinear2d(image, size, false);
-
-    // The bias of all goes in where the map is smallest. Nothing keeps a sum for its backward, so
-    // that they can be made in place.
-    const sum = torch.scope(() => upsampled(project(c4, f4, this.linearC4, bias)));
-    torch.scope(() => void sum.add_(upsampled(project(c3, f3, this.linearC3))));
-    torch.scope(() => void sum.add_(upsampled(project(c2, f2, this.linearC2))));
-    torch.scope(() => void sum.add_(project(c1, f1, this.linearC1)));
-    const hidden = (bn.usesBatchStatistics ? bn.forward(sum) : sum).relu_();
-    return this.#predict(asTokens(hidden));
+    const project = ({ tokens }: Feature, slice: Tensor, to: Projection, bias?: Tensor) =>
+      nn.linear(tokens, slice.mm(to.proj.weight), bias);
+    const frozen = !bn.usesBatchStatistics;
+    // The bias of all goes in where the map is smallest.
+    const sum = torch.scope(() =>
+      upsampleSum(
+        { ...c1, tokens: project(c1, f1, this.linearC1) },
+        [
+          { ...c2, tokens: project(c2, f2, this.linearC2) },
+          { ...c3, tokens: project(c3, f3, this.linearC3) },
+          { ...c4, tokens: project(c4, f4, this.linearC4, bias) },
+        ],
+        frozen,
+      ),
+    );
+    return this.#predict(frozen ? sum : asTokens(torch.relu(bn.forward(asImage(sum)))));
   }
 
   /**

@@ -1,7 +1,6 @@
 import type { Tensor } from '../../torch/index.js';
-import * as torch from '../../torch/index.js';
-import { asImage, asTokens, type Feature } from '../mit.js';
-import type { SegformerHead } from '../segformer-head.js';
+import type { Feature } from '../mit.js';
+import { type SegformerHead, upsampleSum } from '../segformer-head.js';
 import type { Constants } from './constants.js';
 import { PackedLinear } from './packed.js';
 
@@ -27,26 +26,14 @@ export class InferenceHead {
 
   /** Four stages of tokens [B, N_i, C_i] to logits [B, K, H_1, W_1]. */
   forward(stages: readonly Feature[]): Tensor {
-    const { height, width } = stages[0]!;
-    const projected = (stage: number) => {
-      const { tokens, ...grid } = stages[stage]!;
-      return asImage({ tokens: this.#project[stage]!.forward(tokens), ...grid });
-    };
-    const upsampled = (stage: number) =>
-      torch.upsampleBilinear2d(projected(stage), [height, width], false);
-    const sum = torch.scope(() => upsampled(3));
-    torch.scope(() => void sum.add_(upsampled(2)));
-    torch.scope(() => void sum.add_(upsampled(1)));
-    const hidden = torch.scope(() => addRelu_(sum, projected(0)));
-    const logits = this.#predict.forward(asTokens(hidden).tokens); // [B, N, K]
+    const [base, ...maps] = stages.map(({ tokens, ...grid }, stage) => ({
+      tokens: this.#project[stage]!.forward(tokens),
+      ...grid,
+    })) as [Feature, ...Feature[]];
+    const { tokens, height, width } = upsampleSum(base, maps, true);
+    const logits = this.#predict.forward(tokens); // [B, N, K]
     return logits.transpose(1, 2).contiguous().unflatten(2, [height, width]);
   }
-}
-
-/** max(0, sum + other) in place: in one pass where libtorch has it for the type. */
-function addRelu_(sum: Tensor, other: Tensor): Tensor {
-  if (sum.device !== 'cpu' || sum.dtype !== 'float32') return sum.add_(other).relu_();
-  return torch.ops.aten!._add_relu_!(sum, other) as Tensor;
 }
 
 /** Weights [width, C_i] of the stages 1 to 4, and the bias [width] of their sum. */

@@ -1,0 +1,123 @@
+// What SegFormer's head does with the four stages, in one pass over the map of the first.
+#include "upsample_sum.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/threshold_backward.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+#include <ATen/ops/upsample_bilinear2d_backward.h>
+
+#include <vector>
+
+namespace m3l {
+
+void CheckUpsampleSum(const at::Tensor& base, at::TensorList maps, at::IntArrayRef sizes,
+                      int64_t height, int64_t width) {
+  TORCH_CHECK(at::isFloatingType(base.scalar_type()), "upsample_sum: base is ", base.scalar_type(),
+              ", expected a floating-point type");
+  TORCH_CHECK(sizes.size() == 2 * maps.size(), "upsample_sum: ", sizes.size(), " sizes for ",
+              maps.size(), " maps, expected height and width of each");
+  const auto check = [&base](const char* name, const at::Tensor& map, int64_t rows,
+                             int64_t columns) {
+    TORCH_CHECK(rows >= 1 && columns >= 1, "upsample_sum: the grid of ", name, " is ", rows, " × ",
+                columns, ", expected at least 1 × 1");
+    TORCH_CHECK(map.dim() == 3 && map.size(1) == rows * columns && map.size(0) == base.size(0) &&
+                    map.size(2) == base.size(2),
+                "upsample_sum: ", name, " is ", map.sizes(), ", expected [B, ", rows * columns,
+                ", C] for a grid of ", rows, " × ", columns, ", with B and C of base ",
+                base.sizes());
+    TORCH_CHECK(map.scalar_type() == base.scalar_type() && map.device() == base.device(),
+                "upsample_sum: ", name, " is ", map.scalar_type(), " on ", map.device(),
+                ", expected ", base.scalar_type(), " on ", base.device(), " as base");
+  };
+  TORCH_CHECK(base.dim() == 3, "upsample_sum: base is ", base.sizes(), ", expected [B, N, C]");
+  check("base", base, height, width);
+  for (size_t i = 0; i < maps.size(); ++i) {
+    check("a map", maps[i], sizes[2 * i], sizes[2 * i + 1]);
+  }
+}
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+TORCH_LIBRARY_FRAGMENT(m3l, library) {
+  library.def(
+      "upsample_sum(Tensor base, Tensor[] maps, int[] sizes, int height, int width, bool relu) "
+      "-> Tensor");
+}
+
+at::Tensor AsImage(const at::Tensor& tokens, int64_t height, int64_t width) {
+  return tokens.unflatten(1, {height, width}).permute({0, 3, 1, 2});
+}
+
+at::Tensor AsTokens(const at::Tensor& image) { return image.permute({0, 2, 3, 1}).flatten(1, 2); }
+
+/** By libtorch's own operators, on the devices that have no kernel for it. */
+at::Tensor Composed(const at::Tensor& base, at::TensorList maps, at::IntArrayRef sizes,
+                    int64_t height, int64_t width, bool relu) {
+  CheckUpsampleSum(base, maps, sizes, height, width);
+  auto sum = base.clone();
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const auto image = AsImage(maps[i], sizes[2 * i], sizes[2 * i + 1]);
+    sum.add_(AsTokens(at::upsample_bilinear2d(image, {height, width}, false)));
+  }
+  return relu ? sum.relu_() : sum;
+}
+
+struct UpsampleSumFunction : torch::autograd::Function<UpsampleSumFunction> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& base, at::TensorList maps,
+                            at::IntArrayRef sizes, int64_t height, int64_t width, bool relu) {
+    static const auto op = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow("m3l::upsample_sum", "")
+                               .typed<UpsampleSum>();
+    const at::AutoDispatchBelowADInplaceOrView below;
+    auto result = op.call(base, maps, sizes, height, width, relu);
+    context->save_for_backward({relu ? result : at::Tensor()});
+    context->saved_data["sizes"] = sizes.vec();
+    context->saved_data["height"] = height;
+    context->saved_data["width"] = width;
+    return result;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    // A second derivative would silently be missing.
+    TORCH_CHECK(!at::GradMode::is_enabled(),
+                "upsample_sum: its backward cannot be differentiated (createGraph)");
+    const auto result = context->get_saved_variables()[0];
+    const auto sizes = context->saved_data["sizes"].toIntVector();
+    const auto height = context->saved_data["height"].toInt();
+    const auto width = context->saved_data["width"].toInt();
+    const auto gradient =
+        result.defined() ? at::threshold_backward(gradients[0], result, 0) : gradients[0];
+    const auto image = AsImage(gradient, height, width);
+    // Of base, then of each map; sizes, height, width and relu have none.
+    variable_list found = {gradient};
+    for (size_t i = 0; 2 * i < sizes.size(); ++i) {
+      const auto rows = sizes[2 * i];
+      const auto columns = sizes[2 * i + 1];
+      found.push_back(
+          context->needs_input_grad(1 + i)
+              ? AsTokens(at::upsample_bilinear2d_backward(
+                    image, {height, width}, {image.size(0), image.size(1), rows, columns}, false))
+              : at::Tensor());
+    }
+    found.resize(found.size() + 4);
+    return found;
+  }
+};
+
+at::Tensor UpsampleSumAutograd(const at::Tensor& base, at::TensorList maps, at::IntArrayRef sizes,
+                               int64_t height, int64_t width, bool relu) {
+  return UpsampleSumFunction::apply(base, maps, sizes, height, width, relu);
+}
+
+TORCH_LIBRARY_IMPL(m3l, Autograd, library) { library.impl("upsample_sum", UpsampleSumAutograd); }
+
+TORCH_LIBRARY_IMPL(m3l, CompositeExplicitAutograd, library) {
+  library.impl("upsample_sum", Composed);
+}
+
+}  // namespace
+}  // namespace m3l
