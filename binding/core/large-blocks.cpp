@@ -129,7 +129,8 @@ std::optional<std::pair<std::byte*, std::size_t>> reserve() {
   return std::pair(static_cast<std::byte*>(begin), size);
 }
 
-/// Never destroyed: tensors may outlive everything.
+/// Never destroyed, as the allocator: tensors may outlive everything, and other threads ask for
+/// memory while the process ends.
 Range* range = nullptr;
 
 class LargeBlockAllocator final : public c10::Allocator {
@@ -162,9 +163,8 @@ void use_large_block_allocator() {
   static std::once_flag once;
   std::call_once(once, [] {
     if (const auto reserved = reserve()) {
-      static LargeBlockAllocator allocator;
-      range = new Range(reserved->first, reserved->second);  // NOLINT: see above
-      c10::SetCPUAllocator(&allocator, /*priority=*/1);
+      range = new Range(reserved->first, reserved->second);
+      c10::SetCPUAllocator(new LargeBlockAllocator, /*priority=*/1);
     }
   });
 }
