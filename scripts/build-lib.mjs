@@ -1,4 +1,4 @@
-// Compiles lib/ to dist/ when a source is newer than the last compilation.
+// Compiles lib/ to dist/ when a source (in lib/ or types/) is newer than the last compilation.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -15,7 +15,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 function newestSource() {
-  const times = readdirSync(join(root, 'lib'), { withFileTypes: true, recursive: true })
+  const times = ['lib', 'types']
+    .flatMap((name) => readdirSync(join(root, name), { withFileTypes: true, recursive: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs);
   return Math.max(statSync(join(root, 'tsconfig.json')).mtimeMs, ...times);

@@ -1,17 +1,7 @@
+import type { TypedArray } from '../../types/core.js';
 import { ArgumentError, describe } from './errors.js';
 
-/** Every view that a tensor's values come out as. */
-export type TypedArray =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array;
+export type { TypedArray };
 
 /** Views that a tensor can be made from. */
 export type TypedArrayInput = TypedArray | Uint8ClampedArray;

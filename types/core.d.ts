@@ -1,0 +1,142 @@
+/** The interfaces of the native addons m3l_loader (binding/loader) and m3l_core (binding/core). */
+
+/** Every view that a tensor's values come out as. */
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** Opens shared libraries so that those opened later find their symbols. */
+export interface NativeLoader {
+  open(path: string): void;
+}
+
+/** Slot and generation of a native tensor; never reused, so a stale one is an error. */
+export type Handle = number;
+/** A random generator of the core; opaque. */
+export type NativeGenerator = object;
+/** What an operator returns before it is wrapped. */
+export type NativeResult = number | bigint | boolean | string | null | undefined | NativeResult[];
+
+export interface NativeMemory {
+  tensors: number;
+  bytes: number;
+  scopes: number;
+  tracked: number;
+  bytesByDevice: Record<string, number>;
+}
+
+/** What a profile says of the operators of one name (and of one set of sizes). */
+export interface OperatorTime {
+  /** `aten::add`, `m3l::linear`, `MmBackward0` … */
+  name: string;
+  /** Those of the tensor arguments, `[4, 64] [64, 32]`; empty unless asked for. */
+  sizes: string;
+  calls: number;
+  /** Milliseconds spent in it, without the operators it called, and with them. */
+  selfMs: number;
+  totalMs: number;
+}
+
+export interface NativeCore {
+  setErrorClass(errorClass: new (code: string, message: string) => Error): void;
+  operators(): string[];
+  resolve(name: string, overload: string): number;
+  schema(operator: number): string;
+  call(operator: number, ...args: unknown[]): NativeResult;
+
+  scopeOpen(): number;
+  scopeEnter(scope: number): number;
+  scopeClose(scope: number): void;
+  scopeMove(handle: Handle, scope: number): void;
+  scopeOf(handle: Handle): number;
+  track(owner: object, handle: Handle): void;
+  /** One weak reference for all of `handles[0 .. count)`, whose tensors all hold `page`. */
+  trackPage(page: object, handles: Float64Array, count: number): void;
+  /** Gives the element that the core sets to 1 when it makes a large unscoped tensor. */
+  shareLarge(flag: Uint32Array): void;
+  sweep(): number;
+  dispose(handle: Handle): boolean;
+  isLive(handle: Handle): boolean;
+
+  /** Several views are joined. */
+  fromBuffer(
+    views: ArrayBufferView | readonly ArrayBufferView[],
+    dtype: number,
+    shape: readonly number[],
+  ): Handle;
+  toBuffer(handle: Handle): TypedArray;
+  copyTo(handle: Handle, view: ArrayBufferView): void;
+  item(handle: Handle): number | boolean | bigint;
+  shape(handle: Handle): number[];
+  strides(handle: Handle): number[];
+  numel(handle: Handle): number;
+  dtype(handle: Handle): number;
+  device(handle: Handle): string;
+  storageOffset(handle: Handle): number;
+  nbytes(handle: Handle): number;
+  version(handle: Handle): number;
+  alias(handle: Handle): Handle;
+  sameStorage(a: Handle, b: Handle): boolean;
+
+  requiresGrad(handle: Handle): boolean;
+  setRequiresGrad(handle: Handle, flag: boolean): void;
+  isLeaf(handle: Handle): boolean;
+  grad(handle: Handle): Handle | null;
+  setGrad(handle: Handle, grad: Handle | null): void;
+  backward(
+    roots: Handle[],
+    gradients: (Handle | null)[],
+    retainGraph: boolean,
+    createGraph: boolean,
+    inputs: Handle[],
+  ): void;
+  gradients(
+    outputs: Handle[],
+    inputs: Handle[],
+    gradOutputs: (Handle | null)[],
+    retainGraph: boolean,
+    createGraph: boolean,
+    allowUnused: boolean,
+  ): (Handle | null)[];
+  setGradEnabled(flag: boolean): boolean;
+  isGradEnabled(): boolean;
+  inferencePush(flag: boolean): void;
+  inferencePop(): void;
+  isInferenceMode(): boolean;
+
+  autocastPush(device: string, dtype: number): void;
+  autocastPop(): void;
+  isAutocastEnabled(device: string): boolean;
+  setTf32(allowed: boolean): void;
+
+  startProfile(sizes: boolean): void;
+  stopProfile(): OperatorTime[];
+
+  manualSeed(seed: number | bigint): void;
+  newGenerator(device: string): NativeGenerator;
+  generatorSeed(generator: NativeGenerator | null, seed: number | bigint): void;
+  generatorState(generator: NativeGenerator | null): Handle;
+  setGeneratorState(generator: NativeGenerator | null, state: Handle): void;
+  initialSeed(generator: NativeGenerator | null): bigint;
+
+  setNumThreads(count: number): void;
+  getNumThreads(): number;
+  setInteropThreads(count: number): void;
+  getInteropThreads(): number;
+  memory(): NativeMemory;
+  cudaAvailable(): boolean;
+  cudaDeviceCount(): number;
+  cudaSynchronize(device: string): void;
+  cudaMemory(device: string): { allocated: number; reserved: number };
+  emptyCache(): void;
+  buildVersion(): string;
+  config(): string;
+}
