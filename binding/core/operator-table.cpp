@@ -64,7 +64,7 @@ std::optional<size_t> aliased(const c10::FunctionSchema& schema, const c10::Argu
     return std::nullopt;
   }
   const auto& arguments = schema.arguments();
-  const auto found = std::find_if(arguments.begin(), arguments.end(), [&](const auto& argument) {
+  const auto found = std::ranges::find_if(arguments, [&](const auto& argument) {
     return argument.alias_info() != nullptr && *argument.alias_info() == *alias;
   });
   if (found == arguments.end()) {

@@ -75,7 +75,7 @@ bool wants_gradient(const c10::IValue& value) {
     return false;
   }
   const auto elements = value.toListRef();
-  return std::any_of(elements.begin(), elements.end(), [](const c10::IValue& element) {
+  return std::ranges::any_of(elements, [](const c10::IValue& element) {
     return element.isTensor() && element.unsafeToTensorImpl()->requires_grad();
   });
 }
@@ -83,7 +83,7 @@ bool wants_gradient(const c10::IValue& value) {
 /// Autograd's layer records nothing where no argument asks for a gradient, and costs a tenth of a
 /// small operator's call. What watches views and changes in place lies below it and stays.
 void call_boxed(const Operator& op, torch::jit::Stack& stack) {
-  if (op.native && std::none_of(stack.begin(), stack.end(), wants_gradient)) {
+  if (op.native && std::ranges::none_of(stack, wants_gradient)) {
     const c10::impl::ExcludeDispatchKeyGuard below(c10::autograd_dispatch_keyset);
     op.handle.callBoxed(stack);
   } else {

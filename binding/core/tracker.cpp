@@ -120,8 +120,7 @@ size_t Tracker::sweep() {
 size_t Tracker::sweep_pages() {
   size_t released = 0;
   size_t kept = 0;
-  for (size_t index = 0; index < pages_.size(); ++index) {
-    Page& page = pages_[index];
+  for (Page& page : pages_) {
     napi_handle_scope scope = nullptr;
     napi_open_handle_scope(env_, &scope);
     napi_value object = nullptr;

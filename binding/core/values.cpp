@@ -169,7 +169,7 @@ c10::IValue to_list_value(Environment& state, const ArgumentPlan& plan, napi_val
       for (uint32_t i = 0; i < length; ++i) {
         list.push_back(c10::IValue(to_scalar(env, plan, element_at(env, value, i))));
       }
-      return {std::move(list)};
+      return list;
     }
     default:
       return to_element(state, plan, value);

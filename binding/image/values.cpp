@@ -12,7 +12,7 @@ constexpr int32_t kVoid = 255;
 
 template <class Value>
 Extremes extremes(const Value* values, size_t count, double hole) {
-  constexpr Value kMost = static_cast<Value>(-1);
+  constexpr auto kMost = static_cast<Value>(-1);
   const bool representable = hole >= 0 && hole <= kMost;
   const auto skipped = static_cast<Value>(representable ? hole : 0);
   const bool skips = representable && skipped == hole;

@@ -115,7 +115,7 @@ at::Tensor MixFfn(const at::Tensor& tokens, const at::Tensor& in_weight, const a
   const auto wanted = {&tokens, &in_weight, &in_bias, &weight, &bias, &out_weight, &out_bias};
   const bool differentiable =
       at::GradMode::is_enabled() &&
-      std::any_of(wanted.begin(), wanted.end(), [](const auto* x) { return x->requires_grad(); });
+      std::ranges::any_of(wanted, [](const auto* x) { return x->requires_grad(); });
   if (differentiable) {
     return MixFfnFunction::apply(tokens, in_weight, in_bias, weight, bias, out_weight, out_bias,
                                  height, width);

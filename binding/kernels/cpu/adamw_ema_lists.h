@@ -22,7 +22,7 @@ struct Average {
         from_student(!(1 - factor < 0.5)),
         copies(factor == 0) {}
 
-  inline Acc operator()(Acc teacher, Acc student) const {
+  Acc operator()(Acc teacher, Acc student) const {
     const Acc moved = (from_student ? student : teacher) + coefficient * (student - teacher);
     // Whatever the teacher held, NaN included.
     return copies ? student : moved;
@@ -42,8 +42,7 @@ void ParallelOverLists(const std::vector<at::Tensor>& tensors, const Work& work)
     ends.push_back(total += tensor.numel());
   }
   at::parallel_for(0, total, kGrain, [&](int64_t begin, int64_t end) {
-    auto index =
-        static_cast<size_t>(std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin());
+    auto index = static_cast<size_t>(std::ranges::upper_bound(ends, begin) - ends.begin());
     for (int64_t at = begin; at < end; ++index) {
       const int64_t stop = std::min(end, ends[index]);
       const int64_t first = at - (ends[index] - tensors[index].numel());

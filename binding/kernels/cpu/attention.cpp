@@ -51,7 +51,7 @@ template <typename T>
 using Unit = std::conditional_t<std::is_same_v<T, float>, float, uint32_t>;
 
 template <typename T>
-constexpr int64_t kPerUnit = sizeof(Unit<T>) / sizeof(T);
+constexpr int64_t kPerUnit = std::is_same_v<T, float> ? 1 : 2;
 
 template <typename T>
 int64_t Units(int64_t elements) {

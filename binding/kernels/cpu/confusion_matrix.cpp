@@ -58,12 +58,12 @@ void ConfusionMatrixAddCpu(at::Tensor& counts, at::Tensor& out_of_range, const a
       for (size_t i = 0; i < mine.size(); ++i) {
         total[i] += mine[i];
       }
-      for (const int kind : {0, 2}) {
-        if (wrong[static_cast<size_t>(kind)] == 0) {
+      for (const size_t kind : {size_t{0}, size_t{2}}) {
+        if (wrong[kind] == 0) {
           continue;
         }
-        noted[kind] += wrong[static_cast<size_t>(kind)];
-        noted[kind + 1] = wrong[static_cast<size_t>(kind + 1)];
+        noted[kind] += wrong[kind];
+        noted[kind + 1] = wrong[kind + 1];
       }
     });
   });

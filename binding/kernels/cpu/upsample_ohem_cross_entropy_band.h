@@ -76,8 +76,8 @@ M3L_VECTORISED inline bool ReadLabels(const std::int64_t* __restrict labels, std
     const std::int64_t label = labels[x];
     const bool counted = label != ignore;
     const bool inside = static_cast<std::uint64_t>(label) < static_cast<std::uint64_t>(classes);
-    wrong |= static_cast<std::int64_t>(counted & !inside);
-    out[x] = counted & inside ? static_cast<std::int32_t>(label) : -1;
+    wrong |= counted && !inside ? 1 : 0;
+    out[x] = counted && inside ? static_cast<std::int32_t>(label) : -1;
   }
   return wrong == 0;
 }
