@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { which } from './tools.mjs';
+import { firstInstalled } from './tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const LONGEST_FILE = 400;
@@ -35,7 +35,7 @@ function fileLengths() {
 }
 
 function clangFormat() {
-  const program = ['clang-format-19', 'clang-format'].find((name) => which(name) !== null);
+  const program = firstInstalled('clang-format-19', 'clang-format');
   if (program === undefined) {
     console.error(
       'lint: clang-format skipped, it is not installed (apt-get install clang-format-19)',

@@ -62,6 +62,11 @@ export function which(name) {
   return null;
 }
 
+/** The first of these programs that is on the PATH. @param {...string} names */
+export function firstInstalled(...names) {
+  return names.find((name) => which(name) !== null);
+}
+
 /**
  * The line a user types to install a missing tool on this machine.
  * @param {'python' | 'pip' | 'cmake' | 'compiler'} tool
@@ -107,7 +112,7 @@ export function buildTools() {
   const cmake = which('cmake') ? firstLine('cmake') : null;
   const [major = 0, minor = 0] = (cmake?.match(/(\d+)\.(\d+)/)?.slice(1) ?? []).map(Number);
   const newEnough = major > 3 || (major === 3 && minor >= 22);
-  const compiler = ['c++', 'g++', 'clang++'].find((name) => which(name) !== null);
+  const compiler = firstInstalled('c++', 'g++', 'clang++');
   return [
     python.python === null
       ? { name: 'python + pip', ok: false, found: python.reason, fix: python.fix }

@@ -255,7 +255,7 @@ M3L_VECTORISED void Backward(const BackwardRows<T, A>& rows, int64_t begin, int6
     for (int64_t m = 0; m < shape.modalities; ++m) {
       const A* __restrict mine = scratch + m * n;
       T* __restrict to = rows.branch_gradient + m * stride + position * n;
-      // It does not look into the loops under `omp simd`: NOLINTNEXTLINE(bugprone-branch-clone)
+      // clang-tidy does not look into loops under `omp simd`: NOLINTNEXTLINE(bugprone-branch-clone)
       if (!shape.Fused()) {
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
