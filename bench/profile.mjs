@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { torch } from '../dist/index.js';
+import { optimizeForInference } from '../dist/inference/index.js';
 import { createModel } from '../dist/models/index.js';
 import { withProfiles } from './report.mjs';
 import { median } from './statistics.mjs';
@@ -33,7 +34,7 @@ function inference(backbone, size, dtype = 'float32') {
     model: createModel({ name: 'linear-fusion', backbone, numClasses: 13 }).eval().to({ dtype }),
     inputs: [0, 1].map(() => torch.randn([1, 3, size, size]).to({ dtype })),
   }));
-  const view = model.optimizeForInference();
+  const view = optimizeForInference(model);
   return {
     run: async () => torch.scope(() => void view.forward(inputs)),
     dispose() {

@@ -1,11 +1,12 @@
 // A model prepared for inference answers faster, with the same numbers up to rounding.
 import { torch } from 'm3l';
+import { optimizeForInference } from 'm3l/inference';
 import { createModel } from 'm3l/models';
 
 torch.manualSeed(0);
 const model = createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 13 });
 model.eval();
-const view = model.optimizeForInference();
+const view = optimizeForInference(model);
 
 torch.scope(() => {
   const rgb = torch.randn([1, 3, 128, 128]);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { torch } from '../../dist/index.js';
+import { optimizeForInference } from '../../dist/inference/index.js';
 import { createModel, fromHuggingFace, Segformer } from '../../dist/models/index.js';
 import { onnxruntime } from '../onnxruntime.mjs';
 import { withPeer } from '../peer.mjs';
@@ -50,7 +51,7 @@ class Ours {
   constructor({ model, inputs, upsample = true }) {
     this.inputs = inputs;
     this.model = model;
-    this.view = model.optimizeForInference();
+    this.view = optimizeForInference(model);
     this.upsample = upsample;
     for (let call = 0; call < WARM_UP; call++) this.run();
   }

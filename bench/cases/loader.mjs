@@ -9,8 +9,8 @@ import {
   readColour,
   readGrey,
   readLabels,
-  renderRoom,
 } from '../../dist/data/index.js';
+import { renderRoom } from '../../dist/rooms/index.js';
 import { withPeer } from '../peer.mjs';
 import { alternate } from '../statistics.mjs';
 

@@ -1,4 +1,4 @@
-import { type EvaluationReport, headline } from '../experiment/report.js';
+import { type EvaluationReport, headline } from '../experiment/evaluate.js';
 import { formatTable, percent } from './table.js';
 
 /** mIoU of every model and head: a column per set of modalities, and their mean. */

@@ -1,8 +1,10 @@
+import type { Colour } from './colours.js';
+
 /** Class names and colours of a data set. Labels are indices into `names`; 255 is void. */
 export interface ClassTable {
   readonly names: readonly string[];
   /** One [red, green, blue] (0 to 255) for each name. */
-  readonly colours: readonly (readonly [number, number, number])[];
+  readonly colours: readonly Colour[];
 }
 
 /** The label value that takes no part in any loss or metric. */
@@ -67,37 +69,3 @@ export const POTHOLE_CLASSES: ClassTable = {
     [208, 60, 48],
   ],
 };
-
-/**
- * Colours for any number of classes: the given table where it is large enough, else hues spread
- * by the golden ratio with alternating brightness.
- */
-export function palette(numClasses: number, table?: ClassTable): [number, number, number][] {
-  return Array.from({ length: numClasses }, (_, k) => {
-    const known = table?.colours[k];
-    return known ? [known[0], known[1], known[2]] : spreadColour(k);
-  });
-}
-
-function spreadColour(k: number): [number, number, number] {
-  const hue = (k * 0.618033988749895) % 1;
-  const value = [0.95, 0.7, 0.5][k % 3]!;
-  const channel = (offset: number) => {
-    const distance = Math.abs(((((hue + offset) % 1) + 1) % 1) - 0.5) * 6 - 1;
-    return Math.round(255 * value * (0.35 + 0.65 * Math.min(1, Math.max(0, distance))));
-  };
-  return [channel(0), channel(2 / 3), channel(1 / 3)];
-}
-
-/** Paints labels in their colours; void and unknown values are black. Returns RGB, 3 bytes a pixel. */
-export function colourise(
-  labels: Uint8Array,
-  colours: readonly (readonly [number, number, number])[],
-): Uint8Array {
-  const out = new Uint8Array(labels.length * 3);
-  for (let i = 0; i < labels.length; i++) {
-    const colour = colours[labels[i]!];
-    if (colour) out.set(colour, i * 3);
-  }
-  return out;
-}

@@ -1,14 +1,8 @@
 /** Images, lists, augmentation, the loader with its worker threads, and the procedural rooms. */
 
-export {
-  type ClassTable,
-  colourise,
-  IGNORE_LABEL,
-  POTHOLE_CLASSES,
-  palette,
-  STANFORD_CLASSES,
-} from './classes.js';
+export { type ClassTable, IGNORE_LABEL, POTHOLE_CLASSES, STANFORD_CLASSES } from './classes.js';
 export { type Batch, collate, disposeBatch } from './collate.js';
+export { type Colour, classColours, colourise, VOID_COLOUR, viridis } from './colours.js';
 export { type DatasetOptions, ListDataset } from './dataset.js';
 export { augmentBatch } from './device-augment.js';
 export { DataError } from './errors.js';
@@ -33,9 +27,7 @@ export {
   type Plane,
   readPlane,
 } from './modality.js';
-export { Random } from './random.js';
-export { type Room, type RoomOptions, renderRoom } from './rooms/render-room.js';
-export { type RoomsFolder, type WriteRoomsOptions, writeRooms } from './rooms/write-rooms.js';
+export { mixSeed, Random, Stream } from './random.js';
 export {
   type LoadedSample,
   type RawSample,

@@ -23,6 +23,7 @@ export const Stream = {
   roomSensor: 5,
   roomColours: 6,
   jitter: 7,
+  masks: 8,
 } as const;
 
 /**
@@ -92,4 +93,22 @@ export class Random {
     }
     return items;
   }
+}
+
+/**
+ * One 32-bit seed from several numbers (a run's seed, an iteration, a rank, …).
+ * Every random draw of a training step starts from such a seed, so that step t of a run draws the
+ * same whether it was reached in one go or after a resume.
+ */
+export function mixSeed(...values: number[]): number {
+  let hash = 0x9e3779b9;
+  for (const value of values) {
+    // Both halves of the integer, so that seeds above 2^32 stay distinct.
+    for (const word of [value >>> 0, Math.floor(value / 2 ** 32) >>> 0]) {
+      hash = Math.imul(hash ^ word, 0x85ebca6b);
+      hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+      hash ^= hash >>> 16;
+    }
+  }
+  return hash >>> 0;
 }

@@ -1,7 +1,7 @@
-/** A few worker threads that answer tasks in order. Main-thread side; `worker-serve.ts` is the other. */
+/** A few worker threads that answer tasks in order: the pool, and what a thread of it runs. */
 
-import { Worker } from 'node:worker_threads';
-import { DataError, fromPortable, type PortableError } from './errors.js';
+import { parentPort, Worker } from 'node:worker_threads';
+import { DataError, fromPortable, type PortableError, toPortable } from './errors.js';
 
 export interface WorkerRequest<Task> {
   readonly id: number;
@@ -99,4 +99,23 @@ function closedError(): DataError {
     'M3L_LOADER_CLOSED',
     'the loader was closed while, or before, a batch was asked for. Create a new one.',
   );
+}
+
+/** Answers the tasks of a `WorkerPool` one after another. `transfer` names the buffers to hand over. */
+export function serve<Task, Result>(
+  work: (task: Task) => Promise<Result>,
+  transfer: (result: Result) => ArrayBuffer[] = () => [],
+): void {
+  const port = parentPort!;
+  let last: Promise<void> = Promise.resolve();
+  port.on('message', ({ id, task }: WorkerRequest<Task>) => {
+    last = last.then(async () => {
+      try {
+        const result = await work(task);
+        port.postMessage({ id, result } satisfies WorkerReply<Result>, transfer(result));
+      } catch (error) {
+        port.postMessage({ id, error: toPortable(error) } satisfies WorkerReply<Result>);
+      }
+    });
+  });
 }

@@ -9,7 +9,7 @@ import {
   type SampleLoaderOptions,
   type SampleTask,
 } from './sample-loader.js';
-import { serve } from './worker-serve.js';
+import { serve } from './worker-pool.js';
 
 const { augmentOn, ...options } = workerData as SampleLoaderOptions & { augmentOn: AugmentOn };
 const loader = new SampleLoader(options);

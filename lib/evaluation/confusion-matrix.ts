@@ -1,3 +1,4 @@
+import { IGNORE_LABEL } from '../data/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { EvaluationError } from './errors.js';
@@ -12,8 +13,6 @@ export interface Metrics {
   /** diag / (row + column − diag); null where a class occurs in neither labels nor predictions. */
   classIoU: (number | null)[];
 }
-
-const IGNORE = 255;
 
 /** Counts of [label, prediction] over a whole set, kept on the device until they are asked for. */
 export class ConfusionMatrix {
@@ -51,7 +50,7 @@ export class ConfusionMatrix {
       this.#outOfRange,
       labels,
       predictions,
-      IGNORE,
+      IGNORE_LABEL,
     );
     if (this.#counts.device === 'cpu') this.#checkRange();
   }

@@ -1,10 +1,16 @@
-import { type Batch, disposeBatch, type ModalitySpec, normalisationOf } from '../data/index.js';
-import type { Fill } from '../learning/index.js';
-import type { SegmentationModel } from '../models/index.js';
+import {
+  type Batch,
+  type Colour,
+  classColours,
+  disposeBatch,
+  type ModalitySpec,
+  normalisationOf,
+  VOID_COLOUR,
+} from '../data/index.js';
+import type { Fill, SegmentationModel } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { GLYPH_HEIGHT } from './bitmap-font.js';
-import { type Colour, classColours, VOID_COLOUR } from './colours.js';
 import { evaluating } from './evaluating.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { classPicture, depthPicture, Picture, rgbPicture, textWidth } from './picture.js';

@@ -1,5 +1,4 @@
 /** How good a segmentation is, with everything there and with modalities missing. */
-export { type Colour, classColours, VOID_COLOUR, viridis } from './colours.js';
 export { ConfusionMatrix, type Metrics, metricsOf } from './confusion-matrix.js';
 export { type ContactSheetOptions, contactSheet } from './contact-sheet.js';
 export { EvaluationError } from './errors.js';

@@ -1,9 +1,8 @@
 import sharp from 'sharp';
-import type { Normalisation } from '../data/index.js';
+import { type Colour, type Normalisation, VOID_COLOUR, viridis } from '../data/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { ADVANCE, GLYPH_HEIGHT, GLYPH_WIDTH, inks } from './bitmap-font.js';
-import { type Colour, VOID_COLOUR, viridis } from './colours.js';
 
 /** An RGB image of 8 bits, rows from the top. */
 export class Picture {

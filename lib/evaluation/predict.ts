@@ -1,6 +1,11 @@
-import type { ModalitySpec } from '../data/index.js';
-import { type Fill, fillModality, mixSeed } from '../learning/index.js';
-import type { Head, Prediction, Predictor } from '../models/index.js';
+import { type ModalitySpec, mixSeed } from '../data/index.js';
+import {
+  type Fill,
+  fillModality,
+  type Head,
+  type Prediction,
+  type Predictor,
+} from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { checkMissing } from './missing.js';

@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Batch, disposeBatch, type ModalitySpec } from '../data/index.js';
-import { type Fill, mixSeed } from '../learning/index.js';
-import type { SegmentationModel } from '../models/index.js';
+import { type Batch, disposeBatch, type ModalitySpec, mixSeed } from '../data/index.js';
+import type { Fill, SegmentationModel } from '../models/index.js';
 import * as torch from '../torch/index.js';
 import { ConfusionMatrix, type Metrics } from './confusion-matrix.js';
 import { EvaluationError } from './errors.js';

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { writeFileAtomic, writeFolderAtomic } from '../torch/atomic-write.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { writeFileAtomic, writeFolderAtomic } from './atomic.js';
-import type { Config } from './config.js';
+import type { Config } from './config/config.js';
 import { CheckpointError, reasonOf, systemCode } from './errors.js';
 
 /**

@@ -6,17 +6,23 @@ import {
   disposeBatch,
   ListDataset,
   type ModalitySpec,
+  mixSeed,
   readList,
   readNames,
   type Sample,
   STANFORD_CLASSES,
   type Transform,
   withoutLabels,
-  writeRooms,
 } from '../data/index.js';
-import { mixSeed, type TrainingBatch } from '../learning/index.js';
+import type { TrainingBatch } from '../learning/index.js';
+import { writeRooms } from '../rooms/index.js';
 import { cacheFolder } from '../torch/libtorch.js';
-import { type Config, isSemiSupervised, type ListConfig, type RoomsConfig } from './config.js';
+import {
+  type Config,
+  isSemiSupervised,
+  type ListConfig,
+  type RoomsConfig,
+} from './config/config.js';
 import { ConfigError } from './errors.js';
 import { nearest } from './nearest.js';
 import { specsOf } from './networks.js';

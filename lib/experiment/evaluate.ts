@@ -2,18 +2,35 @@ import {
   contactSheet,
   EvaluationError,
   evaluateRobust,
+  type HeadResult,
   type MissingProtocol,
+  type RobustResult,
 } from '../evaluation/index.js';
-import type { Fill } from '../learning/index.js';
-import { writeFileAtomic } from './atomic.js';
+import type { Fill } from '../models/index.js';
+import { writeFileAtomic } from '../torch/atomic-write.js';
 import { findCheckpoint } from './checkpoint.js';
-import type { Config } from './config.js';
+import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { CheckpointError } from './errors.js';
 import { nearest } from './nearest.js';
 import { disposeNetworks, loadNetworks, type Networks, prepareTorch } from './networks.js';
-import type { EvaluationReport } from './report.js';
 import type { RunFolder } from './run-folder.js';
+
+/** What an evaluation of a run found; plain JSON. */
+export interface EvaluationReport extends RobustResult {
+  framework: string;
+  /** Folder of the checkpoint; null while training. */
+  checkpoint: string | null;
+  /** Iterations trained. */
+  iteration: number;
+  classes: string[];
+}
+
+/** The head that stands for the whole: the teacher's ensemble, or without a teacher the student's. */
+export function headline(report: RobustResult): HeadResult {
+  const { heads } = report.models.find(({ model }) => model === 'teacher') ?? report.models[0]!;
+  return heads.find(({ head }) => head === 'ensemble') ?? heads[0]!;
+}
 
 export interface EvaluateRunOptions {
   /** Evaluate only with these modalities missing, all at once. */

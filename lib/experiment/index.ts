@@ -1,5 +1,5 @@
 /** Experiments: configurations, runs, checkpoints, and what is done with them. */
-export { writeFileAtomic, writeFolderAtomic } from './atomic.js';
+export { writeFileAtomic, writeFolderAtomic } from '../torch/atomic-write.js';
 export {
   type Checkpoint,
   checkSameModel,
@@ -15,14 +15,19 @@ export {
   FRAMEWORKS,
   MODELS,
   resolveConfig,
-} from './config.js';
+} from './config/config.js';
 export { type Datasets, openDatasets } from './datasets.js';
 export { CheckpointError, ConfigError, Interrupted, RunError } from './errors.js';
-export { type EvaluateRunOptions, evaluateNetworks, evaluateRun } from './evaluate.js';
+export {
+  type EvaluateRunOptions,
+  type EvaluationReport,
+  evaluateNetworks,
+  evaluateRun,
+  headline,
+} from './evaluate.js';
 export { editDistance, nearest } from './nearest.js';
 export { createNetworks, disposeNetworks, loadNetworks, type Networks } from './networks.js';
 export { type Prediction, type PredictOptions, predict } from './predict.js';
-export { type EvaluationReport, headline } from './report.js';
 export { resumeConfig } from './resume.js';
 export { type MetricsLine, RunFolder } from './run-folder.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';

@@ -9,7 +9,7 @@ import {
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { checkSameModel, loadCheckpoint } from './checkpoint.js';
-import { type Config, isSemiSupervised } from './config.js';
+import { type Config, isSemiSupervised } from './config/config.js';
 import { CheckpointError, RunError } from './errors.js';
 
 /** The networks of a run; the teacher is there where the framework has one. */

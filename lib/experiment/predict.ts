@@ -1,9 +1,16 @@
 import sharp from 'sharp';
-import { colourise, loadInputs, palette, readColour, STANFORD_CLASSES } from '../data/index.js';
+import {
+  classColours,
+  colourise,
+  loadInputs,
+  readColour,
+  STANFORD_CLASSES,
+} from '../data/index.js';
 import { classMap, predictHead } from '../evaluation/index.js';
+import { optimizeForInference } from '../inference/index.js';
+import { writeFileAtomic } from '../torch/atomic-write.js';
 import * as torch from '../torch/index.js';
-import { writeFileAtomic } from './atomic.js';
-import type { Config } from './config.js';
+import type { Config } from './config/config.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
 import { disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import type { RunFolder } from './run-folder.js';
@@ -57,7 +64,7 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
     const { networks } = loadNetworks(path, config, classes.length);
     try {
       const model = networks.teacher ?? networks.student;
-      using view = model.optimizeForInference({ measure: false });
+      using view = optimizeForInference(model, { measure: false });
       const { fill } = config.evaluate;
       const found = torch.scope(() =>
         torch.noGrad(() => {
@@ -133,8 +140,7 @@ async function writeOverlay(
 ): Promise<void> {
   const { data } = await readColour(image);
   const scale = data instanceof Uint16Array ? 255 / 65535 : 1;
-  const table = config.data.rooms === undefined ? undefined : STANFORD_CLASSES;
-  const colours = colourise(found, palette(classNames(config).length, table));
+  const colours = colourise(found, classColours(classNames(config)));
   const mixed = colours.map((colour, index) =>
     Math.round(0.5 * colour + 0.5 * data[index]! * scale),
   );

@@ -1,4 +1,4 @@
-import type { Config } from './config.js';
+import type { Config } from './config/config.js';
 import { RunError } from './errors.js';
 import type { RunFolder } from './run-folder.js';
 

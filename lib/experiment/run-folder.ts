@@ -7,8 +7,8 @@ import {
   statSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { writeFileAtomic } from './atomic.js';
-import { type Config, configToYaml, resolveConfig } from './config.js';
+import { writeFileAtomic } from '../torch/atomic-write.js';
+import { type Config, configToYaml, resolveConfig } from './config/config.js';
 import { RunError, reasonOf } from './errors.js';
 
 /** One line of `metrics.jsonl`: a training iteration or an evaluation. */

@@ -2,12 +2,11 @@ import { createFramework, parameterGroups, type StepReport, Trainer } from '../l
 import { AdamW, PolySchedule, SGD } from '../optim/index.js';
 import * as torch from '../torch/index.js';
 import { checkSameModel, findCheckpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
-import type { Config } from './config.js';
+import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { Interrupted, RunError } from './errors.js';
-import { evaluateNetworks, writeSamples } from './evaluate.js';
+import { type EvaluationReport, evaluateNetworks, writeSamples } from './evaluate.js';
 import { createNetworks, disposeNetworks, type Networks, prepareTorch } from './networks.js';
-import type { EvaluationReport } from './report.js';
 import type { RunFolder } from './run-folder.js';
 
 /** What happens while training, for a progress bar or a log. `iteration`s are those done. */

@@ -1,8 +1,8 @@
 import type { SegmentationModel } from '../models/index.js';
+import * as nn from '../nn/index.js';
 import type { MovingAverage } from '../optim/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { freezeBatchNorm } from './batch-norm.js';
 
 /** a_t = min(1 − 1/(t + 1), decay), t from 0: the first update copies the student. */
 export function emaFactor(iteration: number, decay = 0.99): number {
@@ -35,7 +35,7 @@ export class EmaTeacher {
     model.requiresGrad_(false);
     model.train(options.mode === 'train');
     // The teacher never gathers statistics itself: they follow the student's.
-    freezeBatchNorm(model);
+    nn.freezeBatchNorm(model);
     const parameters = model.parameters();
     this.#parameters = new Map(student.parameters().map((theirs, i) => [theirs, parameters[i]!]));
     const ours = model.namedBuffers().map(([, buffer]) => buffer);

@@ -1,15 +1,13 @@
-import type { Batch, ModalitySpec } from '../data/index.js';
+import { type Batch, type ModalitySpec, mixSeed } from '../data/index.js';
+import { fillMasked } from '../models/fill.js';
 import type { Masks, Prediction, SegmentationModel } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { EmaTeacher } from './ema.js';
 import { LearningError } from './errors.js';
-import type { LearningOptions } from './fidelity.js';
-import { fillMasked } from './fill.js';
-import { minKeptPixels, pseudoWeight } from './losses.js';
+import { minKeptPixels, type OhemOptions, pseudoWeight } from './losses.js';
 import { type MaskDraw, unmasked } from './masking.js';
-import type { OhemOptions } from './ohem.js';
-import { mixSeed } from './seed.js';
+import type { LearningOptions } from './options.js';
 
 /** What one training step learns from. */
 export interface TrainingBatch {

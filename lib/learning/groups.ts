@@ -1,6 +1,6 @@
 import type * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { LearningOptions } from './fidelity.js';
+import type { LearningOptions } from './options.js';
 
 export interface ParameterGroup {
   name: string;

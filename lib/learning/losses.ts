@@ -1,9 +1,71 @@
+import { IGNORE_LABEL } from '../data/index.js';
 import type { Prediction } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
-import { crossEntropies, type OhemOptions } from './ohem.js';
+import * as torch from '../torch/index.js';
+import { LearningError } from './errors.js';
 
-/** The label that no loss counts. */
-export const IGNORE = 255;
+/** Online hard example mining: which pixels a loss is averaged over. */
+export interface OhemOptions {
+  /** Pixels whose true class has at most this probability are hard (the paper: 0.7). */
+  threshold: number;
+  /** Keep at least this many pixels, the hardest; all valid ones where there are fewer. */
+  minKept: number;
+  /** Label that takes no part (255). */
+  ignoreIndex?: number;
+}
+
+/** What a loss is taken with: at least one kind of labels. */
+export interface Targets {
+  /** [N, H, W] int64 with N ≤ B: the labels of the first N samples. */
+  labels?: Tensor;
+  /** [B, H, W] int64: what a teacher says of all. */
+  pseudo?: Tensor;
+}
+
+/**
+ * OHEM cross entropy with the labels (m3l.md section 5: over the pixels whose true class has
+ * probability p ≤ max(threshold, the minKept-th smallest p)) and plain cross entropy with the pseudo
+ * labels, each the mean over the heads and 0 where every pixel is void.
+ *
+ * One pass for all: the logits are upsampled on the fly (bilinear, align_corners true) and never
+ * exist at full resolution, and whether a head needs a selection at all stays on the device.
+ *
+ * @param heads logits, P × [B, K, h, w] floating; computed in float32 at least
+ */
+export function crossEntropies(
+  heads: readonly Tensor[],
+  { labels, pseudo }: Targets,
+  { threshold, minKept, ignoreIndex = IGNORE_LABEL }: OhemOptions,
+): { sup: Tensor; pseudo: Tensor } {
+  const [sup, taught] = torch.ops.m3l!.upsample_ohem_cross_entropy!(
+    heads,
+    labels,
+    pseudo,
+    threshold,
+    minKept,
+    ignoreIndex,
+  ) as [Tensor, Tensor];
+  return { sup, pseudo: taught };
+}
+
+/**
+ * OHEM cross entropy of logits that have the labels' size.
+ *
+ * @param logits [B, K, H, W] floating
+ * @param labels [B, H, W] int64 in 0…K−1, or `ignoreIndex`
+ * @returns a scalar; 0 with zero gradients where every pixel is void
+ */
+export function ohemCrossEntropy(logits: Tensor, labels: Tensor, options: OhemOptions): Tensor {
+  const [batch, , height, width] = logits.shape;
+  if (logits.ndim !== 4 || labels.shape.join() !== [batch, height, width].join()) {
+    throw new LearningError(
+      'M3L_LOSS_SHAPE',
+      `a prediction is [${logits.shape}] and its labels are [${labels.shape}]: expected ` +
+        '[B, K, H, W] and [B, H, W]. Resize the prediction to the labels first.',
+    );
+  }
+  return crossEntropies([logits], { labels }, options).sup;
+}
 
 /** All M + 1 predictions, the ensemble last. */
 export function allHeads({ heads, ensemble }: Prediction): Tensor[] {
@@ -20,7 +82,7 @@ export function semiSupervisedLosses(
   pseudo: Tensor,
   ohem: OhemOptions,
 ): { sup: Tensor; pseudo: Tensor } {
-  return crossEntropies(heads, { labels, pseudo }, { ignoreIndex: IGNORE, ...ohem });
+  return crossEntropies(heads, { labels, pseudo }, ohem);
 }
 
 /**
@@ -33,7 +95,7 @@ export function supervisedLoss(
   labels: Tensor,
   ohem: OhemOptions,
 ): Tensor {
-  return crossEntropies(heads, { labels }, { ignoreIndex: IGNORE, ...ohem }).sup;
+  return crossEntropies(heads, { labels }, ohem).sup;
 }
 
 /**
@@ -42,7 +104,7 @@ export function supervisedLoss(
  * @param labels [B, H, W] int64, 255 = ignore
  */
 export function pseudoLoss(heads: readonly Tensor[], labels: Tensor): Tensor {
-  const unused = { threshold: 1, minKept: 0, ignoreIndex: IGNORE };
+  const unused = { threshold: 1, minKept: 0, ignoreIndex: IGNORE_LABEL };
   return crossEntropies(heads, { pseudo: labels }, unused).pseudo;
 }
 

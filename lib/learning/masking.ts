@@ -1,5 +1,5 @@
+import { Random, Stream } from '../data/index.js';
 import { LearningError } from './errors.js';
-import { mixSeed, uniformStream } from './seed.js';
 
 /**
  * Which modality each of `count` samples loses at `iteration`: its index, or −1 for none.
@@ -22,9 +22,9 @@ export function seededMasks(options: {
   const upTo: number[] = [];
   for (let m = 0; m <= modalities; m++) upTo.push((upTo[m - 1] ?? 0) + (weights?.[m] ?? 1));
   return (iteration, count) => {
-    const uniform = uniformStream(mixSeed(seed, rank, iteration, 0x6d61736b));
+    const random = new Random(Stream.masks, seed, rank, iteration);
     return Array.from({ length: count }, () => {
-      const at = uniform() * upTo[modalities]!;
+      const at = random.uniform() * upTo[modalities]!;
       const drawn = upTo.findIndex((limit) => at < limit);
       return drawn === modalities ? -1 : drawn;
     });

@@ -1,9 +1,10 @@
+import { IGNORE_LABEL } from '../data/index.js';
 import type { Masks } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import type { EmaTeacher } from './ema.js';
 import { type FrameworkContext, forward, type Joined } from './framework.js';
-import { allHeads, IGNORE } from './losses.js';
+import { allHeads } from './losses.js';
 
 export interface Taught {
   /** [B, H, W] int64: the teacher's class, or 255 where the pseudo loss must not look. */
@@ -52,6 +53,6 @@ export function pseudoLabels(
     size,
     options.confidenceThreshold,
     options.pseudoOnPadding ? null : valid,
-    IGNORE,
+    IGNORE_LABEL,
   ) as Tensor;
 }

@@ -1,14 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
-import { disposeBatch } from '../data/index.js';
+import { disposeBatch, mixSeed } from '../data/index.js';
+import * as nn from '../nn/index.js';
 import type { OptimizerState } from '../optim/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { freezeBatchNorm } from './batch-norm.js';
-import { createStep, type Execution } from './create-step.js';
 import { LearningError } from './errors.js';
 import type { Framework, TrainingBatch } from './framework.js';
-import { mixSeed } from './seed.js';
-import type { TrainerOptimizer, TrainingStep } from './training-step.js';
+import { createStep, type Execution } from './step/create-step.js';
+import type { TrainerOptimizer, TrainingStep } from './step/training-step.js';
 
 export interface TrainerOptions {
   framework: Framework;
@@ -88,7 +87,7 @@ export class Trainer {
     this.#options = options;
     this.#seed = options.seed ?? 0;
     const { student, options: learning } = options.framework;
-    if (learning.freezeBatchNorm) freezeBatchNorm(student);
+    if (learning.freezeBatchNorm) nn.freezeBatchNorm(student);
     const { framework, optimizer, device, execution = 'eager', clipGradientNorm = null } = options;
     const { reportGradientNorm = false } = options;
     this.#step = createStep(execution, {

@@ -5,6 +5,7 @@ export {
   fromNvidia,
   loadPretrained,
 } from './adapters.js';
+export { FILLS, type Fill, fillMasked, fillModality } from './fill.js';
 export { initialise } from './initialise.js';
 export { LinearFusion, type LinearFusionOptions, linearFusion } from './linear-fusion.js';
 export {
@@ -22,8 +23,6 @@ export {
   checkInputs,
   type ForwardOptions,
   type Head,
-  type InferenceOptions,
-  type InferenceView,
   type Masking,
   type Masks,
   ModelError,

@@ -1,7 +1,6 @@
 import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { InferenceModel } from './inference/model.js';
 import { initialise } from './initialise.js';
 import { type Backbone, MixTransformer } from './mit.js';
 import { SegformerHead } from './segformer-head.js';
@@ -10,8 +9,6 @@ import {
   checkInputs,
   type ForwardOptions,
   type Head,
-  type InferenceOptions,
-  type InferenceView,
   ModelError,
   type Prediction,
   type SegmentationModel,
@@ -123,9 +120,5 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
     const logits = headsOf(computed, streams, heads, weights);
     if (options.upsample === false) return logits;
     return logits.map(bilinear(logits[0]!, [height, width]));
-  }
-
-  optimizeForInference(options?: InferenceOptions): InferenceView {
-    return new InferenceModel(this, options);
   }
 }

@@ -1,6 +1,5 @@
 import * as nn from '../nn/index.js';
 import type { AutocastDType, Tensor } from '../torch/index.js';
-import { InferenceModel } from './inference/model.js';
 import { initialise } from './initialise.js';
 import type { LinearFusionOptions } from './linear-fusion.js';
 import { MixTransformer } from './mit.js';
@@ -10,8 +9,6 @@ import {
   checkInputs,
   type ForwardOptions,
   type Head,
-  type InferenceOptions,
-  type InferenceView,
   ModelError,
   type Prediction,
   type SegmentationModel,
@@ -79,9 +76,5 @@ export class Segformer extends nn.Module implements SegmentationModel {
     const prediction =
       options.upsample === false ? logits : bilinear(logits, [height, width])(logits);
     return heads.map(() => prediction);
-  }
-
-  optimizeForInference(options?: InferenceOptions): InferenceView {
-    return new InferenceModel(this, options);
   }
 }

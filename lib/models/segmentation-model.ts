@@ -32,6 +32,8 @@ export interface Prediction {
   heads: Tensor[];
   /** Logits of all streams together, [B,K,H,W]; the only head's where there is one modality. */
   ensemble: Tensor;
+  /** A scalar that training adds to the supervised loss, weighted already; absent where there is none. */
+  penalty?: Tensor;
 }
 
 /** Whose logits: those of a modality's stream, by its index, or of all streams together. */
@@ -62,22 +64,6 @@ export interface Predictor {
   ): Tensor[];
 }
 
-export interface InferenceOptions {
-  /**
-   * Whether the first calls of each shape time two ways of each product, so that later ones take the
-   * faster (default). Otherwise all calls take the one on packed weights: what is computed is then
-   * the same to the last bit in every process, and the first call already fast.
-   */
-  measure?: boolean;
-}
-
-/** A model prepared for inference; see {@link SegmentationModel.optimizeForInference}. */
-export interface InferenceView extends Predictor {
-  /** Releases what was made for the view; the model stays. */
-  dispose(): void;
-  [Symbol.dispose](): void;
-}
-
 export interface SegmentationModel extends nn.Module, Predictor {
   /**
    * What encoder and head compute products in (`float32`, unless set): narrower by autocast. Weights,
@@ -86,18 +72,6 @@ export interface SegmentationModel extends nn.Module, Predictor {
   precision: torch.AutocastDType;
 
   forward(...args: Parameters<Predictor['forward']>): Prediction;
-
-  /**
-   * The model as it is now, for inference only: BatchNorm folded, the head's 1×1 products composed,
-   * weights packed for the processor, constants computed once. Predictions are those of the model in
-   * evaluation mode up to rounding, as tensors of inference mode: no gradient passes through them.
-   *
-   * Products are computed in the weights' dtype, whatever `precision` is.
-   *
-   * The model stays as it is, and its state dict. Its view shares weights with it: change, move or
-   * train the model and the view is out of date (make a new one), dispose of the model after it.
-   */
-  optimizeForInference(options?: InferenceOptions): InferenceView;
 }
 
 /** Logits that `compute` gives at a precision, as float32. */

@@ -68,3 +68,10 @@ export class BatchNorm2d extends Module {
     return torch.batchNorm(x, weight, bias, runningMean, runningVar, training, momentum, eps, true);
   }
 }
+
+/** Holds every BatchNorm at its running statistics; its affine part is still trained. */
+export function freezeBatchNorm(model: Module): void {
+  for (const module of model.modules()) {
+    if (module instanceof BatchNorm2d) module.frozen = true;
+  }
+}

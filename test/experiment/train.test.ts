@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { disposeBatch, writeRooms } from 'm3l/data';
+import { disposeBatch } from 'm3l/data';
 import {
   type Config,
   checkConfig,
@@ -16,6 +16,7 @@ import {
   train,
 } from 'm3l/experiment';
 import type { TrainingBatch } from 'm3l/learning';
+import { writeRooms } from 'm3l/rooms';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shared } from '../helpers/shared.js';
 

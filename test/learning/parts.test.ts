@@ -1,11 +1,9 @@
 import { nn, torch } from 'm3l';
+import { mixSeed } from 'm3l/data';
 import {
   EmaTeacher,
   emaFactor,
-  fillMasked,
-  fillModality,
   maskWeights,
-  mixSeed,
   parameterGroups,
   pseudoLabels,
   pseudoLoss,
@@ -13,7 +11,7 @@ import {
   resolveLearningOptions,
   seededMasks,
 } from 'm3l/learning';
-import { createModel } from 'm3l/models';
+import { createModel, fillMasked, fillModality } from 'm3l/models';
 import { describe, expect, it } from 'vitest';
 
 const rgb = { name: 'rgb', kind: 'rgb' } as const;

@@ -1,6 +1,6 @@
 import { torch } from 'm3l';
-import type { Batch } from 'm3l/data';
-import { CapturedReplay, mixSeed, StaticStep } from 'm3l/learning';
+import { type Batch, mixSeed } from 'm3l/data';
+import { CapturedReplay, StaticStep } from 'm3l/learning';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   batch,

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { printJson, printNote, printResult, UsageError } from '../output.js';
 import { createProgress } from '../progress.js';
-import { detailTable, reportTable } from '../report-table.js';
 
 interface Options {
   missing?: string[];
@@ -51,6 +50,7 @@ export function addEvaluate(program: Command): void {
       shown.end();
       if (json) printJson(report);
       else {
+        const { detailTable, reportTable } = await import('../report-table.js');
         printResult(reportTable(report));
         printResult(`\n${detailTable(report)}`);
         printNote(`\n${report.checkpoint}, ${report.images} images.`);

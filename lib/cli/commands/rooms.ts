@@ -31,7 +31,7 @@ export function addRooms(program: Command): void {
     .option('--workers <count>', 'threads to render with (default: one a core, at most 4)')
     .option('--json', 'print the result as JSON', false)
     .action(async (out: string, options: Options) => {
-      const { writeRooms } = await import('../../data/index.js');
+      const { writeRooms } = await import('../../rooms/index.js');
       const [height, width] = sizeOf(options.size);
       const counts = {
         labelled: number('--labelled', options.labelled),

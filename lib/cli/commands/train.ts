@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import type { Config, EvaluationReport, RunFolder, TrainEvent } from '../../experiment/index.js';
 import { EXIT, printJson, printNote, printResult, UsageError } from '../output.js';
 import { createProgress, duration, type Progress } from '../progress.js';
-import { reportTable } from '../report-table.js';
 
 interface Options {
   set: string[];
@@ -37,6 +36,7 @@ export function addTrain(program: Command): void {
         follow.end();
         if (options.json) printJson(summary);
         else {
+          const { reportTable } = await import('../report-table.js');
           printResult(reportTable(summary.evaluation));
           printNote(`\nTrained in ${duration(summary.seconds)}.`);
           if (summary.samples !== null) printNote(`Contact sheet: ${summary.samples}`);

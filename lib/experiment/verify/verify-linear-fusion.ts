@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { IGNORE_LABEL } from '../../data/index.js';
 import { allHeads, supervisedLoss } from '../../learning/index.js';
 import type { Prediction } from '../../models/index.js';
 import * as torch from '../../torch/index.js';
@@ -16,7 +17,7 @@ const facts = z.object({
     .object({
       thresh: z.number(),
       min_kept: z.int().nonnegative(),
-      ignore: z.int().default(255),
+      ignore: z.int().default(IGNORE_LABEL),
     })
     .optional(),
 });

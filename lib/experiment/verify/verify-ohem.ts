@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { IGNORE_LABEL } from '../../data/index.js';
 import { ohemCrossEntropy } from '../../learning/index.js';
 import { BOUNDS, type Comparison } from './comparison.js';
 import type { GoldenFile } from './golden-file.js';
@@ -6,7 +7,7 @@ import type { GoldenFile } from './golden-file.js';
 const caseFacts = z.object({
   thresh: z.number(),
   min_kept: z.int().nonnegative(),
-  ignore: z.int().default(255),
+  ignore: z.int().default(IGNORE_LABEL),
 });
 
 /** Cases `N.logits`, `N.labels`, `N.loss`, and `N.grad` where there is one. */

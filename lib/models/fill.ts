@@ -1,0 +1,68 @@
+import { type ModalitySpec, normalisationOf } from '../data/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import type { Masks } from './segmentation-model.js';
+
+/**
+ * What stands in for a missing modality of a model without a mask token (m3l.md section 4):
+ * - `zeros`: 0 in the normalised input;
+ * - `noise`: U[0, 1) in the normalised input, three draws a pixel for RGB, one for depth;
+ * - `mean`: 0 for RGB, which is the colour that the normalisation subtracts, ImageNet's mean unless
+ *   set otherwise (so the same as `zeros` there); for depth what 0.5 becomes, the middle of its range
+ *   before any normalisation of its own.
+ */
+export type Fill = 'zeros' | 'noise' | 'mean';
+
+export const FILLS: readonly Fill[] = ['zeros', 'noise', 'mean'];
+
+/**
+ * An input [B, 3, H, W] that holds nothing of the missing modality.
+ * @param like any tensor of the wanted shape, dtype and device; its values are not read
+ */
+export function fillModality(
+  like: Tensor,
+  spec: ModalitySpec,
+  fill: Fill,
+  generator?: torch.Generator,
+): Tensor {
+  const options = { dtype: like.dtype, device: like.device };
+  const shape = [...like.shape];
+  if (fill === 'zeros') return torch.zeros(shape, options);
+  if (fill === 'mean') return torch.full(shape, middle(spec), options);
+  const [batch, channels, height, width] = shape as [number, number, number, number];
+  const drawn = spec.kind === 'rgb' ? channels : 1;
+  return torch
+    .rand([batch, drawn, height, width], { ...options, generator })
+    .expand([batch, channels, height, width]);
+}
+
+function middle(spec: ModalitySpec): number {
+  const { mean, std } = normalisationOf(spec);
+  return spec.kind === 'rgb' ? 0 : (0.5 - mean[0]!) / std[0]!;
+}
+
+/**
+ * The inputs with modality `masked[b]` of sample b replaced by `fill` (−1: nothing replaced).
+ * @param modalities M × [B, 3, H, W]
+ */
+export function fillMasked(
+  modalities: readonly Tensor[],
+  masked: Masks,
+  specs: readonly ModalitySpec[],
+  fill: Fill,
+  generator?: torch.Generator,
+): Tensor[] {
+  return modalities.map((input, modality) => {
+    const lost = lostRows(masked, modality, input.device);
+    if (lost === null) return input;
+    const filled = fillModality(input, specs[modality]!, fill, generator);
+    return torch.where(lost.reshape([-1, 1, 1, 1]), filled, input);
+  });
+}
+
+/** Of each sample whether it lost the modality, [B] bool; null where none did for certain. */
+function lostRows(masked: Masks, modality: number, device: string): Tensor | null {
+  if (masked instanceof torch.Tensor) return masked.eq(modality);
+  const flags = masked.map((lost) => (lost === modality ? 1 : 0));
+  return flags.includes(1) ? torch.tensor(flags, { dtype: 'bool', device }) : null;
+}

@@ -1,0 +1,3 @@
+/** Procedural RGB-D rooms with labels: a data set to try things on. */
+export { type Room, type RoomOptions, renderRoom } from './render-room.js';
+export { type RoomsFolder, type WriteRoomsOptions, writeRooms } from './write-rooms.js';
