@@ -2,7 +2,7 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { sampleColour, sampleDepth } from './augment.js';
 import { DataError } from './errors.js';
-import { resizeGeometry } from './geometry.js';
+import { type NearestRule, resizeGeometry } from './geometry.js';
 import { type ModalitySpec, readPlane } from './modality.js';
 import { resizeNearest, resizeSmooth } from './resize.js';
 
@@ -11,6 +11,8 @@ export interface InputOptions {
   readonly size?: readonly [number, number];
   /** As `DatasetOptions.resize`: done first, so that a prediction sees what the training saw. */
   readonly resize?: readonly [number, number] | null;
+  /** Of depth. Default `half-pixel`. */
+  readonly nearest?: NearestRule;
   readonly device?: string;
 }
 
@@ -54,12 +56,16 @@ export async function loadInputs(
     );
   });
   const [height, width] = options.size ?? options.resize ?? [first.height, first.width];
-  const geometry = resizeGeometry(width, height);
+  const { nearest } = options;
+  const geometry = resizeGeometry(width, height, nearest);
   const arrays = planes.map((plane, m) => {
     if (!plane) return null;
     const colour = specs[m]!.kind === 'rgb';
-    const resize = colour ? resizeSmooth : resizeNearest;
-    const resized = options.resize ? resize(plane, ...options.resize) : plane;
+    const resized = !options.resize
+      ? plane
+      : colour
+        ? resizeSmooth(plane, ...options.resize)
+        : resizeNearest(plane, ...options.resize, nearest);
     return colour ? sampleColour(resized, geometry) : sampleDepth(resized, geometry);
   });
   const { device = 'cpu' } = options;

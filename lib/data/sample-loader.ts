@@ -140,7 +140,7 @@ export class SampleLoader {
       geometry = drawGeometry(decoded.width, decoded.height, transform, random);
     } else {
       const [height, width] = transform.size ?? [decoded.height, decoded.width];
-      geometry = resizeGeometry(width, height);
+      geometry = resizeGeometry(width, height, transform.nearest);
     }
     const { height, width } = geometry;
     const label = training ? geometry : (decoded.label ?? { height: 0, width: 0 });
@@ -204,13 +204,13 @@ export class SampleLoader {
       ? read.map((plane, m) =>
           modalities[m]!.kind === 'rgb'
             ? resizeSmooth(plane, ...resize)
-            : resizeNearest(plane, ...resize),
+            : resizeNearest(plane, ...resize, transform.nearest),
         )
       : read;
     const classes = label && this.checkLabels(sample.label!, label);
     const resized =
       classes && resize && transform.kind === 'training'
-        ? resizeNearest(classes, ...resize)
+        ? resizeNearest(classes, ...resize, transform.nearest)
         : classes;
     const { width, height } = planes[0]!;
     const bytes = planes.reduce((sum, plane) => sum + plane.data.byteLength, 0);
