@@ -18,7 +18,7 @@ export interface InputOptions {
 
 /** The inputs of one prediction; the tensors belong to no scope. */
 export interface LoadedInputs {
-  /** M × [1, 3, H, W] float32, or null where no file was given. */
+  /** M × [1, 3, H, W] float32 (depth's channels share their memory), or null where no file was given. */
   inputs: (Tensor | null)[];
   /** [height, width] of the files: what predictions are resized to. */
   size: [number, number];
@@ -77,7 +77,7 @@ export async function loadInputs(
           return torch.tensor(array, { shape: [1, 3, height, width], device });
         }
         const one = torch.tensor(array, { shape: [1, 1, height, width], device });
-        return torch.cat([one, one, one], 1);
+        return one.expand([1, 3, height, width]);
       }),
     ),
   );

@@ -61,7 +61,7 @@ export function classMap(
       if (batch * classes * height * width <= AT_ONCE) return resized(logits).argmax(1);
       const { dtype, device } = logits;
       const best = torch.full([batch, height, width], -Infinity, { dtype, device });
-      const labels = torch.zeros([batch, height, width], { dtype: 'int64', device });
+      const labels = torch.zeros([batch, height, width], { dtype: 'int16', device });
       for (let k = 0; k < classes; k++) {
         torch.scope(() => {
           const one = resized(logits.narrow(1, k, 1)).squeeze(1);
@@ -69,7 +69,7 @@ export function classMap(
           best.clampMin_(one);
         });
       }
-      return labels;
+      return labels.to('int64');
     }),
   );
 }
