@@ -137,7 +137,7 @@ function check(
     if (size === undefined || Math.min(...size) >= least) continue;
     complain(
       `data.${key}`,
-      `found [${size}], expected at least ${least} a side, which '${config.model.name}' needs.`,
+      `found [${size.join(', ')}], expected at least ${least} a side, which '${config.model.name}' needs.`,
     );
   }
   const modalities = Object.keys(data.modalities).length;
