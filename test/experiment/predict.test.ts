@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { torch } from 'm3l';
 import { classColours, disposeBatch, loadInputs, readColour, readLabels } from 'm3l/data';
-import { predictClasses } from 'm3l/evaluation';
+import { ConfusionMatrix, predictClasses } from 'm3l/evaluation';
 import {
   type Config,
   checkConfig,
   disposeNetworks,
+  evaluateRun,
+  headline,
   loadNetworks,
   openDatasets,
   predict,
@@ -89,6 +91,45 @@ describe('the size that images are evaluated at', () => {
     expect(refuse(16)).toThrow(`data.${key}: found [16, 16], expected at least 29 a side`);
     expect(refuse([29, 28])).toThrow(`data.${key}: found [29, 28]`);
     expect(refuse([29, 30])).not.toThrow();
+  });
+});
+
+describe('fidelity: paper', () => {
+  it("06 evaluates as the authors do: squeezed by OpenCV's nearest pixel, corners aligned", async () => {
+    const config = run.config(['framework.fidelity=paper']);
+    const report = await evaluateRun(run, { sets: ['framework.fidelity=paper'] });
+    const { networks } = loadNetworks(join(run.checkpoints, 'step-0000001'), config, 13);
+    const { student } = networks;
+    student.eval();
+    const [own, squeezed] = await Promise.all([openDatasets(run.config()), openDatasets(config)]);
+    using matrix = new ConfusionMatrix(13);
+    const depths: torch.Tensor[] = [];
+    for await (const { modalities, labels, valid } of own.validation()) {
+      depths.push(...torch.detached(() => modalities[1]!.unbind(0)));
+      disposeBatch({ names: [], modalities, labels, valid });
+    }
+    for await (const batch of squeezed.validation()) {
+      torch.scope(() => {
+        const floor = (source: number) =>
+          torch
+            .tensor(Array.from({ length: 32 }, (_, i) => Math.floor((i * source) / 32)))
+            .to('int64');
+        const picked = torch
+          .stack(depths)
+          .indexSelect(2, floor(HEIGHT))
+          .indexSelect(3, floor(WIDTH));
+        expect(batch.modalities[1]!).toBeCloseToTensor(picked);
+        const { ensemble } = torch.noGrad(() => student.forward(batch.modalities));
+        const logits = torch.upsampleBilinear2d(ensemble, [HEIGHT, WIDTH], true);
+        matrix.add(logits.argmax(1), batch.labels!);
+      });
+      disposeBatch(batch);
+    }
+    expect(headline(report).cases[0]!.meanIoU).toBeCloseTo(matrix.metrics().meanIoU, 12);
+    expect(headline(await evaluateRun(run)).cases[0]!.meanIoU).not.toBe(matrix.metrics().meanIoU);
+    torch.dispose(depths);
+    await Promise.all([own.close(), squeezed.close()]);
+    disposeNetworks(networks);
   });
 });
 
