@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { CommandLine } from './command-line.js';
+import { addCompareFrameworks } from './commands/compare-frameworks.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEvaluate } from './commands/evaluate.js';
 import { addLibtorch } from './commands/libtorch.js';
@@ -37,6 +38,7 @@ for (const add of [
   addTrain,
   addEvaluate,
   addPredict,
+  addCompareFrameworks,
   addVerify,
   addRooms,
   addDoctor,
