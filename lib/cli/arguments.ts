@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { nearest } from '../experiment/nearest.js';
-import type { Fill } from '../models/fill.js';
+import type { Fill } from '../models/missing-modalities/fill.js';
 
 /** Which of a run's checkpoints. */
 export const CHECKPOINTS = ['best', 'latest'] as const;

@@ -1,3 +1,5 @@
+import type { Masking } from '../models/missing-modalities/inputs.js';
+import { embedWithMaskToken } from '../models/missing-modalities/mask-token.js';
 import {
   asImage,
   asTokens,
@@ -7,13 +9,13 @@ import {
   type NormalisedFeature,
   throughBlocks,
 } from '../models/mit.js';
-import type { ModalityNorm } from '../models/modality-norm.js';
-import type { Masking } from '../models/segmentation-model.js';
-import { selectStreams } from '../models/streams.js';
+import { addAndNormalise, type ModalityNorm } from '../models/modality-norm.js';
+import { selectRows } from '../models/streams.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { type PreparedAttention, prepareAttention } from './attention.js';
 import type { Constants } from './constants.js';
+import { evaluating } from './evaluating.js';
 import { PreparedNorm } from './norm.js';
 import { PackedConv, PackedLinear } from './packed.js';
 
@@ -49,13 +51,16 @@ class InferenceBlock {
     all: readonly number[],
     wanted: readonly number[],
   ): NormalisedFeature {
-    const { attn, ratio, mlp } = this.#block;
-    const fused = this.#norm2.afterAdding(x0, attn.fusion(attended), all, ratio);
-    const [x1, normal1] = fused.map((each) => selectStreams(each, wanted, all.length));
-    const hidden = mlp.dwconv.forward({ tokens: this.#fc1.forward(normal1!), height, width });
-    const mixed = this.#fc2.forward(hidden);
-    const [tokens, normal] = next.afterAdding(x1!, mixed, wanted);
-    return { tokens, normal, height, width };
+    const { fusion, mlp } = this.#block;
+    const sum = { x0, branch: attended, factors: null, norm: this.#norm2.weights(all) };
+    const fused = evaluating(fusion, () => fusion.forward(sum));
+    const [x1, normal1] = [fused.tokens, fused.normal].map((each) =>
+      selectRows(each, wanted, all.length),
+    ) as [Tensor, Tensor];
+    const hidden = mlp.dwconv.forward({ tokens: this.#fc1.forward(normal1), height, width });
+    const branch = this.#fc2.forward(hidden);
+    const added = addAndNormalise({ x0: x1, branch, factors: null, norm: next.weights(wanted) });
+    return { ...added, height, width };
   }
 }
 
@@ -91,7 +96,7 @@ class InferenceStage {
   forward(embed: () => Feature, wanted = this.#all, constant?: ConstantBranch): Feature {
     const all = this.#all;
     const last = this.#blocks.length - 1;
-    return throughBlocks(
+    const { features } = throughBlocks(
       () => {
         const embedded = embed();
         return { ...embedded, normal: this.#norms[0]!.forward(embedded.tokens, all) };
@@ -102,6 +107,7 @@ class InferenceStage {
         return block.mix(tokens, attended, this.#norms[i + 1]!, all, i === last ? wanted : all);
       }),
     );
+    return features;
   }
 
   /** The first block's attention where modalities are missing: that of a token repeated is constant. */
@@ -109,7 +115,7 @@ class InferenceStage {
     const { normal } = tokens;
     const [rows, count, channels] = normal.shape as [number, number, number];
     const batch = rows / this.#all.length;
-    const own = { ...tokens, normal: selectStreams(normal, present, this.#all.length) };
+    const own = { ...tokens, normal: selectRows(normal, present, this.#all.length) };
     const attended = this.#blocks[0]!.attend(own, present);
     const streams = this.#all.map((m) => {
       const at = present.indexOf(m);
@@ -170,8 +176,11 @@ export class InferenceEncoder {
       InferenceStage,
       InferenceStage,
     ];
+    const { maskToken } = this.#encoder.patchEmbed1;
     const embedded = () =>
-      this.#encoder.embed(inputs, masking, (images, present) => one.embed(images, present));
+      embedWithMaskToken(inputs, masking, maskToken, (images, present) =>
+        one.embed(images, present),
+      );
     const c1 = one.forward(embedded, undefined, this.#constantBranch(inputs));
     const c2 = two.forward(() => two.embed(asImage(c1)));
     const c3 = three.forward(() => three.embed(asImage(c2)));

@@ -1,11 +1,8 @@
-import {
-  LinearFusion,
-  ModelError,
-  type Predictor,
-  Segformer,
-  type SegmentationModel,
-} from '../models/index.js';
-import { InferenceModel } from './model.js';
+import { MixTransformer } from '../models/mit.js';
+import { SegformerHead } from '../models/segformer-head.js';
+import type { Predictor, SegmentationModel, StreamedModel } from '../models/segmentation-model.js';
+import { PackedView } from './packed-view.js';
+import { PlainView } from './plain-view.js';
 
 export interface InferenceOptions {
   /**
@@ -24,28 +21,30 @@ export interface InferenceView extends Predictor {
 }
 
 /**
- * The model as it is now, for inference only: BatchNorm folded, the head's 1×1 products composed,
- * weights packed for the processor, constants computed once. Predictions are those of the model in
- * evaluation mode up to rounding, as tensors of inference mode: no gradient passes through them.
+ * The model as it is now, for inference only. Predictions are those of the model in evaluation mode
+ * up to rounding, as tensors of inference mode: no gradient passes through them.
  *
- * Products are computed in the weights' dtype, whatever `precision` is.
+ * Of a model that is a Mix Transformer, SegFormer's head on each modality's features and their
+ * ensemble (`StreamedModel`: linear fusion, segformer), with whatever fusion: BatchNorm folded, the
+ * head's 1×1 products composed, weights packed for the processor, constants computed once. Products
+ * are computed in the weights' dtype, whatever `precision` is. Any other model is called as it is, in
+ * evaluation mode for the time of the call.
  *
  * The model stays as it is, and its state dict. Its view shares weights with it: change, move or
  * train the model and the view is out of date (make a new one), dispose of the model after it.
- *
- * @throws {ModelError} `M3L_MODEL_INFERENCE` for a model that is not made of the Mix Transformer and
- *   SegFormer's head
  */
 export function optimizeForInference(
   model: SegmentationModel,
   options: InferenceOptions = {},
 ): InferenceView {
-  if (model instanceof LinearFusion || model instanceof Segformer) {
-    return new InferenceModel(model, options);
-  }
-  throw new ModelError(
-    'M3L_MODEL_INFERENCE',
-    `${model.constructor.name} has no view for inference, expected LinearFusion or Segformer. ` +
-      'Predict with the model itself, in evaluation mode.',
+  return isStreamed(model) ? new PackedView(model, options) : new PlainView(model);
+}
+
+function isStreamed(model: SegmentationModel | StreamedModel): model is StreamedModel {
+  return (
+    'streamed' in model &&
+    model.streamed === true &&
+    model.encoder instanceof MixTransformer &&
+    model.decoder instanceof SegformerHead
   );
 }

@@ -1,6 +1,6 @@
 import { type Batch, type ModalitySpec, mixSeed } from '../data/index.js';
-import { fillMasked } from '../models/fill.js';
 import type { Masks, Prediction, SegmentationModel } from '../models/index.js';
+import { fillMasked } from '../models/missing-modalities/fill.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { EmaTeacher } from './ema.js';

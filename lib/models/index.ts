@@ -5,17 +5,30 @@ export {
   fromNvidia,
   loadPretrained,
 } from './adapters.js';
-export { FILLS, type Fill, fillMasked, fillModality } from './fill.js';
+export {
+  type CreateFusion,
+  type Fused,
+  Fusion,
+  type FusionSite,
+  type ResidualSum,
+} from './fusion.js';
 export { initialise } from './initialise.js';
-export { LinearFusion, type LinearFusionOptions, linearFusion } from './linear-fusion.js';
+export {
+  LinearFusion,
+  type LinearFusionOptions,
+  LinearTokenFusion,
+  predictStreams,
+} from './linear-fusion.js';
+export { FILLS, type Fill, fillMasked, fillModality } from './missing-modalities/fill.js';
+export { checkInputs, type Masking, type Masks } from './missing-modalities/inputs.js';
 export {
   type Backbone,
   backbones,
   type Feature,
-  type Fusion,
   MixTransformer,
   type MixTransformerOptions,
 } from './mit.js';
+export { addAndNormalise } from './modality-norm.js';
 export {
   createModel,
   leastSides,
@@ -26,14 +39,13 @@ export {
 export { Segformer, type SegformerOptions } from './segformer.js';
 export { SegformerHead, type SegformerHeadOptions } from './segformer-head.js';
 export {
-  checkInputs,
   type ForwardOptions,
   type Head,
-  type Masking,
-  type Masks,
   ModelError,
   type Prediction,
   type Predictor,
   type SegmentationModel,
+  type StreamedModel,
 } from './segmentation-model.js';
+export { asPrediction, everyHead } from './streams.js';
 export { bilinear } from './upsample.js';

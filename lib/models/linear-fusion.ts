@@ -1,19 +1,20 @@
 import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { type Fused, Fusion, type ResidualSum } from './fusion.js';
 import { initialise } from './initialise.js';
+import { checkInputs } from './missing-modalities/inputs.js';
+import { embedWithMaskToken } from './missing-modalities/mask-token.js';
 import { type Backbone, leastSide, MixTransformer } from './mit.js';
 import { SegformerHead } from './segformer-head.js';
 import {
-  atPrecision,
-  checkInputs,
   type ForwardOptions,
   type Head,
   ModelError,
   type Prediction,
-  type SegmentationModel,
+  type StreamedModel,
 } from './segmentation-model.js';
-import { headsOf, predictAll, selectStreams, streamsOf } from './streams.js';
+import { asPrediction, everyHead, perHead, selectStreams, streamsOf } from './streams.js';
 import { bilinear } from './upsample.js';
 
 export interface LinearFusionOptions {
@@ -44,19 +45,46 @@ export interface LinearFusionOptions {
 }
 
 /**
- * y_m = r·x_m + (1 − r)/(M − 1) · Σ_{j≠m} x_j (m3l.md, section 2), tokens [M·B, N, C].
- * The encoder does the same together with what follows it.
+ * Linear Fusion (m3l.md section 2): after the attention's projection every modality's token takes a
+ * share of the other modalities' at the same place. It has no parameters.
+ *
+ *     y_m  = r · x_m + (1 − r)/(M − 1) · Σ_{j≠m} x_j
  */
-export function linearFusion(tokens: Tensor, modalities: number, ratio: number): Tensor {
-  return torch.ops.m3l!.linear_fuse!(tokens, modalities, ratio) as Tensor;
+export class LinearTokenFusion extends Fusion {
+  /** @param ratio r */
+  constructor(readonly ratio: number) {
+    super();
+  }
+
+  override forward({ x0, branch: x, factors, norm }: ResidualSum): Fused {
+    const { fuse_residual_norm } = torch.ops.m3l!;
+    const { weight, bias, eps } = norm;
+    const modalities = weight.shape[0]!;
+    // In one pass over the tokens [M·B, N, C]:
+    //   y_m  = r · x_m + (1 − r)/(M − 1) · Σ_{j≠m} x_j
+    //   x1_m = x0_m + factors · y_m, normal_m = LayerNorm_m(x1_m)
+    const args = [x0, x, factors, weight, bias, modalities, this.ratio, eps] as const;
+    const [tokens, normal] = fuse_residual_norm!(...args) as [Tensor, Tensor];
+    return { tokens, normal };
+  }
+}
+
+/** Σ_m softmax(α)_m · detach(prediction_m) (m3l.md section 3): it trains α alone. */
+export function ensemble(predictions: Tensor, alpha: Tensor): Tensor {
+  const weights_1M = alpha.softmax(0).unsqueeze(0);
+  const [rows, ...map] = predictions.shape as [number, ...number[]]; // [M·B, K, h, w]
+  const modalities = alpha.shape[0]!;
+  const detached = predictions.detach().view([modalities, -1]); // [M, B·K·h·w]
+  return weights_1M.mm(detached).view([rows / modalities, ...map]);
 }
 
 /**
  * Linear Fusion (Maheshwari, Liu, Kira, 2024) for M ≥ 2 modalities: one encoder and one head with
  * shared weights; the modalities meet in every attention, and in the ensemble of their predictions.
- * State-dict names are those of the authors' checkpoints (m3l.md, section 9).
+ * State-dict names are those of the authors' checkpoints (m3l.md section 9).
  */
-export class LinearFusion extends nn.Module implements SegmentationModel {
+export class LinearFusion extends nn.Module implements StreamedModel {
+  readonly streamed = true;
   readonly encoder: MixTransformer;
   readonly decoder: SegformerHead;
   readonly alpha: Tensor;
@@ -85,7 +113,7 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
       dropPath,
       maskToken,
       layerNormEps: options.layerNormEps,
-      fusion: { ratio: fusionRatio },
+      fusion: () => new LinearTokenFusion(fusionRatio),
     });
     this.decoder = new SegformerHead({
       channels: this.encoder.channels,
@@ -99,7 +127,8 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
   }
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
-    return predictAll(this, inputs, options);
+    const { logits, penalty } = predictStreams(this, inputs, everyHead(this.modalities), options);
+    return { ...asPrediction(logits), ...(penalty && { penalty }) };
   }
 
   forwardHeads(
@@ -107,19 +136,47 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
     heads: readonly Head[],
     options: ForwardOptions = {},
   ): Tensor[] {
-    const { modalities } = this;
-    const { height, width } = checkInputs(inputs, modalities, options, this);
-    const streams = streamsOf(heads, modalities);
-    const computed = atPrecision(this.precision, inputs, () => {
-      const features = this.encoder.forward(inputs, options).map(({ tokens, ...grid }) => ({
-        tokens: selectStreams(tokens, streams, modalities),
-        ...grid,
-      }));
-      return this.decoder.forward(features);
-    });
-    const weights = this.alpha.softmax(0).unsqueeze(0);
-    const logits = headsOf(computed, streams, heads, weights);
-    if (options.upsample === false) return logits;
-    return logits.map(bilinear(logits[0]!, [height, width]));
+    return predictStreams(this, inputs, heads, options).logits;
   }
+}
+
+/**
+ * The forward pass of Linear Fusion, and of every model that differs in its fusion alone (with one
+ * modality: SegFormer).
+ * @param inputs M × [B,3,H,W]; null: missing
+ * @returns the logits of the heads asked for, [B,K,H,W] or at a quarter of that
+ */
+export function predictStreams(
+  model: StreamedModel,
+  inputs: readonly (Tensor | null)[],
+  heads: readonly Head[],
+  options: ForwardOptions,
+): { logits: Tensor[]; penalty?: Tensor } {
+  const { encoder, decoder, alpha, modalities: M, precision } = model;
+  const { height, width } = checkInputs(inputs, M, options, model);
+  const streams = streamsOf(heads, M); // the modalities whose predictions are read, S of them
+  const compute = () => {
+    // The mask token stands for the tokens of what is missing (section 4); the blocks fuse (2).
+    const { maskToken } = encoder.patchEmbed1;
+    const { features, penalty } = encoder.forward(() =>
+      embedWithMaskToken(inputs, options, maskToken, (images, present) =>
+        encoder.patchEmbed1.forward(images, present),
+      ),
+    );
+    // The same head for each modality's features, by themselves (section 3).
+    const read = features.map((feature) => selectStreams(feature, streams, M));
+    return { predictions: decoder.forward(read), penalty }; // [S·B, K, H/4, W/4]
+  };
+  const { device } = inputs.find((input) => input !== null)!;
+  const { predictions, penalty } =
+    precision === 'float32' ? compute() : torch.autocast({ dtype: precision, device }, compute);
+
+  const wide = precision === 'float32' ? predictions : predictions.to('float32');
+  const own = wide.unflatten(0, [streams.length, -1]).unbind(0); // S × [B, K, H/4, W/4]
+  const upsample = options.upsample === false ? null : bilinear(own[0]!, [height, width]);
+  const logits = perHead(heads, M, (head) => {
+    const small = head === 'ensemble' ? ensemble(wide, alpha!) : own[streams.indexOf(head)]!;
+    return upsample ? upsample(small) : small;
+  });
+  return { logits, penalty };
 }

@@ -2,13 +2,19 @@ import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { attend } from './attend.js';
-import { ModalityNorm } from './modality-norm.js';
-import { type Masking, ModelError } from './segmentation-model.js';
+
+import { type CreateFusion, type Fusion, NoFusion } from './fusion.js';
+import { createMaskToken } from './missing-modalities/mask-token.js';
+import { addAndNormalise, ModalityNorm } from './modality-norm.js';
+import { ModelError } from './segmentation-model.js';
 
 /**
  * Mix Transformer (Xie et al., SegFormer, 2021) for M ≥ 1 modalities: every weight is shared by the
- * modalities, every LayerNorm is one per modality (m3l.md, section 1). The modalities travel as one
- * batch [M·B, N, C], modality by modality, so that each shared layer runs once.
+ * modalities, every LayerNorm is one per modality (m3l.md section 1). The modalities travel as one
+ * batch, modality by modality, so that each shared layer runs once. What couples them is a module of
+ * its own, which each block calls: see {@link Fusion}.
+ *
+ * Shapes in names: R = M·B rows, N tokens, S of them after a reduction, C channels, h heads of D = C / h.
  */
 export const backbones = {
   'mit-b0': { channels: [32, 64, 160, 256], depths: [2, 2, 2, 2] },
@@ -26,18 +32,12 @@ const mlpRatio = 4;
 /** Below this height or width the first stage, at stride 4, has no token for its reduction. */
 export const leastSide = 4 * (reductions[0]! - 1) + 1;
 
-/** Tokens [M·B, N, C] over a grid, N = height · width. */
+/** Tokens [R, N, C] over a grid, N = height · width. */
 export interface Feature {
   tokens: Tensor;
   height: number;
   width: number;
 }
-
-/**
- * What couples the modalities after the attention's projection: the linear fusion with r = `ratio`
- * (m3l.md, section 2), or any function of tokens [M·B, N, C] to the same.
- */
-export type Fusion = { readonly ratio: number } | ((tokens: Tensor) => Tensor);
 
 export interface MixTransformerOptions {
   backbone: Backbone;
@@ -45,8 +45,10 @@ export interface MixTransformerOptions {
   modalities?: number;
   /** The largest rate of stochastic depth, that of the last block. */
   dropPath?: number;
+  /** Whether there is a mask token (m3l.md section 4). */
   maskToken?: boolean;
-  fusion?: Fusion;
+  /** The fusion of each block; none by default. */
+  fusion?: CreateFusion;
   /** 1e-6 by default, as NVIDIA and the authors; Hugging Face's SegFormer has 1e-5. */
   layerNormEps?: number;
 }
@@ -91,12 +93,12 @@ export class PatchEmbed extends nn.Module {
     this.proj = new Shared(new nn.Conv2d(inChannels, channels, kernel, { stride, padding }));
     this.norm = new ModalityNorm(channels, options);
     // Only the first embedding's is ever used; the others are there for the authors' checkpoints.
-    this.maskToken = options.maskToken ? nn.parameter(() => torch.randn([channels])) : null;
+    this.maskToken = options.maskToken ? createMaskToken(channels) : null;
   }
 
-  /** [P·B, in, H, W] of the modalities `present` (default: all) to their tokens. */
-  override forward(image: Tensor, present?: readonly number[]): Feature {
-    const { tokens, height, width } = asTokens(this.proj.forward(image));
+  /** [P·B, in, H, W] of the modalities `present` (default: all) to their tokens [P·B, N, C]. */
+  override forward(images: Tensor, present?: readonly number[]): Feature {
+    const { tokens, height, width } = asTokens(this.proj.forward(images));
     return { tokens: this.norm.forward(tokens, present), height, width };
   }
 }
@@ -109,12 +111,10 @@ export class Attention extends nn.Module {
   readonly sr: Shared<nn.Conv2d> | null = null;
   readonly norm: ModalityNorm | null = null;
   readonly heads: number;
-  readonly fusion: (tokens: Tensor) => Tensor;
 
   constructor(channels: number, heads: number, reduction: number, options: MixTransformerOptions) {
     super();
     this.heads = heads;
-    this.fusion = typeof options.fusion === 'function' ? options.fusion : (tokens) => tokens;
     this.q = new Shared(new nn.Linear(channels, channels));
     this.kv = new Shared(new nn.Linear(channels, 2 * channels));
     this.proj = new Shared(new nn.Linear(channels, channels));
@@ -124,18 +124,18 @@ export class Attention extends nn.Module {
     }
   }
 
+  /** softmax(q·kᵀ / √D) · v of each head, projected: [R, N, C] to [R, N, C]. */
   override forward(feature: Feature): Tensor {
-    const { tokens } = feature;
-    const q = this.q.forward(tokens).unflatten(2, [this.heads, -1]).transpose(1, 2);
-    const reduced =
+    const tokens_RNC = feature.tokens;
+    const q_RhND = this.q.forward(tokens_RNC).unflatten(2, [this.heads, -1]).transpose(1, 2);
+    const reduced_RSC =
       this.sr && this.norm
         ? this.norm.forward(asTokens(this.sr.forward(asImage(feature))).tokens)
-        : tokens;
-    // [M·B, N', 2C] -> k, v [M·B, heads, N', C / heads]
-    const kv = this.kv.forward(reduced).unflatten(2, [2, this.heads, -1]);
-    const [k, v] = kv.permute([2, 0, 3, 1, 4]).unbind(0) as [Tensor, Tensor];
-    const attended = attend(q, k, v).transpose(1, 2).flatten(2);
-    return this.fusion(this.proj.forward(attended));
+        : tokens_RNC;
+    const kv_RS2hD = this.kv.forward(reduced_RSC).unflatten(2, [2, this.heads, -1]);
+    const [k_RhSD, v_RhSD] = kv_RS2hD.permute([2, 0, 3, 1, 4]).unbind(0) as [Tensor, Tensor];
+    const attended_RNC = attend(q_RhND, k_RhSD, v_RhSD).transpose(1, 2).flatten(2);
+    return this.proj.forward(attended_RNC);
   }
 }
 
@@ -190,6 +190,8 @@ export class MixFeedForward extends nn.Module {
 /** A stage's tokens between its blocks, with what the next layer reads: their norm. */
 export interface NormalisedFeature extends Feature {
   normal: Tensor;
+  /** What the block that gave it adds to the training loss. */
+  penalty?: Tensor;
 }
 
 export class Block extends nn.Module {
@@ -198,18 +200,18 @@ export class Block extends nn.Module {
   readonly norm2: ModalityNorm;
   readonly mlp: MixFeedForward;
   readonly dropPath: nn.DropPath;
-  /** r of the linear fusion after the attention. */
-  readonly ratio: number;
+  readonly fusion: Fusion;
 
-  constructor(stage: number, dropPath: number, options: MixTransformerOptions) {
+  constructor(stage: number, block: number, dropPath: number, options: MixTransformerOptions) {
     super();
-    this.ratio = typeof options.fusion === 'object' ? options.fusion.ratio : 1;
+    const { modalities = 1, fusion } = options;
     const channels = backbones[options.backbone].channels[stage]!;
     this.norm1 = new ModalityNorm(channels, options);
     this.attn = new Attention(channels, heads[stage]!, reductions[stage]!, options);
     this.norm2 = new ModalityNorm(channels, options);
     this.mlp = new MixFeedForward(channels);
     this.dropPath = new nn.DropPath(dropPath);
+    this.fusion = fusion?.({ stage, block, channels, modalities }) ?? new NoFusion();
   }
 
   /**
@@ -220,14 +222,24 @@ export class Block extends nn.Module {
     { tokens: x0, normal, height, width }: NormalisedFeature,
     next: ModalityNorm,
   ): NormalisedFeature {
-    const { dropPath } = this;
     const grid = { height, width };
+    const sum = (x: Tensor, branch: Tensor, norm: ModalityNorm) => {
+      const factors = this.dropPath.sampleFactors(x);
+      return { x0: x, branch, factors, norm: norm.weights() };
+    };
     const attended = this.attn.forward({ tokens: normal, ...grid });
-    const [x1, normal1] = this.norm2.afterAdding(x0, attended, { dropPath, ratio: this.ratio });
-    const mixed = this.mlp.forward({ tokens: normal1, ...grid });
-    const [x2, normal2] = next.afterAdding(x1, mixed, { dropPath });
-    return { tokens: x2, normal: normal2, ...grid };
+    const fused = this.fusion.forward(sum(x0, attended, this.norm2));
+    const mixed = this.mlp.forward({ tokens: fused.normal, ...grid });
+    const { penalty } = fused;
+    return { ...addAndNormalise(sum(fused.tokens, mixed, next)), ...grid, penalty };
   }
+}
+
+/** What a stage, or all four, give. */
+export interface Encoded<T> {
+  features: T;
+  /** What fusions add to the training loss, a scalar; absent where none does. */
+  penalty?: Tensor;
 }
 
 export class MixTransformer extends nn.Module {
@@ -267,7 +279,7 @@ export class MixTransformer extends nn.Module {
       new nn.ModuleList(
         Array.from(
           { length: depths[stage]! },
-          () => new Block(stage, (dropPath * index++) / last, options),
+          (_, block) => new Block(stage, block, (dropPath * index++) / last, options),
         ),
       );
     const norm = (stage: number) => new ModalityNorm(channels[stage]!, options);
@@ -285,70 +297,31 @@ export class MixTransformer extends nn.Module {
     this.norm4 = norm(3);
   }
 
-  /** M × [B,3,H,W] (null: missing) to the four stages' tokens, at strides 4, 8, 16 and 32. */
-  override forward(inputs: readonly (Tensor | null)[], masking: Masking = {}): Feature[] {
-    const embed = (patches: PatchEmbed, feature: Feature) => () =>
-      patches.forward(asImage(feature));
-    const c1 = stage(() => this.embed(inputs, masking), this.block1, this.norm1);
-    const c2 = stage(embed(this.patchEmbed2, c1), this.block2, this.norm2);
-    const c3 = stage(embed(this.patchEmbed3, c2), this.block3, this.norm3);
-    const c4 = stage(embed(this.patchEmbed4, c3), this.block4, this.norm4);
-    return [c1, c2, c3, c4];
-  }
-
   /**
-   * The first patch embedding, with the tokens of missing modalities replaced (section 4).
-   * @param patches the embedding itself: of the images [P·B,3,H,W] of the modalities `present`
+   * The four stages' tokens, at strides 4, 8, 16 and 32.
+   * @param embed gives what the first stage's blocks read: the images' first patch embedding, in
+   *   which tokens of missing modalities may be replaced
    */
-  embed(
-    inputs: readonly (Tensor | null)[],
-    masking: Masking,
-    patches = (images: Tensor, present: readonly number[]) =>
-      this.patchEmbed1.forward(images, present),
-  ): Feature {
-    const present = inputs.flatMap((input, m) => (input ? [m] : []));
-    const given = inputs.filter((input) => input !== null);
-    const batch = given[0]!.shape[0]!;
-    const { maskingRatio = 1 } = masking;
-    const masked = maskedSamples(present, batch, masking, given[0]!.device);
-
-    // Selected, never multiplied: what a masked input holds, NaN included, reaches neither
-    // activations nor gradients. A partly masked one is still an input.
-    let images = torch.cat(given, 0);
-    if (masked && maskingRatio >= 1) {
-      images = images.maskedFill(masked.view([-1, 1, 1, 1]), 0);
-    }
-    // Last, since maskedFill does not keep the layout.
-    images = images.to({ memoryFormat: 'channelsLast' });
-    const { tokens, height, width } = patches(images, present);
-    if (!masked && present.length === inputs.length) return { tokens, height, width };
-
-    const [rows, count, channels] = tokens.shape as [number, number, number];
-    const token = this.patchEmbed1.maskToken!;
-    let known = tokens;
-    if (masked) {
-      let replaced = masked;
-      if (maskingRatio < 1) {
-        const { generator } = masking;
-        const draws = torch.rand([rows, count], {
-          device: tokens.device,
-          ...(generator ? { generator } : {}),
-        });
-        replaced = masked.unsqueeze(1).logicalAnd(draws.lt(maskingRatio));
-      }
-      known = torch.ops.m3l!.mask_tokens!(tokens, token, replaced) as Tensor;
-    }
-    if (present.length === inputs.length) return { tokens: known, height, width };
-    const missing = token.to({ dtype: tokens.dtype }).expand([batch, count, channels]);
-    const streams = inputs.map((_, m) => {
-      const at = present.indexOf(m);
-      return at < 0 ? missing : known.narrow(0, at * batch, batch);
-    });
-    return { tokens: torch.cat(streams, 0), height, width };
+  override forward(embed: () => Feature): Encoded<Feature[]> {
+    const patches = (patchEmbed: PatchEmbed, { features }: Encoded<Feature>) => {
+      return () => patchEmbed.forward(asImage(features));
+    };
+    const c1 = stage(embed, this.block1, this.norm1);
+    const c2 = stage(patches(this.patchEmbed2, c1), this.block2, this.norm2);
+    const c3 = stage(patches(this.patchEmbed3, c2), this.block3, this.norm3);
+    const c4 = stage(patches(this.patchEmbed4, c3), this.block4, this.norm4);
+    const stages = [c1, c2, c3, c4];
+    const features = stages.map((each) => each.features);
+    const penalty = total(stages.map((each) => each.penalty));
+    return { features, penalty };
   }
 }
 
-function stage(embed: () => Feature, blocks: Iterable<Block>, norm: ModalityNorm): Feature {
+function stage(
+  embed: () => Feature,
+  blocks: Iterable<Block>,
+  norm: ModalityNorm,
+): Encoded<Feature> {
   const each = [...blocks];
   // That before each block, then the stage's own.
   const norms = [...each.map(({ norm1 }) => norm1), norm];
@@ -368,29 +341,22 @@ function stage(embed: () => Feature, blocks: Iterable<Block>, norm: ModalityNorm
 export function throughBlocks(
   embed: () => NormalisedFeature,
   blocks: readonly ((feature: NormalisedFeature) => NormalisedFeature)[],
-): Feature {
+): Encoded<Feature> {
   let feature = torch.scope(embed);
+  const penalties: (Tensor | undefined)[] = [];
   for (const block of blocks) {
     const before = feature;
     feature = torch.scope(() => block(before));
     torch.dispose([before.tokens, before.normal]);
+    penalties.push(feature.penalty);
   }
   const { tokens, normal, height, width } = feature;
   tokens.dispose();
-  return { tokens: normal, height, width };
+  return { features: { tokens: normal, height, width }, penalty: total(penalties) };
 }
 
-/** For each row of the batch of the modalities `present` whether it is masked, [P·B] bool. */
-function maskedSamples(
-  present: readonly number[],
-  batch: number,
-  { masked }: Masking,
-  device: string,
-): Tensor | null {
-  if (masked instanceof torch.Tensor) return torch.cat(present.map((m) => masked.eq(m)));
-  if (!masked?.some((index) => present.includes(index))) return null;
-  const rows = Uint8Array.from(
-    present.flatMap((m) => Array.from({ length: batch }, (_, b) => Number(masked[b] === m))),
-  );
-  return torch.tensor(rows, { dtype: 'bool', device });
+/** The sum of the scalars that are there; undefined where none is. */
+function total(scalars: readonly (Tensor | undefined)[]): Tensor | undefined {
+  const given = scalars.filter((scalar) => scalar !== undefined);
+  return given.length > 0 ? torch.stack(given).sum() : undefined;
 }

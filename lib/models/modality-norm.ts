@@ -1,6 +1,7 @@
 import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import type { Fused, ResidualSum } from './fusion.js';
 
 export interface ModalityNormOptions {
   /** M; 1 by default. */
@@ -9,16 +10,14 @@ export interface ModalityNormOptions {
   layerNormEps?: number;
 }
 
-/** How a branch is added to the tokens it came from. */
-export interface Addition {
-  /** r of the linear fusion of the branch's modalities; 1, by default, fuses nothing. */
-  ratio?: number;
-  /** Stochastic depth of the branch. */
-  dropPath: nn.DropPath;
+/** The LayerNorms of M modalities as kernels take them. */
+export interface NormWeights {
+  /** [M, C] */
+  weight: Tensor;
+  /** [M, C] */
+  bias: Tensor;
+  eps: number;
 }
-
-/** Tokens [M·B, N, C], and the same normalised. */
-export type Normalised = [tokens: Tensor, normal: Tensor];
 
 /** One LayerNorm per modality, in the state dict `ln_0`, `ln_1`, … */
 export class ModalityNorm extends nn.ModuleDict<nn.LayerNorm> {
@@ -37,33 +36,39 @@ export class ModalityNorm extends nn.ModuleDict<nn.LayerNorm> {
 
   /** @param present which modalities the batch [P·B, N, C] holds; all by default. */
   override forward(tokens: Tensor, present?: readonly number[]): Tensor {
-    const norms = present ? present.map((m) => this.norms[m]!) : this.norms;
-    return torch.ops.m3l!.modality_norm!(
-      tokens,
-      ...weightAndBias(norms),
-      norms.length,
-      this.eps,
-    ) as Tensor;
+    return normalise(tokens, this.weights(present));
   }
 
-  /** x + dropPath(fuse(branch)), and that normalised: one pass over the tokens [M·B, N, C]. */
-  afterAdding(x: Tensor, branch: Tensor, { ratio = 1, dropPath }: Addition): Normalised {
-    return torch.ops.m3l!.fuse_residual_norm!(
-      x,
-      branch,
-      dropPath.sampleFactors(x),
-      ...weightAndBias(this.norms),
-      this.norms.length,
-      ratio,
-      this.eps,
-    ) as Normalised;
+  /** Stacked, of the modalities `present`: all by default. */
+  weights(present?: readonly number[]): NormWeights {
+    const norms = present ? present.map((m) => this.norms[m]!) : this.norms;
+    return {
+      weight: torch.stack(norms.map(({ weight }) => weight)),
+      bias: torch.stack(norms.map(({ bias }) => bias)),
+      eps: this.eps,
+    };
   }
 }
 
-/** Each [P, C]. */
-export function weightAndBias(norms: readonly nn.LayerNorm[]): [weight: Tensor, bias: Tensor] {
-  return [
-    torch.stack(norms.map(({ weight }) => weight)),
-    torch.stack(norms.map(({ bias }) => bias)),
-  ];
+/** LayerNorm_m(x_m) of the tokens [M·B, N, C], modality by modality. */
+export function normalise(tokens: Tensor, { weight, bias, eps }: NormWeights): Tensor {
+  return torch.ops.m3l!.modality_norm!(tokens, weight, bias, weight.shape[0]!, eps) as Tensor;
+}
+
+/** x1 = x0 + factors · branch, and LayerNorm_m(x1_m), in one pass over the tokens. */
+export function addAndNormalise({ x0, branch, factors, norm }: ResidualSum): Fused {
+  const { weight, bias, eps } = norm;
+  const { fuse_residual_norm } = torch.ops.m3l!;
+  // Fused with r = 1: of each modality its own.
+  const [tokens, normal] = fuse_residual_norm!(
+    x0,
+    branch,
+    factors,
+    weight,
+    bias,
+    weight.shape[0]!,
+    1,
+    eps,
+  ) as [Tensor, Tensor];
+  return { tokens, normal };
 }

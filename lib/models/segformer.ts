@@ -1,20 +1,17 @@
 import * as nn from '../nn/index.js';
 import type { AutocastDType, Tensor } from '../torch/index.js';
 import { initialise } from './initialise.js';
-import type { LinearFusionOptions } from './linear-fusion.js';
+import { type LinearFusionOptions, predictStreams } from './linear-fusion.js';
 import { leastSide, MixTransformer } from './mit.js';
 import { SegformerHead } from './segformer-head.js';
 import {
-  atPrecision,
-  checkInputs,
   type ForwardOptions,
   type Head,
   ModelError,
   type Prediction,
-  type SegmentationModel,
+  type StreamedModel,
 } from './segmentation-model.js';
-import { predictAll, streamsOf } from './streams.js';
-import { bilinear } from './upsample.js';
+import { asPrediction, everyHead } from './streams.js';
 
 export type SegformerOptions = Omit<
   LinearFusionOptions,
@@ -26,7 +23,8 @@ export type SegformerOptions = Omit<
  * State-dict names are Linear Fusion's too (`….module.…`, `….ln_0.…`), without `alpha`; adapters
  * bring foreign checkpoints to them.
  */
-export class Segformer extends nn.Module implements SegmentationModel {
+export class Segformer extends nn.Module implements StreamedModel {
+  readonly streamed = true;
   readonly encoder: MixTransformer;
   readonly decoder: SegformerHead;
   readonly modalities = 1;
@@ -61,7 +59,7 @@ export class Segformer extends nn.Module implements SegmentationModel {
   }
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
-    return predictAll(this, inputs, options);
+    return asPrediction(this.forwardHeads(inputs, everyHead(1), options));
   }
 
   forwardHeads(
@@ -69,13 +67,6 @@ export class Segformer extends nn.Module implements SegmentationModel {
     heads: readonly Head[],
     options: ForwardOptions = {},
   ): Tensor[] {
-    const { height, width } = checkInputs(inputs, 1, options, this);
-    streamsOf(heads, 1);
-    const logits = atPrecision(this.precision, inputs, () =>
-      this.decoder.forward(this.encoder.forward(inputs)),
-    );
-    const prediction =
-      options.upsample === false ? logits : bilinear(logits, [height, width])(logits);
-    return heads.map(() => prediction);
+    return predictStreams(this, inputs, heads, options).logits;
   }
 }

@@ -1,7 +1,10 @@
 import type * as nn from '../nn/index.js';
 import { M3lError } from '../torch/errors.js';
+import type * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import * as torch from '../torch/index.js';
+import type { Masking } from './missing-modalities/inputs.js';
+import type { MixTransformer } from './mit.js';
+import type { SegformerHead } from './segformer-head.js';
 
 /** What a model was given does not fit it. Codes `M3L_MODEL_…`. */
 export class ModelError extends M3lError {}
@@ -9,22 +12,6 @@ export class ModelError extends M3lError {}
 export interface ForwardOptions extends Masking {
   /** Whether predictions have the input's size (default), or a quarter of it (rounded up). */
   upsample?: boolean;
-}
-
-/** For each sample of a batch the modality that it has not, -1 for none. */
-export type Masks = readonly number[] | Tensor;
-
-/** Which modalities are replaced by the mask token (m3l.md, section 4). */
-export interface Masking {
-  /**
-   * For each sample the index of the modality to mask, or -1 for none. As a tensor, [B] int64 on the
-   * inputs' device, its values are not looked at before the device does: a captured graph reads them
-   * anew at every replay.
-   */
-  masked?: Masks;
-  /** Probability with which each token of a masked modality is replaced; 1 (default) for all. */
-  maskingRatio?: number;
-  generator?: torch.Generator;
 }
 
 export interface Prediction {
@@ -76,57 +63,15 @@ export interface SegmentationModel extends nn.Module, Predictor {
   forward(...args: Parameters<Predictor['forward']>): Prediction;
 }
 
-/** Logits that `compute` gives at a precision, as float32. */
-export function atPrecision(
-  dtype: torch.AutocastDType,
-  inputs: readonly (Tensor | null)[],
-  compute: () => Tensor,
-): Tensor {
-  if (dtype === 'float32') return compute();
-  const { device } = inputs.find((input) => input !== null)!;
-  return torch.autocast({ dtype, device }, compute).to('float32');
-}
-
-/** The common [B,3,H,W] of the inputs that are there, checked against the model. */
-export function checkInputs(
-  inputs: readonly (Tensor | null)[],
-  modalities: number,
-  { masked = [] }: Masking,
-  { hasMaskToken, leastSide }: Pick<Predictor, 'hasMaskToken' | 'leastSide'>,
-): { batch: number; height: number; width: number } {
-  const fail = (message: string): never => {
-    throw new ModelError('M3L_MODEL_INPUT', message);
-  };
-  if (inputs.length !== modalities) {
-    fail(`${inputs.length} inputs, expected ${modalities}: one per modality, null if missing.`);
-  }
-  const shapes = inputs.flatMap((input) => (input ? [input.shape] : []));
-  const [batch, channels, height, width] = shapes[0] ?? fail('Every modality is missing.');
-  for (const shape of shapes) {
-    if (shape.length !== 4 || channels !== 3 || shape.join() !== shapes[0]!.join()) {
-      const found = shapes.map((each) => `[${each}]`).join(', ');
-      fail(`Inputs of shapes ${found}, expected the same [B,3,H,W] for every modality.`);
-    }
-  }
-  if (height! < leastSide || width! < leastSide) {
-    fail(`Inputs of ${height} × ${width} pixels, expected at least ${leastSide} a side: pad them.`);
-  }
-  const onHost = masked instanceof torch.Tensor ? [] : masked;
-  const count = masked instanceof torch.Tensor ? masked.shape.join(' × ') : masked.length;
-  if (count !== 0 && String(count) !== String(batch)) {
-    fail(`\`masked\` has ${count} entries for a batch of ${batch}, expected one a sample.`);
-  }
-  for (const index of onHost) {
-    if (!Number.isInteger(index) || index < -1 || index >= modalities) {
-      fail(`\`masked\` holds ${index}, expected -1 or a modality from 0 to ${modalities - 1}.`);
-    }
-  }
-  const mayMask = masked instanceof torch.Tensor || onHost.some((index) => index >= 0);
-  if (!hasMaskToken && (shapes.length < modalities || mayMask)) {
-    fail(
-      'A modality is missing and the model has no mask token: fill the input instead ' +
-        "(`fill`: 'zeros', 'noise' or 'mean'), or build the model with maskToken: true.",
-    );
-  }
-  return { batch: batch!, height: height!, width: width! };
+/**
+ * A model that is nothing but an encoder of all modalities' tokens together, one head applied to each
+ * modality's features, and the ensemble of these predictions by α: `predictStreams` is its whole
+ * forward pass. Who says `streamed` promises so much, and the view for inference relies on it.
+ */
+export interface StreamedModel extends SegmentationModel {
+  readonly streamed: true;
+  readonly encoder: MixTransformer;
+  readonly decoder: SegformerHead;
+  /** [M]; absent where there is one modality. */
+  readonly alpha?: Tensor;
 }

@@ -1,6 +1,7 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { type Head, ModelError, type Prediction, type Predictor } from './segmentation-model.js';
+import type { Feature } from './mit.js';
+import { type Head, ModelError, type Prediction } from './segmentation-model.js';
 
 /**
  * The modalities, ascending, whose streams the heads asked for read.
@@ -21,50 +22,44 @@ export function streamsOf(heads: readonly Head[], modalities: number): number[] 
   return heads.includes('ensemble') ? all : all.filter((index) => heads.includes(index));
 }
 
-/** The rows of `streams` of a batch [M·B, ...], modality by modality: itself where they are all. */
+/** The rows of `streams` of a feature [M·B, N, C], modality by modality: itself where they are all. */
 export function selectStreams(
-  batch: Tensor,
+  feature: Feature,
   streams: readonly number[],
   modalities: number,
-): Tensor {
+): Feature {
+  return { ...feature, tokens: selectRows(feature.tokens, streams, modalities) };
+}
+
+/** As {@link selectStreams}, of a batch [M·B, ...]. */
+export function selectRows(batch: Tensor, streams: readonly number[], modalities: number): Tensor {
   if (streams.length === modalities) return batch;
   const rows = batch.shape[0]! / modalities;
   const selected = streams.map((m) => batch.narrow(0, m * rows, rows));
   return selected.length === 1 ? selected[0]! : torch.cat(selected, 0);
 }
 
-/**
- * The logits of the heads asked for.
- * @param logits [S·B, K, h, w] of the streams that these heads read
- * @param weights softmax(α) as [1, M]; null where there is one modality
- */
-export function headsOf(
-  logits: Tensor,
-  streams: readonly number[],
+/** Every head: those of the modalities, then the ensemble. */
+export function everyHead(modalities: number): Head[] {
+  return [...Array(modalities).keys(), 'ensemble'];
+}
+
+/** What `make` gives of each head, made once: of one modality the ensemble is its own prediction. */
+export function perHead(
   heads: readonly Head[],
-  weights: Tensor | null,
+  modalities: number,
+  make: (head: Head) => Tensor,
 ): Tensor[] {
-  const single = logits.unflatten(0, [streams.length, -1]).unbind(0); // S × [B, K, h, w]
-  return heads.map((head) => {
-    if (head !== 'ensemble') return single[streams.indexOf(head)]!;
-    return weights ? ensembleOf(logits, weights) : single[0]!;
+  const made = new Map<Head, Tensor>();
+  return heads.map((asked) => {
+    const head = modalities === 1 ? 0 : asked;
+    const logits = made.get(head) ?? make(head);
+    made.set(head, logits);
+    return logits;
   });
 }
 
-/** Σ softmax(α)_m · detach(prediction_m): trains α alone. */
-function ensembleOf(logits: Tensor, weights: Tensor): Tensor {
-  const modalities = weights.shape[1]!;
-  const [rows, ...map] = logits.shape as [number, ...number[]];
-  return weights.mm(logits.detach().view([modalities, -1])).view([rows / modalities, ...map]);
-}
-
-/** Every head of a predictor, as `forward` gives them. */
-export function predictAll(
-  predictor: Predictor,
-  ...[inputs, options]: Parameters<Predictor['forward']>
-): Prediction {
-  const { modalities } = predictor;
-  const each = Array.from({ length: modalities }, (_, index) => index);
-  const logits = predictor.forwardHeads(inputs, [...each, 'ensemble'], options);
-  return { heads: logits.slice(0, modalities), ensemble: logits[modalities]! };
+/** Logits of every head, in that order, by their names. */
+export function asPrediction(logits: readonly Tensor[]): Prediction {
+  return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
 }

@@ -1,6 +1,13 @@
-import { torch } from 'm3l';
+import { nn, torch } from 'm3l';
 import { optimizeForInference } from 'm3l/inference';
-import { createModel, type Head, type Prediction, type SegmentationModel } from 'm3l/models';
+import {
+  checkInputs,
+  createModel,
+  type ForwardOptions,
+  type Head,
+  type Prediction,
+  type SegmentationModel,
+} from 'm3l/models';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { shared } from '../helpers/shared.js';
 
@@ -30,6 +37,31 @@ function scoped(options: object, test: (model: SegmentationModel) => void): void
     using model = createTrained(options);
     torch.noGrad(() => test(model));
   });
+}
+
+/** A model of other parts than the packed view knows. */
+class ConvolutionalModel extends nn.Module implements SegmentationModel {
+  readonly modalities = 1;
+  readonly numClasses = 4;
+  readonly hasMaskToken = false;
+  precision: torch.AutocastDType = 'float32';
+  readonly dropout = new nn.Dropout2d(0.5);
+  readonly head = new nn.Conv2d(3, 4, 1);
+
+  override forward(inputs: readonly (torch.Tensor | null)[], options?: ForwardOptions): Prediction {
+    const [logits] = this.forwardHeads(inputs, [0], options);
+    return { heads: [logits!], ensemble: logits! };
+  }
+
+  forwardHeads(
+    inputs: readonly (torch.Tensor | null)[],
+    heads: readonly Head[],
+    options: ForwardOptions = {},
+  ): torch.Tensor[] {
+    checkInputs(inputs, 1, options, false);
+    const logits = this.head.forward(this.dropout.forward(inputs[0]!));
+    return heads.map(() => logits);
+  }
 }
 
 const images = (count: number, [batch, ...size]: readonly number[]) =>
@@ -123,6 +155,31 @@ describe('optimizeForInference', () => {
         expect(model.parameters().some(({ grad }) => grad !== null)).toBe(true);
         model.zeroGrad();
       });
+    });
+  });
+
+  it('is a plain view of any other model, whose modes it leaves as they are', () => {
+    torch.scope(() => {
+      using model = new ConvolutionalModel();
+      model.head.eval();
+      const inputs = images(1, [2, 32, 32]);
+      using view = optimizeForInference(model);
+      const found = view.forward(inputs);
+      expect([model.training, model.dropout.training, model.head.training]).toEqual([
+        true,
+        true,
+        false,
+      ]);
+      const [own, ensemble] = view.forwardHeads(inputs, [0, 'ensemble'], { upsample: false });
+      expect(() => view.forward([null])).toThrow(/Every modality is missing/);
+      expect(model.dropout.training).toBe(true);
+
+      const expected = model.eval().forward(inputs).ensemble;
+      expect(found.heads.length).toBe(1);
+      for (const logits of [...all(found), own!, ensemble!]) {
+        expect(logits.requiresGrad).toBe(false);
+        expect(logits.equal(expected)).toBe(true);
+      }
     });
   });
 

@@ -1,7 +1,7 @@
 import { basename, extname } from 'node:path';
 import type { Command } from 'commander';
 import type { FrameworkName } from '../../learning/index.js';
-import type { Fill } from '../../models/fill.js';
+import type { Fill } from '../../models/missing-modalities/fill.js';
 import { FILLS, seeds, someOf, words } from '../arguments.js';
 import { examples } from '../command-line.js';
 import { compareProgress } from '../compare-progress.js';

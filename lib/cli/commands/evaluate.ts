@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Fill } from '../../models/fill.js';
+import type { Fill } from '../../models/missing-modalities/fill.js';
 import { CHECKPOINTS, FILLS, oneOf, words } from '../arguments.js';
 import { examples } from '../command-line.js';
 import { printJson, printNote, printResult, UsageError } from '../output.js';

@@ -1,12 +1,12 @@
-import type { MixTransformer } from '../models/mit.js';
-import type { SegformerHead } from '../models/segformer-head.js';
-import {
-  checkInputs,
-  type ForwardOptions,
-  type Head,
-  type Prediction,
+import { ensemble } from '../models/linear-fusion.js';
+import { checkInputs } from '../models/missing-modalities/inputs.js';
+import type {
+  ForwardOptions,
+  Head,
+  Prediction,
+  StreamedModel,
 } from '../models/segmentation-model.js';
-import { headsOf, predictAll, selectStreams, streamsOf } from '../models/streams.js';
+import { asPrediction, everyHead, perHead, selectStreams, streamsOf } from '../models/streams.js';
 import { bilinear } from '../models/upsample.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
@@ -15,20 +15,8 @@ import { InferenceEncoder } from './encoder.js';
 import { InferenceHead } from './head.js';
 import type { InferenceOptions, InferenceView } from './optimize.js';
 
-/** What the view needs of a model. */
-export interface Source {
-  readonly encoder: MixTransformer;
-  readonly decoder: SegformerHead;
-  /** Absent where there is one modality. */
-  readonly alpha?: Tensor;
-  readonly modalities: number;
-  readonly numClasses: number;
-  readonly hasMaskToken: boolean;
-  readonly leastSide: number;
-}
-
-/** A model prepared for inference; made by `optimizeForInference`, which says what it is. */
-export class InferenceModel implements InferenceView {
+/** A streamed model prepared for inference; made by `optimizeForInference`, which says what it is. */
+export class PackedView implements InferenceView {
   readonly modalities: number;
   readonly numClasses: number;
   readonly hasMaskToken: boolean;
@@ -36,11 +24,10 @@ export class InferenceModel implements InferenceView {
   readonly #constants: Constants;
   readonly #encoder: InferenceEncoder;
   readonly #head: InferenceHead;
-  /** softmax(α), [1, M]. */
-  readonly #weights: Tensor | null;
+  readonly #alpha: Tensor | null;
 
   constructor(
-    { encoder, decoder, alpha, ...shape }: Source,
+    { encoder, decoder, alpha, ...shape }: StreamedModel,
     { measure = true }: InferenceOptions = {},
   ) {
     this.#constants = new Constants(measure);
@@ -50,11 +37,11 @@ export class InferenceModel implements InferenceView {
     this.leastSide = shape.leastSide;
     this.#encoder = new InferenceEncoder(encoder, this.#constants);
     this.#head = new InferenceHead(decoder, this.#constants);
-    this.#weights = alpha ? this.#constants.make(() => alpha.softmax(0).unsqueeze(0)) : null;
+    this.#alpha = alpha ?? null;
   }
 
   forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
-    return predictAll(this, inputs, options);
+    return asPrediction(this.forwardHeads(inputs, everyHead(this.modalities), options));
   }
 
   forwardHeads(
@@ -71,13 +58,16 @@ export class InferenceModel implements InferenceView {
         const stages = this.#encoder.forward(inputs, options, streams);
         const last = stages.length - 1; // which has these streams alone already
         const read = stages.map((feature, stage) =>
-          stage === last
-            ? feature
-            : { ...feature, tokens: selectStreams(feature.tokens, streams, modalities) },
+          stage === last ? feature : selectStreams(feature, streams, modalities),
         );
-        const logits = headsOf(this.#head.forward(read), streams, heads, this.#weights);
-        if (options.upsample === false) return logits;
-        return logits.map(bilinear(logits[0]!, [height, width]));
+        const predictions = this.#head.forward(read); // [S·B, K, H/4, W/4]
+        const own = predictions.unflatten(0, [streams.length, -1]).unbind(0); // S × [B, K, …]
+        const upsample = options.upsample === false ? null : bilinear(own[0]!, [height, width]);
+        return perHead(heads, modalities, (head) => {
+          const small =
+            head === 'ensemble' ? ensemble(predictions, this.#alpha!) : own[streams.indexOf(head)]!;
+          return upsample ? upsample(small) : small;
+        });
       }),
     );
   }

@@ -1,7 +1,7 @@
-import { type ModalitySpec, normalisationOf } from '../data/index.js';
-import type { Tensor } from '../torch/index.js';
-import * as torch from '../torch/index.js';
-import type { Masks } from './segmentation-model.js';
+import { type ModalitySpec, normalisationOf } from '../../data/index.js';
+import type { Tensor } from '../../torch/index.js';
+import * as torch from '../../torch/index.js';
+import { type Masks, maskedRows } from './inputs.js';
 
 /**
  * What stands in for a missing modality of a model without a mask token (m3l.md section 4):
@@ -53,16 +53,9 @@ export function fillMasked(
   generator?: torch.Generator,
 ): Tensor[] {
   return modalities.map((input, modality) => {
-    const lost = lostRows(masked, modality, input.device);
-    if (lost === null) return input;
+    const isMasked = maskedRows([modality], input.shape[0]!, { masked }, input.device); // [B]
+    if (isMasked === null) return input;
     const filled = fillModality(input, specs[modality]!, fill, generator);
-    return torch.where(lost.reshape([-1, 1, 1, 1]), filled, input);
+    return torch.where(isMasked.reshape([-1, 1, 1, 1]), filled, input);
   });
-}
-
-/** Of each sample whether it lost the modality, [B] bool; null where none did for certain. */
-function lostRows(masked: Masks, modality: number, device: string): Tensor | null {
-  if (masked instanceof torch.Tensor) return masked.eq(modality);
-  const flags = masked.map((lost) => (lost === modality ? 1 : 0));
-  return flags.includes(1) ? torch.tensor(flags, { dtype: 'bool', device }) : null;
 }
