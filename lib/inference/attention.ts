@@ -65,7 +65,7 @@ class ManyHeads implements PreparedAttention {
   }
 
   forward(feature: Feature, streams: readonly number[]): Tensor {
-    const queries = this.#query.forward(feature.tokens);
+    const queries = this.#query.forward(feature.tokens); // [S·B, N, C], or 3C for all three
     const [q, k, v] = this.#keyValue
       ? [
           ...this.#split(queries, 1),
@@ -133,8 +133,9 @@ class OneHead implements PreparedAttention {
   forward(feature: Feature, streams: readonly number[]): Tensor {
     const reduced = this.#reduction.forward(feature, streams); // [S·B, N', C]
     const bias = torch.linear(reduced, this.#scores).transpose(1, 2); // [S·B, 1, N']
+    // Each [S·B, 1, N', C].
     const [k, v] = this.#keyValue.forward(reduced).unsqueeze(1).chunk(2, 3) as [Tensor, Tensor];
-    const q = feature.tokens.unsqueeze(1);
+    const q = feature.tokens.unsqueeze(1); // [S·B, 1, N, C]
     return attend(q, k, v, bias).squeeze(1);
   }
 }

@@ -14,9 +14,9 @@ export {
 } from './fusion.js';
 export { initialise } from './initialise.js';
 export {
+  LinearFuse,
   LinearFusion,
   type LinearFusionOptions,
-  LinearTokenFusion,
   predictStreams,
 } from './linear-fusion.js';
 export { FILLS, type Fill, fillMasked, fillModality } from './missing-modalities/fill.js';

@@ -2,7 +2,7 @@ import * as nn from '../nn/index.js';
 import type * as torch from '../torch/index.js';
 
 /**
- * Initialisation from scratch (m3l.md, section 1): Linear truncated normal 0.02, convolutions normal
+ * Initialisation from scratch (m3l.md section 1): Linear truncated normal 0.02, convolutions normal
  * by fan-out, biases 0, mask tokens normal with `maskTokenStd`; norms stay 1 and 0.
  */
 export function initialise(

@@ -50,7 +50,7 @@ export interface LinearFusionOptions {
  *
  *     y_m  = r · x_m + (1 − r)/(M − 1) · Σ_{j≠m} x_j
  */
-export class LinearTokenFusion extends Fusion {
+export class LinearFuse extends Fusion {
   /** @param ratio r */
   constructor(readonly ratio: number) {
     super();
@@ -113,7 +113,7 @@ export class LinearFusion extends nn.Module implements StreamedModel {
       dropPath,
       maskToken,
       layerNormEps: options.layerNormEps,
-      fusion: () => new LinearTokenFusion(fusionRatio),
+      fusion: () => new LinearFuse(fusionRatio),
     });
     this.decoder = new SegformerHead({
       channels: this.encoder.channels,

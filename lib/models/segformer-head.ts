@@ -11,7 +11,7 @@ export interface SegformerHeadOptions {
   width?: number;
   /** Dropout2d before the prediction. */
   dropout?: number;
-  /** Keep the BatchNorm at its running statistics in training too (m3l.md, section 5). */
+  /** Keep the BatchNorm at its running statistics in training too (m3l.md section 5). */
   freezeBatchNorm?: boolean;
 }
 
@@ -56,7 +56,7 @@ class Fuse extends nn.Module {
 }
 
 /**
- * The all-MLP head of SegFormer (m3l.md, section 3): each stage -> Linear -> upsampled to stage 1 ->
+ * The all-MLP head of SegFormer (m3l.md section 3): each stage -> Linear -> upsampled to stage 1 ->
  * concatenated (c4, c3, c2, c1) -> 1×1 convolution, BatchNorm, ReLU -> Dropout2d -> 1×1 convolution.
  *
  * Computed in another order that gives the same numbers up to rounding. Bilinear upsampling keeps
@@ -92,7 +92,7 @@ export class SegformerHead extends nn.Module {
   override forward(features: readonly Feature[]): Tensor {
     const [c1, c2, c3, c4] = features as [Feature, Feature, Feature, Feature];
     const { bn, conv } = this.linearFuse;
-    let fuse = conv.weight.flatten(1);
+    let fuse = conv.weight.flatten(1); // [width, 4 · width]
     let bias: Tensor | null = null;
     if (!bn.usesBatchStatistics) {
       const [scale, shift] = bn.scaleAndShift();
@@ -100,12 +100,14 @@ export class SegformerHead extends nn.Module {
       bias = shift;
     }
 
+    // Each [width, width].
     const [f4, f3, f2, f1] = fuse.split(this.width, 1) as [Tensor, Tensor, Tensor, Tensor];
     const projections = [this.linearC4, this.linearC3, this.linearC2, this.linearC1];
     // Linear's biases go through the fusing convolution once for all four.
-    const biases = torch.cat(projections.map(({ proj }) => proj.bias!));
+    const biases = torch.cat(projections.map(({ proj }) => proj.bias!)); // [4 · width]
     bias = bias ? torch.addmv(bias, fuse, biases) : fuse.mv(biases);
 
+    // [B, N_i, C_i] -> [B, N_i, width]
     const project = ({ tokens }: Feature, slice: Tensor, to: Projection, bias?: Tensor) =>
       nn.linear(tokens, slice.mm(to.proj.weight), bias);
     const frozen = !bn.usesBatchStatistics;

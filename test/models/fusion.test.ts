@@ -10,7 +10,7 @@ import {
   Fusion,
   type FusionSite,
   type Head,
-  LinearTokenFusion,
+  LinearFuse,
   MixTransformer,
   predictStreams,
   type ResidualSum,
@@ -83,10 +83,10 @@ class ScoredModel extends nn.Module implements StreamedModel {
 
 const images = () => [1, 2].map(() => torch.randn([2, 3, 32, 64]));
 
-describe('linear token fusion', () => {
+describe('linear fusion', () => {
   it.each([2, 3])('gives each of %d modalities its share and the rest to the others', (count) => {
     torch.scope(() => {
-      using fusion = new LinearTokenFusion(0.7);
+      using fusion = new LinearFuse(0.7);
       const [x0, branch] = [0, 1].map(() => torch.randn([2 * count, 5, 4])) as [
         torch.Tensor,
         torch.Tensor,
