@@ -44,6 +44,7 @@ class ConvolutionalModel extends nn.Module implements SegmentationModel {
   readonly modalities = 1;
   readonly numClasses = 4;
   readonly hasMaskToken = false;
+  readonly leastSide = 1;
   precision: torch.AutocastDType = 'float32';
   readonly dropout = new nn.Dropout2d(0.5);
   readonly head = new nn.Conv2d(3, 4, 1);
@@ -58,7 +59,7 @@ class ConvolutionalModel extends nn.Module implements SegmentationModel {
     heads: readonly Head[],
     options: ForwardOptions = {},
   ): torch.Tensor[] {
-    checkInputs(inputs, 1, options, false);
+    checkInputs(inputs, 1, options, this);
     const logits = this.head.forward(this.dropout.forward(inputs[0]!));
     return heads.map(() => logits);
   }

@@ -50,6 +50,7 @@ class ScoredModel extends nn.Module implements StreamedModel {
   readonly modalities = 2;
   readonly numClasses = 3;
   readonly hasMaskToken = true;
+  readonly leastSide = 29;
   readonly encoder: MixTransformer;
   readonly decoder: SegformerHead;
   readonly alpha: torch.Tensor;
