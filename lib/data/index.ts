@@ -12,7 +12,7 @@ export {
   type TrainingTransform,
   type Transform,
 } from './geometry.js';
-export { type Picture, readColour, readGrey, readLabels } from './image.js';
+export { readChannels, readColour, readGrey, readHeader, readLabels } from './image.js';
 export { type InputOptions, type LoadedInputs, loadInputs } from './inputs.js';
 export { type ListOptions, readList, readNames, type Sample, withoutLabels } from './list.js';
 export { type AugmentOn, DataLoader, type DataLoaderOptions } from './loader.js';
@@ -27,6 +27,7 @@ export {
   type Plane,
   readPlane,
 } from './modality.js';
+export type { Picture, PictureData, PictureDepth, PictureHeader } from './picture.js';
 export { mixSeed, Random, Stream } from './random.js';
 export {
   type LoadedSample,

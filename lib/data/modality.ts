@@ -1,8 +1,9 @@
 /** What the pixels of a modality mean, and how they become the numbers a model sees. */
 
 import { DataError } from './errors.js';
-import { type Picture, readColour, readGrey } from './image.js';
+import { readColour, readGrey } from './image.js';
 import { native } from './native.js';
+import type { Picture } from './picture.js';
 import type { Random } from './random.js';
 
 /** A modality: `rgb`, or `depth`, which stands for any one-channel image (disparity, thermal, height). */
@@ -42,6 +43,7 @@ export const IMAGENET_STD = [0.229, 0.224, 0.225] as const;
 
 /** A decoded modality: the raw pixels, and how a pixel reads as a number: (raw − offset) / divisor. */
 export interface Plane extends Picture {
+  readonly data: Uint8Array | Uint16Array;
   readonly offset: number;
   /** Infinity where the image is constant, so that it reads as zeros. */
   readonly divisor: number;
@@ -112,7 +114,7 @@ export function jittered(plane: Plane, { gain, offset }: Required<Jitter>, rando
  */
 export async function readPlane(spec: ModalitySpec, file: string): Promise<Plane> {
   if (spec.kind === 'rgb') {
-    const picture = await readColour(file);
+    const picture = smallIntegers(file, await readColour(file));
     const divisor = picture.data instanceof Uint16Array ? 65535 : 255;
     return { ...picture, offset: 0, divisor, invalid: null, normalisation: normalisationOf(spec) };
   }
@@ -122,10 +124,23 @@ export async function readPlane(spec: ModalitySpec, file: string): Promise<Plane
       `modality '${spec.name}': found kind '${spec.kind}', expected 'rgb' or 'depth'.`,
     );
   }
-  const picture = await readGrey(file);
+  const picture = smallIntegers(file, await readGrey(file));
   const invalid = spec.invalid ?? null;
   const [least, greatest] = native().extremes(picture.data, invalid ?? -1);
   const divisor = greatest > least ? greatest - least : Infinity;
   const normalisation = normalisationOf(spec);
   return { ...picture, offset: greatest < 0 ? 0 : least, divisor, invalid, normalisation };
+}
+
+/** @throws DataError M3L_IMAGE_FORMAT for values of more than 16 bits, signed ones and fractions */
+export function smallIntegers<P extends Picture>(
+  file: string,
+  picture: P,
+): P & { data: Uint8Array | Uint16Array } {
+  const { data } = picture;
+  if (data instanceof Uint8Array || data instanceof Uint16Array) return { ...picture, data };
+  throw new DataError(
+    'M3L_IMAGE_FORMAT',
+    `${file}: found a ${data.constructor.name} of values, expected unsigned integers of 8 or 16 bits.`,
+  );
 }

@@ -14,10 +14,18 @@ import {
   sourceRectangle,
   type Transform,
 } from './geometry.js';
-import { type Picture, readLabels } from './image.js';
+import { readLabels } from './image.js';
 import type { Sample } from './list.js';
-import { jittered, jitterOf, type ModalitySpec, type Plane, readPlane } from './modality.js';
+import {
+  jittered,
+  jitterOf,
+  type ModalitySpec,
+  type Plane,
+  readPlane,
+  smallIntegers,
+} from './modality.js';
 import { native } from './native.js';
+import { emptyLike, type Picture } from './picture.js';
 import { Random, Stream } from './random.js';
 import { resizeNearest, resizeSmooth } from './resize.js';
 
@@ -226,7 +234,13 @@ export class SampleLoader {
   /** Raw label values to classes 0 .. numClasses − 1 and 255. */
   private checkLabels(file: string, label: Picture): Picture & { data: Uint8Array } {
     const { numClasses, labelOffset } = this.options;
-    const from = label.data;
+    if (label.channels !== 1) {
+      throw new DataError(
+        'M3L_LABEL_FORMAT',
+        `${file}: found a colour image, expected a grey or palette image that holds class numbers.`,
+      );
+    }
+    const from = smallIntegers(file, label).data;
     // Nobody else has the decoded bytes: they become the classes where they are.
     const data = from instanceof Uint8Array ? from : new Uint8Array(from.length);
     const wrong = native().toClasses(from, numClasses, labelOffset, data);
@@ -261,8 +275,7 @@ function sizeMismatch(file: string, a: Picture, otherFile: string, b: Picture): 
 /** A copy of a rectangle of a picture. */
 function cut<P extends Picture>(picture: P, { left, top, width, height }: Rectangle): P {
   const { channels } = picture;
-  const wide = picture.data instanceof Uint16Array;
-  const data = new (wide ? Uint16Array : Uint8Array)(width * height * channels);
+  const data = emptyLike(picture.data, width * height * channels);
   for (let row = 0; row < height; row++) {
     const from = ((top + row) * picture.width + left) * channels;
     data.set(picture.data.subarray(from, from + width * channels), row * width * channels);
