@@ -9,6 +9,7 @@ import { native } from '../native.js';
 import type { Picture } from '../picture.js';
 import { exifOrientation } from './exif.js';
 import { type ImageReader, plainBytes, type StoredHeader, UnsupportedImage } from './reader.js';
+import { unpackBits } from './samples.js';
 import { decodeWithSharp } from './sharp.js';
 
 export interface PngHeader extends StoredHeader {
@@ -225,21 +226,7 @@ function unfiltered(
   const count = rows * stride;
   if (bits === 16) return new Uint16Array(filtered.buffer, filtered.byteOffset, count / 2);
   const values = filtered.subarray(0, count);
-  return bits === 8 ? values : unpack(values, columns, rows, bits);
-}
-
-function unpack(packed: Uint8Array, width: number, height: number, bits: number): Uint8Array {
-  const stride = packed.length / height;
-  const out = new Uint8Array(width * height);
-  const mask = (1 << bits) - 1;
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const bit = column * bits;
-      const byte = packed[row * stride + (bit >> 3)]!;
-      out[row * width + column] = (byte >> (8 - bits - (bit & 7))) & mask;
-    }
-  }
-  return out;
+  return bits === 8 ? values : unpackBits(values, { columns, rows, stride, bits });
 }
 
 function checkIndices({ data }: Picture, palette: Uint8Array | null): void {

@@ -1,11 +1,13 @@
 import { jpegReader } from './jpeg.js';
+import { npyReader } from './npy.js';
 import { pngReader } from './png.js';
 import type { ImageReader } from './reader.js';
 import { refusedFormat } from './refused.js';
+import { tiffReader } from './tiff.js';
 import { webpReader } from './webp.js';
 
 /** All readers: a new format is a file beside this one and its line here. */
-const READERS: readonly ImageReader[] = [pngReader, jpegReader, webpReader];
+const READERS: readonly ImageReader[] = [pngReader, jpegReader, webpReader, tiffReader, npyReader];
 
 /** What messages say is expected. */
 export const READABLE = `${READERS.slice(0, -1)
