@@ -56,7 +56,8 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
   const path = requireCheckpoint(run, options.checkpoint ?? 'latest');
   const { inputs, size } = await loadInputs(specs, files, {
     size: config.data.evaluationSize ?? config.data.crop,
-    resize: config.data.resize ?? null,
+    resize: config.data.resize,
+    align: config.data.align,
     device: config.device,
   });
   try {
