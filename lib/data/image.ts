@@ -72,7 +72,7 @@ export async function readGrey(file: string): Promise<Picture> {
   throw new DataError(
     'M3L_IMAGE_FORMAT',
     `${file}: found ${found}, expected one (grey values). ` +
-      "Declare the modality as 'rgb', or store it as a grey image.",
+      "Declare the modality as 'rgb', name one of its channels (channel: red), or store it as grey.",
   );
 }
 

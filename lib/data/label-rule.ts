@@ -96,7 +96,7 @@ export function rawText(raw: number, colours: boolean): string {
 
 /**
  * The `labels.map` that makes classes of the values that labels were found to hold, in their order;
- * null where they are classes already, or too many. 255 counts as a value like any other.
+ * null where they are classes already, or one alone, or too many. 255 counts as a value like any other.
  */
 export function suggestLabelMap(
   values: readonly number[],
@@ -105,7 +105,8 @@ export function suggestLabelMap(
 ): string | null {
   const sorted = [...values].sort((a, b) => a - b);
   const asked = sorted.flatMap((raw, index) => (raw === index && !colours ? [] : [{ raw, index }]));
-  if (sorted.length > numClasses || asked.length === 0 || asked.length > 16) return null;
+  if (sorted.length < 2 || sorted.length > numClasses) return null;
+  if (asked.length === 0 || asked.length > 16) return null;
   const entries = asked.map(({ raw, index }) => {
     const text = rawText(raw, colours);
     return `${colours ? `'${text}'` : text}: ${index}`;
@@ -114,7 +115,7 @@ export function suggestLabelMap(
 }
 
 function parseRaw(key: string, text: string): { value: number; colour: boolean } {
-  const plain = text.replaceAll(/[\s[\]]/g, '');
+  const plain = text.replaceAll(' ', '');
   if (/^#[0-9a-f]{6}$/i.test(plain)) {
     return { value: Number.parseInt(plain.slice(1), 16), colour: true };
   }

@@ -70,7 +70,7 @@ describe('a label rule', () => {
   });
 
   it('maps colours, of RGB, palettes and grey', async () => {
-    const labels = { map: { '#FF0000': 1, '0,0,255': 2, '[ 0, 0, 0 ]': 'void' } };
+    const labels = { map: { '#FF0000': 1, '0,0,255': 2, '0, 0, 0': 'void' } };
     expect(await classesOf(await colourFile(), { labels })).toEqual([1, 2, 255]);
     await writePng(at('palette.png'), 2, 1, [0, 1], { bits: 1 });
     // The fixture's palette: (i · 37 + 13) mod 256.

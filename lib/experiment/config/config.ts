@@ -128,7 +128,7 @@ function check(
   const { labels, labelOffset } = data;
   const classNames = data.classes ?? STANFORD_CLASSES.names;
   const numClasses = classNames.length;
-  allows('data', () => labelRule({ numClasses, labelOffset, labels, classNames }));
+  allows('data.labels', () => labelRule({ numClasses, labelOffset, labels, classNames }));
   const weights = framework.maskWeights;
   if (weights !== undefined) {
     allows('framework.maskWeights', () => maskWeights(weights, Object.keys(data.modalities)));
