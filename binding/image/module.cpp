@@ -218,8 +218,9 @@ napi_value colour_of(Arguments& arguments) {
 /// sampleColour(pixels, columns, low, high, weight (across), low, high, weight (down), left, top,
 /// width, height, [3 scales, 3 levels], out): see sample.h.
 napi_value colour_entry(napi_env /*env*/, Arguments& arguments) {
-  return by_type<uint8_t, uint16_t, float>(
-      arguments, [&]<class Value>(std::type_identity<Value>) { return colour_of<Value>(arguments); });
+  return by_type<uint8_t, uint16_t, float>(arguments, [&]<class Value>(std::type_identity<Value>) {
+    return colour_of<Value>(arguments);
+  });
 }
 
 template <class Value>
@@ -235,8 +236,9 @@ napi_value grey_of(Arguments& arguments) {
 /// sampleGrey(pixels, columns, low, high, weight (across), low, high, weight (down), left, top,
 /// width, height, scale, level, out): see sample.h.
 napi_value grey_entry(napi_env /*env*/, Arguments& arguments) {
-  return by_type<uint8_t, uint16_t, float>(
-      arguments, [&]<class Value>(std::type_identity<Value>) { return grey_of<Value>(arguments); });
+  return by_type<uint8_t, uint16_t, float>(arguments, [&]<class Value>(std::type_identity<Value>) {
+    return grey_of<Value>(arguments);
+  });
 }
 
 template <class Value>
@@ -261,8 +263,9 @@ napi_value depth_of(Arguments& arguments) {
 /// sampleDepth(pixels, columns, across, down, left, top, width, height, offset, divisor, least,
 /// greatest, mean, std, hole, out): see sample.h.
 napi_value depth_entry(napi_env /*env*/, Arguments& arguments) {
-  return by_type<uint8_t, uint16_t, float>(
-      arguments, [&]<class Value>(std::type_identity<Value>) { return depth_of<Value>(arguments); });
+  return by_type<uint8_t, uint16_t, float>(arguments, [&]<class Value>(std::type_identity<Value>) {
+    return depth_of<Value>(arguments);
+  });
 }
 
 /// sampleLabels(pixels, columns, across, down, left, top, width, height, padding, out).

@@ -190,16 +190,23 @@ void sample_labels(const uint8_t* pixels, size_t columns, const Places& across, 
   sample_nearest(pixels, columns, across, down, window, out, [](uint8_t value) { return value; });
 }
 
-#define M3L_FOR_PLANES(Value)                                                                  \
-  template void sample_colour(const Value*, size_t, const Taps&, const Taps&, const Window&,    \
-                              const std::array<float, 3>&, const std::array<float, 3>&, float*); \
-  template void sample_grey(const Value*, size_t, const Taps&, const Taps&, const Window&, float, \
-                            float, float*);                                                     \
-  template void sample_depth(const Value*, size_t, const Places&, const Places&, const Window&, \
-                             const Reading&, float*);
-M3L_FOR_PLANES(uint8_t)
-M3L_FOR_PLANES(uint16_t)
-M3L_FOR_PLANES(float)
-#undef M3L_FOR_PLANES
+template void sample_colour(const uint8_t*, size_t, const Taps&, const Taps&, const Window&,
+                            const std::array<float, 3>&, const std::array<float, 3>&, float*);
+template void sample_colour(const uint16_t*, size_t, const Taps&, const Taps&, const Window&,
+                            const std::array<float, 3>&, const std::array<float, 3>&, float*);
+template void sample_colour(const float*, size_t, const Taps&, const Taps&, const Window&,
+                            const std::array<float, 3>&, const std::array<float, 3>&, float*);
+template void sample_grey(const uint8_t*, size_t, const Taps&, const Taps&, const Window&, float,
+                          float, float*);
+template void sample_grey(const uint16_t*, size_t, const Taps&, const Taps&, const Window&, float,
+                          float, float*);
+template void sample_grey(const float*, size_t, const Taps&, const Taps&, const Window&, float,
+                          float, float*);
+template void sample_depth(const uint8_t*, size_t, const Places&, const Places&, const Window&,
+                           const Reading&, float*);
+template void sample_depth(const uint16_t*, size_t, const Places&, const Places&, const Window&,
+                           const Reading&, float*);
+template void sample_depth(const float*, size_t, const Places&, const Places&, const Window&,
+                           const Reading&, float*);
 
 }  // namespace m3l::image

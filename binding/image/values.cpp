@@ -13,8 +13,8 @@ namespace {
 constexpr int32_t kVoid = 255;
 constexpr uint16_t kNone = 256;
 
-/// Whether a value was measured: finite, and none of the holes, which are compared as the file's type
-/// holds them.
+/// Whether a value was measured: finite, and none of the holes, which are compared as the file's
+/// type holds them.
 template <class Value>
 class Measured {
  public:
@@ -136,17 +136,19 @@ template size_t to_classes(const uint8_t*, size_t, int32_t, int32_t, uint8_t*);
 template size_t to_classes(const uint16_t*, size_t, int32_t, int32_t, uint8_t*);
 template size_t look_up(const uint8_t*, size_t, std::span<const uint16_t>, uint8_t*);
 template size_t look_up(const uint16_t*, size_t, std::span<const uint16_t>, uint8_t*);
-
-#define M3L_FOR_STORED(Value)                                                                 \
-  template MeasuredExtremes measure(std::span<const Value>, std::span<const double>);         \
-  template void to_floats(std::span<const Value>, double, std::span<const double>, float* out);
-M3L_FOR_STORED(uint8_t)
-M3L_FOR_STORED(uint16_t)
-M3L_FOR_STORED(int16_t)
-M3L_FOR_STORED(int32_t)
-M3L_FOR_STORED(uint32_t)
-M3L_FOR_STORED(float)
-M3L_FOR_STORED(double)
-#undef M3L_FOR_STORED
+template MeasuredExtremes measure(std::span<const uint8_t>, std::span<const double>);
+template MeasuredExtremes measure(std::span<const uint16_t>, std::span<const double>);
+template MeasuredExtremes measure(std::span<const int16_t>, std::span<const double>);
+template MeasuredExtremes measure(std::span<const int32_t>, std::span<const double>);
+template MeasuredExtremes measure(std::span<const uint32_t>, std::span<const double>);
+template MeasuredExtremes measure(std::span<const float>, std::span<const double>);
+template MeasuredExtremes measure(std::span<const double>, std::span<const double>);
+template void to_floats(std::span<const uint8_t>, double, std::span<const double>, float*);
+template void to_floats(std::span<const uint16_t>, double, std::span<const double>, float*);
+template void to_floats(std::span<const int16_t>, double, std::span<const double>, float*);
+template void to_floats(std::span<const int32_t>, double, std::span<const double>, float*);
+template void to_floats(std::span<const uint32_t>, double, std::span<const double>, float*);
+template void to_floats(std::span<const float>, double, std::span<const double>, float*);
+template void to_floats(std::span<const double>, double, std::span<const double>, float*);
 
 }  // namespace m3l::image

@@ -17,8 +17,8 @@ struct Extremes {
 template <class Value>
 Extremes extremes(const Value* values, size_t count, double hole);
 
-/// The same of values of any type, as doubles: of those that are finite and none of `holes`; least is
-/// above greatest where there is none.
+/// The same of values of any type, as doubles: of those that are finite and none of `holes`; least
+/// is above greatest where there is none.
 struct MeasuredExtremes {
   double least;
   double greatest;

@@ -48,7 +48,7 @@ export {
   readPlane,
 } from './modality.js';
 export type { Picture, PictureData, PictureDepth, PictureHeader } from './picture.js';
-export type { Interpolation, Normalisation, Plane } from './plane.js';
+export { type Interpolation, type Normalisation, type Plane, resizePlane } from './plane.js';
 export { mixSeed, Random, Stream } from './random.js';
 export {
   type LoadedSample,

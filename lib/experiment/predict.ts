@@ -3,7 +3,9 @@ import {
   classColours,
   colourise,
   loadInputs,
-  readColour,
+  type Plane,
+  readPlane,
+  resizePlane,
   STANFORD_CLASSES,
 } from '../data/index.js';
 import { classMap, predictHead } from '../evaluation/index.js';
@@ -80,13 +82,9 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
       );
       await writeClasses(options.out, found, size);
       if (options.overlay !== undefined) {
-        await writeOverlay(
-          options.overlay,
-          found,
-          size,
-          files.find((file) => file !== null)!,
-          config,
-        );
+        const first = files.findIndex((file) => file !== null);
+        const plane = resizePlane(await readPlane(specs[first]!, files[first]!), ...size);
+        await writeOverlay(options.overlay, found, plane, config);
       }
       const missing = names.filter((_, index) => files[index] === null);
       return {
@@ -131,20 +129,19 @@ async function writeClasses(
   writeFileAtomic(path, png);
 }
 
-/** Half image, half class colour. */
+/** Half image, half class colour; one channel in the greys of its range. */
 async function writeOverlay(
   path: string,
   found: Uint8Array,
-  [height, width]: readonly [number, number],
-  image: string,
+  { data, width, height, channels, offset, divisor }: Plane,
   config: Config,
 ): Promise<void> {
-  const { data } = await readColour(image);
-  const scale = data instanceof Uint16Array ? 255 / 65535 : 1;
-  const colours = colourise(found, classColours(classNames(config)));
-  const mixed = colours.map((colour, index) =>
-    Math.round(0.5 * colour + 0.5 * data[index]! * scale),
-  );
+  const mixed = colourise(found, classColours(classNames(config)));
+  for (let i = 0; i < mixed.length; i++) {
+    const raw = data[channels === 3 ? i : Math.floor(i / 3)]!;
+    const level = Math.min(Math.max((raw - offset) / divisor, 0), 1) * 255;
+    mixed[i] = Math.round(0.5 * mixed[i]! + 0.5 * (Number.isNaN(level) ? 0 : level));
+  }
   const png = await sharp(mixed, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();
