@@ -2,6 +2,27 @@
 
 import type { Random } from './random.js';
 
+/**
+ * Which source pixel is the nearest of a target's pixel i, where a source of s is scaled to t:
+ * `half-pixel`, the one that holds the pixel's centre, ⌊(i + ½) · s / t⌋, as bilinear interpolation
+ * has it; or `opencv`, that of cv2.resize and so the paper's, ⌊i · s / t⌋, half a source pixel off.
+ */
+export type NearestRule = 'half-pixel' | 'opencv';
+
+/** The rule as a function of the target's index. */
+export function nearestPixel(
+  source: number,
+  target: number,
+  rule: NearestRule = 'half-pixel',
+): (index: number) => number {
+  const last = source - 1;
+  if (rule === 'half-pixel') {
+    return (index) => Math.min(last, Math.floor(((index + 0.5) * source) / target));
+  }
+  const step = 1 / (target / source); // rounded as OpenCV has it
+  return (index) => Math.min(last, Math.floor(index * step));
+}
+
 /** m3l.md section 7: flip, scale, random crop, padding. */
 export interface TrainingTransform {
   readonly kind: 'training';
@@ -11,12 +32,16 @@ export interface TrainingTransform {
   readonly flip?: number;
   /** Factors to draw from. Default 0.5, 0.75, 1, 1.5, 1.75, 2. */
   readonly scales?: readonly number[];
+  /** Of depth and labels. Default `half-pixel`. */
+  readonly nearest?: NearestRule;
 }
 
 /** Inputs are resized to `size` [height, width] (absent: stay as they are); labels keep their size. */
 export interface EvaluationTransform {
   readonly kind: 'evaluation';
   readonly size?: readonly [number, number];
+  /** Of depth. Default `half-pixel`. */
+  readonly nearest?: NearestRule;
 }
 
 export type Transform = TrainingTransform | EvaluationTransform;
@@ -37,6 +62,8 @@ export interface Geometry {
   readonly padTop: number;
   readonly width: number;
   readonly height: number;
+  /** Default `half-pixel`. */
+  readonly nearest?: NearestRule;
 }
 
 /** Draws the geometry of one training sample: flip, scale, then the crop's place across and down. */
@@ -65,11 +92,12 @@ export function drawGeometry(
     padTop,
     width: cropWidth,
     height: cropHeight,
+    nearest: transform.nearest,
   };
 }
 
 /** The geometry of plain resizing. */
-export function resizeGeometry(width: number, height: number): Geometry {
+export function resizeGeometry(width: number, height: number, nearest?: NearestRule): Geometry {
   return {
     flip: false,
     scaledWidth: width,
@@ -80,6 +108,7 @@ export function resizeGeometry(width: number, height: number): Geometry {
     padTop: 0,
     width,
     height,
+    nearest,
   };
 }
 
@@ -107,29 +136,37 @@ export interface Taps {
   readonly high: Int32Array;
   /** … and the weight of the second, in [0, 1). */
   readonly weight: Float32Array;
-  /** The source pixel of nearest neighbour; `low` or `high`. */
+  /** The source pixel of nearest neighbour; under `opencv` it may lie before both. */
   readonly nearest: Int32Array;
 }
 
 /** The taps across a source of `width` columns. */
 export function columnTaps(width: number, g: Geometry): Taps {
   const { x0, x1 } = covered(g);
-  return taps(width, g.scaledWidth, g.left, x1 - x0, g.flip);
+  return taps(width, g.scaledWidth, g.left, x1 - x0, g.flip, g.nearest);
 }
 
 /** The taps down a source of `height` rows. */
 export function rowTaps(height: number, g: Geometry): Taps {
   const { y0, y1 } = covered(g);
-  return taps(height, g.scaledHeight, g.top, y1 - y0, false);
+  return taps(height, g.scaledHeight, g.top, y1 - y0, false, g.nearest);
 }
 
 /** For `count` target pixels from `start` on. */
-function taps(source: number, target: number, start: number, count: number, flip: boolean): Taps {
+function taps(
+  source: number,
+  target: number,
+  start: number,
+  count: number,
+  flip: boolean,
+  rule?: NearestRule,
+): Taps {
   const low = new Int32Array(count);
   const high = new Int32Array(count);
   const weight = new Float32Array(count);
   const nearest = new Int32Array(count);
   const place = (index: number) => (flip ? source - 1 - index : index);
+  const nearestOf = nearestPixel(source, target, rule);
   for (let i = 0; i < count; i++) {
     const centre = ((start + i + 0.5) * source) / target;
     const at = Math.max(0, centre - 0.5);
@@ -137,7 +174,7 @@ function taps(source: number, target: number, start: number, count: number, flip
     low[i] = place(first);
     high[i] = place(Math.min(source - 1, first + 1));
     weight[i] = at - first;
-    nearest[i] = place(Math.min(source - 1, Math.floor(centre)));
+    nearest[i] = place(nearestOf(start + i));
   }
   return { low, high, weight, nearest };
 }
@@ -158,7 +195,7 @@ export function sourceRectangle(width: number, height: number, g: Geometry): Rec
 }
 
 /** Taps run one way: the ends are the first and the last. */
-function extent({ low, high }: Taps): [number, number] {
-  const ends = [low[0]!, high[0]!, low.at(-1)!, high.at(-1)!];
+function extent({ low, high, nearest }: Taps): [number, number] {
+  const ends = [low, high, nearest].flatMap((taps) => [taps[0]!, taps.at(-1)!]);
   return [Math.min(...ends), Math.max(...ends)];
 }

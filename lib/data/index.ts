@@ -8,6 +8,7 @@ export { augmentBatch } from './device-augment.js';
 export { DataError } from './errors.js';
 export {
   type EvaluationTransform,
+  type NearestRule,
   TRAINING_SCALES,
   type TrainingTransform,
   type Transform,

@@ -14,7 +14,7 @@ export interface InputOptions extends SceneOptions {
 
 /** The inputs of one prediction; the tensors belong to no scope. */
 export interface LoadedInputs {
-  /** M × [1, 3, H, W] float32, or null where no file was given. */
+  /** M × [1, 3, H, W] float32 (depth's channels share their memory), or null where no file was given. */
   inputs: (Tensor | null)[];
   /** [height, width] of the first file, or of the one to align to: what predictions are resized to. */
   size: [number, number];
@@ -31,7 +31,7 @@ export async function loadInputs(
 ): Promise<LoadedInputs> {
   const { planes, reference, ...scene } = await readScene(specs, files, options);
   const [height, width] = options.size ?? [scene.height, scene.width];
-  const geometry = resizeGeometry(width, height);
+  const geometry = resizeGeometry(width, height, options.nearest);
   const arrays = planes.map((plane) => plane && samplePlane(plane, geometry));
   const { device = 'cpu' } = options;
   const inputs = torch.detached(() =>
@@ -40,7 +40,7 @@ export async function loadInputs(
         if (!array) return null;
         const { channels } = kindOf(specs[m]!);
         const made = torch.tensor(array, { shape: [1, channels, height, width], device });
-        return channels === 3 ? made : torch.cat([made, made, made], 1);
+        return made.expand([1, 3, height, width]);
       }),
     ),
   );

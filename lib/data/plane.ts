@@ -1,5 +1,6 @@
 /** A decoded modality: pixels, and how a pixel becomes the number that a model sees. */
 
+import type { NearestRule } from './geometry.js';
 import type { Jitter } from './modality.js';
 import { native } from './native.js';
 import type { Picture } from './picture.js';
@@ -59,9 +60,15 @@ export function jittered(plane: Plane, { gain, offset }: Required<Jitter>, rando
 }
 
 /** The plane at another size: mixed with antialiasing, or its nearest pixels. */
-export function resizePlane(plane: Plane, height: number, width: number): Plane {
-  const resize = plane.interpolation === 'bilinear' ? resizeSmooth : resizeNearest;
-  return resize(plane, height, width);
+export function resizePlane(
+  plane: Plane,
+  height: number,
+  width: number,
+  nearest?: NearestRule,
+): Plane {
+  return plane.interpolation === 'bilinear'
+    ? resizeSmooth(plane, height, width)
+    : resizeNearest(plane, height, width, nearest);
 }
 
 /**

@@ -1,20 +1,19 @@
 /** Resizing of whole decoded images, once, before they are cached. */
 
+import { type NearestRule, nearestPixel } from './geometry.js';
 import { emptyLike, isInteger, type Picture } from './picture.js';
 
-/** The source index of the nearest pixel for each target index, with half-pixel centres. */
-export function nearestIndices(source: number, target: number): Int32Array {
-  return Int32Array.from({ length: target }, (_, i) =>
-    Math.min(source - 1, Math.floor(((i + 0.5) * source) / target)),
-  );
-}
-
 /** Nearest neighbour: for depth and labels, whose values must not be mixed. */
-export function resizeNearest<P extends Picture>(picture: P, height: number, width: number): P {
+export function resizeNearest<P extends Picture>(
+  picture: P,
+  height: number,
+  width: number,
+  rule?: NearestRule,
+): P {
   if (picture.width === width && picture.height === height) return picture;
   const { channels } = picture;
-  const rows = nearestIndices(picture.height, height);
-  const columns = nearestIndices(picture.width, width);
+  const rows = nearestIndices(picture.height, height, rule);
+  const columns = nearestIndices(picture.width, width, rule);
   const data = emptyLike(picture.data, width * height * channels);
   for (let row = 0, to = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
@@ -61,6 +60,12 @@ export function resizeSmooth<P extends Picture>(picture: P, height: number, widt
     }
   }
   return { ...picture, width, height, data };
+}
+
+/** The source index of the nearest pixel for each target index. */
+function nearestIndices(source: number, target: number, rule?: NearestRule): Int32Array {
+  const nearest = nearestPixel(source, target, rule);
+  return Int32Array.from({ length: target }, (_, i) => nearest(i));
 }
 
 interface Taps {

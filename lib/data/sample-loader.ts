@@ -24,7 +24,7 @@ import { resizeNearest } from './resize.js';
 import { checkLabelSize, readScene, type SceneOptions } from './scene.js';
 
 /** What a loader needs besides the samples; can be sent to a worker. */
-export interface SampleLoaderOptions extends SceneOptions {
+export interface SampleLoaderOptions extends Omit<SceneOptions, 'nearest'> {
   readonly modalities: readonly ModalitySpec[];
   readonly labelRule: LabelRule;
   readonly transform: Transform;
@@ -133,7 +133,7 @@ export class SampleLoader {
       geometry = drawGeometry(decoded.width, decoded.height, transform, random);
     } else {
       const [height, width] = transform.size ?? [decoded.height, decoded.width];
-      geometry = resizeGeometry(width, height);
+      geometry = resizeGeometry(width, height, transform.nearest);
     }
     const { height, width } = geometry;
     const label = training ? geometry : (decoded.label ?? { height: 0, width: 0 });
@@ -181,16 +181,19 @@ export class SampleLoader {
   }
 
   private async decode(sample: Sample): Promise<DecodedSample> {
-    const { modalities, labelRule, transform } = this.options;
+    const { modalities, labelRule, transform, resize, align } = this.options;
+    const sizes = { resize, align, nearest: transform.nearest };
     const [scene, raw] = await Promise.all([
-      readScene(modalities, sample.files, this.options),
+      readScene(modalities, sample.files, sizes),
       sample.label === null ? null : readRawLabels(sample.label, labelRule),
     ]);
     let label: ClassPicture | null = null;
     if (raw) {
-      checkLabelSize(raw.file, raw, scene, this.options);
+      checkLabelSize(raw.file, raw, scene, sizes);
       label = applyLabelRule(raw, labelRule);
-      if (transform.kind === 'training') label = resizeNearest(label, scene.height, scene.width);
+      if (transform.kind === 'training') {
+        label = resizeNearest(label, scene.height, scene.width, transform.nearest);
+      }
     }
     const planes = scene.planes as readonly Plane[];
     const arrays = [...planes, ...(label ? [label] : [])].map(({ data }) => data);

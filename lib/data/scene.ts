@@ -1,6 +1,7 @@
 /** One reader of scenes: training, evaluation and prediction see the same pixels. */
 
 import { DataError } from './errors.js';
+import type { NearestRule } from './geometry.js';
 import { readChannels } from './image.js';
 import { type ModalitySpec, readPlane } from './modality.js';
 import type { Picture } from './picture.js';
@@ -12,6 +13,8 @@ export interface SceneOptions {
   readonly resize?: readonly [number, number] | null;
   /** The modality whose size the others take, where `resize` is not given. */
   readonly align?: string | null;
+  /** Of depth and labels. Default `half-pixel`. */
+  readonly nearest?: NearestRule;
 }
 
 export interface Scene {
@@ -34,7 +37,7 @@ interface SizedFile extends Pick<Picture, 'width' | 'height' | 'orientation'> {
 export async function readScene(
   specs: readonly ModalitySpec[],
   files: readonly (string | null)[],
-  { resize = null, align = null }: SceneOptions,
+  { resize = null, align = null, nearest }: SceneOptions,
 ): Promise<Scene> {
   const channels = onceEach(readChannels);
   const read = await Promise.all(
@@ -56,7 +59,7 @@ export async function readScene(
   for (const one of sized) if (one) checkSize(one, reference, brought, 'lies');
   const [height, width] = resize ?? [reference.height, reference.width];
   return {
-    planes: read.map((plane) => plane && resizePlane(plane, height, width)),
+    planes: read.map((plane) => plane && resizePlane(plane, height, width, nearest)),
     width,
     height,
     reference,

@@ -12,7 +12,7 @@ import { GLYPH_HEIGHT } from './bitmap-font.js';
 import { evaluating } from './evaluating.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { classPicture, modalityPicture, Picture, textWidth } from './picture.js';
-import { classMap, predictHead } from './predict.js';
+import { predictClasses } from './predict.js';
 
 export interface ContactSheetOptions {
   model: SegmentationModel;
@@ -27,16 +27,29 @@ export interface ContactSheetOptions {
   rows?: number;
   missing?: MissingProtocol;
   fill?: Fill;
+  /** As `EvaluateOptions` has them. */
+  alignCorners?: boolean;
+  flip?: boolean;
+}
+
+/** A row: its cells, each drawn over the whole of the row's width and height. */
+interface Row {
+  cells: readonly Picture[];
+  width: number;
+  height: number;
 }
 
 const GAP = 6;
 const LINE = GLYPH_HEIGHT + GAP;
 /** Smaller images are enlarged to at least this width, so that titles fit above them. */
 const LEAST_WIDTH = 160;
+/** Larger ones are reduced to at most this width and height. */
+const MOST_SIDE = 512;
 
 /**
  * A PNG: a row per sample; columns: each modality, the label, the ensemble's prediction for each
- * set of missing modalities; a legend of the classes below.
+ * set of missing modalities; a legend of the classes below. Each row has the aspect of its label, or
+ * without one of its inputs.
  */
 export async function contactSheet(options: ContactSheetOptions): Promise<Buffer> {
   const { specs, classes, model, rows = 4, missing = 'each' } = options;
@@ -47,71 +60,80 @@ export async function contactSheet(options: ContactSheetOptions): Promise<Buffer
     'label',
     ...sets.map((set) => missingName(set, specs)),
   ];
-  const cells: Picture[][] = [];
+  const shownRows: Row[] = [];
   const restore = evaluating([model]);
   try {
     for await (const batch of options.batches) {
       try {
         const shown = () => pictures(batch, options, sets, colours);
-        cells.push(...torch.scope(() => torch.noGrad(shown)));
+        shownRows.push(...torch.scope(() => torch.noGrad(shown)));
       } finally {
         disposeBatch(batch);
       }
-      if (cells.length >= rows) break;
+      if (shownRows.length >= rows) break;
     }
   } finally {
     restore();
   }
-  return layOut(titles, cells.slice(0, rows), classes, colours).png();
+  return layOut(titles, shownRows.slice(0, rows), classes, colours).png();
 }
 
-/** A row of pictures for each sample of a batch. */
+/** The rows of a batch, one a sample. */
 function pictures(
   batch: Batch,
-  { model, specs, fill }: ContactSheetOptions,
+  { model, specs, fill, alignCorners, flip }: ContactSheetOptions,
   sets: readonly number[][],
   colours: readonly Colour[],
-): Picture[][] {
+): Row[] {
   const { device } = model.parameters()[0]!;
   const inputs = batch.modalities.map((input) => input.to({ device }));
-  const size = (batch.labels ?? inputs[0]!).shape.slice(-2);
-  const predicted = sets.map((missing) =>
-    classMap(predictHead(model, inputs, 'ensemble', { specs, missing, fill }), size),
+  const size = (batch.labels ?? inputs[0]!).shape.slice(-2) as [number, number];
+  const options = { specs, fill, size, alignCorners, flip, heads: ['ensemble'] } as const;
+  const predicted = sets.map(
+    (missing) => predictClasses(model, inputs, { ...options, missing })[0]!,
   );
-  return batch.names.map((_, b) => [
+  const cells = (b: number) => [
     ...specs.map((spec, m) => modalityPicture(batch.modalities[m]!.select(0, b), spec)),
     batch.labels ? classPicture(batch.labels.select(0, b), colours) : new Picture(1, 1),
     ...predicted.map((classMaps) => classPicture(classMaps.select(0, b), colours)),
-  ]);
+  ];
+  return batch.names.map((_, b) => ({ cells: cells(b), ...cellSize(...size) }));
+}
+
+/** Small pictures are enlarged by a whole factor, large ones reduced; the aspect stays. */
+function cellSize(height: number, width: number): { width: number; height: number } {
+  const enlarged = Math.max(1, Math.ceil(LEAST_WIDTH / width));
+  const factor = Math.min(enlarged, MOST_SIDE / Math.max(height, width));
+  const side = (pixels: number) => Math.max(1, Math.round(pixels * factor));
+  return { width: side(width), height: side(height) };
 }
 
 function layOut(
   titles: readonly string[],
-  rows: readonly Picture[][],
+  rows: readonly Row[],
   classes: readonly string[],
   colours: readonly Colour[],
 ): Picture {
-  const first = rows[0]?.[0] ?? new Picture(1, 1);
-  const scale = Math.max(1, Math.ceil(LEAST_WIDTH / first.width));
-  const [width, height] = [first.width * scale, first.height * scale];
+  const width = Math.max(LEAST_WIDTH, ...rows.map((row) => row.width));
+  const below = rows.reduce((y, { height }) => y + height + GAP, GAP + LINE);
   const legend = legendLines([...classes, 'void'], titles.length * (width + GAP) - GAP);
   const sheet = new Picture(
     GAP + titles.length * (width + GAP),
-    GAP + LINE + rows.length * (height + GAP) + legend.length * LINE + GAP,
+    below + legend.length * LINE + GAP,
   );
   for (const [column, title] of titles.entries()) {
     sheet.write(title, GAP + column * (width + GAP), GAP);
   }
-  for (const [row, cells] of rows.entries()) {
-    const y = GAP + LINE + row * (height + GAP);
-    for (const [column, cell] of cells.entries()) {
-      sheet.draw(cell, GAP + column * (width + GAP), y, width, height);
+  let top = GAP + LINE;
+  for (const row of rows) {
+    for (const [column, cell] of row.cells.entries()) {
+      sheet.draw(cell, GAP + column * (width + GAP), top, row.width, row.height);
     }
+    top += row.height + GAP;
   }
-  const below = GAP + LINE + rows.length * (height + GAP) + GAP;
   for (const [line, entries] of legend.entries()) {
     for (const { name, index, x } of entries) {
-      const y = below + line * LINE;
+      const y = below + GAP + line * LINE;
       sheet.fill(GAP + x, y, GLYPH_HEIGHT, GLYPH_HEIGHT, colours[index] ?? VOID_COLOUR);
       sheet.write(name, GAP + x + GLYPH_HEIGHT + 4, y);
     }

@@ -1,4 +1,6 @@
 /** How good a segmentation is, with everything there and with modalities missing. */
+
+export { type ClassMapOptions, classMap } from './class-map.js';
 export { ConfusionMatrix, type Metrics, metricsOf } from './confusion-matrix.js';
 export { type ContactSheetOptions, contactSheet } from './contact-sheet.js';
 export { EvaluationError } from './errors.js';
@@ -6,7 +8,7 @@ export { evaluating } from './evaluating.js';
 export { type MissingProtocol, missingName, missingSets } from './missing.js';
 export { classPicture, modalityPicture, Picture } from './picture.js';
 export {
-  classMap,
+  type PredictClassesOptions,
   type PredictOptions,
   predictClasses,
   predictHead,

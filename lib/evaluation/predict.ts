@@ -1,4 +1,4 @@
-import { type ModalitySpec, mixSeed } from '../data/index.js';
+import { type ModalitySpec, mixSeed, normalisationOf } from '../data/index.js';
 import {
   type Fill,
   fillModality,
@@ -8,6 +8,7 @@ import {
 } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { type ClassMapOptions, classMap, type HeadInputs, windowOf } from './class-map.js';
 import { checkMissing } from './missing.js';
 
 export interface PredictOptions {
@@ -18,13 +19,16 @@ export interface PredictOptions {
   fill?: Fill;
   /** Seed of the noise fill. */
   seed?: number;
+  /** Averages the logits with those of the mirrored images (false). */
+  flip?: boolean;
   /** Whether the logits have the inputs' size (default), or the resolution of the model's head. */
   upsample?: boolean;
 }
 
 /**
  * Predictions from whichever modalities are there: a missing one is the mask token (ratio 1), or
- * `fill` (default `zeros`) in a model without. Nothing of a missing input is read.
+ * `fill` (default `zeros`) in a model without. Nothing of a missing input is read. Inputs smaller than
+ * the model takes are padded, evenly and black as in training; `upsample` cuts the padding off again.
  * @param model a model in evaluation mode, or its view for inference
  * @param inputs M × [B, 3, H, W] normalised, or null
  */
@@ -33,7 +37,8 @@ export function predictMissing(
   inputs: readonly (Tensor | null)[],
   options: PredictOptions,
 ): Prediction {
-  return model.forward(withoutMissing(model, inputs, options), { upsample: options.upsample });
+  const logits = predictLogits(model, inputs, allHeads(model), options).logits;
+  return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
 }
 
 /** The logits of one head of `predictMissing`, without the work that only the others need. */
@@ -43,8 +48,87 @@ export function predictHead(
   head: Head,
   options: PredictOptions,
 ): Tensor {
-  const { upsample } = options;
-  return model.forwardHeads(withoutMissing(model, inputs, options), [head], { upsample })[0]!;
+  return predictLogits(model, inputs, [head], options).logits[0]!;
+}
+
+export interface PredictClassesOptions
+  extends Omit<PredictOptions, 'upsample'>,
+    Pick<ClassMapOptions, 'alignCorners'> {
+  /** [height, width] of what comes out, the labels'. */
+  size: readonly number[];
+  /** Whose predictions; every modality's and, last, the ensemble's where absent. */
+  heads?: readonly Head[];
+}
+
+/**
+ * The class of each pixel by each head, the ensemble's last: M + 1 × [B, H, W] int64 at `size`. What
+ * `predictMissing` and `classMap` give, straight from the head's resolution.
+ */
+export function predictClasses(
+  model: Predictor,
+  inputs: readonly (Tensor | null)[],
+  { size, heads = allHeads(model), alignCorners, ...options }: PredictClassesOptions,
+): Tensor[] {
+  return torch.scope(() => {
+    const given = { ...options, upsample: false };
+    const predicted = predictLogits(model, inputs, heads, given);
+    const maps = { alignCorners, inputs: predicted.inputs };
+    return predicted.logits.map((logits) => classMap(logits, size, maps));
+  });
+}
+
+function allHeads({ modalities }: Predictor): Head[] {
+  return [...Array.from({ length: modalities }, (_, index) => index), 'ensemble'];
+}
+
+/** The logits of heads, at the head's resolution of the padded inputs or at that of the pictures. */
+function predictLogits(
+  model: Predictor,
+  inputs: readonly (Tensor | null)[],
+  heads: readonly Head[],
+  { flip = false, upsample = true, ...options }: PredictOptions,
+): { logits: Tensor[]; inputs: HeadInputs } {
+  const complete = withoutMissing(model, inputs, options);
+  const padded = padInputs(complete, options.specs, model.leastSide);
+  const predict = (given: readonly (Tensor | null)[]) =>
+    model.forwardHeads(given, heads, { upsample });
+  const straight = predict(padded.inputs);
+  const averaged = (mirrored: Tensor[]) =>
+    straight.map((logits, h) => logits.add(mirrored[h]!.flip([3])).mul(0.5));
+  const logits = flip
+    ? averaged(predict(padded.inputs.map((input) => input?.flip([3]) ?? null)))
+    : straight;
+  return {
+    logits: upsample ? logits.map((each) => windowOf(each, padded.geometry)) : logits,
+    inputs: padded.geometry,
+  };
+}
+
+/** Inputs of at least `least` pixels a side: what is black before the normalisation goes around them. */
+function padInputs(
+  inputs: readonly (Tensor | null)[],
+  specs: readonly ModalitySpec[],
+  least: number,
+): { inputs: (Tensor | null)[]; geometry: HeadInputs } {
+  const shape = inputs.find((input) => input !== null)!.shape;
+  const [height, width] = shape.slice(2) as [number, number];
+  const padded = [Math.max(height, least), Math.max(width, least)] as const;
+  const top = Math.floor((padded[0] - height) / 2);
+  const left = Math.floor((padded[1] - width) / 2);
+  const geometry = { padded, window: { top, left, height, width } };
+  if (padded[0] === height && padded[1] === width) return { inputs: [...inputs], geometry };
+  const pad = (input: Tensor, spec: ModalitySpec) => {
+    const { mean, std } = normalisationOf(spec);
+    const { dtype, device } = input;
+    const black = torch.tensor(
+      mean.map((value, c) => -value / std[c]!),
+      { dtype, device, shape: [1, mean.length, 1, 1] },
+    );
+    const around = black.expand([...input.shape.slice(0, 2), ...padded]).clone();
+    windowOf(around, geometry).copy_(input);
+    return around;
+  };
+  return { inputs: inputs.map((input, m) => input && pad(input, specs[m]!)), geometry };
 }
 
 /** What the model is given: null where it has a mask token, else the fill. */
@@ -69,31 +153,4 @@ function withoutMissing(
         : undefined;
     return fillModality(present, specs[index]!, fill, generator);
   });
-}
-
-/**
- * The class of each pixel by each head, the ensemble's last: M + 1 × [B, H, W] int64 at `size`. What
- * `predictMissing` and `classMap` give, straight from the head's resolution where it can be.
- */
-export function predictClasses(
-  model: Predictor,
-  inputs: readonly (Tensor | null)[],
-  { size, ...options }: Omit<PredictOptions, 'upsample'> & { size: readonly number[] },
-): Tensor[] {
-  const given = inputs.find((input) => input !== null)?.shape.slice(2);
-  const sameSize = given?.join() === size.join();
-  const { heads, ensemble } = predictMissing(model, inputs, { ...options, upsample: !sameSize });
-  const labels = (logits: Tensor) =>
-    sameSize ? (torch.ops.m3l!.upsample_argmax!(logits, size) as Tensor) : classMap(logits, size);
-  return [...heads, ensemble].map(labels);
-}
-
-/**
- * The class of each pixel, [B, H, W] int64, at `size` [height, width]: logits of another size are
- * resized first (bilinear, half-pixel centres), so that class borders stay smooth.
- */
-export function classMap(logits: Tensor, size?: readonly number[]): Tensor {
-  const [height, width] = logits.shape.slice(2) as [number, number];
-  if (!size || (size[0] === height && size[1] === width)) return logits.argmax(1);
-  return torch.upsampleBilinear2d(logits, [...size], false).argmax(1);
 }

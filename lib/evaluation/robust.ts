@@ -13,8 +13,8 @@ export interface EvaluateOptions {
   models: { student?: SegmentationModel; teacher?: SegmentationModel };
   specs: readonly ModalitySpec[];
   /**
-   * The set: inputs resized to the size to predict at, labels at their own (the predictions are
-   * resized to them). The tensors pass to the evaluation, which disposes of them.
+   * The set: inputs at the size to predict at, labels at their own (the predictions are resized to
+   * them). The tensors pass to the evaluation, which disposes of them.
    */
   batches: AsyncIterable<Batch> | Iterable<Batch>;
   /** Which sets of missing modalities (`each`). */
@@ -23,6 +23,10 @@ export interface EvaluateOptions {
   fill?: Fill;
   /** Seed of the noise fill (0). */
   seed?: number;
+  /** Predictions are resized to labels as the paper does it, corners aligned (false); see `classMap`. */
+  alignCorners?: boolean;
+  /** Averages with the predictions of the mirrored images (false). */
+  flip?: boolean;
   onProgress?: (imagesDone: number) => void;
   signal?: AbortSignal;
 }
@@ -145,7 +149,7 @@ function addBatch(
   sets: readonly number[][],
   tables: readonly (readonly (readonly ConfusionMatrix[])[])[],
 ): void {
-  const { specs, fill, seed = 0 } = options;
+  const { specs, fill, seed = 0, alignCorners, flip } = options;
   if (!batch.labels) throw withoutLabels(batch);
   const size = batch.labels.shape.slice(1);
   for (const [n, { model }] of networks.entries()) {
@@ -156,7 +160,7 @@ function addBatch(
       // One case at a time: its activations go before the next one makes its own.
       torch.scope(() => {
         const noise = mixSeed(seed, index);
-        const predicted = { specs, missing, fill, seed: noise, size };
+        const predicted = { specs, missing, fill, seed: noise, size, alignCorners, flip };
         for (const [h, classes] of predictClasses(model, inputs, predicted).entries()) {
           tables[n]![s]![h]!.add(classes, labels);
         }

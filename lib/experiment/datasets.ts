@@ -26,6 +26,7 @@ import {
 import { ConfigError } from './errors.js';
 import { nearest } from './nearest.js';
 import { specsOf } from './networks.js';
+import { sizingOf } from './sizing.js';
 
 /** The data of a run. Batches are made when asked for; `close` ends the worker threads. */
 export interface Datasets {
@@ -84,8 +85,9 @@ export async function openDatasets(
     return made;
   };
   const { crop, flip, scales } = data;
-  const training: Transform = { kind: 'training', crop, flip, scales };
-  const evaluation: Transform = { kind: 'evaluation', size: data.evaluationSize ?? crop };
+  const { evaluationSize, nearest: rule } = sizingOf(config);
+  const training: Transform = { kind: 'training', crop, flip, scales, nearest: rule };
+  const evaluation: Transform = { kind: 'evaluation', size: evaluationSize, nearest: rule };
   const { batch, seed, workers } = config;
   // Labelled and unlabelled images are loaded at the same time: each gets half of the threads.
   const half = Math.ceil(workers / 2);

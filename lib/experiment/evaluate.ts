@@ -15,6 +15,7 @@ import { CheckpointError } from './errors.js';
 import { nearest } from './nearest.js';
 import { disposeNetworks, loadNetworks, type Networks, prepareTorch } from './networks.js';
 import type { RunFolder } from './run-folder.js';
+import { sizingOf } from './sizing.js';
 
 /** What an evaluation of a run found; plain JSON. */
 export interface EvaluationReport extends RobustResult {
@@ -115,6 +116,8 @@ export async function evaluateNetworks(
     missing: options.missing ?? (config.evaluate.subsets ? 'subsets' : 'each'),
     fill: config.evaluate.fill,
     seed: config.seed,
+    alignCorners: sizingOf(config).alignCorners,
+    flip: config.evaluate.flip,
     signal,
     onProgress: (done) => onProgress?.(done, datasets.validationImages),
   });
@@ -143,6 +146,8 @@ export async function writeSamples({
     batches: datasets.samples(rows),
     rows,
     fill: config.evaluate.fill,
+    alignCorners: sizingOf(config).alignCorners,
+    flip: config.evaluate.flip,
   });
   writeFileAtomic(path, png);
   return path;

@@ -27,7 +27,7 @@ export {
 } from './evaluate.js';
 export { editDistance, nearest } from './nearest.js';
 export { createNetworks, disposeNetworks, loadNetworks, type Networks } from './networks.js';
-export { type Prediction, type PredictOptions, predict } from './predict.js';
+export { type PredictedScene, type PredictOptions, predict } from './predict.js';
 export { resumeConfig } from './resume.js';
 export { type MetricsLine, RunFolder } from './run-folder.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';

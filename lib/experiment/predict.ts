@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { dirname, extname } from 'node:path';
 import sharp from 'sharp';
 import {
   classColours,
@@ -8,28 +10,30 @@ import {
   resizePlane,
   STANFORD_CLASSES,
 } from '../data/index.js';
-import { classMap, predictHead } from '../evaluation/index.js';
+import { predictClasses } from '../evaluation/index.js';
 import { optimizeForInference } from '../inference/index.js';
 import { writeFileAtomic } from '../torch/atomic-write.js';
 import * as torch from '../torch/index.js';
 import type { Config } from './config/config.js';
+import { RunError } from './errors.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
 import { disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import type { RunFolder } from './run-folder.js';
+import { sizingOf } from './sizing.js';
 
 export interface PredictOptions {
   /** Image file of each modality that is there, by its name. */
   images: Record<string, string>;
-  /** Where the class of each pixel goes: an 8-bit grey PNG of the images' size. */
+  /** Where the class of each pixel goes: an 8-bit grey image of the images' size, .png or .tif. */
   out: string;
-  /** Where to draw the classes in colour over the first image. */
+  /** Where to draw the classes in colour over the first image: .png, .tif, .jpg or .webp. */
   overlay?: string | undefined;
   checkpoint?: 'best' | 'latest';
   device?: string | undefined;
 }
 
 /** What was found in a scene; plain JSON. */
-export interface Prediction {
+export interface PredictedScene {
   out: string;
   overlay: string | null;
   /** [height, width] */
@@ -42,13 +46,32 @@ export interface Prediction {
   classes: { index: number; name: string; share: number }[];
 }
 
+type Formats = Readonly<Record<string, (image: sharp.Sharp) => sharp.Sharp>>;
+
+/** Those that keep every value. */
+const CLASS_FORMATS: Formats = {
+  '.png': (image) => image.png(),
+  '.tif': (image) => image.tiff({ compression: 'lzw' }),
+  '.tiff': (image) => image.tiff({ compression: 'lzw' }),
+};
+
+const OVERLAY_FORMATS: Formats = {
+  ...CLASS_FORMATS,
+  '.jpg': (image) => image.jpeg(),
+  '.jpeg': (image) => image.jpeg(),
+  '.webp': (image) => image.webp(),
+};
+
 /**
  * Segments a scene from whichever of its modalities are given, with the run's headline model: the
- * teacher, or without one the student.
+ * teacher, or without one the student. Folders of the files it writes are made.
  *
- * @throws EvaluationError M3L_MISSING_MODALITY; DataError of an image; CheckpointError
+ * @throws RunError M3L_OUTPUT_FORMAT; EvaluationError M3L_MISSING_MODALITY; DataError of an image;
+ *   CheckpointError
  */
-export async function predict(run: RunFolder, options: PredictOptions): Promise<Prediction> {
+export async function predict(run: RunFolder, options: PredictOptions): Promise<PredictedScene> {
+  checkFormat(options.out, CLASS_FORMATS);
+  if (options.overlay !== undefined) checkFormat(options.overlay, OVERLAY_FORMATS);
   const config = run.config(options.device === undefined ? [] : [`device=${options.device}`]);
   prepareTorch(config);
   const specs = specsOf(config);
@@ -56,10 +79,12 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
   for (const name of Object.keys(options.images)) modalityIndex(name, names);
   const files = names.map((name) => options.images[name] ?? null);
   const path = requireCheckpoint(run, options.checkpoint ?? 'latest');
+  const { evaluationSize, nearest, alignCorners } = sizingOf(config);
   const { inputs, size } = await loadInputs(specs, files, {
-    size: config.data.evaluationSize ?? config.data.crop,
+    size: evaluationSize,
     resize: config.data.resize,
     align: config.data.align,
+    nearest,
     device: config.device,
   });
   try {
@@ -68,23 +93,19 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
     try {
       const model = networks.teacher ?? networks.student;
       using view = optimizeForInference(model, { measure: false });
-      const { fill } = config.evaluate;
+      const { fill, flip } = config.evaluate;
+      const asked = { specs, fill, flip, seed: config.seed, size, alignCorners };
       const found = torch.scope(() =>
         torch.noGrad(() => {
-          const ensemble = predictHead(view, inputs, 'ensemble', {
-            specs,
-            fill,
-            seed: config.seed,
-          });
-          const map = classMap(ensemble, size).to({ dtype: 'uint8', device: 'cpu' });
-          return map.toTypedArray() as Uint8Array;
+          const [map] = predictClasses(view, inputs, { ...asked, heads: ['ensemble'] });
+          return map!.to({ dtype: 'uint8', device: 'cpu' }).toTypedArray() as Uint8Array;
         }),
       );
       await writeClasses(options.out, found, size);
       if (options.overlay !== undefined) {
         const first = files.findIndex((file) => file !== null);
         const plane = resizePlane(await readPlane(specs[first]!, files[first]!), ...size);
-        await writeOverlay(options.overlay, found, plane, config);
+        await writeOverlay(options.overlay, found, plane, classes);
       }
       const missing = names.filter((_, index) => files[index] === null);
       return {
@@ -108,7 +129,7 @@ function classNames({ data }: Config): string[] {
   return data.rooms === undefined ? data.classes! : [...STANFORD_CLASSES.names];
 }
 
-function shares(found: Uint8Array, names: readonly string[]): Prediction['classes'] {
+function shares(found: Uint8Array, names: readonly string[]): PredictedScene['classes'] {
   const counts = new Array<number>(names.length).fill(0);
   for (const index of found) counts[index]!++;
   return names
@@ -122,28 +143,40 @@ async function writeClasses(
   found: Uint8Array,
   [height, width]: readonly [number, number],
 ): Promise<void> {
-  const png = await sharp(found, { raw: { width, height, channels: 1 } })
-    .toColourspace('b-w')
-    .png()
-    .toBuffer();
-  writeFileAtomic(path, png);
+  const image = sharp(found, { raw: { width, height, channels: 1 } }).toColourspace('b-w');
+  await writeImage(path, image, CLASS_FORMATS);
 }
 
-/** Half image, half class colour; one channel in the greys of its range. */
+/** Half image, half class colour; a depth image in the greys of its range. */
 async function writeOverlay(
   path: string,
   found: Uint8Array,
   { data, width, height, channels, offset, divisor }: Plane,
-  config: Config,
+  classes: readonly string[],
 ): Promise<void> {
-  const mixed = colourise(found, classColours(classNames(config)));
+  const mixed = colourise(found, classColours(classes));
   for (let i = 0; i < mixed.length; i++) {
     const raw = data[channels === 3 ? i : Math.floor(i / 3)]!;
     const level = Math.min(Math.max((raw - offset) / divisor, 0), 1) * 255;
     mixed[i] = Math.round(0.5 * mixed[i]! + 0.5 * (Number.isNaN(level) ? 0 : level));
   }
-  const png = await sharp(mixed, { raw: { width, height, channels: 3 } })
-    .png()
-    .toBuffer();
-  writeFileAtomic(path, png);
+  const picture = sharp(mixed, { raw: { width, height, channels: 3 } });
+  await writeImage(path, picture, OVERLAY_FORMATS);
+}
+
+async function writeImage(path: string, image: sharp.Sharp, formats: Formats): Promise<void> {
+  const bytes = await formats[extname(path).toLowerCase()]!(image).toBuffer();
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileAtomic(path, bytes);
+}
+
+/** @throws RunError M3L_OUTPUT_FORMAT */
+function checkFormat(path: string, formats: Formats): void {
+  const extension = extname(path).toLowerCase();
+  if (Object.hasOwn(formats, extension)) return;
+  throw new RunError(
+    'M3L_OUTPUT_FORMAT',
+    `${path}: found ${extension === '' ? 'no extension' : `'${extension}'`}, expected one of ` +
+      `${Object.keys(formats).join(', ')}: the format follows the name.`,
+  );
 }

@@ -24,6 +24,7 @@ export interface Source {
   readonly modalities: number;
   readonly numClasses: number;
   readonly hasMaskToken: boolean;
+  readonly leastSide: number;
 }
 
 /** A model prepared for inference; made by `optimizeForInference`, which says what it is. */
@@ -31,6 +32,7 @@ export class InferenceModel implements InferenceView {
   readonly modalities: number;
   readonly numClasses: number;
   readonly hasMaskToken: boolean;
+  readonly leastSide: number;
   readonly #constants: Constants;
   readonly #encoder: InferenceEncoder;
   readonly #head: InferenceHead;
@@ -38,13 +40,14 @@ export class InferenceModel implements InferenceView {
   readonly #weights: Tensor | null;
 
   constructor(
-    { encoder, decoder, alpha, modalities, numClasses, hasMaskToken }: Source,
+    { encoder, decoder, alpha, ...shape }: Source,
     { measure = true }: InferenceOptions = {},
   ) {
     this.#constants = new Constants(measure);
-    this.modalities = modalities;
-    this.numClasses = numClasses;
-    this.hasMaskToken = hasMaskToken;
+    this.modalities = shape.modalities;
+    this.numClasses = shape.numClasses;
+    this.hasMaskToken = shape.hasMaskToken;
+    this.leastSide = shape.leastSide;
     this.#encoder = new InferenceEncoder(encoder, this.#constants);
     this.#head = new InferenceHead(decoder, this.#constants);
     this.#weights = alpha ? this.#constants.make(() => alpha.softmax(0).unsqueeze(0)) : null;
@@ -60,7 +63,7 @@ export class InferenceModel implements InferenceView {
     options: ForwardOptions = {},
   ): Tensor[] {
     const { modalities } = this;
-    const { height, width } = checkInputs(inputs, modalities, options, this.hasMaskToken);
+    const { height, width } = checkInputs(inputs, modalities, options, this);
     const streams = streamsOf(heads, modalities);
     // The scope lets each activation's memory go before the caller's scope ends.
     return torch.scope(() =>

@@ -16,7 +16,13 @@ export {
   MixTransformer,
   type MixTransformerOptions,
 } from './mit.js';
-export { createModel, type ModelName, type ModelOptions, modelNames } from './registry.js';
+export {
+  createModel,
+  leastSides,
+  type ModelName,
+  type ModelOptions,
+  modelNames,
+} from './registry.js';
 export { Segformer, type SegformerOptions } from './segformer.js';
 export { SegformerHead, type SegformerHeadOptions } from './segformer-head.js';
 export {

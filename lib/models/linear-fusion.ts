@@ -2,7 +2,7 @@ import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { initialise } from './initialise.js';
-import { type Backbone, MixTransformer } from './mit.js';
+import { type Backbone, leastSide, MixTransformer } from './mit.js';
 import { SegformerHead } from './segformer-head.js';
 import {
   atPrecision,
@@ -63,6 +63,7 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
   readonly modalities: number;
   readonly numClasses: number;
   readonly hasMaskToken: boolean;
+  readonly leastSide = leastSide;
   precision: torch.AutocastDType = 'float32';
 
   constructor(options: LinearFusionOptions) {
@@ -107,7 +108,7 @@ export class LinearFusion extends nn.Module implements SegmentationModel {
     options: ForwardOptions = {},
   ): Tensor[] {
     const { modalities } = this;
-    const { height, width } = checkInputs(inputs, modalities, options, this.hasMaskToken);
+    const { height, width } = checkInputs(inputs, modalities, options, this);
     const streams = streamsOf(heads, modalities);
     const computed = atPrecision(this.precision, inputs, () => {
       const features = this.encoder.forward(inputs, options).map(({ tokens, ...grid }) => ({

@@ -23,6 +23,8 @@ export type Backbone = keyof typeof backbones;
 const heads = [1, 2, 5, 8];
 const reductions = [8, 4, 2, 1];
 const mlpRatio = 4;
+/** Below this height or width the first stage, at stride 4, has no token for its reduction. */
+export const leastSide = 4 * (reductions[0]! - 1) + 1;
 
 /** Tokens [M·B, N, C] over a grid, N = height · width. */
 export interface Feature {

@@ -1,4 +1,5 @@
 import { LinearFusion, type LinearFusionOptions } from './linear-fusion.js';
+import { leastSide } from './mit.js';
 import { Segformer } from './segformer.js';
 import { ModelError, type SegmentationModel } from './segmentation-model.js';
 
@@ -8,6 +9,12 @@ const models = {
 };
 export type ModelName = keyof typeof models;
 export const modelNames = Object.keys(models) as readonly ModelName[];
+
+/** The least height and the least width of images that a model takes. */
+export const leastSides: Readonly<Record<ModelName, number>> = {
+  'linear-fusion': leastSide,
+  segformer: leastSide,
+};
 
 export interface ModelOptions extends LinearFusionOptions {
   name: ModelName;

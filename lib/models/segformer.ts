@@ -2,7 +2,7 @@ import * as nn from '../nn/index.js';
 import type { AutocastDType, Tensor } from '../torch/index.js';
 import { initialise } from './initialise.js';
 import type { LinearFusionOptions } from './linear-fusion.js';
-import { MixTransformer } from './mit.js';
+import { leastSide, MixTransformer } from './mit.js';
 import { SegformerHead } from './segformer-head.js';
 import {
   atPrecision,
@@ -32,6 +32,7 @@ export class Segformer extends nn.Module implements SegmentationModel {
   readonly modalities = 1;
   readonly numClasses: number;
   readonly hasMaskToken = false;
+  readonly leastSide = leastSide;
   precision: AutocastDType = 'float32';
 
   constructor(options: SegformerOptions) {
@@ -68,7 +69,7 @@ export class Segformer extends nn.Module implements SegmentationModel {
     heads: readonly Head[],
     options: ForwardOptions = {},
   ): Tensor[] {
-    const { height, width } = checkInputs(inputs, 1, options, false);
+    const { height, width } = checkInputs(inputs, 1, options, this);
     streamsOf(heads, 1);
     const logits = atPrecision(this.precision, inputs, () =>
       this.decoder.forward(this.encoder.forward(inputs)),

@@ -45,6 +45,8 @@ export interface Predictor {
   readonly numClasses: number;
   /** Whether a missing modality is known to the model; otherwise its input must be filled. */
   readonly hasMaskToken: boolean;
+  /** The least height and the least width of the inputs. */
+  readonly leastSide: number;
   /**
    * @param inputs M × [B,3,H,W] float32, normalised. null: missing for the whole batch (mask
    *   token); several may be, not all.
@@ -90,7 +92,7 @@ export function checkInputs(
   inputs: readonly (Tensor | null)[],
   modalities: number,
   { masked = [] }: Masking,
-  hasMaskToken: boolean,
+  { hasMaskToken, leastSide }: Pick<Predictor, 'hasMaskToken' | 'leastSide'>,
 ): { batch: number; height: number; width: number } {
   const fail = (message: string): never => {
     throw new ModelError('M3L_MODEL_INPUT', message);
@@ -105,6 +107,9 @@ export function checkInputs(
       const found = shapes.map((each) => `[${each}]`).join(', ');
       fail(`Inputs of shapes ${found}, expected the same [B,3,H,W] for every modality.`);
     }
+  }
+  if (height! < leastSide || width! < leastSide) {
+    fail(`Inputs of ${height} × ${width} pixels, expected at least ${leastSide} a side: pad them.`);
   }
   const onHost = masked instanceof torch.Tensor ? [] : masked;
   const count = masked instanceof torch.Tensor ? masked.shape.join(' × ') : masked.length;

@@ -4,6 +4,7 @@ import {
   IMAGENET_STD,
   type LoadedSample,
   labelRule,
+  type NearestRule,
   Random,
   SampleLoader,
   TRAINING_SCALES,
@@ -25,18 +26,18 @@ beforeAll(async () => {
   await writeGrey(file('l.png'), width, height, label);
 });
 
+const options = {
+  modalities: [
+    { name: 'rgb', kind: 'rgb' },
+    { name: 'depth', kind: 'depth' },
+  ],
+  labelRule: labelRule({ numClasses: 13 }),
+  seed: 7,
+  cacheBytes: 0,
+} as const;
+
 function load(transform: Transform, position = 0, resize: [number, number] | null = null) {
-  const loader = new SampleLoader({
-    modalities: [
-      { name: 'rgb', kind: 'rgb' },
-      { name: 'depth', kind: 'depth' },
-    ],
-    labelRule: labelRule({ numClasses: 13 }),
-    resize,
-    transform,
-    seed: 7,
-    cacheBytes: 0,
-  });
+  const loader = new SampleLoader({ ...options, resize, transform });
   const sample = { name: 'a', files: [file('c.png'), file('d.png')], label: file('l.png') };
   return loader.load({ sample, index: 0, epoch: 0, position });
 }
@@ -203,5 +204,49 @@ describe('evaluation transform', () => {
       [8, 11],
     );
     expect([...training.label!]).toEqual(scaled(grid(label), 8, 11, false).flat());
+  });
+});
+
+describe('the nearest pixel', () => {
+  // Of cv2.resize(numpy.arange(source), (target, 1), interpolation=cv2.INTER_NEAREST).
+  const cases = [
+    [5, 3, [0, 1, 3], [0, 2, 4]],
+    [8, 2, [0, 4], [2, 6]],
+    [3, 7, [0, 0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 1, 2, 2]],
+    [2, 4, [0, 0, 1, 1], [0, 0, 1, 1]],
+  ] as const;
+
+  it.each(cases)("of %i pixels scaled to %i is OpenCV's, or half-pixel", async (...given) => {
+    const [source, target, opencv, halfPixel] = given;
+    const names = ['c', 'd', 'l'].map((kind) => file(`${kind}-${source}-${target}.png`));
+    const row = Array.from({ length: source }, (_, i) => i);
+    await writeColour(names[0]!, source, 1, Array(3 * source).fill(9));
+    await writeGrey(names[1]!, source, 1, row, 16);
+    await writeGrey(names[2]!, source, 1, row);
+    const read = async (nearest: NearestRule | undefined, flip: 0 | 1, resized = false) => {
+      const scales = [resized ? 1 : target / source];
+      const crop = [1, target] as const;
+      const loader = new SampleLoader({
+        ...options,
+        resize: resized ? crop : null,
+        transform: { kind: 'training', crop, flip, scales, nearest },
+      });
+      const sample = { name: 'n', files: names.slice(0, 2), label: names[2]! };
+      const { planes, label: labels } = await loader.load({
+        ...{ sample, index: 0, epoch: 0, position: 0 },
+      });
+      if (!resized) {
+        const depths = [...planes[1]!].map((value) => Math.round(value * (source - 1)));
+        expect(depths).toEqual([...labels!]);
+      }
+      return [...labels!];
+    };
+    const mirrored = (indices: readonly number[]) => indices.map((i) => source - 1 - i);
+    expect(await read('opencv', 0)).toEqual(opencv);
+    expect(await read('opencv', 1)).toEqual(mirrored(opencv));
+    expect(await read('opencv', 0, true)).toEqual(opencv);
+    expect(await read(undefined, 0)).toEqual(halfPixel);
+    expect(await read('half-pixel', 1)).toEqual(mirrored(halfPixel));
+    expect(await read(undefined, 0, true)).toEqual(halfPixel);
   });
 });

@@ -134,6 +134,9 @@ describe('augmentation on the device', () => {
       const scales = [random.uniform(0.05, 4)];
       const transform = { kind: 'training', crop: [13, 19], scales } as const;
       await compare(loaderOf(transform), [0, 1, 2, 3].map(sampleOf), 10 * round);
+      // Whose nearest pixel may lie before all that the colours read.
+      const opencv = { ...transform, nearest: 'opencv' } as const;
+      await compare(loaderOf(opencv), [0, 1, 2, 3].map(sampleOf), 10 * round);
     }
   });
 

@@ -3,6 +3,7 @@ import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parse, parseDocument, stringify } from 'yaml';
 import { checkModality, labelRule, STANFORD_CLASSES } from '../../data/index.js';
 import { maskWeights, resolveLearningOptions } from '../../learning/index.js';
+import { leastSides } from '../../models/index.js';
 import { ConfigError, reasonOf, systemCode } from '../errors.js';
 import { explain } from './messages.js';
 import { type Config, configSchema, isSemiSupervised, needsMaskToken } from './schema.js';
@@ -134,6 +135,15 @@ function check(
     allows('framework.maskWeights', () => maskWeights(weights, Object.keys(data.modalities)));
   }
 
+  const least = leastSides[config.model.name];
+  for (const key of ['crop', 'evaluationSize'] as const) {
+    const size = data[key];
+    if (size === undefined || Math.min(...size) >= least) continue;
+    complain(
+      `data.${key}`,
+      `found [${size.join(', ')}], expected at least ${least} a side, which '${config.model.name}' needs.`,
+    );
+  }
   const modalities = Object.keys(data.modalities).length;
   if (config.model.name === 'segformer' && modalities !== 1) {
     complain('data.modalities', `segformer takes one modality, found ${modalities}.`);

@@ -165,7 +165,10 @@ export const data = z.strictObject({
         'Absent: the sizes of a scene must agree.',
     ),
   crop: size.prefault([540, 540]),
-  /** Inputs are resized to this for evaluation and prediction; absent: the crop size. */
+  /**
+   * Inputs are resized to this for evaluation and prediction; absent: they keep their size and aspect
+   * (`framework.fidelity: paper`: the crop size).
+   */
   evaluationSize: size.optional(),
   flip: share.default(0.5),
   scales: z.array(z.number().positive()).min(1).default([0.5, 0.75, 1, 1.5, 1.75, 2]),

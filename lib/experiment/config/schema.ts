@@ -36,7 +36,11 @@ const framework = shorthand(
   (value) => (typeof value === 'string' ? { name: value } : value),
   z.strictObject({
     name: z.enum(FRAMEWORKS).default('m3l'),
-    /** `paper` keeps the quirks that m3l.md section 5 lists; `default` mends them. */
+    /**
+     * `paper` keeps the quirks that m3l.md section 5 lists, and evaluates as section 7 says: images
+     * squeezed to the crop, logits resized with their corners aligned, OpenCV's nearest pixel.
+     * `default` mends them.
+     */
     fidelity: z.enum(['paper', 'default']).default('default'),
     // What follows overrides single points of the fidelity's preset: see LearningOptions.
     teacherMode: z.enum(['eval', 'train']).optional(),
@@ -84,6 +88,8 @@ const evaluate = z.strictObject({
   batch: count.default(4),
   /** What stands for a missing modality in a model without mask token. */
   fill: z.enum(['zeros', 'noise', 'mean']).default('zeros'),
+  /** Averages predictions with those of the mirrored images. */
+  flip: z.boolean().default(false),
   /** Evaluates every non-empty set of modalities, not only all and each one missing. */
   subsets: z.boolean().default(false),
   /** Rows of the contact sheet; 0: none is drawn. */
