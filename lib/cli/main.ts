@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
+import { CommandLine } from './command-line.js';
+import { addCompareFrameworks } from './commands/compare-frameworks.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEvaluate } from './commands/evaluate.js';
 import { addLibtorch } from './commands/libtorch.js';
@@ -20,7 +22,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-const program = new Command('m3l')
+const program = new CommandLine('m3l')
   .description(description)
   .version(version)
   .exitOverride()
@@ -36,6 +38,7 @@ for (const add of [
   addTrain,
   addEvaluate,
   addPredict,
+  addCompareFrameworks,
   addVerify,
   addRooms,
   addDoctor,
@@ -47,7 +50,7 @@ for (const add of [
 try {
   await program.parseAsync();
 } catch (error) {
-  // Commander has told its own errors already.
+  // What commander still throws are help and version, told by then.
   process.exitCode =
     error instanceof CommanderError
       ? error.exitCode === 0

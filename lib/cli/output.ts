@@ -35,8 +35,16 @@ export function report(error: unknown, json: boolean): number {
   if (process.env.M3L_DEBUG && error instanceof Error) printNote(error.stack ?? '');
   else if (code === null) printNote('This is a bug in m3l; M3L_DEBUG=1 shows where.');
   if (error instanceof Interrupted) return EXIT.interrupted;
-  return error instanceof ConfigError || error instanceof UsageError ? EXIT.usage : EXIT.failure;
+  const isUsage = error instanceof ConfigError || error instanceof UsageError || USAGE.has(code);
+  return isUsage ? EXIT.usage : EXIT.failure;
 }
+
+/** Errors that only what was typed can cause, whichever layer finds them. */
+const USAGE = new Set<string | null>([
+  'M3L_MISSING_MODALITY',
+  'M3L_PICTURE_FORMAT',
+  'M3L_PICTURE_PATH',
+]);
 
 function codeOf(error: unknown): string | null {
   if (typeof error !== 'object' || error === null || !('code' in error)) return null;

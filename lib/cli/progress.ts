@@ -5,7 +5,9 @@ export interface ProgressState {
   loss?: number | undefined;
   imagesPerSecond?: number | undefined;
   /** Of the latest evaluation, 0 to 1. */
-  meanIoU?: number | null | undefined;
+  robustMeanIoU?: number | null | undefined;
+  /** How far the evaluation is that is under way between two steps. */
+  evaluated?: { done: number; images: number } | undefined;
 }
 
 export interface Progress {
@@ -25,9 +27,12 @@ interface Terminal {
 const REDRAW = 100;
 /** Elsewhere a line is written at most this often, and at every tenth of the way. */
 const LINE = 10_000;
+/** A bar has at most this many cells, and is left out where there is no room for the least. */
+const CELLS = { least: 10, most: 30 };
 
 /**
- * Progress of a known number of steps: a bar on a terminal, a line now and then elsewhere.
+ * Progress of a known number of steps: a bar on a terminal, a line now and then elsewhere (a pipe, a
+ * file, a terminal that says by TERM=dumb that it cannot move its cursor).
  *
  * @param started steps that were done before this process began (a resumed run)
  */
@@ -36,17 +41,20 @@ export function createProgress({
   total,
   started = 0,
   stream = process.stderr as Terminal,
+  dumb = process.env.TERM === 'dumb',
   now = Date.now as () => number,
 }: {
   label: string;
   total: number;
   started?: number;
   stream?: Terminal;
+  dumb?: boolean;
   now?: () => number;
 }): Progress {
   const begin = now();
+  const drawsBars = stream.isTTY === true && !dumb;
   let drawn = Number.NEGATIVE_INFINITY;
-  let tenth = Math.floor((10 * started) / total);
+  let tenth = tenthOf(started, total);
   let bar = '';
 
   const clear = () => {
@@ -56,20 +64,18 @@ export function createProgress({
   return {
     update(state) {
       const time = now();
-      const last = state.done >= total;
+      const last = state.done >= total && state.evaluated === undefined;
       const facts = describe(state, total, started, (time - begin) / 1000);
-      if (stream.isTTY) {
+      if (drawsBars) {
         if (!last && time - drawn < REDRAW) return;
-        const width = Math.max(10, Math.min(30, (stream.columns ?? 80) - label.length - 60));
-        const filled = Math.round((width * state.done) / total);
-        const line = `${label} ${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${facts}`;
         clear();
-        bar = line.slice(0, (stream.columns ?? 80) - 1);
+        // Some pseudo terminals say that they have no columns.
+        bar = barLine(label, state.done / total, facts, stream.columns || 80);
         stream.write(bar);
         drawn = time;
         return;
       }
-      const reached = Math.floor((10 * state.done) / total);
+      const reached = tenthOf(state.done, total);
       if (!last && reached === tenth && time - drawn < LINE) return;
       if (drawn === Number.NEGATIVE_INFINITY && !last && reached === tenth) {
         // The first line comes after one interval, not at once.
@@ -92,15 +98,33 @@ export function createProgress({
   };
 }
 
+function tenthOf(done: number, total: number): number {
+  return total === 0 ? 0 : Math.floor((10 * done) / total);
+}
+
+/** One line that ends a column short of the terminal's width, past which some wrap. */
+function barLine(label: string, share: number, facts: string, columns: number): string {
+  const room = columns - label.length - 60;
+  const cells = Math.max(CELLS.least, Math.min(CELLS.most, room));
+  const filled = Math.round(cells * share);
+  const bar = `${'█'.repeat(filled)}${'░'.repeat(cells - filled)} `;
+  const fits = label.length + 1 + bar.length + facts.length < columns;
+  return `${label} ${fits ? bar : ''}${facts}`.slice(0, columns - 1);
+}
+
 function describe(state: ProgressState, total: number, started: number, seconds: number): string {
-  const { done, loss, imagesPerSecond, meanIoU } = state;
+  const { done, loss, imagesPerSecond, robustMeanIoU, evaluated } = state;
   const parts = [`${String(done).padStart(String(total).length)}/${total}`];
+  if (evaluated !== undefined)
+    parts.push(`evaluating ${evaluated.done}/${evaluated.images} images`);
   const fresh = done - started;
   if (fresh > 0 && done < total) parts.push(`ETA ${duration((seconds / fresh) * (total - done))}`);
   if (done >= total) parts.push(duration(seconds));
   if (loss !== undefined) parts.push(`loss ${loss.toFixed(3)}`);
   if (imagesPerSecond !== undefined) parts.push(`${imagesPerSecond.toFixed(1)} img/s`);
-  if (meanIoU !== undefined && meanIoU !== null) parts.push(`mIoU ${(100 * meanIoU).toFixed(1)}`);
+  if (robustMeanIoU !== undefined && robustMeanIoU !== null) {
+    parts.push(`robust mIoU ${(100 * robustMeanIoU).toFixed(1)}`);
+  }
   return parts.join('  ');
 }
 

@@ -9,15 +9,16 @@ export class CheckpointError extends M3lError {}
 /** A run folder that is missing, incomplete or in the way. */
 export class RunError extends M3lError {}
 
-/** Training was asked to stop; everything is saved and `--resume` goes on from here. */
+/** Training was asked to stop; everything is saved, and `mend` says how to go on from here. */
 export class Interrupted extends M3lError {
   constructor(
     readonly folder: string,
     readonly iteration: number,
+    mend = `m3l train --resume ${folder}`,
   ) {
     super(
       'M3L_INTERRUPTED',
-      `Interrupted after iteration ${iteration}; the state is saved. Go on with: m3l train --resume ${folder}`,
+      `Interrupted after iteration ${iteration}; the state is saved. Go on with: ${mend}`,
     );
   }
 }

@@ -8,6 +8,21 @@ export {
   saveCheckpoint,
 } from './checkpoint.js';
 export {
+  type CompareEvent,
+  type CompareJob,
+  type CompareOptions,
+  compareFrameworks,
+} from './compare-frameworks.js';
+export {
+  type ComparedRun,
+  type Comparison,
+  type ComparisonRow,
+  compareRuns,
+  type Gain,
+  type RunScore,
+  type Spread,
+} from './comparison.js';
+export {
   BACKBONES,
   type Config,
   checkConfig,
@@ -27,8 +42,9 @@ export {
 } from './evaluate.js';
 export { editDistance, nearest } from './nearest.js';
 export { createNetworks, disposeNetworks, loadNetworks, type Networks } from './networks.js';
+export { CLASS_FORMATS, OVERLAY_FORMATS, PictureError } from './picture-file.js';
 export { type PredictedScene, type PredictOptions, predict } from './predict.js';
 export { resumeConfig } from './resume.js';
-export { type MetricsLine, RunFolder } from './run-folder.js';
+export { freshName, type MetricsLine, RunFolder } from './run-folder.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';
 export { type VerifyResult, verifyFile, worstRows } from './verify/verify-file.js';

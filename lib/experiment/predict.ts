@@ -1,5 +1,3 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, extname } from 'node:path';
 import sharp from 'sharp';
 import {
   classColours,
@@ -12,24 +10,25 @@ import {
 } from '../data/index.js';
 import { predictClasses } from '../evaluation/index.js';
 import { optimizeForInference } from '../inference/index.js';
-import { writeFileAtomic } from '../torch/atomic-write.js';
 import * as torch from '../torch/index.js';
 import type { Config } from './config/config.js';
-import { RunError } from './errors.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
 import { disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
+import { checkOutputs, writePicture } from './picture-file.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
 
 export interface PredictOptions {
   /** Image file of each modality that is there, by its name. */
   images: Record<string, string>;
-  /** Where the class of each pixel goes: an 8-bit grey image of the images' size, .png or .tif. */
+  /** Where the class of each pixel goes: an 8-bit grey image of the images' size, see CLASS_FORMATS. */
   out: string;
-  /** Where to draw the classes in colour over the first image: .png, .tif, .jpg or .webp. */
+  /** Where to draw the classes in colour over the first image, see OVERLAY_FORMATS. */
   overlay?: string | undefined;
   checkpoint?: 'best' | 'latest';
   device?: string | undefined;
+  /** `key=value` overrides of the run's configuration. */
+  sets?: readonly string[] | undefined;
 }
 
 /** What was found in a scene; plain JSON. */
@@ -46,33 +45,16 @@ export interface PredictedScene {
   classes: { index: number; name: string; share: number }[];
 }
 
-type Formats = Readonly<Record<string, (image: sharp.Sharp) => sharp.Sharp>>;
-
-/** Those that keep every value. */
-const CLASS_FORMATS: Formats = {
-  '.png': (image) => image.png(),
-  '.tif': (image) => image.tiff({ compression: 'lzw' }),
-  '.tiff': (image) => image.tiff({ compression: 'lzw' }),
-};
-
-const OVERLAY_FORMATS: Formats = {
-  ...CLASS_FORMATS,
-  '.jpg': (image) => image.jpeg(),
-  '.jpeg': (image) => image.jpeg(),
-  '.webp': (image) => image.webp(),
-};
-
 /**
  * Segments a scene from whichever of its modalities are given, with the run's headline model: the
  * teacher, or without one the student. Folders of the files it writes are made.
  *
- * @throws RunError M3L_OUTPUT_FORMAT; EvaluationError M3L_MISSING_MODALITY; DataError of an image;
- *   CheckpointError
+ * @throws EvaluationError M3L_MISSING_MODALITY; PictureError; DataError of an image; CheckpointError
  */
 export async function predict(run: RunFolder, options: PredictOptions): Promise<PredictedScene> {
-  checkFormat(options.out, CLASS_FORMATS);
-  if (options.overlay !== undefined) checkFormat(options.overlay, OVERLAY_FORMATS);
-  const config = run.config(options.device === undefined ? [] : [`device=${options.device}`]);
+  const { sets = [], device } = options;
+  checkOutputs(options);
+  const config = run.config(device === undefined ? sets : [...sets, `device=${device}`]);
   prepareTorch(config);
   const specs = specsOf(config);
   const names = specs.map(({ name }) => name);
@@ -143,8 +125,10 @@ async function writeClasses(
   found: Uint8Array,
   [height, width]: readonly [number, number],
 ): Promise<void> {
-  const image = sharp(found, { raw: { width, height, channels: 1 } }).toColourspace('b-w');
-  await writeImage(path, image, CLASS_FORMATS);
+  await writePicture(
+    path,
+    sharp(found, { raw: { width, height, channels: 1 } }).toColourspace('b-w'),
+  );
 }
 
 /** Half image, half class colour; a depth image in the greys of its range. */
@@ -160,23 +144,5 @@ async function writeOverlay(
     const level = Math.min(Math.max((raw - offset) / divisor, 0), 1) * 255;
     mixed[i] = Math.round(0.5 * mixed[i]! + 0.5 * (Number.isNaN(level) ? 0 : level));
   }
-  const picture = sharp(mixed, { raw: { width, height, channels: 3 } });
-  await writeImage(path, picture, OVERLAY_FORMATS);
-}
-
-async function writeImage(path: string, image: sharp.Sharp, formats: Formats): Promise<void> {
-  const bytes = await formats[extname(path).toLowerCase()]!(image).toBuffer();
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileAtomic(path, bytes);
-}
-
-/** @throws RunError M3L_OUTPUT_FORMAT */
-function checkFormat(path: string, formats: Formats): void {
-  const extension = extname(path).toLowerCase();
-  if (Object.hasOwn(formats, extension)) return;
-  throw new RunError(
-    'M3L_OUTPUT_FORMAT',
-    `${path}: found ${extension === '' ? 'no extension' : `'${extension}'`}, expected one of ` +
-      `${Object.keys(formats).join(', ')}: the format follows the name.`,
-  );
+  await writePicture(path, sharp(mixed, { raw: { width, height, channels: 3 } }));
 }

@@ -142,7 +142,8 @@ function parseLine(text: string): MetricsLine[] {
   }
 }
 
-function freshName(name: string): string {
+/** A name in `runs/` that is not taken: `runs/NAME-TIME`. */
+export function freshName(name: string): string {
   const time = new Date().toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const base = join('runs', `${name}-${time}`);
   for (let copy = 2, path = base; ; copy++) {

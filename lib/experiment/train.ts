@@ -14,6 +14,7 @@ export type TrainEvent =
   | { kind: 'note'; text: string }
   | { kind: 'start'; iteration: number }
   | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number }
+  | { kind: 'evaluating'; done: number; images: number }
   | { kind: 'evaluation'; report: EvaluationReport }
   | { kind: 'checkpoint'; path: string };
 
@@ -99,7 +100,14 @@ async function trainNetworks(
       // A run that was stopped between its last step and its evaluation makes up for it here.
       if (due(done, evaluate.every, iterations) && report?.iteration !== done && !signal?.aborted) {
         report = await unlessAborted(signal, () =>
-          evaluateNetworks({ config, networks, datasets, iteration: done, signal }),
+          evaluateNetworks({
+            config,
+            networks,
+            datasets,
+            iteration: done,
+            signal,
+            onProgress: (done, images) => onEvent({ kind: 'evaluating', done, images }),
+          }),
         );
         if (report !== null) {
           improved = scoreOf(report) > best;

@@ -3,11 +3,11 @@ import { createProgress, duration } from '../../dist/cli/progress.js';
 import { formatTable, percent } from '../../dist/cli/table.js';
 
 /** A stream that remembers, and a clock that is moved by hand. */
-function fake(isTTY: boolean) {
+function fake(isTTY: boolean, columns = 100) {
   let text = '';
   let time = 0;
   return {
-    stream: { isTTY, columns: 100, write: (part: string) => (text += part) },
+    stream: { isTTY, columns, write: (part: string) => (text += part) },
     now: () => time,
     wait: (milliseconds: number) => {
       time += milliseconds;
@@ -19,10 +19,10 @@ function fake(isTTY: boolean) {
 describe('progress', () => {
   it('01 draws a bar with the time left on a terminal', () => {
     const { stream, now, wait, text } = fake(true);
-    const progress = createProgress({ label: 'm3l', total: 100, stream, now });
+    const progress = createProgress({ label: 'm3l', total: 100, dumb: false, stream, now });
     wait(10_000);
-    progress.update({ done: 50, loss: 1.25, imagesPerSecond: 12, meanIoU: 0.5 });
-    expect(text()).toContain(' 50/100  ETA 10 s  loss 1.250  12.0 img/s  mIoU 50.0');
+    progress.update({ done: 50, loss: 1.25, imagesPerSecond: 12, robustMeanIoU: 0.5 });
+    expect(text()).toContain(' 50/100  ETA 10 s  loss 1.250  12.0 img/s  robust mIoU 50.0');
     expect(text()).toContain('█');
     progress.note('a note');
     progress.end();
@@ -45,7 +45,14 @@ describe('progress', () => {
 
   it('03 counts only the steps of this process in the time left', () => {
     const { stream, now, wait, text } = fake(true);
-    const progress = createProgress({ label: 'm3l', total: 100, started: 90, stream, now });
+    const progress = createProgress({
+      label: 'm3l',
+      total: 100,
+      started: 90,
+      dumb: false,
+      stream,
+      now,
+    });
     wait(5000);
     progress.update({ done: 95 });
     expect(text()).toContain('ETA 5 s');
@@ -54,10 +61,45 @@ describe('progress', () => {
   it('04 formats durations', () => {
     expect([8, 125, 3725].map(duration)).toEqual(['8 s', '2:05', '1:02:05']);
   });
+
+  it('05 fits any terminal in one line', () => {
+    const state = { done: 5, loss: 1.25, imagesPerSecond: 12, robustMeanIoU: 0.5 };
+    for (const columns of [1, 20, 60, 80, 200]) {
+      const { stream, now, text } = fake(true, columns);
+      createProgress({ label: 'supervised', total: 9, dumb: false, stream, now }).update(state);
+      expect(text().length, `${columns} columns`).toBeLessThan(columns);
+      expect(text().includes('█')).toBe(columns >= 80);
+    }
+    const { stream, now, text } = fake(true, 0);
+    createProgress({ label: 'm3l', total: 9, dumb: false, stream, now }).update(state);
+    expect(text()).toContain('robust mIoU 50.0');
+  });
+
+  it('06 writes lines, no control characters, to a terminal without a cursor', () => {
+    const { stream, now, wait, text } = fake(true);
+    const progress = createProgress({ label: 'm3l', total: 10, dumb: true, stream, now });
+    progress.update({ done: 1 });
+    wait(100);
+    progress.update({ done: 10 });
+    progress.end();
+    expect(text()).toBe('m3l  1/10  ETA 0 s\nm3l 10/10  0 s\n');
+  });
+
+  it('07 tells how far an evaluation between two steps is', () => {
+    const { stream, now, wait, text } = fake(false);
+    const progress = createProgress({ label: 'm3l', total: 10, stream, now });
+    progress.update({ done: 10 });
+    wait(9000);
+    progress.update({ done: 10, evaluated: { done: 1, images: 40 } });
+    expect(text()).not.toContain('evaluating');
+    wait(1000);
+    progress.update({ done: 10, evaluated: { done: 2, images: 40 } });
+    expect(text()).toContain('evaluating 2/40 images');
+  });
 });
 
 describe('table', () => {
-  it('05 aligns text left and numbers right', () => {
+  it('08 aligns text left and numbers right', () => {
     const table = formatTable(
       ['framework', 'all'],
       [

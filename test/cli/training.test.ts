@@ -10,6 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readLabels } from 'm3l/data';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { m3l, type Outcome } from './m3l.js';
 
@@ -175,7 +176,7 @@ describe('m3l evaluate', () => {
     expect(table.stdout).toContain('teacher ensemble *');
     expect(table.stdout).toContain('rgb missing');
     const typo = await m3l(['evaluate', whole, '--missing', 'dept']);
-    expect(typo.code).toBe(1);
+    expect(typo.code).toBe(2);
     expect(typo.stderr).toContain("Did you mean 'depth'?");
   });
 
@@ -226,11 +227,49 @@ describe('m3l predict', () => {
   it('12 refuses a foreign modality and an image that is not there', async () => {
     const out = join(folder, 'none.png');
     const foreign = await m3l(['predict', whole, '--modality', 'dpeth=x.png', '--out', out]);
-    expect(foreign.code).toBe(1);
+    expect(foreign.code).toBe(2);
     expect(foreign.stderr).toContain("Did you mean 'depth'?");
     const absent = await m3l(['predict', whole, '--rgb', 'absent.png', '--out', out]);
     expect(absent.code).toBe(1);
     expect(absent.stderr).toContain('absent.png');
     expect(existsSync(out)).toBe(false);
+  });
+
+  it('13 writes in the format of the name, into folders that it makes', async () => {
+    const out = join(folder, 'made', 'deep', 'classes.TIF');
+    const given = ['predict', whole, '--depth', image('depth')];
+    const tiff = await m3l([...given, '--overlay', '--out', out, '--set', 'threads=1']);
+    expect(tiff.code, tiff.stderr).toBe(0);
+    const overlay = join(folder, 'made', 'deep', 'classes-overlay.png');
+    expect(tiff.stderr).toContain(overlay);
+    expect((await sharp(out).metadata()).format).toBe('tiff');
+    expect((await sharp(overlay).metadata()).format).toBe('png');
+    const png = join(folder, 'made', 'classes.png');
+    const named = await m3l([...given, '--out', png, '--overlay', png.replace('png', 'jpg')]);
+    expect(named.code, named.stderr).toBe(0);
+    expect((await sharp(png.replace('png', 'jpg')).metadata()).format).toBe('jpeg');
+    const pixels = (file: string) => sharp(file).toColourspace('b-w').raw().toBuffer();
+    expect((await pixels(out)).equals(await pixels(png))).toBe(true);
+  });
+
+  it('14 refuses outputs that it cannot write before any work', async () => {
+    const rgb = image('rgb');
+    const before = readFileSync(rgb);
+    const png = join(folder, 'refused.png');
+    for (const [args, found] of [
+      [['--out', 'classes.bmp'], '.png, .tif, .tiff'],
+      [['--out', 'classes.jpg'], '.png, .tif, .tiff'],
+      [['--out', png, '--overlay', 'x.gif'], '.webp'],
+      [['--out', png, '--overlay', png], "both 'overlay' and 'classes'"],
+      [['--out', rgb], "both 'classes' and 'rgb'"],
+      [['--out', png, '--checkpoint', 'bets'], "Did you mean 'best'?"],
+      [['--out', png, '--set', 'evaluate.fil=mean'], "did you mean 'evaluate.fill'?"],
+    ] as const) {
+      const { code, stderr } = await m3l(['predict', whole, '--rgb', rgb, ...args]);
+      expect(code, stderr).toBe(2);
+      expect(stderr).toContain(found);
+    }
+    expect(existsSync(png)).toBe(false);
+    expect(readFileSync(rgb).equals(before)).toBe(true);
   });
 });

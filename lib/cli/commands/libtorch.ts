@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { M3lError } from '../../torch/errors.js';
 import { findLibtorch } from '../../torch/libtorch.js';
+import { unknownWord } from '../arguments.js';
 import { printJson, printNote, printResult, UsageError } from '../output.js';
 
 /** What scripts/libtorch.mjs gives; it is plain JavaScript so that setup can run it unbuilt. */
@@ -28,9 +29,9 @@ export function addLibtorch(program: Command): void {
       async ({ variant, force, json }: { variant: string; force: boolean; json: boolean }) => {
         const script = new URL('../../../scripts/libtorch.mjs', import.meta.url);
         const installer = (await import(script.href)) as Installer;
-        if (!(variant in installer.VERSIONS)) {
-          const known = Object.keys(installer.VERSIONS).join(' or ');
-          throw new UsageError(`--variant ${variant}: expected ${known}.`);
+        if (!Object.hasOwn(installer.VERSIONS, variant)) {
+          const known = Object.keys(installer.VERSIONS);
+          throw new UsageError(`--variant ${variant}: ${unknownWord(variant, known)}`);
         }
         const folder = await installer.install({ variant, force, log: printNote });
         if (json) printJson({ folder, variant, version: installer.VERSIONS[variant]?.torch });

@@ -1,14 +1,18 @@
+import { extname } from 'node:path';
 import type { Command } from 'commander';
+import { CHECKPOINTS, device, oneOf, pair } from '../arguments.js';
+import { examples } from '../command-line.js';
 import { printJson, printNote, printResult, UsageError } from '../output.js';
 
 interface Options {
   rgb?: string;
   depth?: string;
-  modality: string[];
+  modality: Record<string, string>;
   out: string;
-  overlay?: string;
-  checkpoint: string;
+  overlay?: string | true;
+  checkpoint: (typeof CHECKPOINTS)[number];
   device?: string;
+  set: string[];
   json: boolean;
 }
 
@@ -19,24 +23,43 @@ export function addPredict(program: Command): void {
     .argument('<run>', 'run folder')
     .option('--rgb <image>', 'colour image (short for --modality rgb=IMAGE)')
     .option('--depth <image>', 'depth image (short for --modality depth=IMAGE)')
-    .option('--modality <name=image...>', 'image of any modality of the model', [])
-    .requiredOption('--out <png>', 'where to write the class of each pixel (8-bit PNG)')
-    .option('--overlay <png>', 'also write the classes in colour over the first image')
-    .option('--checkpoint <which>', 'best or latest', 'latest')
-    .option('--device <device>', 'cpu, cuda or cuda:N (default: as trained)')
+    .option('--modality <name=image...>', 'image of any modality of the model', pair, {})
+    .requiredOption(
+      '--out <image>',
+      'where to write the class of each pixel (8 bits: .png or .tif)',
+    )
+    .option(
+      '--overlay [image]',
+      'also write the classes in colour over the first image (.png, .jpg, .webp or .tif; default: ' +
+        'beside --out, as NAME-overlay.png)',
+    )
+    .option('--checkpoint <which>', CHECKPOINTS.join(' or '), oneOf(CHECKPOINTS), 'latest')
+    .option('--device <device>', 'cpu, cuda or cuda:N (default: as trained)', device)
+    .option('--set <key=value...>', 'override keys of the configuration', [])
     .option('--json', 'print the result as JSON', false)
+    .addHelpText(
+      'after',
+      examples(
+        'm3l predict RUN --rgb a.png --depth a-depth.png --out a-classes.png --overlay',
+        'm3l predict RUN --depth a-depth.png --out dark.png        (the camera is dark)',
+        'm3l predict RUN --modality rgb=a.png thermal=b.png --out c.tif --overlay c.jpg',
+      ),
+    )
     .action(async (folder: string, options: Options) => {
+      const images = imagesOf(options);
       const { predict, RunFolder } = await import('../../experiment/index.js');
-      const { out, overlay, device, json } = options;
+      const { out, overlay, json } = options;
       const result = await predict(RunFolder.open(folder), {
-        images: imagesOf(options),
+        images,
         out,
-        overlay,
-        checkpoint: options.checkpoint === 'best' ? 'best' : 'latest',
-        device,
+        overlay: overlay === true ? besideOut(out) : overlay,
+        checkpoint: options.checkpoint,
+        device: options.device,
+        sets: options.set,
       });
       if (json) return printJson(result);
       printResult(result.out);
+      if (result.overlay !== null) printNote(`overlay: ${result.overlay}`);
       for (const { name, share } of result.classes) {
         printNote(`  ${name.padEnd(12)} ${(100 * share).toFixed(1).padStart(5)} %`);
       }
@@ -44,15 +67,20 @@ export function addPredict(program: Command): void {
     });
 }
 
+/** `scene.tif` as `scene-overlay.png`. */
+function besideOut(out: string): string {
+  return `${out.slice(0, out.length - extname(out).length)}-overlay.png`;
+}
+
 function imagesOf({ rgb, depth, modality }: Options): Record<string, string> {
-  const images: Record<string, string> = {};
-  for (const pair of modality) {
-    const equals = pair.indexOf('=');
-    if (equals < 1) throw new UsageError(`--modality ${pair}: expected name=image.`);
-    images[pair.slice(0, equals)] = pair.slice(equals + 1);
+  const images = { ...modality };
+  for (const [name, image] of Object.entries({ rgb, depth })) {
+    if (image === undefined) continue;
+    if (images[name] !== undefined) {
+      throw new UsageError(`--${name} and --modality ${name}=… give one image twice: drop one.`);
+    }
+    images[name] = image;
   }
-  if (rgb !== undefined) images.rgb = rgb;
-  if (depth !== undefined) images.depth = depth;
   if (Object.keys(images).length === 0) {
     throw new UsageError('Give at least one image: --rgb, --depth or --modality name=image.');
   }

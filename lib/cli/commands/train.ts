@@ -1,8 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { Config, EvaluationReport, RunFolder, TrainEvent } from '../../experiment/index.js';
-import { EXIT, printJson, printNote, printResult, UsageError } from '../output.js';
-import { createProgress, duration, type Progress } from '../progress.js';
+import type { RunFolder } from '../../experiment/index.js';
+import { examples } from '../command-line.js';
+import { listenForInterruption } from '../interruption.js';
+import { printJson, printNote, printResult, UsageError } from '../output.js';
+import { duration } from '../progress.js';
+import { trainingProgress } from '../training-progress.js';
 
 interface Options {
   set: string[];
@@ -20,20 +23,31 @@ export function addTrain(program: Command): void {
     .option('--out <folder>', 'run folder (default: runs/NAME-TIME)')
     .option('--resume [run]', 'go on with a run: its folder, --out’s, or the newest in runs/')
     .option('--json', 'print the results as JSON', false)
+    .addHelpText(
+      'after',
+      examples(
+        'm3l train configs/potholes.yaml',
+        'm3l train my.yaml --set framework=supervised seed=2 --out runs/supervised-2',
+        'm3l train --resume runs/supervised-2',
+      ),
+    )
     .action(async (file: string | undefined, options: Options) => {
       const { train } = await import('../../experiment/index.js');
       const { run, config, resumed } = await openRun(file, options);
       const interruption = listenForInterruption();
-      const follow = follower(config);
+      const progress = trainingProgress({
+        label: config.framework.name,
+        iterations: config.iterations,
+      });
       try {
         const summary = await train({
           config,
           run,
           resume: resumed,
           signal: interruption.signal,
-          onEvent: follow.onEvent,
+          onEvent: progress.onEvent,
         });
-        follow.end();
+        progress.end();
         if (options.json) printJson(summary);
         else {
           const { reportTable } = await import('../report-table.js');
@@ -43,7 +57,7 @@ export function addTrain(program: Command): void {
           printNote(`Run: ${run.path}`);
         }
       } finally {
-        follow.end();
+        progress.end();
         interruption.stop();
       }
     });
@@ -68,60 +82,4 @@ async function openRun(file: string | undefined, { set, out, resume }: Options) 
   const run: RunFolder =
     folder === undefined ? RunFolder.newest(wanted?.name) : RunFolder.open(folder);
   return { run, config: resumeConfig(run, wanted, set), resumed: true };
-}
-
-/** The first signal asks training to finish its step and save; the second ends the process. */
-function listenForInterruption(): { signal: AbortSignal; stop(): void } {
-  const controller = new AbortController();
-  const interrupt = () => {
-    if (controller.signal.aborted) process.exit(EXIT.interrupted);
-    printNote('\nFinishing the step and saving; once more to stop at once.');
-    controller.abort();
-  };
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
-  return {
-    signal: controller.signal,
-    stop() {
-      process.off('SIGINT', interrupt);
-      process.off('SIGTERM', interrupt);
-    },
-  };
-}
-
-function follower(config: Config): { onEvent(event: TrainEvent): void; end(): void } {
-  let progress: Progress | null = null;
-  let report: EvaluationReport | null = null;
-  return {
-    onEvent(event) {
-      switch (event.kind) {
-        case 'note':
-          if (progress === null) printNote(event.text);
-          else progress.note(event.text);
-          break;
-        case 'start':
-          progress = createProgress({
-            label: config.framework.name,
-            total: config.iterations,
-            started: event.iteration,
-          });
-          break;
-        case 'step':
-          progress?.update({
-            done: event.iteration,
-            loss: event.loss,
-            imagesPerSecond: event.imagesPerSecond,
-            meanIoU: report?.robustMeanIoU,
-          });
-          break;
-        case 'evaluation':
-          report = event.report;
-          break;
-      }
-    },
-    end() {
-      progress?.end();
-      progress = null;
-    },
-  };
 }

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import type { VerifyResult } from '../../experiment/verify/verify-file.js';
+import { device } from '../arguments.js';
+import { examples } from '../command-line.js';
 import { EXIT, printJson, printResult } from '../output.js';
 import { formatTable } from '../table.js';
 
@@ -10,26 +12,23 @@ export function addVerify(program: Command): void {
       'compute what golden files hold and compare; exit code 1 where a bound is exceeded',
     )
     .argument('<files...>', 'golden files (safetensors)')
-    .option('--device <device>', 'cpu, cuda or cuda:N', 'cpu')
+    .option('--device <device>', 'cpu, cuda or cuda:N', device, 'cpu')
     .option('--all', 'show every quantity, not only the worst of each group', false)
     .option('--json', 'print the results as JSON', false)
-    .action(
-      async (
-        files: string[],
-        { device, all, json }: { device: string; all: boolean; json: boolean },
-      ) => {
-        const { verifyFile, worstRows } = await import('../../experiment/verify/verify-file.js');
-        const results: VerifyResult[] = [];
-        for (const file of files) {
-          const result = await verifyFile(file, { device });
-          results.push(result);
-          if (!json) printResult(describe(result, all ? undefined : worstRows(result.rows)));
-        }
-        const ok = results.every((result) => result.ok);
-        if (json) printJson({ ok, results });
-        process.exitCode = ok ? EXIT.ok : EXIT.failure;
-      },
-    );
+    .addHelpText('after', examples('m3l verify golden/forward.safetensors --all'))
+    .action(async (files: string[], options: { device: string; all: boolean; json: boolean }) => {
+      const { verifyFile, worstRows } = await import('../../experiment/verify/verify-file.js');
+      const results: VerifyResult[] = [];
+      for (const file of files) {
+        const result = await verifyFile(file, { device: options.device });
+        results.push(result);
+        if (!options.json)
+          printResult(describe(result, options.all ? undefined : worstRows(result.rows)));
+      }
+      const ok = results.every((result) => result.ok);
+      if (options.json) printJson({ ok, results });
+      process.exitCode = ok ? EXIT.ok : EXIT.failure;
+    });
 }
 
 type Row = VerifyResult['rows'][number] & { of?: number };

@@ -1,0 +1,55 @@
+import type { TrainEvent } from '../experiment/index.js';
+import { printNote } from './output.js';
+import { createProgress, type Progress, type ProgressState } from './progress.js';
+
+/** Shows a training on stderr by its events: one bar from its first step to its last evaluation. */
+export function trainingProgress({ label, iterations }: { label: string; iterations: number }) {
+  let progress: Progress | null = null;
+  let state: ProgressState = { done: 0 };
+  return {
+    onEvent(event: TrainEvent): void {
+      switch (event.kind) {
+        case 'note':
+          if (progress === null) printNote(event.text);
+          else progress.note(event.text);
+          break;
+        case 'start':
+          state.done = event.iteration;
+          progress = createProgress({ label, total: iterations, started: event.iteration });
+          break;
+        case 'step': {
+          const { iteration: done, loss, imagesPerSecond } = event;
+          state = { ...state, done, loss, imagesPerSecond };
+          progress?.update(state);
+          break;
+        }
+        case 'evaluating':
+          progress?.update({ ...state, evaluated: event });
+          break;
+        case 'evaluation':
+          state.robustMeanIoU = event.report.robustMeanIoU;
+          progress?.update(state);
+          break;
+      }
+    },
+    end(): void {
+      progress?.end();
+      progress = null;
+    },
+  };
+}
+
+/** Shows work on images whose number comes with the first of them. */
+export function imageProgress(label: string) {
+  let progress: Progress | null = null;
+  return {
+    update(done: number, images: number): void {
+      progress ??= createProgress({ label, total: images });
+      progress.update({ done });
+    },
+    end(): void {
+      progress?.end();
+      progress = null;
+    },
+  };
+}
