@@ -1,6 +1,10 @@
 /** The interface of the native addon m3l_image (binding/image): what is done to every pixel. */
 
 type Pixels = Uint8Array | Uint16Array;
+/** What a plane may hold. */
+type PlaneValues = Pixels | Float32Array;
+/** What a file may hold. */
+type StoredValues = PlaneValues | Int16Array | Int32Array | Uint32Array | Float64Array;
 
 export interface NativeImage {
   /**
@@ -12,6 +16,18 @@ export interface NativeImage {
   /** [least, greatest] of the values that are not `hole` (−1: none is); [_, −1] where all are. */
   extremes(values: Pixels, hole: number): [number, number];
   /**
+   * [least, greatest] of the values that are finite and none of `holes`; least is above greatest where
+   * there is none.
+   */
+  measure(values: StoredValues, holes: Float64Array): [number, number];
+  /** value − base, NaN for what `measure` leaves out. `out` may be `values`. */
+  toFloats(values: StoredValues, base: number, holes: Float64Array, out: Float32Array): void;
+  /**
+   * What `table` holds for each value, 256 for none, in `out`, which may be `values`. Gives the index
+   * of the first value that is none or beyond the table, or −1.
+   */
+  lookUp(values: Pixels, table: Uint16Array, out: Uint8Array): number;
+  /**
    * Raw label values to 0 .. `classes` − 1 and 255 in `out`, which may be `values`. Gives the index
    * of the first value that is neither, or −1.
    */
@@ -21,7 +37,7 @@ export interface NativeImage {
    * across, then down; the window's left, top, width, height; three scales and three levels.
    */
   sampleColour(
-    pixels: Pixels,
+    pixels: PlaneValues,
     columns: number,
     ...rest: [
       ...taps: [...across: Triple, ...down: Triple],
@@ -30,9 +46,24 @@ export interface NativeImage {
       out: Float32Array,
     ]
   ): void;
-  /** One channel at the crossings of `across` and `down`: ((value − offset) / divisor − mean) / std. */
+  /** The same of one channel. */
+  sampleGrey(
+    pixels: PlaneValues,
+    columns: number,
+    ...rest: [
+      ...taps: [...across: Triple, ...down: Triple],
+      ...window: Window,
+      scale: number,
+      level: number,
+      out: Float32Array,
+    ]
+  ): void;
+  /**
+   * One channel at the crossings of `across` and `down`: ((value − offset) / divisor, kept within least
+   * and greatest, − mean) / std. A hole, of floats NaN, and padding read as 0 does.
+   */
   sampleDepth(
-    pixels: Pixels,
+    pixels: PlaneValues,
     columns: number,
     across: Int32Array,
     down: Int32Array,
@@ -40,6 +71,8 @@ export interface NativeImage {
       ...window: Window,
       offset: number,
       divisor: number,
+      least: number,
+      greatest: number,
       mean: number,
       std: number,
       hole: number,

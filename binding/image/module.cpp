@@ -2,6 +2,9 @@
 // threads open it in no time; without state, so that all of them can.
 #include <node_api.h>
 
+#include <span>
+#include <type_traits>
+
 #include "arguments.h"
 #include "sample.h"
 #include "unfilter.h"
@@ -34,21 +37,74 @@ napi_value unfilter_rows(napi_env /*env*/, Arguments& arguments) {
   return nullptr;
 }
 
+napi_value to_js(napi_env env, double first, double second) {
+  napi_value out = nullptr;
+  napi_create_array_with_length(env, 2, &out);
+  napi_set_element(env, out, 0, to_js(env, first));
+  napi_set_element(env, out, 1, to_js(env, second));
+  return out;
+}
+
+/// Calls `body` with the type of the next argument's values, one of these.
+template <class First, class... Others, class Body>
+napi_value by_type(const Arguments& arguments, Body body) {
+  if constexpr (sizeof...(Others) > 0) {
+    if (!arguments.holds<First>()) {
+      return by_type<Others...>(arguments, body);
+    }
+  }
+  return body(std::type_identity<First>{});
+}
+
 template <class Value>
 napi_value extremes_of(napi_env env, Arguments& arguments) {
   const View<Value> values = arguments.array<Value>();
   const Extremes found = extremes(values.data, values.count, arguments.number());
-  napi_value out = nullptr;
-  napi_create_array_with_length(env, 2, &out);
-  napi_set_element(env, out, 0, to_js(env, found.least));
-  napi_set_element(env, out, 1, to_js(env, found.greatest));
-  return out;
+  return to_js(env, found.least, found.greatest);
 }
 
 /// extremes(values, hole): [least, greatest]; greatest is -1 where all are holes.
 napi_value extremes_entry(napi_env env, Arguments& arguments) {
   return arguments.holds<uint16_t>() ? extremes_of<uint16_t>(env, arguments)
                                      : extremes_of<uint8_t>(env, arguments);
+}
+
+template <class Value>
+std::span<const Value> span_of(const View<Value>& view) {
+  return {view.data, view.count};
+}
+
+/// measure(values, holes): [least, greatest]; see values.h.
+napi_value measure_entry(napi_env env, Arguments& arguments) {
+  return by_type<uint8_t, uint16_t, int16_t, int32_t, uint32_t, float, double>(
+      arguments, [&]<class Value>(std::type_identity<Value>) {
+        const auto values = span_of(arguments.array<Value>());
+        const auto found = measure(values, span_of(arguments.array<double>()));
+        return to_js(env, found.least, found.greatest);
+      });
+}
+
+/// toFloats(values, base, holes, out): see values.h.
+napi_value floats_entry(napi_env /*env*/, Arguments& arguments) {
+  return by_type<uint8_t, uint16_t, int16_t, int32_t, uint32_t, float, double>(
+      arguments, [&]<class Value>(std::type_identity<Value>) -> napi_value {
+        const auto values = span_of(arguments.array<Value>());
+        const double base = arguments.number();
+        const auto holes = span_of(arguments.array<double>());
+        to_floats(values, base, holes, arguments.array<float>(values.size()).data);
+        return nullptr;
+      });
+}
+
+/// lookUp(values, table, out): the index of the first value that the table has none for, or -1.
+napi_value look_up_entry(napi_env env, Arguments& arguments) {
+  return by_type<uint16_t, uint8_t>(arguments, [&]<class Value>(std::type_identity<Value>) {
+    const View<Value> values = arguments.array<Value>();
+    const auto table = span_of(arguments.array<uint16_t>());
+    const View<uint8_t> out = arguments.array<uint8_t>(values.count);
+    const size_t end = look_up(values.data, values.count, table, out.data);
+    return to_js(env, end == values.count ? -1 : static_cast<double>(end));
+  });
 }
 
 template <class Value>
@@ -131,12 +187,26 @@ Crossings<Value> crossings_of(Arguments& arguments) {
   return {picture, across, down, window_of(arguments, across.count, down.count)};
 }
 
+/// A picture of `channels` values a pixel, and what of it is mixed: across, down, and the window.
 template <class Value>
-napi_value colour_of(Arguments& arguments) {
-  const auto picture = picture_of<Value>(arguments, 3);
+struct Mixture {
+  Picture<Value> picture;
+  Taps across;
+  Taps down;
+  Window window;
+};
+
+template <class Value>
+Mixture<Value> mixture_of(Arguments& arguments, size_t channels) {
+  const auto picture = picture_of<Value>(arguments, channels);
   const Taps across = taps_of(arguments, picture.columns);
   const Taps down = taps_of(arguments, picture.rows);
-  const Window window = window_of(arguments, across.count, down.count);
+  return {picture, across, down, window_of(arguments, across.count, down.count)};
+}
+
+template <class Value>
+napi_value colour_of(Arguments& arguments) {
+  const auto [picture, across, down, window] = mixture_of<Value>(arguments, 3);
   const View<float> normalisation = arguments.array<float>(6);
   const View<float> out = arguments.array<float>(3 * window.width * window.height);
   const float* n = normalisation.data;
@@ -148,8 +218,27 @@ napi_value colour_of(Arguments& arguments) {
 /// sampleColour(pixels, columns, low, high, weight (across), low, high, weight (down), left, top,
 /// width, height, [3 scales, 3 levels], out): see sample.h.
 napi_value colour_entry(napi_env /*env*/, Arguments& arguments) {
-  return arguments.holds<uint16_t>() ? colour_of<uint16_t>(arguments)
-                                     : colour_of<uint8_t>(arguments);
+  return by_type<uint8_t, uint16_t, float>(arguments, [&]<class Value>(std::type_identity<Value>) {
+    return colour_of<Value>(arguments);
+  });
+}
+
+template <class Value>
+napi_value grey_of(Arguments& arguments) {
+  const auto [picture, across, down, window] = mixture_of<Value>(arguments, 1);
+  const auto scale = static_cast<float>(arguments.number());
+  const auto level = static_cast<float>(arguments.number());
+  const View<float> out = arguments.array<float>(window.width * window.height);
+  sample_grey(picture.pixels, picture.columns, across, down, window, scale, level, out.data);
+  return nullptr;
+}
+
+/// sampleGrey(pixels, columns, low, high, weight (across), low, high, weight (down), left, top,
+/// width, height, scale, level, out): see sample.h.
+napi_value grey_entry(napi_env /*env*/, Arguments& arguments) {
+  return by_type<uint8_t, uint16_t, float>(arguments, [&]<class Value>(std::type_identity<Value>) {
+    return grey_of<Value>(arguments);
+  });
 }
 
 template <class Value>
@@ -158,6 +247,11 @@ napi_value depth_of(Arguments& arguments) {
   Reading reading{};
   reading.offset = static_cast<float>(arguments.number());
   reading.divisor = static_cast<float>(arguments.number());
+  reading.least = static_cast<float>(arguments.number());
+  reading.greatest = static_cast<float>(arguments.number());
+  if (!(reading.least <= reading.greatest)) {
+    throw ArgumentError("the least reading is above the greatest");
+  }
   reading.mean = static_cast<float>(arguments.number());
   reading.deviation = static_cast<float>(arguments.number());
   reading.hole = static_cast<float>(arguments.number());
@@ -166,10 +260,12 @@ napi_value depth_of(Arguments& arguments) {
   return nullptr;
 }
 
-/// sampleDepth(pixels, columns, across, down, left, top, width, height, offset, divisor, mean, std,
-/// hole, out): see sample.h.
+/// sampleDepth(pixels, columns, across, down, left, top, width, height, offset, divisor, least,
+/// greatest, mean, std, hole, out): see sample.h.
 napi_value depth_entry(napi_env /*env*/, Arguments& arguments) {
-  return arguments.holds<uint16_t>() ? depth_of<uint16_t>(arguments) : depth_of<uint8_t>(arguments);
+  return by_type<uint8_t, uint16_t, float>(arguments, [&]<class Value>(std::type_identity<Value>) {
+    return depth_of<Value>(arguments);
+  });
 }
 
 /// sampleLabels(pixels, columns, across, down, left, top, width, height, padding, out).
@@ -205,8 +301,12 @@ napi_value initialise(napi_env env, napi_value exports) {
   };
   define("unfilter", entry<unfilter_rows>);
   define("extremes", entry<extremes_entry>);
+  define("measure", entry<measure_entry>);
+  define("toFloats", entry<floats_entry>);
+  define("lookUp", entry<look_up_entry>);
   define("toClasses", entry<classes_entry>);
   define("sampleColour", entry<colour_entry>);
+  define("sampleGrey", entry<grey_entry>);
   define("sampleDepth", entry<depth_entry>);
   define("sampleLabels", entry<labels_entry>);
   return exports;

@@ -1,7 +1,9 @@
 #include "sample.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 namespace m3l::image {
@@ -11,51 +13,57 @@ namespace {
 /// Red, green, blue, and a lane that is not used.
 using Colour = float __attribute__((vector_size(16)));
 
-template <class Value>
-Colour load(const Value* pixel) {
-  return Colour{static_cast<float>(pixel[0]), static_cast<float>(pixel[1]),
-                static_cast<float>(pixel[2]), 0};
+/// Values of a stored pixel that becomes a `Pixel`: a colour, or one float.
+template <class Pixel>
+constexpr size_t kChannels = 3;
+template <>
+inline constexpr size_t kChannels<float> = 1;
+
+template <class Pixel, class Value>
+Pixel load(const Value* pixel) {
+  if constexpr (kChannels<Pixel> == 1) {
+    return static_cast<float>(*pixel);
+  } else {
+    return Pixel{static_cast<float>(pixel[0]), static_cast<float>(pixel[1]),
+                 static_cast<float>(pixel[2]), 0};
+  }
 }
 
 /// Source rows, normalised and stretched to the output's columns. The last two are kept: output
 /// rows that follow one another are made of the same ones.
-template <class Value>
+template <class Value, class Pixel>
 class StretchedRows {
  public:
-  StretchedRows(const Value* pixels, size_t columns, const Taps& across,
-                const std::array<float, 3>& scale, const std::array<float, 3>& level)
-      : pixels_(pixels),
-        columns_(columns),
-        across_(across),
-        scale_{scale[0], scale[1], scale[2], 0},
-        level_{level[0], level[1], level[2], 0} {
+  StretchedRows(const Value* pixels, size_t columns, const Taps& across, Pixel scale, Pixel level)
+      : pixels_(pixels), columns_(columns), across_(across), scale_(scale), level_(level) {
     for (auto& kept : kept_) {
-      kept.colours.resize(across.count);
+      kept.pixels.resize(across.count);
     }
   }
 
-  const Colour* row(int32_t index) {
+  const Pixel* row(int32_t index) {
     if (kept_[1].index != index) {
       std::swap(kept_[0], kept_[1]);
       if (kept_[1].index != index) {
-        stretch(index, kept_[1].colours.data());
+        stretch(index, kept_[1].pixels.data());
         kept_[1].index = index;
       }
     }
-    return kept_[1].colours.data();
+    return kept_[1].pixels.data();
   }
 
  private:
   struct Kept {
     int32_t index = -1;
-    std::vector<Colour> colours;
+    std::vector<Pixel> pixels;
   };
 
-  void stretch(int32_t index, Colour* into) const {
-    const Value* line = pixels_ + 3 * columns_ * static_cast<size_t>(index);
+  void stretch(int32_t index, Pixel* into) const {
+    constexpr size_t kStep = kChannels<Pixel>;
+    const Value* line = pixels_ + kStep * columns_ * static_cast<size_t>(index);
     for (size_t x = 0; x < across_.count; ++x) {
-      const Colour low = load(line + 3 * static_cast<size_t>(across_.low[x]));
-      const Colour high = load(line + 3 * static_cast<size_t>(across_.high[x]));
+      const auto low = load<Pixel>(line + kStep * static_cast<size_t>(across_.low[x]));
+      const auto high = load<Pixel>(line + kStep * static_cast<size_t>(across_.high[x]));
       into[x] = (low + (high - low) * across_.weight[x]) * scale_ + level_;
     }
   }
@@ -63,8 +71,8 @@ class StretchedRows {
   const Value* pixels_;
   size_t columns_;
   Taps across_;
-  Colour scale_;
-  Colour level_;
+  Pixel scale_;
+  Pixel level_;
   std::array<Kept, 2> kept_;
 };
 
@@ -135,12 +143,30 @@ void sample_colour(const Value* pixels, size_t columns, const Taps& across, cons
   for (size_t c = 0; c < 3; ++c) {
     pad(out + c * plane, window, across.count, down.count, level[c]);
   }
-  StretchedRows<Value> lines(pixels, columns, across, scale, level);
+  StretchedRows<Value, Colour> lines(pixels, columns, across,
+                                     Colour{scale[0], scale[1], scale[2], 0},
+                                     Colour{level[0], level[1], level[2], 0});
   for (size_t y = 0; y < down.count; ++y) {
     const Colour* above = lines.row(down.low[y]);
     const Colour* below = down.weight[y] == 0 ? above : lines.row(down.high[y]);
     float* to = out + (window.top + y) * window.width + window.left;
     mix(above, below, down.weight[y], across.count, to, to + plane, to + 2 * plane);
+  }
+}
+
+template <class Value>
+void sample_grey(const Value* pixels, size_t columns, const Taps& across, const Taps& down,
+                 const Window& window, float scale, float level, float* out) {
+  pad(out, window, across.count, down.count, level);
+  StretchedRows<Value, float> lines(pixels, columns, across, scale, level);
+  for (size_t y = 0; y < down.count; ++y) {
+    const float* above = lines.row(down.low[y]);
+    const float weight = down.weight[y];
+    const float* below = weight == 0 ? above : lines.row(down.high[y]);
+    float* to = out + (window.top + y) * window.width + window.left;
+    for (size_t x = 0; x < across.count; ++x) {
+      to[x] = above[x] + (below[x] - above[x]) * weight;
+    }
   }
 }
 
@@ -151,8 +177,10 @@ void sample_depth(const Value* pixels, size_t columns, const Places& across, con
   pad(out, window, across.count, down.count, nothing);
   sample_nearest(pixels, columns, across, down, window, out, [&](Value value) {
     const auto raw = static_cast<float>(value);
-    const float scaled = (raw - reading.offset) / reading.divisor;
-    return raw == reading.hole ? nothing : (scaled - reading.mean) / reading.deviation;
+    const float scaled = std::clamp((raw - reading.offset) / reading.divisor, reading.least,
+                                    reading.greatest);
+    const bool hole = std::is_floating_point_v<Value> ? std::isnan(raw) : raw == reading.hole;
+    return hole ? nothing : (scaled - reading.mean) / reading.deviation;
   });
 }
 
@@ -166,9 +194,19 @@ template void sample_colour(const uint8_t*, size_t, const Taps&, const Taps&, co
                             const std::array<float, 3>&, const std::array<float, 3>&, float*);
 template void sample_colour(const uint16_t*, size_t, const Taps&, const Taps&, const Window&,
                             const std::array<float, 3>&, const std::array<float, 3>&, float*);
+template void sample_colour(const float*, size_t, const Taps&, const Taps&, const Window&,
+                            const std::array<float, 3>&, const std::array<float, 3>&, float*);
+template void sample_grey(const uint8_t*, size_t, const Taps&, const Taps&, const Window&, float,
+                          float, float*);
+template void sample_grey(const uint16_t*, size_t, const Taps&, const Taps&, const Window&, float,
+                          float, float*);
+template void sample_grey(const float*, size_t, const Taps&, const Taps&, const Window&, float,
+                          float, float*);
 template void sample_depth(const uint8_t*, size_t, const Places&, const Places&, const Window&,
                            const Reading&, float*);
 template void sample_depth(const uint16_t*, size_t, const Places&, const Places&, const Window&,
+                           const Reading&, float*);
+template void sample_depth(const float*, size_t, const Places&, const Places&, const Window&,
                            const Reading&, float*);
 
 }  // namespace m3l::image

@@ -37,11 +37,18 @@ void sample_colour(const Value* pixels, size_t columns, const Taps& across, cons
                    const Window& window, const std::array<float, 3>& scale,
                    const std::array<float, 3>& level, float* out);
 
-/// What a stored value reads as: ((value - offset) / divisor - mean) / std; `hole` (-1: none) and
-/// what is not covered read as offset does.
+/// One channel, the same way.
+template <class Value>
+void sample_grey(const Value* pixels, size_t columns, const Taps& across, const Taps& down,
+                 const Window& window, float scale, float level, float* out);
+
+/// What a stored value reads as: ((value - offset) / divisor, kept within `least` and `greatest`,
+/// - mean) / std. `hole` (-1: none; of floats NaN) and what is not covered read as 0 does.
 struct Reading {
   float offset;
   float divisor;
+  float least;
+  float greatest;
   float mean;
   float deviation;
   float hole;

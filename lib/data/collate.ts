@@ -1,7 +1,7 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { DataError } from './errors.js';
-import type { ModalitySpec } from './modality.js';
+import { kindOf, type ModalitySpec } from './modality.js';
 import type { LoadedSample, RawSample } from './sample-loader.js';
 import { stageArrays } from './staging.js';
 
@@ -9,8 +9,8 @@ import { stageArrays } from './staging.js';
 export interface Batch {
   names: string[];
   /**
-   * M × [B, 3, H, W] float32; RGB normalised, depth in [0, 1] as three equal channels (which share
-   * their memory: not to be written to).
+   * M × [B, 3, H, W] float32, normalised; those of one channel, as depth is, as three equal ones
+   * (which share their memory: not to be written to).
    */
   modalities: Tensor[];
   /** [B, H, W] int64, 255 = ignore; in evaluation at the labels' own size. Null where unlabelled. */
@@ -67,7 +67,7 @@ function stackModality(
   device: string,
 ): Tensor {
   const { height, width } = samples[0]!;
-  const channels = spec.kind === 'rgb' ? 3 : 1;
+  const { channels } = kindOf(spec);
   const planes = samples.map((sample) => sample.planes[m]!);
   const stacked = stageArrays(planes, 'float32', [samples.length, channels, height, width], device);
   return stacked.expand([samples.length, 3, height, width]);

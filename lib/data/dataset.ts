@@ -1,7 +1,8 @@
 import { IGNORE_LABEL } from './classes.js';
 import { DataError } from './errors.js';
+import { type LabelOptions, type LabelRule, labelRule } from './label-rule.js';
 import { type ListOptions, readList, type Sample } from './list.js';
-import type { ModalitySpec } from './modality.js';
+import { checkModality, type ModalitySpec } from './modality.js';
 
 export interface DatasetOptions {
   readonly samples: readonly Sample[];
@@ -13,11 +14,17 @@ export interface DatasetOptions {
    * 1..37 with 0 void. Default 0.
    */
   readonly labelOffset?: number;
+  /** Which class other raw values are, or colours. */
+  readonly labels?: LabelOptions;
+  /** The names that `labels.map` may use, in the order of the classes. */
+  readonly classNames?: readonly string[];
   /**
    * [height, width] that every image is resized to before all else (RGB antialiased, depth and
    * labels nearest). Labels of an evaluation stay as they are. Absent: as stored.
    */
   readonly resize?: readonly [number, number];
+  /** Without `resize`: the modality whose size the others are brought to. Absent: sizes must agree. */
+  readonly align?: string;
 }
 
 /** Which files make up a data set and how to read them. Plain data: decoding is the loader's work. */
@@ -25,8 +32,9 @@ export class ListDataset {
   readonly samples: readonly Sample[];
   readonly modalities: readonly ModalitySpec[];
   readonly numClasses: number;
-  readonly labelOffset: number;
+  readonly labelRule: LabelRule;
   readonly resize: readonly [number, number] | null;
+  readonly align: string | null;
   /** Whether the samples have labels: all or none have. */
   readonly labelled: boolean;
 
@@ -42,6 +50,12 @@ export class ListDataset {
     }
     if (!(Number.isInteger(labelOffset) && labelOffset >= 0)) {
       throw invalid(`labelOffset: found ${labelOffset}, expected 0, or 1 where labels start at 1.`);
+    }
+    for (const spec of modalities) checkModality(spec);
+    const { align = null, resize = null, labels, classNames } = options;
+    if (align !== null && !modalities.some(({ name }) => name === align)) {
+      const names = modalities.map(({ name }) => name).join(', ');
+      throw invalid(`align: found '${align}', expected one of ${names}.`);
     }
     const odd = samples.find((sample) => sample.files.length !== modalities.length);
     if (odd) {
@@ -60,8 +74,9 @@ export class ListDataset {
     this.samples = samples;
     this.modalities = modalities;
     this.numClasses = numClasses;
-    this.labelOffset = labelOffset;
-    this.resize = options.resize ?? null;
+    this.labelRule = labelRule({ numClasses, labelOffset, labels, classNames });
+    this.resize = resize;
+    this.align = align;
     this.labelled = withLabel > 0;
   }
 

@@ -9,7 +9,8 @@ import * as torch from '../torch/index.js';
 import { IGNORE_LABEL } from './classes.js';
 import { type Batch, requireEqualSizes } from './collate.js';
 import { columnTaps, covered, rowTaps } from './geometry.js';
-import type { ModalitySpec } from './modality.js';
+import { kindOf, type ModalitySpec } from './modality.js';
+import type { Plane } from './plane.js';
 import type { RawSample } from './sample-loader.js';
 import { stage, stageValues } from './staging.js';
 
@@ -29,8 +30,8 @@ export function augmentBatch(
       const places = placesOf(samples, device);
       return {
         names: samples.map(({ name }) => name),
-        modalities: specs.map(({ kind }, m) => {
-          const made = kind === 'rgb' ? colour : depth;
+        modalities: specs.map((spec, m) => {
+          const made = kindOf(spec).interpolation === 'bilinear' ? mixed : nearest;
           return made(samples, m, places, device);
         }),
         labels: labels(samples, places, device),
@@ -126,36 +127,49 @@ class Axis {
 }
 
 /** [B, 3, H, W] float32: bilinear between the stored values, then normalised. */
-function colour(samples: readonly RawSample[], m: number, places: Places, device: string): Tensor {
-  const { height, width } = samples[0]!;
-  const pixels = stored(samples, m, 3, device);
+function mixed(samples: readonly RawSample[], m: number, places: Places, device: string): Tensor {
+  const { height, width, planes } = samples[0]!;
+  const { channels } = planes[m]!;
+  const pixels = stored(samples, m, device);
   const read = (row: 'low' | 'high', column: 'low' | 'high') =>
     widened(pixels.indexSelect(0, places.neighbours(row, column)))
       .to('float32')
-      .reshape([samples.length, height, width, 3]);
+      .reshape([samples.length, height, width, channels]);
   const above = read('low', 'low').lerp(read('low', 'high'), places.columnWeight);
   const below = read('high', 'low').lerp(read('high', 'high'), places.columnWeight);
   const scaled = above
     .lerp(below, places.rowWeight)
     .maskedFill(places.padded.unsqueeze(3), 0)
-    .div(perSample(samples, m, 'divisor', 4, device));
-  return normalised(scaled, samples, m, device).contiguous();
+    .div(perSample(samples, m, ({ divisor }) => divisor, 4, device));
+  const made = normalised(scaled, samples, m, device).contiguous();
+  return made.expand([samples.length, 3, height, width]);
 }
 
-/** [B, 3, H, W] float32, the three channels in the same memory: nearest neighbour in [0, 1]. */
-function depth(samples: readonly RawSample[], m: number, places: Places, device: string): Tensor {
-  const { invalid } = samples[0]!.planes[m]!;
+/** [B, 3, H, W] float32, the three channels in the same memory: nearest neighbour, then normalised. */
+function nearest(samples: readonly RawSample[], m: number, places: Places, device: string): Tensor {
   const { height, width } = samples[0]!;
   const shape = [samples.length, height, width];
-  const raw = widened(stored(samples, m, 1, device).indexSelect(0, places.nearest)).reshape(shape);
-  const nothing = invalid === null ? places.padded : places.padded.logicalOr(raw.eq(invalid));
-  const scaled = raw
+  const raw = widened(stored(samples, m, device).indexSelect(0, places.nearest)).reshape(shape);
+  const each = (number: (plane: Plane) => number) => perSample(samples, m, number, 3, device);
+  let scaled = raw
     .to('float32')
-    .sub(perSample(samples, m, 'offset', 3, device))
-    .div(perSample(samples, m, 'divisor', 3, device))
-    .maskedFill(nothing, 0);
+    .sub(each(({ offset }) => offset))
+    .div(each(({ divisor }) => divisor));
+  if (samples.some(({ planes }) => planes[m]!.bounds.some(Number.isFinite))) {
+    scaled = scaled
+      .maximum(each(({ bounds }) => bounds[0]))
+      .minimum(each(({ bounds }) => bounds[1]));
+  }
+  scaled = scaled.maskedFill(nothing(raw, samples, m, places.padded), 0);
   const one = normalised(scaled.unsqueeze(3), samples, m, device);
   return one.expand([samples.length, 3, height, width]);
+}
+
+/** [B, H, W] bool: what was not measured, or padded. */
+function nothing(raw: Tensor, samples: readonly RawSample[], m: number, padded: Tensor): Tensor {
+  if (raw.dtype === 'float32') return padded.logicalOr(raw.isnan());
+  const { invalid } = samples[0]!.planes[m]!;
+  return invalid === null ? padded : padded.logicalOr(raw.eq(invalid));
 }
 
 /** [B, H, W, C] in [0, 1] to a normalised [B, C, H, W], a view. All samples' planes say the same. */
@@ -188,15 +202,25 @@ function labels(samples: readonly RawSample[], places: Places, device: string): 
   return cropped.maskedFill(places.padded, IGNORE_LABEL).to('int64');
 }
 
-/** The stored values of all samples, [N, 3] or [N]: uint8, or the bits of 16 in int16. */
-function stored(samples: readonly RawSample[], m: number, channels: 1 | 3, device: string): Tensor {
-  const arrays = samples.map(({ planes }) => planes[m]!.data);
-  const wide = arrays.some((array) => array instanceof Uint16Array);
-  const parts = arrays.map((array) => {
-    const shape = channels === 1 ? [array.length] : [array.length / 3, 3];
-    if (array instanceof Uint16Array) return torch.fromBytes(array, 'int16', shape);
-    const bytes = torch.tensor(array, { shape });
-    return wide ? bytes.to('int16') : bytes;
+/** The stored values of all samples, [N, 3] or [N]: uint8, the bits of 16 in int16, or float32. */
+function stored(samples: readonly RawSample[], m: number, device: string): Tensor {
+  const planes = samples.map((sample) => sample.planes[m]!);
+  const has = (type: typeof Uint16Array | typeof Float32Array) =>
+    planes.some(({ data }) => data instanceof type);
+  const dtype = has(Float32Array) ? 'float32' : has(Uint16Array) ? 'int16' : 'uint8';
+  const parts = planes.map((plane) => {
+    const { data, channels } = plane;
+    const shape = channels === 1 ? [data.length] : [data.length / channels, channels];
+    const own =
+      data instanceof Uint16Array
+        ? torch.fromBytes(data, 'int16', shape)
+        : torch.tensor(data, { shape });
+    if (own.dtype === dtype) return own;
+    if (dtype === 'int16') return own.to(dtype);
+    // Among floats a hole is NaN, and any number may be measured.
+    const floats = widened(own).to(dtype);
+    const { invalid } = plane;
+    return invalid === null ? floats : floats.maskedFill(floats.eq(invalid), Number.NaN);
   });
   return stage(parts, device);
 }
@@ -210,11 +234,11 @@ function widened(values: Tensor): Tensor {
 function perSample(
   samples: readonly RawSample[],
   m: number,
-  key: 'offset' | 'divisor',
+  number: (plane: Plane) => number,
   dimensions: number,
   device: string,
 ): Tensor {
-  const values = Float32Array.from(samples, ({ planes }) => planes[m]![key]);
+  const values = Float32Array.from(samples, ({ planes }) => number(planes[m]!));
   const shape = [samples.length, ...Array(dimensions - 1).fill(1)];
   return stageValues(values, shape, device);
 }

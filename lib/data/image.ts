@@ -1,116 +1,123 @@
-/** Image files to typed arrays, exactly as stored: no colour management, no gamma, no rotation. */
+/**
+ * Image files to typed arrays, exactly as stored: no colour management, no gamma. What a file is is
+ * told by its first bytes, never by its name.
+ *
+ * A file that carries an EXIF orientation is turned by it, whatever it holds: labels and depth are made
+ * for upright images, and files without an orientation are upright.
+ */
 
-import { readFile } from 'node:fs/promises';
-import sharp from 'sharp';
 import { DataError } from './errors.js';
-import { type PngHeader, readPngHeader, readPngValues } from './png.js';
+import { type ImageBytes, openImage, readWhole } from './image-file.js';
+import {
+  isInteger,
+  type Picture,
+  type PictureHeader,
+  pickChannels,
+  swapsSides,
+  upright,
+} from './picture.js';
+import { MAX_PIXELS, type StoredHeader, UnsupportedImage } from './readers/reader.js';
+import { READABLE, readerOf } from './readers/registry.js';
 
-/** A decoded image, row-major with interleaved channels; 8-bit or 16-bit as in its file. */
-export interface Picture {
-  readonly width: number;
-  readonly height: number;
-  readonly channels: 1 | 3;
-  readonly data: Uint8Array | Uint16Array;
+interface Read {
+  readonly header: StoredHeader;
+  readonly picture: Picture;
 }
 
 /**
- * Reads a colour image. Grey ones are repeated to three channels, alpha is dropped. EXIF rotation is
- * ignored, as it is for every modality: depth and labels are made for the stored pixels.
- * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT
+ * What a file says of its image; reads a few kilobytes and decodes nothing.
+ * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT
  */
-export async function readColour(file: string): Promise<Picture> {
-  const bytes = await readBytes(file);
-  const header = checkPng(file, bytes);
-  return decoding(file, async () => {
-    if (header && isPlain(header)) {
-      const picture = pngPicture(bytes, header);
-      return picture.channels === 1 ? repeatGrey(picture) : picture;
-    }
-    const { channels, wide } = await stored(bytes);
-    if (channels > 2) return raw(bytes, wide ? 'rgb16' : 'srgb', wide, 3);
-    return repeatGrey(await raw(bytes, wide ? 'grey16' : 'b-w', wide, 1));
-  });
-}
-
-/**
- * Reads a one-channel image such as depth; 16-bit values stay as they are.
- * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT for a colour image
- */
-export async function readGrey(file: string): Promise<Picture> {
-  const bytes = await readBytes(file);
-  const header = checkPng(file, bytes);
-  return decoding(file, async () => {
-    if (header && isPlain(header) && header.colourType === 0) return pngPicture(bytes, header);
-    const { channels, wide } = await stored(bytes);
-    if (channels > 2) {
-      throw new DataError(
-        'M3L_IMAGE_FORMAT',
-        `${file}: found ${channels} channels, expected one (8-bit or 16-bit grey). ` +
-          "Declare the modality as 'rgb', or store it as a grey image.",
-      );
-    }
-    return raw(bytes, wide ? 'grey16' : 'b-w', wide, 1);
-  });
-}
-
-/**
- * Reads class numbers: grey PNGs of 1 to 16 bits and palette PNGs (whose indices are the classes).
- * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_LABEL_FORMAT
- */
-export async function readLabels(file: string): Promise<Picture> {
-  const bytes = await readBytes(file);
-  const header = checkPng(file, bytes);
-  if (header === null) {
-    // The rest of the file decides which message is right: not an image, or a lossy one.
-    const { format } = await decoding(file, () => sharp(bytes).metadata());
-    throw labelFormat(file, `a ${format} file`);
-  }
-  if (header.colourType === 2 || header.colourType === 6) throw labelFormat(file, 'a colour image');
-  const indexed = header.colourType === 3 || header.bitDepth < 8;
-  if (indexed && header.interlaced) throw labelFormat(file, 'an interlaced palette PNG');
-  if (indexed || isPlain(header)) return decoding(file, async () => pngPicture(bytes, header));
-  const wide = header.bitDepth === 16;
-  return decoding(file, () => raw(bytes, wide ? 'grey16' : 'b-w', wide, 1));
-}
-
-function labelFormat(file: string, found: string): DataError {
-  return new DataError(
-    'M3L_LABEL_FORMAT',
-    `${file}: found ${found}, expected a grey or palette PNG that holds class numbers. ` +
-      'Store labels losslessly with one channel.',
+export async function readHeader(file: string): Promise<PictureHeader> {
+  return openImage(file, (image) =>
+    decoding(file, async () => {
+      const { format, width, height, channels, depth, colour, alpha, orientation } =
+        await headerOf(image);
+      const swap = swapsSides(orientation);
+      const [columns, rows] = swap ? [height, width] : [width, height];
+      return { format, width: columns, height: rows, channels, depth, colour, alpha, orientation };
+    }),
   );
 }
 
-async function readBytes(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new DataError(
-      'M3L_IMAGE_MISSING',
-      `${file}: cannot be read (${reason}), expected an image file. ` +
-        'Check the list and the root folder that its paths are relative to.',
-      { cause: error },
-    );
+/**
+ * Reads a colour image: three channels. Grey ones are repeated, palettes looked up, alpha is dropped.
+ * Grey of 1, 2 and 4 bits is stretched to 0..255.
+ * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT for other than 1 to 4 channels
+ */
+export async function readColour(file: string): Promise<Picture> {
+  const { header, picture } = await read(file);
+  const colours = stretched(paletteColours(picture), header.bits);
+  const { channels } = colours;
+  if (channels === 3) return colours;
+  if (header.colour === 'grey') return pickChannels(colours, [0, 0, 0]);
+  if (header.colour === 'rgb') return pickChannels(colours, [0, 1, 2]);
+  throw new DataError(
+    'M3L_IMAGE_FORMAT',
+    `${file}: found ${channels} channels of no known colour, expected a grey or RGB image.`,
+  );
+}
+
+/**
+ * Reads a one-channel image such as depth, values as stored: those of a 4-bit PNG are 0 to 15. Alpha is
+ * dropped; a colour image whose channels are equal is grey.
+ * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT for a colour image
+ */
+export async function readGrey(file: string): Promise<Picture> {
+  const { header, picture } = await read(file);
+  if (picture.channels === 1 && !picture.palette) return picture;
+  const grey = greyOf(paletteColours(picture), header);
+  if (grey) return grey;
+  const found = picture.palette ? 'a palette of colours' : `${picture.channels} channels`;
+  throw new DataError(
+    'M3L_IMAGE_FORMAT',
+    `${file}: found ${found}, expected one (grey values). ` +
+      "Declare the modality as 'rgb', name one of its channels (channel: red), or store it as grey.",
+  );
+}
+
+/**
+ * Reads all channels of an image, alpha among them, values as stored; a palette's colours.
+ * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT
+ */
+export async function readChannels(file: string): Promise<Picture> {
+  return paletteColours((await read(file)).picture);
+}
+
+/**
+ * Reads labels as stored. One channel: class numbers, or a palette image's indices (then `palette`
+ * holds their colours); grey that is stored as RGB counts as grey, and floats that are integers become
+ * int32. Three channels: colours that stand for classes. Alpha is dropped.
+ * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT, M3L_LABEL_FORMAT for lossy
+ *   formats, fractions and other numbers of channels
+ */
+export async function readLabels(file: string): Promise<Picture> {
+  const { header, picture } = await read(file);
+  if (header.lossy) throw labelFormat(file, `a ${header.format} file, whose values are not exact`);
+  if (picture.channels === 1) return wholeNumbers(file, picture);
+  const grey = greyOf(picture, header);
+  if (grey) return wholeNumbers(file, grey);
+  if (header.colour !== 'rgb') throw labelFormat(file, `${picture.channels} channels`);
+  if (!isInteger(picture.data)) throw labelFormat(file, `colours of ${header.depth}`);
+  return picture.channels === 3 ? picture : pickChannels(picture, [0, 1, 2]);
+}
+
+async function read(file: string): Promise<Read> {
+  const image = await readWhole(file);
+  return decoding(file, async () => {
+    const header = await headerOf(image);
+    const picture = await readerOf(image.start).decode(image.bytes, header);
+    return { header, picture: upright(picture, header.orientation) };
+  });
+}
+
+async function headerOf(image: Omit<ImageBytes, 'bytes'>): Promise<StoredHeader> {
+  const header = await readerOf(image.start).header(image);
+  const { width, height } = header;
+  if (width < 1 || height < 1 || width * height > MAX_PIXELS) {
+    throw new Error(`${width} × ${height} pixels, at most ${MAX_PIXELS} are read`);
   }
-}
-
-/** The decoder accepts a PNG whose last chunk was cut off; a copy that stopped early looks like that. */
-function checkPng(file: string, bytes: Buffer): PngHeader | null {
-  const header = readPngHeader(bytes);
-  if (header && !header.complete) throw corrupt(file, 'the file ends before its IEND chunk');
   return header;
-}
-
-/** 8- or 16-bit grey or RGB, row after row: what we read faster than the image library. */
-function isPlain({ colourType, bitDepth, interlaced }: PngHeader): boolean {
-  return (colourType === 0 || colourType === 2) && bitDepth >= 8 && !interlaced;
-}
-
-function pngPicture(bytes: Buffer, header: PngHeader): Picture {
-  const { width, height, colourType } = header;
-  const channels = colourType === 2 ? 3 : 1;
-  return { width, height, channels, data: readPngValues(bytes, header) };
 }
 
 async function decoding<T>(file: string, decode: () => Promise<T>): Promise<T> {
@@ -118,58 +125,69 @@ async function decoding<T>(file: string, decode: () => Promise<T>): Promise<T> {
     return await decode();
   } catch (error) {
     if (error instanceof DataError) throw error;
-    throw corrupt(file, (error as Error).message.trim().split('\n')[0]!, error);
+    if (error instanceof UnsupportedImage) {
+      throw new DataError(
+        'M3L_IMAGE_FORMAT',
+        `${file}: found ${error.found}, expected ${READABLE}. ${error.mend}`,
+      );
+    }
+    const reason = (error as Error).message.trim().split('\n')[0]!;
+    throw new DataError(
+      'M3L_IMAGE_CORRUPT',
+      `${file}: cannot be decoded (${reason}), expected a whole ${READABLE} file. ` +
+        'It may be truncated: copy or download it again.',
+      { cause: error },
+    );
   }
 }
 
-function corrupt(file: string, reason: string, cause?: unknown): DataError {
+/** Indices become RGB; what has no palette stays. */
+function paletteColours(picture: Picture): Picture {
+  const { palette, ...rest } = picture;
+  if (!palette) return picture;
+  const data = new Uint8Array(picture.data.length * 3);
+  for (let i = 0, to = 0; i < picture.data.length; i++, to += 3) {
+    const from = 3 * picture.data[i]!;
+    data[to] = palette[from]!;
+    data[to + 1] = palette[from + 1]!;
+    data[to + 2] = palette[from + 2]!;
+  }
+  return { ...rest, channels: 3, data };
+}
+
+/** Grey of fewer than 8 bits to 0..255, which is exact: 1, 3 and 15 divide 255. */
+function stretched(picture: Picture, bits = 8): Picture {
+  if (bits >= 8 || picture.channels !== 1) return picture;
+  const factor = 255 / (2 ** bits - 1);
+  return { ...picture, data: Uint8Array.from(picture.data, (value) => value * factor) };
+}
+
+/** The one channel of grey with alpha, or of colours that are all equal; null for real colours. */
+function greyOf(picture: Picture, { colour }: StoredHeader): Picture | null {
+  const { data, channels } = picture;
+  if (channels === 1) return picture;
+  if (colour === 'grey') return pickChannels(picture, [0]);
+  if (channels < 3 || colour === 'other') return null;
+  for (let i = 0; i < data.length; i += channels) {
+    if (data[i] !== data[i + 1] || data[i] !== data[i + 2]) return null;
+  }
+  return pickChannels(picture, [0]);
+}
+
+function wholeNumbers(file: string, label: Picture): Picture {
+  const { data, width } = label;
+  if (isInteger(data)) return label;
+  const whole = Int32Array.from(data);
+  const wrong = whole.findIndex((value, i) => value !== data[i]);
+  if (wrong < 0) return { ...label, data: whole };
+  const place = `row ${Math.floor(wrong / width)}, column ${wrong % width}`;
+  throw labelFormat(file, `the number ${data[wrong]} (${place})`);
+}
+
+function labelFormat(file: string, found: string): DataError {
   return new DataError(
-    'M3L_IMAGE_CORRUPT',
-    `${file}: cannot be decoded (${reason}), expected a whole PNG or JPEG file. ` +
-      'It may be truncated: copy or download it again.',
-    { cause },
+    'M3L_LABEL_FORMAT',
+    `${file}: found ${found}, expected class numbers: integers in a grey or palette image. ` +
+      'Store labels losslessly with one channel, e.g. as PNG.',
   );
-}
-
-// Read in sequence: the decoder then keeps a few rows, and no second copy of the whole picture.
-const DECODER = { failOn: 'error', ignoreIcc: true, sequentialRead: true } as const;
-
-async function stored(bytes: Buffer): Promise<{ channels: number; wide: boolean }> {
-  const { channels, depth, isPalette } = await sharp(bytes, DECODER).metadata();
-  return { channels: isPalette ? 3 : channels, wide: depth === 'ushort' };
-}
-
-async function raw(
-  bytes: Buffer,
-  space: 'grey16' | 'rgb16' | 'b-w' | 'srgb',
-  wide: boolean,
-  channels: 1 | 3,
-): Promise<Picture> {
-  const { data, info } = await sharp(bytes, DECODER)
-    .removeAlpha()
-    .toColourspace(space)
-    .raw({ depth: wide ? 'ushort' : 'uchar' })
-    .toBuffer({ resolveWithObject: true });
-  if (info.channels !== channels) throw new Error(`decoded to ${info.channels} channels`);
-  const { width, height } = info;
-  // Not a Buffer, whose `slice` would give the same memory again.
-  const { buffer, byteOffset, byteLength } = data;
-  if (!wide)
-    return { width, height, channels, data: new Uint8Array(buffer, byteOffset, byteLength) };
-  const even = byteOffset % 2 === 0 ? data : new Uint8Array(data);
-  const values = new Uint16Array(even.buffer, even.byteOffset, byteLength / 2);
-  return { width, height, channels, data: values };
-}
-
-function repeatGrey(grey: Picture): Picture {
-  const data = new (grey.data.constructor as Uint8ArrayConstructor | Uint16ArrayConstructor)(
-    grey.data.length * 3,
-  );
-  for (let i = 0, to = 0; i < grey.data.length; i++, to += 3) {
-    const value = grey.data[i]!;
-    data[to] = value;
-    data[to + 1] = value;
-    data[to + 2] = value;
-  }
-  return { ...grey, channels: 3, data };
 }

@@ -13,21 +13,43 @@ export {
   type TrainingTransform,
   type Transform,
 } from './geometry.js';
-export { type Picture, readColour, readGrey, readLabels } from './image.js';
+export { readChannels, readColour, readGrey, readHeader, readLabels } from './image.js';
 export { type InputOptions, type LoadedInputs, loadInputs } from './inputs.js';
+export type { ModalityKind } from './kinds/kind.js';
+export { KIND_NAMES, KINDS, type KindName } from './kinds/registry.js';
+export { IMAGENET_MEAN, IMAGENET_STD } from './kinds/rgb.js';
+export {
+  classOf,
+  type LabelOptions,
+  type LabelRule,
+  type LabelRuleOptions,
+  labelRule,
+  NO_CLASS,
+  suggestLabelMap,
+} from './label-rule.js';
+export {
+  applyLabelRule,
+  type ClassPicture,
+  describeLabels,
+  type LabelValue,
+  type RawLabels,
+  readRawLabels,
+} from './labels.js';
 export { type ListOptions, readList, readNames, type Sample, withoutLabels } from './list.js';
 export { type AugmentOn, DataLoader, type DataLoaderOptions } from './loader.js';
 export {
-  IMAGENET_MEAN,
-  IMAGENET_STD,
+  CHANNELS,
+  type Channel,
+  checkModality,
   type Jitter,
   jitterOf,
+  kindOf,
   type ModalitySpec,
-  type Normalisation,
   normalisationOf,
-  type Plane,
   readPlane,
 } from './modality.js';
+export type { Picture, PictureData, PictureDepth, PictureHeader } from './picture.js';
+export { type Interpolation, type Normalisation, type Plane, resizePlane } from './plane.js';
 export { mixSeed, Random, Stream } from './random.js';
 export {
   type LoadedSample,
@@ -36,4 +58,5 @@ export {
   type SampleTask,
 } from './sample-loader.js';
 export { type Draw, type Sampler, SequentialSampler, TrainingSampler } from './sampler.js';
+export { readScene, type Scene, type SceneOptions } from './scene.js';
 export { stageValues } from './staging.js';

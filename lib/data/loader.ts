@@ -90,9 +90,9 @@ export class DataLoader {
         ? new TrainingSampler({ length: dataset.length, batchSize, iterationsPerEpoch, seed })
         : new SequentialSampler(dataset.length, batchSize);
     this.iterationsPerEpoch = this.sampler.iterationsPerEpoch;
-    const { modalities, numClasses, labelOffset, resize } = dataset;
+    const { modalities, labelRule, resize, align } = dataset;
     const cacheBytes = (options.cacheBytes ?? DEFAULT_CACHE_BYTES) / Math.max(1, workers);
-    const work = { modalities, numClasses, labelOffset, resize, transform, seed, cacheBytes };
+    const work = { modalities, labelRule, resize, align, transform, seed, cacheBytes };
     const { device = 'cpu', augmentOn = device === 'cpu' ? 'worker' : 'device' } = options;
     this.augmentOn = augmentOn;
     this.local = workers === 0 ? new SampleLoader(work) : null;

@@ -1,7 +1,7 @@
 /** Resizing of whole decoded images, once, before they are cached. */
 
 import { type NearestRule, nearestPixel } from './geometry.js';
-import type { Picture } from './image.js';
+import { emptyLike, isInteger, type Picture } from './picture.js';
 
 /** Nearest neighbour: for depth and labels, whose values must not be mixed. */
 export function resizeNearest<P extends Picture>(
@@ -14,7 +14,7 @@ export function resizeNearest<P extends Picture>(
   const { channels } = picture;
   const rows = nearestIndices(picture.height, height, rule);
   const columns = nearestIndices(picture.width, width, rule);
-  const data = emptyLike(picture, width * height * channels);
+  const data = emptyLike(picture.data, width * height * channels);
   for (let row = 0, to = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
       const from = (rows[row]! * picture.width + columns[column]!) * channels;
@@ -24,12 +24,16 @@ export function resizeNearest<P extends Picture>(
   return { ...picture, width, height, data };
 }
 
-/** Bilinear with antialiasing (a triangle as wide as the reduction), rounded to the stored integers. */
+/** Bilinear with antialiasing (a triangle as wide as the reduction), rounded where integers are stored. */
 export function resizeSmooth<P extends Picture>(picture: P, height: number, width: number): P {
   if (picture.width === width && picture.height === height) return picture;
   const { channels } = picture;
   const across = triangleTaps(picture.width, width);
-  const narrow = new Float32Array(picture.height * width * channels);
+  const integer = isInteger(picture.data);
+  // 32-bit integers do not fit float32.
+  const wide = integer && picture.data.BYTES_PER_ELEMENT > 2;
+  const Sums = wide || picture.data instanceof Float64Array ? Float64Array : Float32Array;
+  const narrow = new Sums(picture.height * width * channels);
   for (let row = 0; row < picture.height; row++) {
     for (let column = 0; column < width; column++) {
       const { first, weights } = across[column]!;
@@ -44,15 +48,15 @@ export function resizeSmooth<P extends Picture>(picture: P, height: number, widt
   }
   const down = triangleTaps(picture.height, height);
   const stride = width * channels;
-  const data = emptyLike(picture, height * stride);
+  const data = emptyLike(picture.data, height * stride);
   for (let row = 0; row < height; row++) {
     const { first, weights } = down[row]!;
     for (let i = 0; i < stride; i++) {
-      let sum = 0.5;
+      let sum = integer ? 0.5 : 0;
       for (let k = 0; k < weights.length; k++) {
         sum += weights[k]! * narrow[(first + k) * stride + i]!;
       }
-      data[row * stride + i] = Math.floor(sum);
+      data[row * stride + i] = integer ? Math.floor(sum) : sum;
     }
   }
   return { ...picture, width, height, data };
@@ -82,8 +86,4 @@ function triangleTaps(source: number, target: number): Taps[] {
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     return { first, weights: weights.map((weight) => weight / total) };
   });
-}
-
-function emptyLike(picture: Picture, length: number): Uint8Array | Uint16Array {
-  return picture.data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
 }

@@ -3,9 +3,8 @@
  * main thread and in workers alike, and so imports nothing of torch.
  */
 
-import { sampleColour, sampleDepth, sampleLabels, validMask } from './augment.js';
+import { sampleLabels, samplePlane, validMask } from './augment.js';
 import { IGNORE_LABEL } from './classes.js';
-import { DataError } from './errors.js';
 import {
   drawGeometry,
   type Geometry,
@@ -14,19 +13,20 @@ import {
   sourceRectangle,
   type Transform,
 } from './geometry.js';
-import { type Picture, readLabels } from './image.js';
+import type { LabelRule } from './label-rule.js';
+import { applyLabelRule, type ClassPicture, readRawLabels } from './labels.js';
 import type { Sample } from './list.js';
-import { jittered, jitterOf, type ModalitySpec, type Plane, readPlane } from './modality.js';
-import { native } from './native.js';
+import { jitterOf, type ModalitySpec } from './modality.js';
+import { emptyLike, type Picture } from './picture.js';
+import { jittered, type Plane } from './plane.js';
 import { Random, Stream } from './random.js';
-import { resizeNearest, resizeSmooth } from './resize.js';
+import { resizeNearest } from './resize.js';
+import { checkLabelSize, readScene, type SceneOptions } from './scene.js';
 
 /** What a loader needs besides the samples; can be sent to a worker. */
-export interface SampleLoaderOptions {
+export interface SampleLoaderOptions extends Omit<SceneOptions, 'nearest'> {
   readonly modalities: readonly ModalitySpec[];
-  readonly numClasses: number;
-  readonly labelOffset: number;
-  readonly resize: readonly [number, number] | null;
+  readonly labelRule: LabelRule;
   readonly transform: Transform;
   readonly seed: number;
   /** Decoded images are kept up to this many bytes. */
@@ -53,7 +53,7 @@ interface SampleShape {
 
 /** The arrays of one sample, augmented. */
 export interface LoadedSample extends SampleShape {
-  /** RGB: [3, height, width], normalised; depth: [height, width] in [0, 1]. */
+  /** [channels, height, width], normalised. */
   readonly planes: readonly Float32Array[];
   /** [labelHeight, labelWidth], 255 = ignore; null where unlabelled. */
   readonly label: Uint8Array | null;
@@ -78,7 +78,7 @@ interface DecodedSample {
   readonly width: number;
   readonly height: number;
   readonly planes: readonly Plane[];
-  readonly label: { width: number; height: number; data: Uint8Array } | null;
+  readonly label: ClassPicture | null;
   readonly bytes: number;
 }
 
@@ -88,18 +88,14 @@ export class SampleLoader {
 
   constructor(private readonly options: SampleLoaderOptions) {}
 
-  /** @throws DataError as `readPlane` and `readLabels`, M3L_SIZE_MISMATCH, M3L_LABEL_RANGE */
+  /** @throws DataError as `readScene`, `readRawLabels` and `applyLabelRule` */
   async load(task: SampleTask): Promise<LoadedSample> {
     const { decoded, geometry, shape } = await this.prepare(task);
-    const { modalities, transform } = this.options;
-    const training = transform.kind === 'training';
+    const training = this.options.transform.kind === 'training';
     const { label } = decoded;
     return {
       ...shape,
-      planes: modalities.map((spec, m) => {
-        const sample = spec.kind === 'rgb' ? sampleColour : sampleDepth;
-        return sample(decoded.planes[m]!, geometry);
-      }),
+      planes: decoded.planes.map((plane) => samplePlane(plane, geometry)),
       label:
         label && training
           ? sampleLabels(label.data, label.width, label.height, geometry, IGNORE_LABEL)
@@ -121,10 +117,7 @@ export class SampleLoader {
       source: [height, width],
       rectangle,
       planes: planes.map((plane) => cut(plane, rectangle)),
-      label:
-        label && training
-          ? cut({ ...label, channels: 1 }, rectangle).data
-          : (label?.data.slice() ?? null),
+      label: label && training ? cut(label, rectangle).data : (label?.data.slice() ?? null),
     };
   }
 
@@ -188,81 +181,31 @@ export class SampleLoader {
   }
 
   private async decode(sample: Sample): Promise<DecodedSample> {
-    const { modalities, resize, transform } = this.options;
-    const [label, ...read] = await Promise.all([
-      sample.label === null ? null : readLabels(sample.label),
-      ...modalities.map((spec, m) => readPlane(spec, sample.files[m]!)),
+    const { modalities, labelRule, transform, resize, align } = this.options;
+    const sizes = { resize, align, nearest: transform.nearest };
+    const [scene, raw] = await Promise.all([
+      readScene(modalities, sample.files, sizes),
+      sample.label === null ? null : readRawLabels(sample.label, labelRule),
     ]);
-    const first = read[0]!;
-    const others = [...read.slice(1), ...(label ? [label] : [])];
-    const files = [...sample.files.slice(1), sample.label];
-    others.forEach((other, k) => {
-      if (other.width === first.width && other.height === first.height) return;
-      throw sizeMismatch(sample.files[0]!, first, files[k]!, other);
-    });
-    const planes = resize
-      ? read.map((plane, m) =>
-          modalities[m]!.kind === 'rgb'
-            ? resizeSmooth(plane, ...resize)
-            : resizeNearest(plane, ...resize, transform.nearest),
-        )
-      : read;
-    const classes = label && this.checkLabels(sample.label!, label);
-    const resized =
-      classes && resize && transform.kind === 'training'
-        ? resizeNearest(classes, ...resize, transform.nearest)
-        : classes;
-    const { width, height } = planes[0]!;
-    const bytes = planes.reduce((sum, plane) => sum + plane.data.byteLength, 0);
-    return {
-      width,
-      height,
-      planes,
-      label: resized,
-      bytes: bytes + (resized?.data.byteLength ?? 0),
-    };
+    let label: ClassPicture | null = null;
+    if (raw) {
+      checkLabelSize(raw.file, raw, scene, sizes);
+      label = applyLabelRule(raw, labelRule);
+      if (transform.kind === 'training') {
+        label = resizeNearest(label, scene.height, scene.width, transform.nearest);
+      }
+    }
+    const planes = scene.planes as readonly Plane[];
+    const arrays = [...planes, ...(label ? [label] : [])].map(({ data }) => data);
+    const bytes = arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return { width: scene.width, height: scene.height, planes, label, bytes };
   }
-
-  /** Raw label values to classes 0 .. numClasses − 1 and 255. */
-  private checkLabels(file: string, label: Picture): Picture & { data: Uint8Array } {
-    const { numClasses, labelOffset } = this.options;
-    const from = label.data;
-    // Nobody else has the decoded bytes: they become the classes where they are.
-    const data = from instanceof Uint8Array ? from : new Uint8Array(from.length);
-    const wrong = native().toClasses(from, numClasses, labelOffset, data);
-    if (wrong >= 0) throw this.labelRange(file, label, from[wrong]!, wrong);
-    return { ...label, data };
-  }
-
-  private labelRange(file: string, label: Picture, raw: number, pixel: number): DataError {
-    const { numClasses, labelOffset } = this.options;
-    const place = `row ${Math.floor(pixel / label.width)}, column ${pixel % label.width}`;
-    const expected = `${labelOffset} to ${numClasses + labelOffset - 1}`;
-    const mend =
-      labelOffset === 0 && raw === numClasses
-        ? 'These labels look as if they started at 1 with 0 for void (as those of SUN RGB-D do): ' +
-          'set labelOffset to 1 to shift them.'
-        : 'Check numClasses, and that the file holds class numbers, not colours.';
-    return new DataError(
-      'M3L_LABEL_RANGE',
-      `${file}: found label ${raw} (${place}), expected ${expected}, or 255 for void. ${mend}`,
-    );
-  }
-}
-
-function sizeMismatch(file: string, a: Picture, otherFile: string, b: Picture): DataError {
-  return new DataError(
-    'M3L_SIZE_MISMATCH',
-    `${otherFile}: found ${b.width} × ${b.height} pixels, expected ${a.width} × ${a.height} ` +
-      `as ${file} has. All images of a sample must be aligned: check the list's line, or resize one.`,
-  );
 }
 
 /** A copy of a rectangle of a picture. */
 function cut<P extends Picture>(picture: P, { left, top, width, height }: Rectangle): P {
   const { channels } = picture;
-  const wide = picture.data instanceof Uint16Array;
-  const data = new (wide ? Uint16Array : Uint8Array)(width * height * channels);
+  const data = emptyLike(picture.data, width * height * channels);
   for (let row = 0; row < height; row++) {
     const from = ((top + row) * picture.width + left) * channels;
     data.set(picture.data.subarray(from, from + width * channels), row * width * channels);

@@ -4,16 +4,14 @@ import {
   classColours,
   disposeBatch,
   type ModalitySpec,
-  normalisationOf,
   VOID_COLOUR,
 } from '../data/index.js';
 import type { Fill, SegmentationModel } from '../models/index.js';
-import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { GLYPH_HEIGHT } from './bitmap-font.js';
 import { evaluating } from './evaluating.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
-import { classPicture, depthPicture, Picture, rgbPicture, textWidth } from './picture.js';
+import { classPicture, modalityPicture, Picture, textWidth } from './picture.js';
 import { predictClasses } from './predict.js';
 
 export interface ContactSheetOptions {
@@ -94,10 +92,8 @@ function pictures(
   const predicted = sets.map(
     (missing) => predictClasses(model, inputs, { ...options, missing })[0]!,
   );
-  const show = (input: Tensor, spec: ModalitySpec) =>
-    spec.kind === 'rgb' ? rgbPicture(input, normalisationOf(spec)) : depthPicture(input);
   const cells = (b: number) => [
-    ...specs.map((spec, m) => show(batch.modalities[m]!.select(0, b), spec)),
+    ...specs.map((spec, m) => modalityPicture(batch.modalities[m]!.select(0, b), spec)),
     batch.labels ? classPicture(batch.labels.select(0, b), colours) : new Picture(1, 1),
     ...predicted.map((classMaps) => classPicture(classMaps.select(0, b), colours)),
   ];

@@ -6,7 +6,7 @@ export { type ContactSheetOptions, contactSheet } from './contact-sheet.js';
 export { EvaluationError } from './errors.js';
 export { evaluating } from './evaluating.js';
 export { type MissingProtocol, missingName, missingSets } from './missing.js';
-export { classPicture, depthPicture, Picture, rgbPicture } from './picture.js';
+export { classPicture, modalityPicture, Picture } from './picture.js';
 export {
   type PredictClassesOptions,
   type PredictOptions,

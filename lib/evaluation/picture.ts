@@ -1,5 +1,11 @@
 import sharp from 'sharp';
-import { type Colour, type Normalisation, VOID_COLOUR, viridis } from '../data/index.js';
+import {
+  type Colour,
+  kindOf,
+  type ModalitySpec,
+  normalisationOf,
+  VOID_COLOUR,
+} from '../data/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { ADVANCE, GLYPH_HEIGHT, GLYPH_WIDTH, inks } from './bitmap-font.js';
@@ -59,31 +65,25 @@ export class Picture {
   }
 }
 
-/** A normalised RGB input [3, H, W] as it looked; see `normalisationOf`. */
-export function rgbPicture(input: Tensor, { mean, std }: Normalisation): Picture {
-  const values = floats(input);
-  return painted(input, (at, plane) => {
-    const channel = (c: 0 | 1 | 2) => byte((values[c * plane + at]! * std[c]! + mean[c]!) * 255);
-    return [channel(0), channel(1), channel(2)];
-  });
-}
-
-/** A depth input [3, H, W] (its first channel), its own range in viridis. */
-export function depthPicture(input: Tensor): Picture {
-  const values = floats(input.select(0, 0));
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of values) {
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  const range = high > low ? high - low : 1;
-  return painted(input, (at) => viridis((values[at]! - low) / range));
+/** An input [3, H, W] as its kind is drawn: colours as they looked, depth its own range in viridis. */
+export function modalityPicture(input: Tensor, spec: ModalitySpec): Picture {
+  const { channels, paint } = kindOf(spec);
+  const [height, width] = input.shape.slice(-2) as [number, number];
+  const picture = new Picture(width, height);
+  const values = floats(input).subarray(0, channels * height * width);
+  picture.pixels.set(paint(values, normalisationOf(spec)));
+  return picture;
 }
 
 /** Classes [H, W] in their colours; 255 is black. */
 export function classPicture(classes: Tensor, colours: readonly Colour[]): Picture {
   const values = torch.scope(() => classes.to({ dtype: 'uint8', device: 'cpu' }).toTypedArray());
-  return painted(classes, (at) => colours[Number(values[at])] ?? VOID_COLOUR);
+  const [height, width] = classes.shape.slice(-2) as [number, number];
+  const picture = new Picture(width, height);
+  for (let at = 0; at < width * height; at++) {
+    picture.pixels.set(colours[Number(values[at])] ?? VOID_COLOUR, at * 3);
+  }
+  return picture;
 }
 
 /** Width in pixels that `write` takes. */
@@ -91,21 +91,8 @@ export function textWidth(text: string): number {
   return text.length * ADVANCE;
 }
 
-function painted(like: Tensor, colour: (at: number, plane: number) => Colour): Picture {
-  const [height, width] = like.shape.slice(-2) as [number, number];
-  const picture = new Picture(width, height);
-  for (let at = 0; at < width * height; at++) {
-    picture.pixels.set(colour(at, width * height), at * 3);
-  }
-  return picture;
-}
-
 function floats(tensor: Tensor): Float32Array {
   return torch.scope(
     () => tensor.to({ dtype: 'float32', device: 'cpu' }).toTypedArray() as Float32Array,
   );
-}
-
-function byte(value: number): number {
-  return Math.min(Math.max(Math.round(value), 0), 255);
 }

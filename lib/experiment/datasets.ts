@@ -73,7 +73,10 @@ export async function openDatasets(
       modalities: specs,
       numClasses: classes.length,
       labelOffset: data.labelOffset,
+      labels: data.labels,
+      classNames: classes,
       resize: data.resize,
+      align: data.align,
     });
   const loaders: DataLoader[] = [];
   const loader = (samples: Sample[], transform: Transform, options: LoaderOptions) => {

@@ -5,6 +5,7 @@ import {
   loadInputs,
   type Plane,
   readPlane,
+  resizePlane,
   STANFORD_CLASSES,
 } from '../data/index.js';
 import { predictClasses } from '../evaluation/index.js';
@@ -63,7 +64,8 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
   const { evaluationSize, nearest, alignCorners } = sizingOf(config);
   const { inputs, size } = await loadInputs(specs, files, {
     size: evaluationSize,
-    resize: config.data.resize ?? null,
+    resize: config.data.resize,
+    align: config.data.align,
     nearest,
     device: config.device,
   });
@@ -84,8 +86,8 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
       await writeClasses(options.out, found, size);
       if (options.overlay !== undefined) {
         const first = files.findIndex((file) => file !== null);
-        const plane = await readPlane(specs[first]!, files[first]!);
-        await writeOverlay(options.overlay, found, size, plane, classes);
+        const plane = resizePlane(await readPlane(specs[first]!, files[first]!), ...size);
+        await writeOverlay(options.overlay, found, plane, classes);
       }
       const missing = names.filter((_, index) => files[index] === null);
       return {
@@ -133,15 +135,14 @@ async function writeClasses(
 async function writeOverlay(
   path: string,
   found: Uint8Array,
-  [height, width]: readonly [number, number],
-  { data, channels, offset, divisor }: Plane,
+  { data, width, height, channels, offset, divisor }: Plane,
   classes: readonly string[],
 ): Promise<void> {
   const mixed = colourise(found, classColours(classes));
   for (let i = 0; i < mixed.length; i++) {
     const raw = data[channels === 3 ? i : Math.floor(i / 3)]!;
-    const grey = Math.min(Math.max((raw - offset) / divisor, 0), 1) * 255;
-    mixed[i] = Math.round(0.5 * mixed[i]! + 0.5 * grey);
+    const level = Math.min(Math.max((raw - offset) / divisor, 0), 1) * 255;
+    mixed[i] = Math.round(0.5 * mixed[i]! + 0.5 * (Number.isNaN(level) ? 0 : level));
   }
   await writePicture(path, sharp(mixed, { raw: { width, height, channels: 3 } }));
 }

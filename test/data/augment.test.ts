@@ -3,6 +3,7 @@ import {
   IMAGENET_MEAN,
   IMAGENET_STD,
   type LoadedSample,
+  labelRule,
   type NearestRule,
   Random,
   SampleLoader,
@@ -30,8 +31,7 @@ const options = {
     { name: 'rgb', kind: 'rgb' },
     { name: 'depth', kind: 'depth' },
   ],
-  numClasses: 13,
-  labelOffset: 0,
+  labelRule: labelRule({ numClasses: 13 }),
   seed: 7,
   cacheBytes: 0,
 } as const;

@@ -8,6 +8,7 @@ import {
   type DataLoaderOptions,
   disposeBatch,
   ListDataset,
+  labelRule,
   type ModalitySpec,
   Random,
   SampleLoader,
@@ -61,8 +62,7 @@ function loaderOf(
     { name: 'depth', kind: 'depth', ...depth },
   ];
   const options = {
-    numClasses: 13,
-    labelOffset: 0,
+    labelRule: labelRule({ numClasses: 13 }),
     resize: null,
     transform,
     seed: 7,

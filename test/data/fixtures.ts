@@ -102,7 +102,7 @@ function prediction(filter: number, left: number, up: number, corner: number): n
   return [left, up, corner][nearest.indexOf(Math.min(...nearest))]!;
 }
 
-function chunk(type: string, body: Buffer): Buffer {
+export function chunk(type: string, body: Buffer): Buffer {
   const out = Buffer.alloc(12 + body.length);
   out.writeUInt32BE(body.length, 0);
   out.write(type, 4, 'latin1');

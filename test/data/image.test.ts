@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Random, readColour, readGrey, readLabels, readPlane } from 'm3l/data';
+import { Random, readColour, readGrey, readHeader, readLabels, readPlane } from 'm3l/data';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { pattern, temporaryFolder, writeColour, writeGrey, writePng } from './fixtures.js';
@@ -86,17 +86,31 @@ describe('readColour', () => {
     expect([...(await readColour(at('interlaced.png'))).data]).toEqual(values);
   });
 
-  it('ignores EXIF rotation and colour profiles', async () => {
+  it('ignores colour profiles', async () => {
     const values = pattern(width * height * 3, 256);
     await sharp(Uint8Array.from(values), { raw: { width, height, channels: 3 } })
-      .withMetadata({ orientation: 6 })
       .withIccProfile('p3', { attach: true })
       .png()
       .toFile(at('profile.png'));
     const stored = await sharp(at('profile.png'), { ignoreIcc: true }).raw().toBuffer();
-    const picture = await readColour(at('profile.png'));
-    expect(picture).toMatchObject({ width, height });
-    expect([...picture.data]).toEqual([...stored]);
+    expect([...(await readColour(at('profile.png'))).data]).toEqual([...stored]);
+  });
+});
+
+describe.each(['png', 'jpg', 'webp'] as const)('EXIF orientation in %s', (format) => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('%i is applied as viewers do', async (orientation) => {
+    const values = pattern(width * height * 3, 256);
+    const name = at(`turned-${orientation}.${format}`);
+    await sharp(Uint8Array.from(values), { raw: { width, height, channels: 3 } })
+      .withMetadata({ orientation })
+      .toFile(name);
+    const viewed = await sharp(name).autoOrient().raw().toBuffer({ resolveWithObject: true });
+    const picture = await readColour(name);
+    expect([picture.width, picture.height]).toEqual([viewed.info.width, viewed.info.height]);
+    expect(picture.orientation).toBe(orientation === 1 ? undefined : orientation);
+    expect([...picture.data]).toEqual([...viewed.data]);
+    const header = await readHeader(name);
+    expect(header).toMatchObject({ width: picture.width, height: picture.height, orientation });
   });
 });
 
@@ -178,18 +192,30 @@ describe('readLabels', () => {
     await expect(sharp(at('p.png')).raw().toBuffer()).resolves.toBeDefined();
   });
 
-  it('refuses colours and JPEG', async () => {
-    await writeColour(at('lc.png'), width, height, pattern(width * height * 3, 256));
+  it('gives colours as three channels, grey that is stored as colour as one', async () => {
+    const values = pattern(width * height * 3, 256);
+    await writeColour(at('lc.png'), width, height, values);
+    const colours = await readLabels(at('lc.png'));
+    expect(colours.channels).toBe(3);
+    expect([...colours.data]).toEqual(values);
+    const grey = pattern(width * height, 256);
+    await writeColour(
+      at('lg.png'),
+      width,
+      height,
+      grey.flatMap((v) => [v, v, v]),
+    );
+    const labels = await readLabels(at('lg.png'));
+    expect(labels.channels).toBe(1);
+    expect([...labels.data]).toEqual(grey);
+  });
+
+  it('refuses JPEG', async () => {
     await writeGrey(at('l.jpg'), width, height, pattern(width * height, 4));
-    for (const [name, found] of [
-      ['lc.png', 'a colour image'],
-      ['l.jpg', 'a jpeg file'],
-    ] as const) {
-      await expect(readLabels(at(name))).rejects.toMatchObject({
-        code: 'M3L_LABEL_FORMAT',
-        message: expect.stringContaining(`${name}: found ${found}`),
-      });
-    }
+    await expect(readLabels(at('l.jpg'))).rejects.toMatchObject({
+      code: 'M3L_LABEL_FORMAT',
+      message: expect.stringContaining('l.jpg: found a JPEG file'),
+    });
   });
 });
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { jitterOf, type ModalitySpec, SampleLoader, type Transform } from 'm3l/data';
+import { jitterOf, labelRule, type ModalitySpec, SampleLoader, type Transform } from 'm3l/data';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { temporaryFolder, writeColour, writeGrey } from './fixtures.js';
 
@@ -32,8 +32,7 @@ async function planesOf(
   const spec = (kind: Kind) => ({ ...SPECS[kind], ...(jitter[kind] && { jitter: jitter[kind] }) });
   const loader = new SampleLoader({
     modalities: [spec('rgb'), spec('depth')],
-    numClasses: 2,
-    labelOffset: 0,
+    labelRule: labelRule({ numClasses: 2 }),
     resize: null,
     transform,
     seed: 3,

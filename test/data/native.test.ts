@@ -57,7 +57,7 @@ describe('the image addon', () => {
     refuses(() => sampleLabels(pixels, 4, two, two, 0, 0, 2, 3, 255, out));
     refuses(() => sampleLabels(pixels, 0, two, two, 0, 0, 2, 2, 255, out));
     refuses(() =>
-      sampleDepth(pixels, 4, two, two, 0, 0, 2, 2, 0, 1, 0, 1, -1, new Float32Array(3)),
+      sampleDepth(pixels, 4, two, two, 0, 0, 2, 2, 0, 1, 0, 1, 0, 1, -1, new Float32Array(3)),
     );
     const taps = [two, two, new Float32Array(1)] as [Int32Array, Int32Array, Float32Array];
     const scales = new Float32Array(6);

@@ -6,8 +6,8 @@ import {
   contactSheet,
   evaluateRobust,
   missingSets,
+  modalityPicture,
   predictMissing,
-  rgbPicture,
 } from 'm3l/evaluation';
 import { createModel } from 'm3l/models';
 import sharp from 'sharp';
@@ -143,16 +143,16 @@ describe('predictMissing', () => {
   });
 });
 
-describe('rgbPicture', () => {
+describe('modalityPicture', () => {
   it.each([{}, { mean: [0.5, 0.6, 0.1], std: 0.1 }])(
     'shows the colours that were normalised (%o)',
     (own) => {
-      const normalisation = normalisationOf({ name: 'rgb', kind: 'rgb', ...own });
-      const { mean, std } = normalisation;
+      const spec = { name: 'rgb', kind: 'rgb', ...own } as const;
+      const { mean, std } = normalisationOf(spec);
       const pixels = [255, 102, 51];
       const picture = torch.scope(() => {
         const input = torch.tensor(pixels.map((v, c) => (v / 255 - mean[c]!) / std[c]!));
-        return rgbPicture(input.reshape([3, 1, 1]), normalisation);
+        return modalityPicture(input.reshape([3, 1, 1]), spec);
       });
       expect([...picture.pixels]).toEqual(pixels);
     },

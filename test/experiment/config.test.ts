@@ -68,7 +68,7 @@ describe('resolveConfig', () => {
     const wrong = (own: string) => refusal(ROOMS, [`data.modalities.rgb={ kind: rgb, ${own} }`]);
     expect(wrong('std: [0.1, 0.2]').message).toContain('found [0.1,0.2], expected');
     expect(wrong('std: narrow').message).toContain("found 'narrow': expected one number, or three");
-    expect(wrong('invalid: 0').message).toContain('rgb.invalid: has no meaning for rgb');
+    expect(wrong('invalid: 0').message).toContain("'invalid' has no meaning for rgb");
     expect(wrong('meen: 1').message).toContain("did you mean 'data.modalities.rgb.mean'?");
     const { code, message } = refusal(ROOMS, [
       'data.modalities.depth={ kind: depth, mean: [0.5, 0.4, 0.3] }',

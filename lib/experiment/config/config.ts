@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parse, parseDocument, stringify } from 'yaml';
-import { jitterOf, normalisationOf } from '../../data/index.js';
+import { checkModality, labelRule, STANFORD_CLASSES } from '../../data/index.js';
 import { maskWeights, resolveLearningOptions } from '../../learning/index.js';
 import { leastSides } from '../../models/index.js';
 import { ConfigError, reasonOf, systemCode } from '../errors.js';
@@ -120,12 +120,16 @@ function check(
     }
   };
   for (const [name, modality] of Object.entries(data.modalities)) {
-    allows(`data.modalities.${name}`, () => normalisationOf({ name, ...modality }));
-    allows(`data.modalities.${name}`, () => jitterOf({ name, ...modality }));
-    if (modality.kind === 'rgb' && modality.invalid !== undefined) {
-      complain(`data.modalities.${name}.invalid`, 'has no meaning for rgb; remove it.');
-    }
+    allows(`data.modalities.${name}`, () => checkModality({ name, ...modality }));
   }
+  if (data.align !== undefined && !Object.hasOwn(data.modalities, data.align)) {
+    const known = Object.keys(data.modalities).map((name) => `'${name}'`);
+    complain('data.align', `found '${data.align}', expected one of ${known.join(', ')}.`);
+  }
+  const { labels, labelOffset } = data;
+  const classNames = data.classes ?? STANFORD_CLASSES.names;
+  const numClasses = classNames.length;
+  allows('data.labels', () => labelRule({ numClasses, labelOffset, labels, classNames }));
   const weights = framework.maskWeights;
   if (weights !== undefined) {
     allows('framework.maskWeights', () => maskWeights(weights, Object.keys(data.modalities)));

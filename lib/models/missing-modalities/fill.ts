@@ -1,13 +1,20 @@
+<<<<<<< HEAD:lib/models/missing-modalities/fill.ts
 import { type ModalitySpec, normalisationOf } from '../../data/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { type Masks, maskedRows } from './inputs.js';
+=======
+import { kindOf, type ModalitySpec, normalisationOf } from '../data/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import type { Masks } from './segmentation-model.js';
+>>>>>>> h6:lib/models/fill.ts
 
 /**
  * What stands in for a missing modality of a model without a mask token (m3l.md section 4):
  * - `zeros`: 0 in the normalised input;
- * - `noise`: U[0, 1) in the normalised input, three draws a pixel for RGB, one for depth;
- * - `mean`: 0 for RGB, which is the colour that the normalisation subtracts, ImageNet's mean unless
+ * - `noise`: U[0, 1) in the normalised input, three draws a pixel for RGB, one for one channel;
+ * - `mean`: 0 for RGB and grey, which is the colour that the normalisation subtracts, ImageNet's mean unless
  *   set otherwise (so the same as `zeros` there); for depth what 0.5 becomes, the middle of its range
  *   before any normalisation of its own.
  */
@@ -30,15 +37,17 @@ export function fillModality(
   if (fill === 'zeros') return torch.zeros(shape, options);
   if (fill === 'mean') return torch.full(shape, middle(spec), options);
   const [batch, channels, height, width] = shape as [number, number, number, number];
-  const drawn = spec.kind === 'rgb' ? channels : 1;
+  const drawn = kindOf(spec).channels === 1 ? 1 : channels;
   return torch
     .rand([batch, drawn, height, width], { ...options, generator })
     .expand([batch, channels, height, width]);
 }
 
 function middle(spec: ModalitySpec): number {
+  const level = kindOf(spec).middle;
+  if (level === null) return 0;
   const { mean, std } = normalisationOf(spec);
-  return spec.kind === 'rgb' ? 0 : (0.5 - mean[0]!) / std[0]!;
+  return (level - mean[0]!) / std[0]!;
 }
 
 /**
