@@ -14,7 +14,14 @@ export {
 } from './geometry.js';
 export { readChannels, readColour, readGrey, readHeader, readLabels } from './image.js';
 export { type InputOptions, type LoadedInputs, loadInputs } from './inputs.js';
-export { type ListOptions, readList, readNames, type Sample, withoutLabels } from './list.js';
+export {
+  type ListOptions,
+  readList,
+  readNames,
+  type Sample,
+  underRoot,
+  withoutLabels,
+} from './list.js';
 export { type AugmentOn, DataLoader, type DataLoaderOptions } from './loader.js';
 export {
   IMAGENET_MEAN,
