@@ -80,13 +80,14 @@ export class ListDataset {
     this.labelled = withLabel > 0;
   }
 
-  /** A data set of a tab-separated list file; see `readList` and the constructor. */
+  /** A data set of a list file; see `readList` and the constructor. */
   static fromList(
     file: string,
-    options: Omit<DatasetOptions, 'samples'> & Omit<ListOptions, 'modalities'>,
+    options: Omit<DatasetOptions, 'samples'> & Omit<ListOptions, 'modalities' | 'names'>,
   ): ListDataset {
     const { root, labelled, ...rest } = options;
-    const samples = readList(file, { root, labelled, modalities: rest.modalities.length });
+    const names = rest.modalities.map((spec) => spec.name);
+    const samples = readList(file, { root, labelled, modalities: names.length, names });
     return new ListDataset({ ...rest, samples });
   }
 

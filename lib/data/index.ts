@@ -35,7 +35,14 @@ export {
   type RawLabels,
   readRawLabels,
 } from './labels.js';
-export { type ListOptions, readList, readNames, type Sample, withoutLabels } from './list.js';
+export {
+  type ListOptions,
+  readList,
+  readNames,
+  type Sample,
+  underRoot,
+  withoutLabels,
+} from './list.js';
 export { type AugmentOn, DataLoader, type DataLoaderOptions } from './loader.js';
 export {
   CHANNELS,

@@ -1,8 +1,9 @@
 /** List files: one sample a line, a column for each modality and, for labelled samples, one for the label. */
 
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
 import { DataError } from './errors.js';
+import { isHeader, type Row, readLines, splitRows } from './list-text.js';
 
 /** The files of one sample. */
 export interface Sample {
@@ -14,29 +15,50 @@ export interface Sample {
 }
 
 export interface ListOptions {
-  /** Folder that the list's paths are relative to (a leading slash changes nothing), or one for each column. */
+  /** Folder that the list's paths are relative to (see `underRoot`), or one for each column. */
   readonly root: string | readonly string[];
   /** Number of modalities. Default 2. */
   readonly modalities?: number;
   /** Whether lines must end in a label column. Default: as the first line has it. */
   readonly labelled?: boolean;
+  /** What a header line may call the columns, besides the usual words. */
+  readonly names?: readonly string[];
 }
 
 /**
- * Reads a tab-separated list such as the paper's: `rgb⇥depth⇥label`, unlabelled `rgb⇥depth`.
- * Blank lines are skipped, CRLF is taken as LF.
- * @throws DataError M3L_LIST_MISSING, M3L_LIST_EMPTY, M3L_LIST_COLUMNS (names file and line)
+ * The path that a list means: relative to `root`, a leading slash or not, as the paper's lists have it.
+ * An absolute path that is there, and is not under the root, is taken as it is. A list is its reader's
+ * own: `..` and links may lead out of the root.
+ */
+export function underRoot(root: string, path: string): string {
+  const joined = join(root, path);
+  return isAbsolute(path) && existsSync(path) && !existsSync(joined) ? path : joined;
+}
+
+/**
+ * Reads a list such as the paper's: `rgb⇥depth⇥label`, unlabelled `rgb⇥depth`; where there is no tab,
+ * commas or semicolons separate. Blank lines are skipped, and a first line of column names and lines
+ * that begin with # unless there are files of such names. UTF-8 or UTF-16, any line ends.
+ * @throws DataError M3L_LIST_MISSING, M3L_LIST_TEXT, M3L_LIST_EMPTY, M3L_LIST_COLUMNS (names file and
+ *   line)
  */
 export function readList(file: string, options: ListOptions): Sample[] {
-  const { modalities = 2 } = options;
-  const rows = readRows(file);
-  const labelled = options.labelled ?? rows[0]!.columns.length === modalities + 1;
+  const { modalities = 2, names = [] } = options;
+  const root = (column: number) => rootOf(options.root, column);
+  const counts =
+    options.labelled === undefined
+      ? [modalities + 1, modalities]
+      : [modalities + (options.labelled ? 1 : 0)];
+  const rows = withoutRemarks(file, splitRows(readLines(file), counts), names, (path) =>
+    isFile(underRoot(root(0), path)),
+  );
+  const labelled = options.labelled ?? rows[0]!.cells.length === modalities + 1;
   const expected = modalities + (labelled ? 1 : 0);
-  return rows.map(({ columns, line }) => {
+  return rows.map(({ cells: columns, line }) => {
     if (columns.length !== expected || columns.includes('')) {
       throw wrongColumns(`${file}:${line}`, columns, modalities, labelled);
     }
-    const paths = columns.map((column, k) => join(rootOf(options.root, k), column));
+    const paths = columns.map((column, k) => underRoot(root(k), column));
     return {
       name: columns[0]!,
       files: paths.slice(0, modalities),
@@ -47,9 +69,10 @@ export function readList(file: string, options: ListOptions): Sample[] {
 
 /**
  * Reads a list of bare names, one a line, that stand for the same file in several folders.
- * @param files one pattern a modality with `{name}` in it, relative to `root`; e.g. `rgb/{name}`
+ * @param files one pattern a modality with `{name}` in it, relative to `root` as `underRoot` has it;
+ *   e.g. `rgb/{name}`
  * @param label the label's pattern; null for unlabelled samples
- * @throws DataError M3L_LIST_MISSING, M3L_LIST_EMPTY, M3L_LIST_COLUMNS, M3L_DATA_OPTIONS
+ * @throws DataError M3L_LIST_MISSING, M3L_LIST_TEXT, M3L_LIST_EMPTY, M3L_LIST_COLUMNS, M3L_DATA_OPTIONS
  */
 export function readNames(
   file: string,
@@ -62,17 +85,29 @@ export function readNames(
       `the pattern '${pattern}' names one file for all samples, expected '{name}' in it, e.g. 'rgb/{name}'.`,
     );
   }
-  return readRows(file).map(({ columns, line }) => {
-    if (columns.length !== 1) {
+  // A function: in a text, $& and the like would stand for parts of the pattern.
+  const fill = (pattern: string, name: string) =>
+    underRoot(
+      root,
+      pattern.replaceAll('{name}', () => name),
+    );
+  const rows = withoutRemarks(file, splitRows(readLines(file), [1]), [], (name) =>
+    isFile(fill(files[0] ?? label!, name)),
+  );
+  return rows.map(({ cells, line }) => {
+    if (cells.length !== 1) {
       throw new DataError(
         'M3L_LIST_COLUMNS',
-        `${file}:${line}: found ${columns.length} columns, expected one name. ` +
+        `${file}:${line}: found ${cells.length} columns, expected one name. ` +
           'Leave the file patterns out for a list that gives the paths itself.',
       );
     }
-    const name = columns[0]!;
-    const fill = (pattern: string) => join(root, pattern.replaceAll('{name}', name));
-    return { name, files: files.map(fill), label: label === null ? null : fill(label) };
+    const name = cells[0]!;
+    return {
+      name,
+      files: files.map((pattern) => fill(pattern, name)),
+      label: label === null ? null : fill(label, name),
+    };
   });
 }
 
@@ -81,28 +116,24 @@ export function withoutLabels(samples: readonly Sample[]): Sample[] {
   return samples.map((sample) => ({ ...sample, label: null }));
 }
 
-function readRows(file: string): { columns: string[]; line: number }[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new DataError(
-      'M3L_LIST_MISSING',
-      `${file}: cannot be read (${reason}), expected a list file. Check the path.`,
-      { cause: error },
-    );
-  }
-  const rows = text
-    .replace(/^\uFEFF/, '')
-    .split(/\r\n|\n|\r/)
-    .map((content, index) => ({ content, line: index + 1 }))
-    .filter(({ content }) => content.trim() !== '')
-    .map(({ content, line }) => ({ columns: content.split('\t').map((c) => c.trim()), line }));
-  if (rows.length === 0) {
-    throw new DataError('M3L_LIST_EMPTY', `${file}: found no line, expected one sample a line.`);
-  }
-  return rows;
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** The rows that are samples: no header, no comments. */
+function withoutRemarks(
+  file: string,
+  rows: readonly Row[],
+  names: readonly string[],
+  exists: (path: string) => boolean,
+): Row[] {
+  const isRemark = ({ cells }: Row) => cells[0]!.startsWith('#') && !exists(cells[0]!);
+  const lines = rows.filter((row) => !isRemark(row));
+  const [first] = lines;
+  const header = first && isHeader(first.cells, names) && !exists(first.cells[0]!);
+  const samples = header ? lines.slice(1) : lines;
+  if (samples.length > 0) return samples;
+  throw new DataError('M3L_LIST_EMPTY', `${file}: found no sample, expected one a line.`);
 }
 
 function rootOf(root: string | readonly string[], column: number): string {
@@ -127,6 +158,6 @@ function wrongColumns(
   return new DataError(
     'M3L_LIST_COLUMNS',
     `${place}: found ${found}, expected ${modalities + (labelled ? 1 : 0)} (${wanted}), ` +
-      `separated by tabs. ${spaces ? 'Spaces do not separate columns: use tabs.' : 'Mend the line.'}`,
+      `separated by tabs or commas. ${spaces ? 'Spaces do not separate columns: use tabs.' : 'Mend the line.'}`,
   );
 }

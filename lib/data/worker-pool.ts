@@ -32,7 +32,8 @@ export class WorkerPool<Task, Result> {
   /** Starts `size` threads that run the module at `entry` with `data` as their `workerData`. */
   constructor(entry: URL, size: number, data: unknown) {
     this.members = Array.from({ length: size }, () => {
-      const worker = new Worker(entry, { workerData: data });
+      // The program's flags are not the thread's: with --input-type of a `node -e` it cannot start.
+      const worker = new Worker(entry, { workerData: data, execArgv: [] });
       const member: Member = { worker, pending: 0 };
       worker.on('message', (reply: WorkerReply<Result>) => this.settle(reply));
       worker.on('error', (error) => this.fail(error));
@@ -78,10 +79,13 @@ export class WorkerPool<Task, Result> {
   private fail(error: unknown): void {
     if (this.closedBy !== null) return;
     const reason = error instanceof Error ? error.message : String(error);
+    const memory = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
     const died = new DataError(
       'M3L_WORKER_DIED',
       `a loader thread stopped (${reason}), expected it to run until the loader is closed. ` +
-        'It may have run out of memory: use fewer workers, a smaller cache or a smaller batch.',
+        (memory
+          ? 'Its memory was too small: use fewer workers, a smaller cache or a smaller batch.'
+          : 'With workers: 0 the same is done on the main thread, where the reason can be seen.'),
       { cause: error },
     );
     void this.close(died);

@@ -12,6 +12,7 @@ import {
   type Sample,
   STANFORD_CLASSES,
   type Transform,
+  underRoot,
   withoutLabels,
 } from '../data/index.js';
 import type { TrainingBatch } from '../learning/index.js';
@@ -177,13 +178,14 @@ function readSources({ data, framework }: Config): Sources {
   const lists = data.lists!;
   const modalities = Object.keys(data.modalities);
   const read = (key: 'labelled' | 'unlabelled' | 'val', list: ListConfig) => {
-    const file = join(root, list.file);
+    const file = underRoot(root, list.file);
     const { files } = data;
     const samples =
       files === undefined
         ? readList(file, {
             root,
             modalities: modalities.length,
+            names: modalities,
             // Unlabelled lists may have labels all the same; they are not looked at.
             ...(key === 'unlabelled' ? {} : { labelled: true }),
           })

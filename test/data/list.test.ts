@@ -1,13 +1,14 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ListDataset, readList, readNames, withoutLabels } from 'm3l/data';
+import { ListDataset, readList, readNames, underRoot, withoutLabels } from 'm3l/data';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from './fixtures.js';
 
 const folder = temporaryFolder();
 const shared = process.env.M3L_SHARED ?? join(import.meta.dirname, '../../../shared');
 
-function list(name: string, content: string): string {
+function list(name: string, content: string | Buffer): string {
   const file = join(folder, name);
   writeFileSync(file, content);
   return file;
@@ -40,7 +41,7 @@ describe('readList', () => {
     expect(() => readList(file, { root: '/' })).toThrow(
       expect.objectContaining({
         code: 'M3L_LIST_COLUMNS',
-        message: `${file}:3: found 2 columns, expected 3 (2 images and a label), separated by tabs. Mend the line.`,
+        message: `${file}:3: found 2 columns, expected 3 (2 images and a label), separated by tabs or commas. Mend the line.`,
       }),
     );
     expect(() => readList(list('four.txt', 'a\tb\tc\td\n'), { root: '/' })).toThrow(
@@ -62,7 +63,116 @@ describe('readList', () => {
   });
 });
 
+describe('lists as other programs save them', () => {
+  const rows = 'rgb/é.png\tdepth/é.png\tlabel/é.png\r\nrgb/b.png\tdepth/b.png\tlabel/b.png\r\n';
+  const root = join(folder, 'set');
+  const expected = ['é', 'b'].map((name) => ({
+    name: `rgb/${name}.png`,
+    files: [join(root, `rgb/${name}.png`), join(root, `depth/${name}.png`)],
+    label: join(root, `label/${name}.png`),
+  }));
+  const swapped = (text: string) => Buffer.from(text, 'utf16le').swap16();
+  const commas = rows.replaceAll('\t', ',');
+  const quoted = rows.replace(/[^\t\r\n]+/g, '"$&"').replaceAll('\t', ', ');
+
+  it.each<[string, string | Buffer]>([
+    ['UTF-8', rows],
+    ['UTF-8 with a mark', `\uFEFF${rows}`],
+    ['UTF-16LE', Buffer.from(`\uFEFF${rows}`, 'utf16le')],
+    ['UTF-16BE', swapped(`\uFEFF${rows}`)],
+    ['UTF-16LE without a mark', Buffer.from(rows, 'utf16le')],
+    ['UTF-16BE without a mark', swapped(rows)],
+    ['CR', rows.replaceAll('\r\n', '\r')],
+    ['a header', `RGB\tDepth_path\tlabel\n${rows}`],
+    ['a comment and a header', `# made by hand, today\nimage,depth,mask\n${commas}`],
+    ['commas', commas],
+    ['quotes and commas', quoted],
+    ['semicolons', rows.replaceAll('\t', ';')],
+  ])('%s', (_, content) => {
+    expect(readList(list('other.txt', content), { root })).toEqual(expected);
+    expect(readList(list('other.txt', content), { root, labelled: true })).toEqual(expected);
+  });
+
+  it('takes what modalities are called for a header, but no file', () => {
+    const content = 'left\tright\nrgb\tdepth\n';
+    const options = { root, names: ['left', 'right'] };
+    const bare = list('bare.txt', content);
+    expect(readList(bare, options)[0]!.name).toBe('rgb');
+    mkdirSync(root, { recursive: true });
+    writeFileSync(join(root, 'left'), '');
+    expect(readList(bare, options).map(({ name }) => name)).toEqual(['left', 'rgb']);
+    writeFileSync(join(root, '#1'), '');
+    const hash = list('hash.txt', '#1\ta\n#2\tb\n');
+    expect(readList(hash, options).map(({ name }) => name)).toEqual(['#1']);
+    expect(() => readList(list('only.txt', 'rgb\tdepth\n'), { root })).toThrow(
+      expect.objectContaining({ code: 'M3L_LIST_EMPTY' }),
+    );
+    // A folder of that name is no sample.
+    mkdirSync(join(root, 'rgb'));
+    expect(readList(list('head.txt', `rgb\tdepth\tlabel\n${rows}`), { root })).toEqual(expected);
+  });
+
+  it('keeps commas in names where tabs separate, and quoted ones', () => {
+    const tabs = readList(list('c.txt', 'a,1.png\tb,1.png\n'), { root: '/r' });
+    expect(tabs[0]!.files).toEqual(['/r/a,1.png', '/r/b,1.png']);
+    const quoted = readList(list('q.txt', '"a,1.png","b ""x"".png"\n'), { root: '/r' });
+    expect(quoted[0]!.files).toEqual(['/r/a,1.png', '/r/b "x".png']);
+    const names = readNames(list('n.txt', 'a,1.png\n'), {
+      root: '/r',
+      files: ['{name}'],
+      label: null,
+    });
+    expect(names[0]!.files).toEqual(['/r/a,1.png']);
+  });
+
+  it('takes absolute paths that are there and not under the root', () => {
+    const outside = join(folder, 'outside.png');
+    writeFileSync(outside, '');
+    expect(underRoot(root, outside)).toBe(outside);
+    expect(underRoot(root, '/outside.png')).toBe(join(root, 'outside.png'));
+    mkdirSync(join(root, folder), { recursive: true });
+    writeFileSync(join(root, outside), '');
+    expect(underRoot(root, outside)).toBe(join(root, outside));
+    expect(underRoot('/a/b', '../c.png')).toBe('/a/c.png');
+    const [sample] = readNames(list('x.txt', 'outside.png\n'), {
+      root: '/nowhere',
+      files: [`${folder}/{name}`],
+      label: null,
+    });
+    expect(sample!.files).toEqual([outside]);
+  });
+
+  it('refuses NUL, what is no text, and what is no file', () => {
+    expect(() => readList(list('nul.txt', 'a.png\tb.png\na\0.png\tb.png\n'), { root })).toThrow(
+      expect.objectContaining({
+        code: 'M3L_LIST_TEXT',
+        message: expect.stringContaining('nul.txt:2: found a NUL character'),
+      }),
+    );
+    expect(() => readList(list('bytes.txt', Buffer.from([0x61, 0xe9, 0x0a])), { root })).toThrow(
+      expect.objectContaining({ code: 'M3L_LIST_TEXT' }),
+    );
+    execFileSync('mkfifo', [join(folder, 'fifo.txt')]);
+    for (const file of [join(folder, 'fifo.txt'), '/dev/zero', folder, 'nul\0.txt']) {
+      expect(() => readList(file, { root })).toThrow(
+        expect.objectContaining({ code: 'M3L_LIST_MISSING' }),
+      );
+    }
+  });
+});
+
 describe('readNames', () => {
+  it('takes names with $ as they are', () => {
+    const names = ['$&.png', '$$.png', "$'.png", '$1.png'];
+    const read = readNames(list('dollar.txt', `name\n${names.join('\n')}\n`), {
+      root: '/p',
+      files: ['rgb/{name}'],
+      label: 'label/{name}',
+    });
+    expect(read.map(({ files }) => files[0])).toEqual(names.map((name) => `/p/rgb/${name}`));
+    expect(read.map(({ label }) => label)).toEqual(names.map((name) => `/p/label/${name}`));
+  });
+
   const files = ['rgb/{name}', 'disp16/{name}'];
 
   it('fills the name into each pattern', () => {

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { torch } from 'm3l';
 import {
   type Batch,
@@ -261,6 +263,25 @@ describe('what it refuses', () => {
     controller.abort(new Error('stop'));
     expect(await waiting).toMatchObject({ message: 'stop' });
     await expect(new DataLoader(dataset(), options).batch(0)).rejects.toThrow('stop');
+  });
+
+  it.each([
+    ['--input-type=module', '-e'],
+    ['--input-type=module', '--expose-gc', '--eval'],
+  ])('no workers in a program that node %s runs', async (...flags) => {
+    const program = `
+      import { DataLoader, ListDataset } from 'm3l/data';
+      const set = new ListDataset(${JSON.stringify({ samples, modalities, numClasses: 13 })});
+      const loader = new DataLoader(set, {
+        transform: { kind: 'training', crop: [16, 16] }, batchSize: 2, workers: 1,
+      });
+      const { modalities } = await loader.batch(0);
+      console.log(modalities[0].shape.join());
+      await loader.close();
+    `;
+    const cwd = join(import.meta.dirname, '../..');
+    const { stdout } = await promisify(execFile)(process.execPath, [...flags, program], { cwd });
+    expect(stdout).toBe('2,3,16,16\n');
   });
 
   it('a number of workers that is none', () => {

@@ -4,9 +4,10 @@
  * faster than they do.
  */
 
-import zlib from 'node:zlib';
+import { inflateSync } from 'node:zlib';
 import { native } from '../native.js';
 import type { Picture } from '../picture.js';
+import { crc32 } from './crc32.js';
 import { exifOrientation } from './exif.js';
 import { type ImageReader, plainBytes, type StoredHeader, UnsupportedImage } from './reader.js';
 import { unpackBits } from './samples.js';
@@ -112,7 +113,7 @@ function readChunks(bytes: Buffer): { data: Buffer; palette: Uint8Array | null }
   let palette: Uint8Array | null = null;
   let complete = false;
   for (const { type, body, crc } of chunks(bytes)) {
-    if (checksum(type, body) !== crc) {
+    if (crc32(Buffer.from(type, 'latin1'), body) !== crc) {
       throw new Error(`the checksum of its ${JSON.stringify(type)} chunk is wrong`);
     }
     if (type === 'IDAT') data.push(body);
@@ -139,10 +140,6 @@ function* chunks(bytes: Buffer): Generator<Chunk> {
     yield { type, body: bytes.subarray(at + 8, end), crc: bytes.readUInt32BE(end) };
     at = end + 4;
   }
-}
-
-function checksum(type: string, body: Buffer): number {
-  return zlib.crc32(body, zlib.crc32(Buffer.from(type, 'latin1')));
 }
 
 interface Pass {
@@ -199,7 +196,7 @@ function inflate(deflated: Buffer, length: number): Uint8Array {
   let out: Buffer;
   try {
     // One byte more than there should be: the whole of it then comes in one piece.
-    out = zlib.inflateSync(deflated, {
+    out = inflateSync(deflated, {
       chunkSize: Math.max(64, length + 1),
       maxOutputLength: length,
     });

@@ -102,7 +102,7 @@ export const tiffReader: ImageReader<TiffHeader> = {
     const picture = await readSegments(bytes, header);
     if (colour === 'palette') return withPalette(picture, header);
     if (photometric !== WHITE_IS_ZERO) return picture;
-    if (!type.startsWith('uint')) throw unsupported(`of ${type} whose white is zero`);
+    if (!type.startsWith('uint') || bits > 32) throw unsupported(`of ${type} whose white is zero`);
     return { ...picture, data: picture.data.map((value) => 2 ** bits - 1 - value) };
   },
 };

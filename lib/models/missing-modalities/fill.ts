@@ -1,14 +1,7 @@
-<<<<<<< HEAD:lib/models/missing-modalities/fill.ts
-import { type ModalitySpec, normalisationOf } from '../../data/index.js';
+import { kindOf, type ModalitySpec, normalisationOf } from '../../data/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { type Masks, maskedRows } from './inputs.js';
-=======
-import { kindOf, type ModalitySpec, normalisationOf } from '../data/index.js';
-import type { Tensor } from '../torch/index.js';
-import * as torch from '../torch/index.js';
-import type { Masks } from './segmentation-model.js';
->>>>>>> h6:lib/models/fill.ts
 
 /**
  * What stands in for a missing modality of a model without a mask token (m3l.md section 4):

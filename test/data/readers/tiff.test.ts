@@ -125,6 +125,12 @@ describe('grey, colours and palettes', () => {
       await expect(readHeader(at('other.tif'))).rejects.toMatchObject(expected);
       await expect(readGrey(at('other.tif'))).rejects.toMatchObject(expected);
     }
+    writeTiff(
+      at('white.tif'),
+      { width: 2, height: 2, bits: [64], photometric: 0 },
+      Buffer.alloc(64),
+    );
+    await expect(readGrey(at('white.tif'))).rejects.toThrow('of uint64 whose white is zero');
     const pages = { raw: { width: 2, height: 4, channels: 3, pageHeight: 2 } } as const;
     await sharp(Buffer.alloc(24), pages).tiff().toFile(at('pages.tif'));
     await expect(readColour(at('pages.tif'))).rejects.toThrow('of several pages');
