@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { optim, torch } from '../dist/index.js';
-import { createFramework, parameterGroups, Trainer } from '../dist/learning/index.js';
+import { createFramework, Trainer, trainableGroups } from '../dist/learning/index.js';
 import { createModel } from '../dist/models/index.js';
 import { median } from './statistics.mjs';
 
@@ -107,21 +107,14 @@ export function createStepper(batch, settings) {
     made.precision = precision;
     return made;
   };
-  const [student, teacher] = [model(), model()];
-  teacher.loadStateDict(student.stateDict());
   const framework = createFramework('m3l', {
-    student,
-    teacher,
+    networks: model,
     modalities: modalities.map((name) => ({ name, kind: name === 'rgb' ? 'rgb' : 'depth' })),
     options: { alpha: 'untrained' },
     masks: () => branches,
   });
-  const groups = parameterGroups(student, {
-    encoderLr,
-    decoderLr,
-    weightDecay,
-    alpha: 'untrained',
-  });
+  const { student } = framework.networks;
+  const groups = trainableGroups(framework, { encoderLr, decoderLr, weightDecay });
   const optimizer = new optim.AdamW(groups);
   const trainer = new Trainer({
     framework,
@@ -150,8 +143,7 @@ export function createStepper(batch, settings) {
       const ms = [];
       for (let i = 0; i < n; i++) {
         const start = performance.now();
-        optimizer.step({ average: framework.teacher.average(trainer.iteration) });
-        framework.update(trainer.iteration);
+        framework.teacher.step(optimizer, trainer.iteration);
         ms.push(performance.now() - start);
       }
       return { ms: median(ms) };
@@ -159,8 +151,7 @@ export function createStepper(batch, settings) {
     dispose() {
       trainer.dispose();
       optimizer.dispose();
-      student.dispose();
-      teacher.dispose();
+      for (const network of Object.values(framework.networks)) network.dispose();
     },
   };
 }

@@ -24,6 +24,7 @@ export const Stream = {
   roomColours: 6,
   jitter: 7,
   masks: 8,
+  teacherMasks: 9,
 } as const;
 
 /**

@@ -9,8 +9,10 @@ import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { predictClasses } from './predict.js';
 
 export interface EvaluateOptions {
-  /** The networks to evaluate, by name; the headline is the teacher's where there is one. */
-  models: { student?: SegmentationModel; teacher?: SegmentationModel };
+  /** The networks to evaluate, by name. */
+  models: Readonly<Record<string, SegmentationModel>>;
+  /** Name of the one whose ensemble is the headline; the first where absent. */
+  headline?: string;
   specs: readonly ModalitySpec[];
   /**
    * The set: inputs at the size to predict at, labels at their own (the predictions are resized to
@@ -47,7 +49,8 @@ export interface HeadResult {
 }
 
 export interface ModelResult {
-  model: 'teacher' | 'student';
+  /** The network's name. */
+  model: string;
   heads: HeadResult[];
 }
 
@@ -55,8 +58,9 @@ export interface RobustResult {
   images: number;
   /** What stood for a missing modality; null where the mask token did. */
   fill: Fill | null;
-  /** The headline: the teacher's (without one, the student's) ensemble. */
+  /** The headline: the first model's ensemble. */
   robustMeanIoU: number | null;
+  /** The headline's first. */
   models: ModelResult[];
 }
 
@@ -120,24 +124,30 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
 }
 
 interface Network {
-  name: 'teacher' | 'student';
+  name: string;
   model: SegmentationModel;
 }
 
-function networksOf({ models, specs }: EvaluateOptions): Network[] {
-  const networks = (['teacher', 'student'] as const).flatMap((name) => {
-    const model = models[name];
-    return model ? [{ name, model }] : [];
-  });
+/** The headline's first, the others in their order. */
+function networksOf({ models, headline, specs }: EvaluateOptions): Network[] {
+  const all = Object.entries(models).map(([name, model]) => ({ name, model }));
+  const first = headline === undefined ? all[0] : all.find(({ name }) => name === headline);
+  const fail = (message: string): never => {
+    throw new EvaluationError('M3L_EVALUATION_MODEL', message);
+  };
+  if (!first) {
+    const found = all.map(({ name }) => name).join(', ') || 'none';
+    return fail(`the models are ${found}: expected ${headline ?? 'at least one'} among them.`);
+  }
+  const networks = [first, ...all.filter((network) => network !== first)];
   const foreign = networks.find(({ model }) => model.modalities !== specs.length);
-  if (networks.length > 0 && !foreign) return networks;
-  throw new EvaluationError(
-    'M3L_EVALUATION_MODEL',
-    foreign
-      ? `the ${foreign.name} takes ${foreign.model.modalities} modalities, the data have ` +
-          `${specs.length}: expected as many.`
-      : 'no model to evaluate: give a student, a teacher, or both.',
-  );
+  if (foreign) {
+    fail(
+      `the ${foreign.name} takes ${foreign.model.modalities} modalities, the data have ` +
+        `${specs.length}: expected as many.`,
+    );
+  }
+  return networks;
 }
 
 /** All cases of all networks on one batch; matrices are `tables[network][case][head]`. */

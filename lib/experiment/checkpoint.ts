@@ -1,5 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { frameworkNamed } from '../learning/index.js';
+import { models } from '../models/index.js';
 import { writeFileAtomic, writeFolderAtomic } from '../torch/atomic-write.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
@@ -9,8 +11,8 @@ import { CheckpointError, reasonOf, systemCode } from './errors.js';
 /**
  * Everything training needs to go on as if it had never stopped.
  *
- * Tensors are named `student.*`, `teacher.*` (the models) and anything else (`optimizer.*`,
- * `rng.*`); `meta` is what of the state is no tensor.
+ * Tensors are named `NETWORK.*` for each network of the framework (`student.*`, `teacher.*`), and
+ * anything else (`optimizer.*`); `meta` is what of the state is no tensor.
  */
 export interface Checkpoint {
   /** Iterations done. */
@@ -48,7 +50,8 @@ export function saveCheckpoint(
 ): string {
   const name = `step-${String(checkpoint.iteration).padStart(7, '0')}`;
   const { tensors, ...facts } = checkpoint;
-  const isModel = (key: string) => key.startsWith('student.') || key.startsWith('teacher.');
+  const { networks } = frameworkNamed(facts.config.framework.name);
+  const isModel = (key: string) => networks.some((network) => key.startsWith(`${network}.`));
   try {
     writeFolderAtomic(join(folder, name), (temporary) => {
       torch.saveSafetensors(join(temporary, MODEL), pick(tensors, isModel));
@@ -114,23 +117,32 @@ export function loadCheckpoint(path: string, { modelOnly = false } = {}): Checkp
  * @throws CheckpointError M3L_CHECKPOINT_MODEL naming every difference
  */
 export function checkSameModel(path: string, found: Config, wanted: Config): void {
-  const differences = [
-    ...(['name', 'backbone', 'maskToken', 'fusionRatio'] as const).map(
-      (key) => [`model.${key}`, found.model[key], wanted.model[key]] as const,
-    ),
-    ['data.modalities', names(found), names(wanted)] as const,
-  ].filter(([, a, b]) => a !== b);
+  const [there, here] = [modelOf(found), modelOf(wanted)];
+  const differences = [...new Set([...Object.keys(there), ...Object.keys(here)])]
+    .map((key) => [key, there[key], here[key]] as const)
+    .filter(([, a, b]) => JSON.stringify(a) !== JSON.stringify(b));
   if (differences.length === 0) return;
   throw new CheckpointError(
     'M3L_CHECKPOINT_MODEL',
     `${path} is a checkpoint of another model: ${differences
-      .map(([key, a, b]) => `${key} is ${a} there, ${b} is wanted`)
+      .map(([key, a, b]) => `${key} is ${a ?? 'unset'} there, ${b ?? 'unset'} is wanted`)
       .join('; ')}. Use the configuration of that run, or train anew.`,
   );
 }
 
-function names(config: Config): string {
-  return Object.keys(config.data.modalities).join(', ');
+/**
+ * What makes a model what it is, by configuration key. Its options are read as a configuration's, so
+ * that one which was not there yet when a run was saved has its default.
+ */
+function modelOf({ model, data }: Config): Record<string, unknown> {
+  const { name, maskToken, pretrained: _, ...given } = model;
+  const known = models.find((each) => each.name === name);
+  const options = known?.options.safeParse(given).data ?? given;
+  const all = { name, ...options, maskToken };
+  return {
+    ...Object.fromEntries(Object.entries(all).map(([key, value]) => [`model.${key}`, value])),
+    'data.modalities': Object.keys(data.modalities).join(', '),
+  };
 }
 
 function pick(tensors: Record<string, Tensor>, wanted: (key: string) => boolean) {

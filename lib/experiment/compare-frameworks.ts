@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { FRAMEWORKS, type FrameworkName } from '../learning/index.js';
+import { type FrameworkName, frameworkNames } from '../learning/index.js';
 import { FILLS, type Fill } from '../models/index.js';
 import { writeFileAtomic } from '../torch/atomic-write.js';
 import { type ComparedRun, type Comparison, compareRuns, type RunScore } from './comparison.js';
@@ -115,7 +115,7 @@ export async function compareFrameworks(options: CompareOptions): Promise<Compar
 }
 
 function checkOptions({ frameworks, seeds, fills = FILLS }: CompareOptions): void {
-  checkWords('FRAMEWORK', 'framework', frameworks, FRAMEWORKS);
+  checkWords('FRAMEWORK', 'framework', frameworks, frameworkNames);
   checkWords('FILL', 'fill', fills, FILLS);
   const wrong = seeds.find(
     (seed, at) => !Number.isInteger(seed) || seed < 0 || seeds.indexOf(seed) < at,

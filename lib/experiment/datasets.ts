@@ -15,15 +15,10 @@ import {
   underRoot,
   withoutLabels,
 } from '../data/index.js';
-import type { TrainingBatch } from '../learning/index.js';
+import { frameworkNamed, type TrainingBatch } from '../learning/index.js';
 import { writeRooms } from '../rooms/index.js';
 import { cacheFolder } from '../torch/libtorch.js';
-import {
-  type Config,
-  isSemiSupervised,
-  type ListConfig,
-  type RoomsConfig,
-} from './config/config.js';
+import type { Config, ListConfig, RoomsConfig } from './config/config.js';
 import { ConfigError } from './errors.js';
 import { nearest } from './nearest.js';
 import { specsOf } from './networks.js';
@@ -113,13 +108,13 @@ export async function openDatasets(
   const valLoader = lazily(() =>
     loader(val, evaluation, { batchSize: config.evaluate.batch, workers }),
   );
-  const semiSupervised = isSemiSupervised(config.framework.name);
+  const { needsUnlabelled } = frameworkNamed(config.framework.name);
 
   return {
     specs,
     classes,
     async batch(iteration) {
-      if (!semiSupervised) return { labelled: await labelledLoader().batch(iteration) };
+      if (!needsUnlabelled) return { labelled: await labelledLoader().batch(iteration) };
       const made = await Promise.allSettled([
         labelledLoader().batch(iteration),
         unlabelledLoader().batch(iteration),
@@ -136,7 +131,7 @@ export async function openDatasets(
     },
     prepare(iteration) {
       labelledLoader().prepare(iteration);
-      if (semiSupervised) unlabelledLoader().prepare(iteration);
+      if (needsUnlabelled) unlabelledLoader().prepare(iteration);
     },
     validation: () => valLoader().batches(0),
     validationImages: val.length,
@@ -201,7 +196,7 @@ function readSources({ data, framework }: Config): Sources {
     classes: data.classes!,
     labelled: read('labelled', lists.labelled),
     unlabelled:
-      lists.unlabelled !== undefined && isSemiSupervised(framework.name)
+      lists.unlabelled !== undefined && frameworkNamed(framework.name).needsUnlabelled
         ? read('unlabelled', lists.unlabelled)
         : null,
     val: read('val', lists.val),

@@ -6,6 +6,7 @@ import {
   type MissingProtocol,
   type RobustResult,
 } from '../evaluation/index.js';
+import type { Networks } from '../learning/index.js';
 import type { Fill } from '../models/index.js';
 import { writeFileAtomic } from '../torch/atomic-write.js';
 import { findCheckpoint } from './checkpoint.js';
@@ -13,7 +14,7 @@ import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { CheckpointError } from './errors.js';
 import { nearest } from './nearest.js';
-import { disposeNetworks, loadNetworks, type Networks, prepareTorch } from './networks.js';
+import { disposeNetworks, headlineOf, loadNetworks, prepareTorch } from './networks.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
 
@@ -27,9 +28,9 @@ export interface EvaluationReport extends RobustResult {
   classes: string[];
 }
 
-/** The head that stands for the whole: the teacher's ensemble, or without a teacher the student's. */
+/** The head that stands for the whole: the ensemble of the first model, which is the headline's. */
 export function headline(report: RobustResult): HeadResult {
-  const { heads } = report.models.find(({ model }) => model === 'teacher') ?? report.models[0]!;
+  const { heads } = report.models[0]!;
   return heads.find(({ head }) => head === 'ensemble') ?? heads[0]!;
 }
 
@@ -111,6 +112,7 @@ export async function evaluateNetworks(
   const { config, networks, datasets, iteration, signal, onProgress } = options;
   const result = await evaluateRobust({
     models: networks,
+    headline: headlineOf(config),
     specs: datasets.specs,
     batches: datasets.validation(),
     missing: options.missing ?? (config.evaluate.subsets ? 'subsets' : 'each'),
@@ -140,7 +142,7 @@ export async function writeSamples({
   const rows = config.evaluate.samples;
   if (rows === 0) return null;
   const png = await contactSheet({
-    model: networks.teacher ?? networks.student,
+    model: networks[headlineOf(config)]!,
     specs: datasets.specs,
     classes: datasets.classes,
     batches: datasets.samples(rows),

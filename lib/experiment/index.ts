@@ -22,15 +22,7 @@ export {
   type RunScore,
   type Spread,
 } from './comparison.js';
-export {
-  BACKBONES,
-  type Config,
-  checkConfig,
-  configToYaml,
-  FRAMEWORKS,
-  MODELS,
-  resolveConfig,
-} from './config/config.js';
+export { type Config, checkConfig, configToYaml, resolveConfig } from './config/config.js';
 export { type Datasets, openDatasets } from './datasets.js';
 export { CheckpointError, ConfigError, Interrupted, RunError } from './errors.js';
 export {
@@ -41,7 +33,7 @@ export {
   headline,
 } from './evaluate.js';
 export { editDistance, nearest } from './nearest.js';
-export { createNetworks, disposeNetworks, loadNetworks, type Networks } from './networks.js';
+export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
 export { CLASS_FORMATS, OVERLAY_FORMATS, PictureError } from './picture-file.js';
 export { type PredictedScene, type PredictOptions, predict } from './predict.js';
 export { resumeConfig } from './resume.js';

@@ -1,22 +1,17 @@
 import type { ModalitySpec } from '../data/index.js';
+import { frameworkNamed, type Networks } from '../learning/index.js';
 import {
-  createModel,
   fromHuggingFace,
   fromNvidia,
   loadPretrained,
+  modelNamed,
   type SegmentationModel,
 } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { checkSameModel, loadCheckpoint } from './checkpoint.js';
-import { type Config, isSemiSupervised } from './config/config.js';
+import type { Config } from './config/config.js';
 import { CheckpointError, RunError } from './errors.js';
-
-/** The networks of a run; the teacher is there where the framework has one. */
-export interface Networks {
-  student: SegmentationModel;
-  teacher?: SegmentationModel;
-}
 
 export function specsOf(config: Config): ModalitySpec[] {
   return Object.entries(config.data.modalities).map(([name, modality]) => ({ name, ...modality }));
@@ -37,16 +32,28 @@ export function prepareTorch(config: Config): void {
   }
 }
 
-/** Student (and teacher) with the initial values that the seed gives, on the run's device. */
+/**
+ * The networks that the run's framework needs, with the initial values that the seed gives, on the
+ * run's device; those that it trains with the pretrained weights where there are any.
+ */
 export function createNetworks(config: Config, numClasses: number): Networks {
   torch.manualSeed(config.seed);
-  const student = create(config, numClasses);
-  if (config.model.pretrained !== undefined) {
-    const file = config.model.pretrained;
-    torch.scope(() => loadEncoder(student, file, config));
-  }
-  if (!isSemiSupervised(config.framework.name)) return { student };
-  return { student, teacher: create(config, numClasses) };
+  const { networks, trainable } = frameworkNamed(config.framework.name);
+  const { pretrained } = config.model;
+  return Object.fromEntries(
+    networks.map((name) => {
+      const model = create(config, numClasses);
+      if (pretrained !== undefined && trainable.includes(name)) {
+        torch.scope(() => loadEncoder(model, pretrained, config));
+      }
+      return [name, model];
+    }),
+  );
+}
+
+/** Name of the network whose predictions count. */
+export function headlineOf(config: Config): string {
+  return frameworkNamed(config.framework.name).headline;
 }
 
 /** The networks as a checkpoint holds them. */
@@ -62,7 +69,7 @@ export function loadNetworks(
       { ...config, model: { ...config.model, pretrained: undefined } },
       numClasses,
     );
-    for (const [name, model] of entries(networks)) {
+    for (const [name, model] of Object.entries(networks)) {
       loadWeights(model, name, checkpoint.tensors, path);
     }
     return { networks, iteration: checkpoint.iteration };
@@ -70,26 +77,15 @@ export function loadNetworks(
 }
 
 export function disposeNetworks(networks: Networks): void {
-  for (const [, model] of entries(networks)) model.dispose();
-}
-
-function entries(networks: Networks): [string, SegmentationModel][] {
-  return Object.entries(networks).filter(([, model]) => model !== undefined);
+  for (const model of Object.values(networks)) model.dispose();
 }
 
 function create(config: Config, numClasses: number): SegmentationModel {
-  const { name, backbone, maskToken, maskTokenStd, fusionRatio, dropPath, dropout } = config.model;
-  const modalities = Object.keys(config.data.modalities).length;
-  const model = createModel({
-    name,
-    backbone,
+  const { name, pretrained: _, ...options } = config.model;
+  const model = modelNamed(name).create({
+    ...options,
     numClasses,
-    modalities,
-    maskToken: maskToken ?? false,
-    maskTokenStd,
-    fusionRatio,
-    dropPath,
-    dropout,
+    modalities: Object.keys(config.data.modalities).length,
     freezeBatchNorm: config.framework.freezeBatchNorm,
   });
   model.to({

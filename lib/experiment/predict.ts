@@ -13,7 +13,7 @@ import { optimizeForInference } from '../inference/index.js';
 import * as torch from '../torch/index.js';
 import type { Config } from './config/config.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
-import { disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
+import { disposeNetworks, headlineOf, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import { checkOutputs, writePicture } from './picture-file.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
@@ -46,8 +46,8 @@ export interface PredictedScene {
 }
 
 /**
- * Segments a scene from whichever of its modalities are given, with the run's headline model: the
- * teacher, or without one the student. Folders of the files it writes are made.
+ * Segments a scene from whichever of its modalities are given, with the network that is its
+ * framework's headline. Folders of the files it writes are made.
  *
  * @throws EvaluationError M3L_MISSING_MODALITY; PictureError; DataError of an image; CheckpointError
  */
@@ -73,7 +73,7 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
     const classes = classNames(config);
     const { networks } = loadNetworks(path, config, classes.length);
     try {
-      const model = networks.teacher ?? networks.student;
+      const model = networks[headlineOf(config)]!;
       using view = optimizeForInference(model, { measure: false });
       const { fill, flip } = config.evaluate;
       const asked = { specs, fill, flip, seed: config.seed, size, alignCorners };

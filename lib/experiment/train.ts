@@ -1,4 +1,12 @@
-import { createFramework, parameterGroups, type StepReport, Trainer } from '../learning/index.js';
+import {
+  createFramework,
+  frameworkNamed,
+  type Networks,
+  type StepReport,
+  Trainer,
+  trainableGroups,
+} from '../learning/index.js';
+import type { SegmentationModel } from '../models/index.js';
 import { AdamW, PolySchedule, SGD } from '../optim/index.js';
 import * as torch from '../torch/index.js';
 import { checkSameModel, findCheckpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
@@ -6,7 +14,7 @@ import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { Interrupted, RunError } from './errors.js';
 import { type EvaluationReport, evaluateNetworks, writeSamples } from './evaluate.js';
-import { createNetworks, disposeNetworks, type Networks, prepareTorch } from './networks.js';
+import { createNetworks, disposeNetworks, headlineOf, prepareTorch } from './networks.js';
 import type { RunFolder } from './run-folder.js';
 
 /** What happens while training, for a progress bar or a log. `iteration`s are those done. */
@@ -136,7 +144,7 @@ async function trainNetworks(
       run: run.path,
       framework: config.framework.name,
       iterations,
-      parameters: parameterCount(networks),
+      parameters: parameterCount(networks[headlineOf(config)]!),
       seconds: history(run).seconds,
       evaluation: report,
       samples: await writeSamples({ config, networks, datasets, path: run.samplesFile }),
@@ -151,12 +159,12 @@ async function trainNetworks(
 function createTrainer(config: Config, networks: Networks, datasets: Datasets) {
   const { framework: learning, optimiser, schedule, iterations, seed, device, cudaGraph } = config;
   const framework = createFramework(learning.name, {
-    ...networks,
+    networks,
     modalities: datasets.specs,
     options: learning,
     seed,
   });
-  const groups = parameterGroups(networks.student, { ...optimiser, alpha: learning.alpha });
+  const groups = trainableGroups(framework, optimiser);
   const optimizer =
     optimiser.name === 'adamw' ? new AdamW(groups) : new SGD(groups, { momentum: 0.9 });
   const trainer = new Trainer({
@@ -249,8 +257,8 @@ function history(run: RunFolder): { reports: EvaluationReport[]; seconds: number
   return { reports, seconds };
 }
 
-function parameterCount({ student }: Networks): number {
-  return student
+function parameterCount(network: SegmentationModel): number {
+  return network
     .parameters()
     .reduce((total, { shape }) => total + shape.reduce((product, size) => product * size, 1), 0);
 }
@@ -261,8 +269,8 @@ class Speed {
   readonly #images: number;
 
   constructor({ batch, framework }: Config) {
-    this.#images =
-      batch.labelled + (framework.name.startsWith('supervised') ? 0 : batch.unlabelled);
+    const { needsUnlabelled } = frameworkNamed(framework.name);
+    this.#images = batch.labelled + (needsUnlabelled ? batch.unlabelled : 0);
   }
 
   after({ seconds, waitSeconds }: StepReport): number {

@@ -1,6 +1,6 @@
 import type { SegmentationModel } from '../models/index.js';
 import * as nn from '../nn/index.js';
-import type { MovingAverage } from '../optim/index.js';
+import type { Optimizer } from '../optim/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 
@@ -9,15 +9,24 @@ export function emaFactor(iteration: number, decay = 0.99): number {
   return Math.min(1 - 1 / (iteration + 1), decay);
 }
 
+/** An optimiser's step with the teacher's, for replaying: numbers go in, as in `StaticUpdate`. */
+export interface StaticMove {
+  /** How many numbers a step takes. */
+  readonly size: number;
+  /** Counts a step; what it differs in. */
+  next(iteration: number): number[];
+  /** @param numbers float64 [size] on the parameters' device */
+  apply(numbers: Tensor): void;
+}
+
 /**
  * The mean teacher: a model whose parameters are the exponential moving average of the student's
- * (m3l.md section 5). It starts as a copy and never takes a gradient.
+ * (m3l.md section 5). It starts as a copy, never takes a gradient, and moves only by `step` (or what
+ * `staticStep` gives): in the optimiser's own pass what that can take along, the rest after it.
  */
 export class EmaTeacher {
   /** The teacher's parameter of each of the student's. */
   readonly #parameters: Map<Tensor, Tensor>;
-  /** Of the student, those whose average the optimiser has moved in this iteration. */
-  readonly #moved = new Set<Tensor>();
   readonly #averagedBuffers: [Tensor[], Tensor[]];
   readonly #copiedBuffers: [Tensor, Tensor][];
 
@@ -29,7 +38,11 @@ export class EmaTeacher {
   constructor(
     readonly model: SegmentationModel,
     student: SegmentationModel,
-    readonly options: { mode: 'eval' | 'train'; decay: number; freezeBatchNorm: boolean },
+    private readonly options: {
+      mode: 'eval' | 'train';
+      decay: number;
+      freezeBatchNorm: boolean;
+    },
   ) {
     torch.scope(() => void model.loadStateDict(student.stateDict()));
     model.requiresGrad_(false);
@@ -47,48 +60,62 @@ export class EmaTeacher {
     );
   }
 
+  /** The EMA factor a of an iteration. */
+  factor(iteration: number): number {
+    return emaFactor(iteration, this.options.decay);
+  }
+
   /**
-   * What an optimiser needs to move the teacher along with the student in step `iteration`; `update`
-   * then moves the parameters that it did not take.
+   * The optimiser's step from the gradients at hand, and teacher ← a·teacher + (1 − a)·student of what
+   * it left; returns a.
    */
-  average(iteration: number): MovingAverage {
-    this.#moved.clear();
+  step(optimizer: Optimizer<{ lr: number }>, iteration: number): number {
+    const factor = this.factor(iteration);
+    const { take, rest } = this.#split();
+    optimizer.step({ average: { factor, take } });
+    rest()(factor);
+    return factor;
+  }
+
+  /** As `step`, again and again from tensors that stay where they are. */
+  staticStep(optimizer: Optimizer<{ lr: number }>): StaticMove {
+    const { take, rest } = this.#split();
+    const update = optimizer.staticUpdate({ average: { factor: 0, take } });
+    const moveRest = rest();
     return {
-      factor: emaFactor(iteration, this.options.decay),
-      take: (parameter) => {
-        const mine = this.#parameters.get(parameter) ?? null;
-        if (mine) this.#moved.add(parameter);
-        return mine;
+      size: 1 + update.size,
+      next: (iteration) => {
+        const factor = this.factor(iteration);
+        return [factor, ...update.next(factor)];
+      },
+      apply(numbers) {
+        update.apply(numbers.narrow(0, 1, update.size));
+        moveRest(numbers.narrow(0, 0, 1));
       },
     };
   }
 
-  /**
-   * teacher ← a·teacher + (1 − a)·student after optimiser step `iteration`, for what the optimiser
-   * has not moved itself; returns a.
-   */
-  update(iteration: number): number {
-    const factor = emaFactor(iteration, this.options.decay);
-    this.rest()(factor);
-    return factor;
-  }
-
-  /**
-   * What moves all that an optimiser has not taken since the last `average`, again at every call.
-   * Its factor: a number, or float64 [1] on the teacher's device.
-   */
-  rest(): (factor: number | Tensor) => void {
-    const left = [...this.#parameters].filter(([theirs]) => !this.#moved.has(theirs));
-    this.#moved.clear();
-    const mine = left.map(([, parameter]) => parameter);
-    const theirs = left.map(([parameter]) => parameter);
-    return (factor) =>
-      torch.noGrad(() => {
-        move(mine, theirs, factor);
-        if (this.options.freezeBatchNorm) return;
-        move(...this.#averagedBuffers, factor);
-        for (const [ours, values] of this.#copiedBuffers) ours.copy_(values);
-      });
+  /** `take` hands a parameter's average to the optimiser; `rest` then gives what moves the others. */
+  #split() {
+    const taken = new Set<Tensor>();
+    const take = (parameter: Tensor): Tensor | null => {
+      const mine = this.#parameters.get(parameter) ?? null;
+      if (mine) taken.add(parameter);
+      return mine;
+    };
+    const rest = () => {
+      const left = [...this.#parameters].filter(([theirs]) => !taken.has(theirs));
+      const mine = left.map(([, parameter]) => parameter);
+      const theirs = left.map(([parameter]) => parameter);
+      return (factor: number | Tensor) =>
+        torch.noGrad(() => {
+          move(mine, theirs, factor);
+          if (this.options.freezeBatchNorm) return;
+          move(...this.#averagedBuffers, factor);
+          for (const [ours, values] of this.#copiedBuffers) ours.copy_(values);
+        });
+    };
+    return { take, rest };
   }
 }
 

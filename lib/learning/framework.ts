@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { type Batch, type ModalitySpec, mixSeed } from '../data/index.js';
 import type { Masks, Prediction, SegmentationModel } from '../models/index.js';
 import { fillMasked } from '../models/missing-modalities/fill.js';
@@ -6,7 +7,7 @@ import * as torch from '../torch/index.js';
 import { EmaTeacher } from './ema.js';
 import { LearningError } from './errors.js';
 import { minKeptPixels, type OhemOptions, pseudoWeight } from './losses.js';
-import { type MaskDraw, unmasked } from './masking.js';
+import type { MaskDraw } from './masking.js';
 import type { LearningOptions } from './options.js';
 
 /** What one training step learns from. */
@@ -26,6 +27,8 @@ export interface StepLosses {
 export interface StepDraw<Sampled = readonly number[], Weight = number> {
   /** Per student sample the modality it loses, −1 for none. */
   readonly masked: Sampled;
+  /** The same of the teacher's samples; null where there is no teacher, or it always sees all. */
+  readonly teacherMasked: Sampled | null;
   /** λ of the iteration. */
   readonly pseudoWeight: Weight;
   /** Seeds which tokens a part-masked modality loses; null where the losses must not need it. */
@@ -35,32 +38,81 @@ export interface StepDraw<Sampled = readonly number[], Weight = number> {
 /** A draw of which some is on the device: a captured graph reads it anew at every replay. */
 export type AnyDraw = StepDraw<Masks, number | Tensor>;
 
-/** A way to learn: turns a batch into losses, and keeps a teacher where it has one. */
-export interface Framework {
-  readonly name: string;
-  readonly student: SegmentationModel;
+/** Models of one architecture by name, in the order in which they are made and saved. */
+export type Networks<Network extends string = string> = Readonly<
+  Record<Network, SegmentationModel>
+>;
+
+/** The training step of a framework. */
+export interface FrameworkSteps {
+  /** What follows a trained network's average, and moves with the optimiser; null where none does. */
   readonly teacher: EmaTeacher | null;
-  readonly options: LearningOptions;
-  /** Whether a step needs unlabelled images. */
-  readonly semiSupervised: boolean;
-  /** Whether the student's samples lose modalities. */
-  readonly drawsMasks: boolean;
   /** What `iteration` determines, and the sizes of the batch. */
   draw(batch: TrainingBatch, iteration: number): StepDraw;
   /** The forward half of a training step: a function of batch, draw, weights and generator. */
   losses(batch: TrainingBatch, draw: AnyDraw): StepLosses;
-  /** After the optimiser's step: moves the teacher; returns its EMA factor, null without one. */
-  update(iteration: number): number | null;
 }
 
-/** What a framework is made from. */
-export interface FrameworkContext {
-  student: SegmentationModel;
-  /** A model of the same architecture that becomes the teacher, where the framework has one. */
-  teacher?: SegmentationModel;
+/** A way to learn: owns its networks, and turns a batch into losses. */
+export interface Framework extends FrameworkSteps {
+  readonly name: string;
+  readonly networks: Networks;
+  /** Names of those that the optimiser trains. */
+  readonly trainable: readonly string[];
+  /** Name of the one whose predictions count. */
+  readonly headline: string;
+  /** Whether samples lose modalities. */
+  readonly masksModalities: boolean;
+  readonly options: LearningOptions;
+}
+
+/** All that the rest of the system knows of a framework. Its file exports one, the registry lists it. */
+export interface FrameworkDescriptor<
+  Name extends string = string,
+  Network extends string = string,
+  Own extends object = object,
+> {
+  readonly name: Name;
+  /** One line. */
+  readonly summary: string;
+  /** The networks it needs, in the order in which they are made and saved. */
+  readonly networks: readonly Network[];
+  /** Those of them that the optimiser trains, and that pretrained weights go to. */
+  readonly trainable: readonly Network[];
+  /** The one of them whose predictions count. */
+  readonly headline: Network;
+  /** Whether it learns from unlabelled images too. */
+  readonly needsUnlabelled: boolean;
+  /** Whether samples lose modalities while it trains; then there must be two or more. */
+  readonly masksModalities: boolean;
+  /** Options of its own beside `LearningOptions`, with their defaults. */
+  readonly options?: z.ZodObject;
+  create(context: FrameworkContext<Network, Own>): FrameworkSteps;
+}
+
+/** A descriptor with its name, networks and options as types. */
+export function defineFramework<
+  const Name extends string,
+  const Network extends string,
+  Shape extends z.ZodRawShape = Record<never, never>,
+>(
+  descriptor: FrameworkDescriptor<Name, Network, z.output<z.ZodObject<Shape>>> & {
+    readonly options?: z.ZodObject<Shape>;
+  },
+): FrameworkDescriptor<Name, Network, z.output<z.ZodObject<Shape>>> {
+  return descriptor;
+}
+
+/** What a framework's step is made from. */
+export interface FrameworkContext<Network extends string = string, Own extends object = object> {
+  /** The framework's. */
+  name: string;
+  networks: Networks<Network>;
   modalities: readonly ModalitySpec[];
-  options: LearningOptions;
+  options: LearningOptions & Own;
   masks: MaskDraw;
+  /** Draws for a teacher, independent of `masks`. */
+  teacherMasks: MaskDraw;
   seed: number;
 }
 
@@ -122,29 +174,19 @@ export function forward(
   return model.forward(modalities, { masked, maskingRatio, generator: generator(), upsample });
 }
 
-/** The draw of an iteration whose student's samples are masked like this. */
+/** The draw of an iteration whose samples are masked like this. */
 export function drawOf(
   { options, seed }: FrameworkContext,
   iteration: number,
   masked: readonly number[],
+  teacherMasked: readonly number[] | null = null,
 ): StepDraw {
   return {
     masked,
+    teacherMasked,
     pseudoWeight: pseudoWeight(options, iteration),
     tokenSeed: mixSeed(seed, iteration, 0x746f6b),
   };
-}
-
-/** The draw of a student that sees [L, L, U], the second L and U masked. */
-export function drawSecondMasked(
-  context: FrameworkContext,
-  batch: TrainingBatch,
-  iteration: number,
-  name: string,
-): StepDraw {
-  const count = sizeOf(batch.labelled);
-  const others = count + sizeOf(unlabelledOf(batch, name));
-  return drawOf(context, iteration, [...unmasked(count), ...context.masks(iteration, others)]);
 }
 
 /** The OHEM options of a step on `labels` [L, H, W]. */
@@ -153,15 +195,11 @@ export function ohemOptions({ options }: FrameworkContext, labels: Tensor): Ohem
   return { threshold, minKept: minKept ?? minKeptPixels(labels, minKeptFraction) };
 }
 
-export function createTeacher(context: FrameworkContext, framework: string): EmaTeacher {
-  const { student, teacher, options } = context;
-  if (teacher === undefined || teacher === student) {
-    throw new LearningError(
-      'M3L_NO_TEACHER',
-      `${framework} was given ${teacher ? 'the student itself as' : 'no'} teacher: expected a second ` +
-        'model of the same architecture. Create one with the same options and pass it as `teacher`.',
-    );
-  }
+/** The framework's `teacher`, a copy of its `student`. */
+export function createTeacher({
+  networks: { student, teacher },
+  options,
+}: FrameworkContext<'student' | 'teacher'>): EmaTeacher {
   return new EmaTeacher(teacher, student, {
     mode: options.teacherMode,
     decay: options.emaDecay,
@@ -177,11 +215,11 @@ export function labelsOf(batch: Batch): Tensor {
   );
 }
 
-export function unlabelledOf(batch: TrainingBatch, framework: string): Batch {
+export function unlabelledOf(batch: TrainingBatch, { name }: FrameworkContext): Batch {
   if (batch.unlabelled) return batch.unlabelled;
   throw new LearningError(
     'M3L_NO_UNLABELLED',
-    `${framework} learns from unlabelled images too, and the batch has none. ` +
+    `${name} learns from unlabelled images too, and the batch has none. ` +
       'Give a list of unlabelled images, or choose a supervised framework.',
   );
 }

@@ -1,5 +1,6 @@
 import type * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
+import type { Framework } from './framework.js';
 import type { LearningOptions } from './options.js';
 
 export interface ParameterGroup {
@@ -42,4 +43,16 @@ export function parameterGroups(model: nn.Module, options: GroupOptions = {}): P
     }
   }
   return [encoder, norms, decoder, alphas].filter((group) => group.params.length > 0);
+}
+
+/** The parameter groups of every network that a framework trains, one network after the other. */
+export function trainableGroups(
+  { networks, trainable, options }: Framework,
+  rates: Omit<GroupOptions, 'alpha'> = {},
+): ParameterGroup[] {
+  return trainable.flatMap((network) =>
+    parameterGroups(networks[network]!, { ...rates, alpha: options.alpha }).map((group) =>
+      trainable.length === 1 ? group : { ...group, name: `${network}.${group.name}` },
+    ),
+  );
 }

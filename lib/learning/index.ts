@@ -1,23 +1,35 @@
 /** Ways to learn segmentation from few labels and with missing modalities, and their parts. */
 
-export { EmaTeacher, emaFactor } from './ema.js';
+export { EmaTeacher, emaFactor, type StaticMove } from './ema.js';
 export { LearningError } from './errors.js';
 export {
   type AnyDraw,
+  defineFramework,
   type Framework,
   type FrameworkContext,
+  type FrameworkDescriptor,
+  type FrameworkSteps,
   joinBatches,
+  type Networks,
   type StepDraw,
   type StepLosses,
   type TrainingBatch,
 } from './framework.js';
 export {
   createFramework,
-  FRAMEWORKS,
   type FrameworkInput,
   type FrameworkName,
+  frameworkNamed,
+  frameworkNames,
+  frameworks,
+  modalitiesRefused,
 } from './frameworks/registry.js';
-export { type GroupOptions, type ParameterGroup, parameterGroups } from './groups.js';
+export {
+  type GroupOptions,
+  type ParameterGroup,
+  parameterGroups,
+  trainableGroups,
+} from './groups.js';
 export {
   allHeads,
   crossEntropies,
@@ -29,6 +41,8 @@ export {
   semiSupervisedLosses,
   supervisedLoss,
   type Targets,
+  totalLoss,
+  withPenalty,
 } from './losses.js';
 export { type MaskDraw, maskWeights, seededMasks, unmasked } from './masking.js';
 export {

@@ -108,6 +108,14 @@ export function pseudoLoss(heads: readonly Tensor[], labels: Tensor): Tensor {
   return crossEntropies(heads, { pseudo: labels }, unused).pseudo;
 }
 
+/**
+ * A supervised loss with the penalty that the model adds to it, where it does: as the authors have it,
+ * inside what is reported as the supervised loss, the teacher's too.
+ */
+export function withPenalty(sup: Tensor, { penalty }: Pick<Prediction, 'penalty'>): Tensor {
+  return penalty === undefined ? sup : sup.add(penalty);
+}
+
 /** sup + λ · pseudo. */
 export function totalLoss(sup: Tensor, pseudo: Tensor, weight: number | Tensor): Tensor {
   return typeof weight === 'number'

@@ -1,12 +1,12 @@
 import { IGNORE_LABEL } from '../data/index.js';
-import type { Masks } from '../models/index.js';
+import type { Masks, Prediction } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import type { EmaTeacher } from './ema.js';
 import { type FrameworkContext, forward, type Joined } from './framework.js';
 import { allHeads } from './losses.js';
 
-export interface Taught {
+export interface Taught extends Pick<Prediction, 'penalty'> {
   /** [B, H, W] int64: the teacher's class, or 255 where the pseudo loss must not look. */
   labels: Tensor;
   /** The teacher's logits [B, K, h, w], where its own loss is to be reported; else none. */
@@ -31,6 +31,7 @@ export function teach(
     return {
       labels: pseudoLabels(prediction.ensemble, images.valid, options, size),
       heads: options.reportTeacherLoss ? allHeads(prediction) : [],
+      penalty: prediction.penalty,
     };
   };
   // In a scope of its own: all of the teacher's activations go before the student makes its own.

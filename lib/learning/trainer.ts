@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { disposeBatch, mixSeed } from '../data/index.js';
+import type { SegmentationModel } from '../models/index.js';
 import * as nn from '../nn/index.js';
 import type { OptimizerState } from '../optim/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -28,7 +29,7 @@ export interface TrainerOptions {
   iterations: number;
   /** Seeds dropout, drop-path and whatever else is drawn in a step (0). */
   seed?: number;
-  /** Where to train: the device the student is on (`cpu`). */
+  /** Where to train: the device the networks are on (`cpu`). */
   device?: string;
   /**
    * How a step is run (`eager`). The others want batches of one shape, and the learning rates set by
@@ -67,14 +68,14 @@ export interface StepReport {
   waitSeconds: number;
 }
 
-/** All that a resumed training needs. Tensors: `student.*`, `teacher.*`, `optimizer.*`. */
+/** All that a resumed training needs. Tensors: `NETWORK.*` of each network, and `optimizer.*`. */
 export interface TrainerState {
   tensors: Record<string, Tensor>;
   meta: { iteration: number; seed: number; framework: string; optimizer: OptimizerState['meta'] };
 }
 
 /**
- * Trains a framework's student. Step t draws its random numbers from (seed, t) alone and its batch
+ * Trains a framework's networks. Step t draws its random numbers from (seed, t) alone and its batch
  * from `source(t)`: a training that was stopped and resumed gives the same numbers as one in one go.
  */
 export class Trainer {
@@ -86,8 +87,9 @@ export class Trainer {
   constructor(options: TrainerOptions) {
     this.#options = options;
     this.#seed = options.seed ?? 0;
-    const { student, options: learning } = options.framework;
-    if (learning.freezeBatchNorm) nn.freezeBatchNorm(student);
+    if (options.framework.options.freezeBatchNorm) {
+      for (const network of trained(options.framework)) nn.freezeBatchNorm(network);
+    }
     const { framework, optimizer, device, execution = 'eager', clipGradientNorm = null } = options;
     const { reportGradientNorm = false } = options;
     this.#step = createStep(execution, {
@@ -147,10 +149,12 @@ export class Trainer {
   state(): TrainerState {
     const { framework, optimizer } = this.#options;
     const { tensors, meta } = optimizer.stateDict();
+    const networks = Object.entries(framework.networks).flatMap(([name, network]) =>
+      Object.entries(prefixed(`${name}.`, network.stateDict())),
+    );
     return {
       tensors: {
-        ...prefixed('student.', framework.student.stateDict()),
-        ...(framework.teacher ? prefixed('teacher.', framework.teacher.model.stateDict()) : {}),
+        ...Object.fromEntries(networks),
         ...prefixed('optimizer.', tensors),
       },
       meta: {
@@ -181,8 +185,9 @@ export class Trainer {
         `the saved training has seed ${meta.seed}, this one ${this.#seed}. Resume with the same seed.`,
       );
     }
-    framework.student.loadStateDict(withoutPrefix('student.', tensors));
-    framework.teacher?.model.loadStateDict(withoutPrefix('teacher.', tensors));
+    for (const [name, network] of Object.entries(framework.networks)) {
+      network.loadStateDict(withoutPrefix(`${name}.`, tensors));
+    }
     optimizer.loadStateDict({
       tensors: withoutPrefix('optimizer.', tensors),
       meta: meta.optimizer,
@@ -203,7 +208,7 @@ export class Trainer {
   #learn(batch: TrainingBatch): Omit<StepReport, 'seconds' | 'waitSeconds'> {
     const { framework, optimizer, schedule, clipGradientNorm = null } = this.#options;
     const iteration = this.#iteration;
-    if (!framework.student.training) framework.student.train();
+    for (const network of trained(framework)) if (!network.training) network.train();
     torch.manualSeed(mixSeed(this.#seed, iteration));
     schedule?.apply(optimizer, iteration);
 
@@ -238,6 +243,10 @@ export class Trainer {
         'for NaN in the inputs of this iteration.',
     );
   }
+}
+
+function trained({ networks, trainable }: Framework): SegmentationModel[] {
+  return trainable.map((name) => networks[name]!);
 }
 
 function prefixed<T>(prefix: string, record: Record<string, T>): Record<string, T> {

@@ -5,6 +5,7 @@ export {
   fromNvidia,
   loadPretrained,
 } from './adapters.js';
+export { defineModel, type ModelDescriptor, type ModelInput } from './descriptor.js';
 export {
   type CreateFusion,
   type Fused,
@@ -23,6 +24,7 @@ export { FILLS, type Fill, fillMasked, fillModality } from './missing-modalities
 export { checkInputs, type Masking, type Masks } from './missing-modalities/inputs.js';
 export {
   type Backbone,
+  backboneNames,
   backbones,
   type Feature,
   MixTransformer,
@@ -31,10 +33,11 @@ export {
 export { addAndNormalise } from './modality-norm.js';
 export {
   createModel,
-  leastSides,
   type ModelName,
   type ModelOptions,
+  modelNamed,
   modelNames,
+  models,
 } from './registry.js';
 export { Segformer, type SegformerOptions } from './segformer.js';
 export { SegformerHead, type SegformerHeadOptions } from './segformer-head.js';

@@ -1,11 +1,13 @@
+import { z } from 'zod';
 import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { defineModel, type ModelInput } from './descriptor.js';
 import { type Fused, Fusion, type ResidualSum } from './fusion.js';
 import { initialise } from './initialise.js';
 import { checkInputs } from './missing-modalities/inputs.js';
 import { embedWithMaskToken } from './missing-modalities/mask-token.js';
-import { type Backbone, leastSide, MixTransformer } from './mit.js';
+import { type Backbone, backboneNames, leastSide, MixTransformer } from './mit.js';
 import { SegformerHead } from './segformer-head.js';
 import {
   type ForwardOptions,
@@ -17,13 +19,9 @@ import {
 import { asPrediction, everyHead, perHead, selectStreams, streamsOf } from './streams.js';
 import { bilinear } from './upsample.js';
 
-export interface LinearFusionOptions {
+/** For M ≥ 2 modalities. */
+export interface LinearFusionOptions extends ModelInput {
   backbone?: Backbone;
-  numClasses: number;
-  /** M ≥ 2. */
-  modalities?: number;
-  /** Learn a token that stands for a missing modality. */
-  maskToken?: boolean;
   /**
    * Standard deviation of the mask token's initial values; 1 by default, the paper's. With a small one a
    * missing modality's stream, whose tokens are all alike, soon reads the others by the fusion: a norm
@@ -39,9 +37,6 @@ export interface LinearFusionOptions {
   decoderWidth?: number;
   /** Of the encoder; 1e-6 by default. */
   layerNormEps?: number;
-  freezeBatchNorm?: boolean;
-  /** Where initial values come from; the default generator otherwise. */
-  generator?: torch.Generator;
 }
 
 /**
@@ -139,6 +134,24 @@ export class LinearFusion extends nn.Module implements StreamedModel {
     return predictStreams(this, inputs, heads, options).logits;
   }
 }
+
+export const linearFusionModel = defineModel({
+  name: 'linear-fusion',
+  summary: 'a shared encoder whose attention mixes the modalities’ tokens; the paper’s',
+  modalities: { least: 2, most: Number.POSITIVE_INFINITY },
+  leastSide,
+  maskToken: true,
+  options: z.object({
+    backbone: z.enum(backboneNames).default('mit-b2'),
+    /** Standard deviation of the mask token's initial values. */
+    maskTokenStd: z.number().nonnegative().default(1),
+    /** r: the share of a modality's own tokens in the fusion. */
+    fusionRatio: z.number().min(0).max(1).default(0.8),
+    dropPath: z.number().min(0).max(1).default(0.1),
+    dropout: z.number().min(0).max(1).default(0.1),
+  }),
+  create: (options: LinearFusionOptions) => new LinearFusion(options),
+});
 
 /**
  * The forward pass of Linear Fusion, and of every model that differs in its fusion alone (with one

@@ -25,6 +25,7 @@ export const backbones = {
   'mit-b5': { channels: [64, 128, 320, 512], depths: [3, 6, 40, 3] },
 } as const;
 export type Backbone = keyof typeof backbones;
+export const backboneNames = Object.keys(backbones) as Backbone[];
 
 const heads = [1, 2, 5, 8];
 const reductions = [8, 4, 2, 1];

@@ -1,35 +1,36 @@
-import { LinearFusion, type LinearFusionOptions } from './linear-fusion.js';
-import { leastSide } from './mit.js';
-import { Segformer } from './segformer.js';
+import type { ModelDescriptor, ModelInput } from './descriptor.js';
+import { linearFusionModel } from './linear-fusion.js';
+import { segformerModel } from './segformer.js';
 import { ModelError, type SegmentationModel } from './segmentation-model.js';
 
-const models = {
-  'linear-fusion': (options: LinearFusionOptions): SegmentationModel => new LinearFusion(options),
-  segformer: (options: LinearFusionOptions): SegmentationModel => new Segformer(options),
-};
-export type ModelName = keyof typeof models;
-export const modelNames = Object.keys(models) as readonly ModelName[];
+/** Every model, a line each. */
+const MODELS = [linearFusionModel, segformerModel] as const;
 
-/** The least height and the least width of images that a model takes. */
-export const leastSides: Readonly<Record<ModelName, number>> = {
-  'linear-fusion': leastSide,
-  segformer: leastSide,
-};
+type Listed = (typeof MODELS)[number];
+export type ModelName = Listed['name'];
 
-export interface ModelOptions extends LinearFusionOptions {
-  name: ModelName;
+/** A model's name and what it is made from. */
+export type ModelOptions = {
+  [Each in Listed as Each['name']]: { name: Each['name'] } & Parameters<Each['create']>[0];
+}[ModelName];
+
+export const models: readonly ModelDescriptor<ModelName>[] = MODELS;
+export const modelNames: readonly ModelName[] = MODELS.map(({ name }) => name);
+
+/** @throws {ModelError} `M3L_MODEL_UNKNOWN` */
+export function modelNamed(name: string): ModelDescriptor<ModelName> {
+  const found = models.find((model) => model.name === name);
+  if (found) return found;
+  throw new ModelError(
+    'M3L_MODEL_UNKNOWN',
+    `No model '${name}', expected one of ${modelNames.join(', ')}.`,
+  );
 }
 
 /**
  * A model by name, with values from scratch.
  * @throws {ModelError} `M3L_MODEL_UNKNOWN`, `M3L_MODEL_MODALITIES`.
  */
-export function createModel({ name, ...options }: ModelOptions): SegmentationModel {
-  if (!Object.hasOwn(models, name)) {
-    throw new ModelError(
-      'M3L_MODEL_UNKNOWN',
-      `No model '${name}', expected one of ${modelNames.join(', ')}.`,
-    );
-  }
-  return models[name](options);
+export function createModel({ name, ...input }: ModelOptions): SegmentationModel {
+  return modelNamed(name).create(input as ModelInput);
 }

@@ -1,8 +1,10 @@
+import { z } from 'zod';
 import * as nn from '../nn/index.js';
 import type { AutocastDType, Tensor } from '../torch/index.js';
+import { defineModel } from './descriptor.js';
 import { initialise } from './initialise.js';
 import { type LinearFusionOptions, predictStreams } from './linear-fusion.js';
-import { leastSide, MixTransformer } from './mit.js';
+import { backboneNames, leastSide, MixTransformer } from './mit.js';
 import { SegformerHead } from './segformer-head.js';
 import {
   type ForwardOptions,
@@ -70,3 +72,17 @@ export class Segformer extends nn.Module implements StreamedModel {
     return predictStreams(this, inputs, heads, options).logits;
   }
 }
+
+export const segformerModel = defineModel({
+  name: 'segformer',
+  summary: 'one modality alone: the baseline that the others are measured against',
+  modalities: { least: 1, most: 1 },
+  leastSide,
+  maskToken: false,
+  options: z.object({
+    backbone: z.enum(backboneNames).default('mit-b2'),
+    dropPath: z.number().min(0).max(1).default(0.1),
+    dropout: z.number().min(0).max(1).default(0.1),
+  }),
+  create: (options: SegformerOptions) => new Segformer(options),
+});

@@ -51,13 +51,14 @@ describe('missingSets', () => {
 });
 
 describe('evaluateRobust', () => {
-  it('reports every network, head and case; the headline is the teacher ensemble', async () => {
+  it('reports every network, head and case; the headline is the ensemble asked for, first', async () => {
     using student = model();
     using teacher = model();
     student.train();
     const seen: number[] = [];
     const report = await evaluateRobust({
       models: { student, teacher },
+      headline: 'teacher',
       specs,
       batches: [batch(1, 2), batch(2, 1, [24, 40])],
       onProgress: (images) => seen.push(images),
@@ -111,6 +112,14 @@ describe('evaluateRobust', () => {
     });
     expect(report.robustMeanIoU).toBeNull();
     expect(report.models[0]!.heads[0]!.cases.map(({ missing }) => missing)).toEqual([['depth']]);
+  });
+
+  it('refuses a headline that is not among the models, and none at all', async () => {
+    using student = model();
+    const evaluate = (models: Record<string, typeof student>, headline?: string) =>
+      evaluateRobust({ models, headline, specs, batches: [] });
+    await expect(evaluate({ student }, 'teacher')).rejects.toThrow(/are student: expected teacher/);
+    await expect(evaluate({})).rejects.toThrow(/are none: expected at least one/);
   });
 
   it('refuses an empty set and labels out of range', async () => {

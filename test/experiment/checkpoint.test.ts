@@ -107,6 +107,13 @@ describe('checkpoints', () => {
     expect(() => checkSameModel('run', config, other)).toThrow(
       /model\.backbone is mit-b0 there, mit-b1 is wanted; model\.maskToken is false there, true/,
     );
+    const change = (model: object) => ({ ...config, model: { ...config.model, ...model } });
+    expect(() => checkSameModel('run', config, change({ dropout: 0.3 }))).toThrow(
+      /model\.dropout is 0.1 there, 0.3 is wanted\. Use/,
+    );
+    expect(() => checkSameModel('run', config, change({ pretrained: '/a' }))).not.toThrow();
+    // Saved before the option was there.
+    expect(() => checkSameModel('run', change({ fusionRatio: undefined }), config)).not.toThrow();
   });
 
   it('06 make the networks that were saved', () => {
@@ -114,7 +121,7 @@ describe('checkpoints', () => {
     const networks = createNetworks(config, 13);
     torch.scope(() => {
       const tensors = Object.fromEntries(
-        Object.entries(networks.student.stateDict()).map(([name, tensor]) => [
+        Object.entries(networks.student!.stateDict()).map(([name, tensor]) => [
           `student.${name}`,
           tensor,
         ]),
@@ -125,10 +132,10 @@ describe('checkpoints', () => {
     const path = findCheckpoint(place, 'latest')!;
     const loaded = loadNetworks(path, { ...config, seed: 99 }, 13);
     torch.scope(() => {
-      const weight = (name: string) => networks.student.stateDict()[name]!;
-      expect(loaded.networks.student.stateDict().alpha).toBeCloseToTensor(weight('alpha'));
+      const weight = (name: string) => networks.student!.stateDict()[name]!;
+      expect(loaded.networks.student!.stateDict().alpha).toBeCloseToTensor(weight('alpha'));
       const name = 'decoder.linear_pred.weight';
-      expect(loaded.networks.student.stateDict()[name]).toBeCloseToTensor(weight(name));
+      expect(loaded.networks.student!.stateDict()[name]).toBeCloseToTensor(weight(name));
     });
     disposeNetworks(loaded.networks);
     expect(() => loadNetworks(path, config, 5)).toThrow(

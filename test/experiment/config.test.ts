@@ -166,14 +166,73 @@ describe('resolveConfig', () => {
     );
     expect(refusal('seed: 1').message).toContain('data: found nothing');
     expect(refusal('data: { root: . }').message).toContain('data.lists');
-    expect(refusal(`${ROOMS}model: { maskToken: false }`).message).toContain('model.maskToken');
     const weights = refusal(`${ROOMS}framework: { maskWeights: { thermal: 2 } }`);
     expect(weights.code).toBe('M3L_CONFIG_VALUE');
     expect(weights.message).toContain("framework.maskWeights: found 'thermal'");
     expect(weights.message).toContain('expected rgb, depth, none');
   });
 
-  it('11 refuses files that are no configuration', () => {
+  it('11 fills in for a model without mask token under a framework that masks', () => {
+    const config = resolveConfig(write(`${ROOMS}model: { maskToken: false }`), [
+      'framework.fill=mean',
+    ]);
+    expect(config.model.maskToken).toBe(false);
+    expect(config.framework.fill).toBe('mean');
+    // Evaluated as trained, unless told otherwise.
+    expect(config.evaluate.fill).toBe('mean');
+    expect(resolveConfig(write(ROOMS), ['evaluate.fill=noise']).evaluate.fill).toBe('noise');
+    expect(resolveConfig(write(ROOMS)).evaluate.fill).toBe('zeros');
+  });
+
+  const ONE = `data:
+  root: .
+  classes: 2
+  lists: { labelled: a.txt, unlabelled: b.txt, val: c.txt }
+  modalities: { rgb: rgb }
+model: segformer
+`;
+
+  it('12 refuses one modality where the framework masks, with the mend', () => {
+    const { code, message } = refusal(`${ONE}framework: m3l\n`);
+    expect(code).toBe('M3L_CONFIG_VALUE');
+    expect(message).toContain("framework.name: 'm3l' masks modalities, and there is one (rgb)");
+    expect(message).toContain('Choose a framework that masks none (supervised, mean-teacher)');
+    for (const name of ['supervised', 'mean-teacher']) {
+      const config = resolveConfig(write(`${ONE}framework: ${name}\n`));
+      expect(config.model).toEqual({
+        name: 'segformer',
+        backbone: 'mit-b2',
+        dropPath: 0.1,
+        dropout: 0.1,
+        maskToken: false,
+      });
+    }
+  });
+
+  it('13 holds the number of modalities and the mask token against the model', () => {
+    const many = refusal(`${ROOMS}model: segformer\nframework: supervised\n`).message;
+    expect(many).toContain('data.modalities: found 2 (rgb, depth), but segformer takes 1');
+    expect(many).toContain('a model that takes 2: linear-fusion');
+    const few = refusal(`${ONE}framework: supervised\n`, ['model.name=linear-fusion']).message;
+    expect(few).toContain('found 1 (rgb), but linear-fusion takes 2 or more');
+    const token = refusal(`${ONE}framework: supervised\n`, ['model.maskToken=true']).message;
+    expect(token).toContain('model.maskToken: segformer cannot learn a mask token');
+  });
+
+  it('14 checks the options of the model that was chosen', () => {
+    const one = `${ONE}framework: supervised\n`;
+    const foreign = refusal(one, ['model.fusionRatio=0.5']);
+    expect(foreign.code).toBe('M3L_CONFIG_UNKNOWN_KEY');
+    expect(foreign.message).toContain("'model.fusionRatio' is an option of linear-fusion");
+    // At that model's default it says nothing: a run folder from before holds it.
+    expect(resolveConfig(write(one), ['model.fusionRatio=0.8']).model.fusionRatio).toBeUndefined();
+    const typo = refusal(ROOMS, ['model.fusionRatoi=0.5']).message;
+    expect(typo).toContain("did you mean 'model.fusionRatio'?");
+    expect(refusal(ROOMS, ['model.fusionRatio=2']).message).toContain('expected at most 1');
+    expect(refusal(ROOMS, ['model.name=segfomer']).message).toContain("Did you mean 'segformer'?");
+  });
+
+  it('15 refuses files that are no configuration', () => {
     expect(refusal('a: [1').code).toBe('M3L_CONFIG_SYNTAX');
     expect(refusal('- 1\n- 2\n').code).toBe('M3L_CONFIG_SYNTAX');
     expect(() => resolveConfig(join(folder, 'absent.yaml'))).toThrow(/does not exist/);

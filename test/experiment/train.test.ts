@@ -6,7 +6,6 @@ import {
   type Config,
   checkConfig,
   evaluateRun,
-  FRAMEWORKS,
   headline,
   openDatasets,
   RunFolder,
@@ -15,7 +14,7 @@ import {
   type TrainEvent,
   train,
 } from 'm3l/experiment';
-import type { TrainingBatch } from 'm3l/learning';
+import { frameworkNamed, frameworkNames, type TrainingBatch } from 'm3l/learning';
 import { writeRooms } from 'm3l/rooms';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shared } from '../helpers/shared.js';
@@ -54,13 +53,13 @@ function tiny(changes: Record<string, unknown> = {}): Config {
 }
 
 describe('train', () => {
-  it.each(FRAMEWORKS)('01 runs %s', async (framework) => {
+  it.each(frameworkNames)('01 runs %s', async (framework) => {
     const config = tiny({ framework });
     const run = RunFolder.create(config, join(folder, framework));
     const summary = await train({ config, run });
     const { evaluation } = summary;
     const [first] = evaluation.models;
-    expect(first?.model).toBe(framework.startsWith('supervised') ? 'student' : 'teacher');
+    expect(first?.model).toBe(frameworkNamed(framework).headline);
     expect(evaluation.fill).toBe(config.model.maskToken ? null : 'zeros');
     expect(headline(evaluation).cases.map(({ name }) => name)).toEqual([
       'all',

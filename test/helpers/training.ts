@@ -4,14 +4,15 @@ import {
   createFramework,
   type Execution,
   type Framework,
+  type FrameworkDescriptor,
   type FrameworkName,
   type LearningOptionsInput,
-  parameterGroups,
   type StepReport,
   Trainer,
   type TrainerOptions,
+  trainableGroups,
 } from 'm3l/learning';
-import { createModel, type ModelOptions } from 'm3l/models';
+import { createModel, type LinearFusionOptions } from 'm3l/models';
 import { expect } from 'vitest';
 
 const SIZE = 32;
@@ -49,12 +50,12 @@ const MASKS = [
 ];
 
 export interface Training {
-  name?: FrameworkName;
+  name?: FrameworkName | FrameworkDescriptor;
   execution?: Execution;
   optimizer?: 'adamw' | 'sgd';
   device?: string;
   learning?: LearningOptionsInput;
-  model?: Partial<ModelOptions>;
+  model?: Partial<LinearFusionOptions>;
   trainer?: Partial<TrainerOptions>;
   masks?: number[][];
   /** Resume after so many steps in a training of its own. */
@@ -63,7 +64,7 @@ export interface Training {
 
 export interface Trained {
   reports: StepReport[];
-  /** Of student, teacher and optimiser: copies, which belong to the scope of the test. */
+  /** Of networks and optimiser: copies, which belong to the scope of the test. */
   state: Record<string, torch.Tensor>;
 }
 
@@ -86,20 +87,17 @@ export async function withTrainer<T>(
 ): Promise<T> {
   const { masks = MASKS, learning, model, optimizer: kind = 'adamw' } = training;
   torch.manualSeed(11);
-  const networks = [0, 1].map(() =>
+  const networks = () =>
     createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 3, ...model }).to({
       device,
-    }),
-  );
-  const [student, teacher] = networks as [(typeof networks)[0], (typeof networks)[0]];
+    });
   const framework = createFramework(name, {
-    student,
-    teacher,
+    networks,
     modalities,
     masks: (iteration, count) => masks[iteration % masks.length]!.slice(0, count),
     options: { lambdaWarmup: 4, ...learning },
   });
-  const groups = parameterGroups(student, { encoderLr: 1e-3, alpha: framework.options.alpha });
+  const groups = trainableGroups(framework, { encoderLr: 1e-3 });
   const optimizer =
     kind === 'adamw' ? new optim.AdamW(groups) : new optim.SGD(groups, { momentum: 0.9 });
   const parts = { framework, optimizer, schedule: new optim.PolySchedule({ total: 8, warmup: 3 }) };
@@ -116,7 +114,7 @@ export async function withTrainer<T>(
     return await use(trainer, parts);
   } finally {
     optimizer.dispose();
-    for (const network of networks) network.dispose();
+    for (const network of Object.values(framework.networks)) network.dispose();
   }
 }
 

@@ -52,8 +52,7 @@ describe.skipIf(!cuda)('the captured step', () => {
     torch.scope(async () => {
       const run = (execution: Training['execution']) =>
         withTrainer({ device: 'cuda', execution }, async (trainer, { framework }) => {
-          framework.student.precision = 'bfloat16';
-          framework.teacher!.model.precision = 'bfloat16';
+          for (const network of Object.values(framework.networks)) network.precision = 'bfloat16';
           return steps(trainer, STEPS);
         });
       const [found, wanted] = [await run('captured'), await run('eager')];

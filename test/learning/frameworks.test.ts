@@ -2,11 +2,12 @@ import { torch } from 'm3l';
 import type { Batch } from 'm3l/data';
 import {
   createFramework,
-  FRAMEWORKS,
   type FrameworkName,
+  frameworkNamed,
+  frameworkNames,
   type LearningOptionsInput,
 } from 'm3l/learning';
-import { createModel } from 'm3l/models';
+import { createModel, type SegmentationModel } from 'm3l/models';
 import { describe, expect, it } from 'vitest';
 
 const SIZE = 32;
@@ -41,19 +42,28 @@ function losses(
   options: LearningOptionsInput,
   data: { labelled: Batch; unlabelled?: Batch },
   modelOptions: Parameters<typeof model>[0] = { dropout: 0, dropPath: 0 },
+  change: (model: SegmentationModel) => void = () => {},
 ) {
-  using student = model(modelOptions);
-  using teacher = model(modelOptions);
-  const framework = createFramework(name, { student, teacher, modalities, options, seed: 3 });
+  const networks = () => {
+    const made = model(modelOptions);
+    change(made);
+    return made;
+  };
+  const framework = createFramework(name, { networks, modalities, options, seed: 3 });
+  const student = framework.networks.student!;
   const draw = framework.draw(data, 0);
   const { total, parts } = framework.losses(data, draw);
   const values = Object.fromEntries(Object.entries(parts).map(([key, part]) => [key, part.item()]));
   total.backward();
   const gradient = new Map(student.namedParameters()).get('decoder.linear_pred.weight')!.grad!;
-  return { total: total.item(), values, masked: draw.masked, gradient: gradient.norm().item() };
+  const { masked, teacherMasked } = draw;
+  const found = { total: total.item(), values, masked, teacherMasked };
+  const norm = gradient.norm().item();
+  for (const network of Object.values(framework.networks)) network.dispose();
+  return { ...found, gradient: norm };
 }
 
-describe.each(FRAMEWORKS)('%s', (name) => {
+describe.each(frameworkNames)('%s', (name) => {
   it('gives a finite loss made of its parts, with a gradient', () => {
     torch.scope(() => {
       const data = { labelled: labelled(), unlabelled: unlabelled() };
@@ -69,8 +79,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
         m3l: 7,
       };
       expect(masked).toHaveLength(counts[name]);
-      if (!name.endsWith('dropout') && name !== 'm3l')
-        expect(new Set(masked)).toEqual(new Set([-1]));
+      if (!frameworkNamed(name).masksModalities) expect(new Set(masked)).toEqual(new Set([-1]));
     });
   });
 
@@ -84,20 +93,42 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     });
   });
 
+  it('adds the penalty of the model to what it reports as supervised', () => {
+    torch.scope(() => {
+      const data = { labelled: labelled(), unlabelled: unlabelled() };
+      const options = { reportTeacherLoss: true };
+      const plain = losses(name, options, data);
+      const penalised = losses(name, options, data, undefined, (network) => {
+        const forward = network.forward.bind(network);
+        network.forward = (...given) => ({ ...forward(...given), penalty: torch.full([], 0.25) });
+      });
+      expect(penalised.total).toBeCloseTo(plain.total + 0.25, 5);
+      for (const [part, value] of Object.entries(plain.values)) {
+        const added = part === 'pseudo' ? 0 : 0.25;
+        expect(penalised.values[part], part).toBeCloseTo(value + added, 5);
+      }
+    });
+  });
+
   it('says what it misses', () => {
     torch.scope(() => {
-      using student = model();
-      const make = () => createFramework(name, { student, modalities });
-      if (name.startsWith('supervised')) {
-        const framework = make();
-        const bare = { labelled: batch(1, { labels: false }) };
-        expect(() => framework.losses(bare, framework.draw(bare, 0))).toThrow(/no labels/);
-      } else {
-        expect(make).toThrow(/no teacher/);
-        using teacher = model();
-        const framework = createFramework(name, { student, teacher, modalities });
+      const { networks, needsUnlabelled } = frameworkNamed(name);
+      const make = (given: readonly string[]) => {
+        const made = Object.fromEntries(given.map((network) => [network, model()]));
+        try {
+          return createFramework(name, { networks: made, modalities });
+        } finally {
+          if (given !== networks) for (const each of Object.values(made)) each.dispose();
+        }
+      };
+      expect(() => make(['other'])).toThrow(/was given the networks other: expected student/);
+      const framework = make(networks);
+      if (needsUnlabelled) {
         expect(() => framework.draw({ labelled: labelled() }, 0)).toThrow(/unlabelled/);
       }
+      const data = { labelled: batch(1, { labels: false }), unlabelled: unlabelled() };
+      expect(() => framework.losses(data, framework.draw(data, 0))).toThrow(/no labels/);
+      for (const network of Object.values(framework.networks)) network.dispose();
     });
   });
 });
@@ -159,12 +190,64 @@ describe('m3l', () => {
   });
 });
 
+describe('mean-teacher-modality-dropout', () => {
+  it('masks the teacher by draws of its own', () => {
+    torch.scope(() => {
+      const data = { labelled: labelled(), unlabelled: batch(2, { labels: false, count: 30 }) };
+      const { masked, teacherMasked } = losses('mean-teacher-modality-dropout', {}, data);
+      expect(teacherMasked).toHaveLength(masked.length);
+      expect(teacherMasked!.slice(0, 2)).toEqual([-1, -1]);
+      expect(new Set(teacherMasked!.slice(2))).toEqual(new Set([-1, 0, 1]));
+      expect(teacherMasked).not.toEqual(masked);
+    });
+  });
+
+  it('labels with what the teacher sees', () => {
+    torch.scope(() => {
+      using student = model();
+      using teacher = model();
+      const data = { labelled: labelled(), unlabelled: unlabelled() };
+      const pseudo = (lost: number) => {
+        const framework = createFramework('mean-teacher-modality-dropout', {
+          networks: { student, teacher },
+          modalities,
+          masks: (_, count) => new Array(count).fill(-1),
+          teacherMasks: (_, count) => new Array(count).fill(lost),
+        });
+        torch.manualSeed(1);
+        return framework.losses(data, framework.draw(data, 0)).parts.pseudo!.item();
+      };
+      expect(pseudo(-1)).toBe(pseudo(-1));
+      expect(pseudo(0)).not.toBe(pseudo(-1));
+    });
+  });
+});
+
 describe('createFramework', () => {
-  it('refuses an unknown name and a wrong number of modalities', () => {
+  it('refuses an unknown name, a wrong number of modalities, one model as two networks', () => {
     using student = model();
+    const networks = { student };
     const wrong = 'm4l' as FrameworkName;
-    expect(() => createFramework(wrong, { student, modalities })).toThrow(/'m4l'.*mean-teacher/);
+    expect(() => createFramework(wrong, { networks, modalities })).toThrow(/'m4l'.*mean-teacher/);
     const three = [...modalities, { name: 'thermal', kind: 'depth' } as const];
-    expect(() => createFramework('supervised', { student, modalities: three })).toThrow(/takes 2/);
+    expect(() => createFramework('supervised', { networks, modalities: three })).toThrow(/takes 2/);
+    const twice = { student, teacher: student };
+    expect(() => createFramework('m3l', { networks: twice, modalities })).toThrow(
+      /one model as all of student, teacher/,
+    );
+  });
+
+  it.each(frameworkNames)('%s with one modality: refused where it masks, with the mend', (name) => {
+    using student = createModel({ name: 'segformer', backbone: 'mit-b0', numClasses: 3 });
+    using teacher = createModel({ name: 'segformer', backbone: 'mit-b0', numClasses: 3 });
+    const { networks: needed, masksModalities } = frameworkNamed(name);
+    const all = { student, teacher };
+    const networks = needed.length === 1 ? { student } : all;
+    const make = () => createFramework(name, { networks, modalities: modalities.slice(0, 1) });
+    if (masksModalities) {
+      expect(make).toThrow(/masks modalities, and there is one \(rgb\).*supervised, mean-teacher/);
+    } else {
+      expect(make).not.toThrow();
+    }
   });
 });

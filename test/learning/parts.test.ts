@@ -1,5 +1,5 @@
-import { nn, torch } from 'm3l';
-import { mixSeed } from 'm3l/data';
+import { nn, optim, torch } from 'm3l';
+import { mixSeed, Stream } from 'm3l/data';
 import {
   EmaTeacher,
   emaFactor,
@@ -16,6 +16,9 @@ import { describe, expect, it } from 'vitest';
 
 const rgb = { name: 'rgb', kind: 'rgb' } as const;
 const depth = { name: 'depth', kind: 'depth' } as const;
+
+/** An optimiser that no gradient reaches: the teacher moves everything itself. */
+const idle = (model: nn.Module) => new optim.SGD(model.parameters(), { lr: 1 });
 
 function tinyModel(options: { maskToken?: boolean } = {}) {
   return createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 3, ...options });
@@ -61,6 +64,16 @@ describe('seededMasks', () => {
     expect(seededMasks({ modalities: 3, seed: 7, rank: 1 })(12, 40)).not.toEqual(first);
   });
 
+  it('draws independently for a teacher', () => {
+    const draw = { modalities: 2, seed: 1 };
+    const count = 9000;
+    const student = seededMasks(draw)(0, count);
+    const teacher = seededMasks({ ...draw, stream: Stream.teacherMasks })(0, count);
+    const equal = student.filter((lost, i) => lost === teacher[i]).length / count;
+    expect(equal).toBeGreaterThan(0.31);
+    expect(equal).toBeLessThan(0.36);
+  });
+
   it('keeps seeds beyond 32 bits apart', () => {
     expect(mixSeed(1)).not.toBe(mixSeed(1 + 2 ** 32));
     expect(mixSeed(1, 2)).not.toBe(mixSeed(2, 1));
@@ -94,18 +107,42 @@ describe('EmaTeacher', () => {
       expect(ours.toArray()).toEqual(start.toArray());
       expect(ours.requiresGrad).toBe(false);
       torch.noGrad(() => theirs.add_(1));
-      expect(teacher.update(0)).toBe(0);
+      expect(teacher.step(idle(student), 0)).toBe(0);
       expect(ours.toArray()).toEqual(theirs.toArray());
       torch.noGrad(() => theirs.add_(1));
-      expect(teacher.update(3)).toBe(0.75);
+      expect(teacher.step(idle(student), 3)).toBe(0.75);
       const expected = start.add(1.25);
       expect(ours.sub(expected).abs().max().item()).toBeLessThan(1e-6);
       const [, buffer] = model.namedBuffers()[0]!;
       const [, studentBuffer] = student.namedBuffers()[0]!;
       const before = buffer.clone();
       torch.noGrad(() => studentBuffer.add_(1));
-      teacher.update(3);
+      teacher.step(idle(student), 3);
       expect(buffer.toArray()).toEqual(before.toArray());
+    });
+  });
+
+  it('is moved once by either hand: in the optimiser’s pass, and the rest after it', () => {
+    torch.scope(() => {
+      using student = tinyModel();
+      using model = tinyModel();
+      const options = { mode: 'eval', decay: 0.99, freezeBatchNorm: true } as const;
+      const teacher = new EmaTeacher(model, student, options);
+      const before = student.parameters().map((parameter) => parameter.detach().clone());
+      // Every second parameter has a gradient, so that the optimiser takes its average along.
+      for (const [i, parameter] of student.parameters().entries()) {
+        torch.noGrad(() => parameter.add_(0.5));
+        if (i % 2 === 0) parameter.grad = parameter.onesLike().detach();
+      }
+      using optimizer = new optim.AdamW(student.parameters(), { lr: 0.25, weightDecay: 0 });
+      expect(teacher.step(optimizer, 1)).toBe(0.5);
+      for (const [i, parameter] of student.parameters().entries()) {
+        const expected = before[i]!.lerp(parameter.detach(), 0.5);
+        const off = model.parameters()[i]!.sub(expected).abs().max().item();
+        expect(off).toBeLessThan(1e-6);
+        const moved = i % 2 === 0 ? 0.25 : 0.5;
+        expect(parameter.sub(before[i]!).max().item()).toBeCloseTo(moved, 5);
+      }
     });
   });
 
@@ -119,7 +156,7 @@ describe('EmaTeacher', () => {
       const [, theirs] = student.namedBuffers()[0]!;
       const expected = ours.add(0.5);
       torch.noGrad(() => theirs.add_(1));
-      teacher.update(1);
+      teacher.step(idle(student), 1);
       expect(ours.sub(expected).abs().max().item()).toBeLessThan(1e-6);
       const norms = model.modules().filter((module) => module instanceof nn.BatchNorm2d);
       expect(norms.length).toBeGreaterThan(0);

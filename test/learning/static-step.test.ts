@@ -117,7 +117,7 @@ describe('the static step', () => {
         withTrainer({ ...training, execution }, async (trainer, { framework }) => {
           const reports = await steps(trainer, 2);
           const { state } = { state: copyOf(trainer) };
-          const names = framework.student.namedParameters().map(([name]) => name);
+          const names = framework.networks.student!.namedParameters().map(([name]) => name);
           const token = names.find((name) => name.endsWith('mask_token'))!;
           const others = Object.entries(state).filter(
             ([key]) => !key.endsWith(token) && !key.startsWith('optimizer.'),
@@ -167,7 +167,7 @@ describe('the static step', () => {
       const found = await withTrainer({}, async (trainer, { framework, optimizer, schedule }) => {
         const setup = { framework, optimizer, reportGradientNorm: false, scalesGradients: false };
         const step = new StaticStep(setup, () => new CapturedReplay(graph()));
-        framework.student.train();
+        framework.networks.student!.train();
         const losses: number[] = [];
         for (let iteration = 0; iteration < STEPS; iteration++) {
           torch.manualSeed(mixSeed(SEED, iteration));

@@ -23,16 +23,15 @@ async function withTrainer<T>(
   name: FrameworkName = 'm3l',
 ): Promise<T> {
   torch.manualSeed(11);
-  const create = () => createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 3 });
-  const [student, teacher] = [create(), create()];
   const framework = createFramework(name, {
-    student,
-    teacher,
+    networks: () => createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 3 }),
     modalities,
     seed: 4,
     options: { fidelity: 'paper' },
   });
-  const optimizer = new optim.AdamW(parameterGroups(student, { encoderLr: 1e-3 }));
+  const optimizer = new optim.AdamW(
+    parameterGroups(framework.networks.student!, { encoderLr: 1e-3 }),
+  );
   const trainer = new Trainer({
     framework,
     optimizer,
@@ -47,7 +46,7 @@ async function withTrainer<T>(
   });
   const parameters = () =>
     torch.scope(() =>
-      [student, teacher].flatMap((model) =>
+      Object.values(framework.networks).flatMap((model) =>
         model.parameters().map((parameter) => parameter.detach().sum().item()),
       ),
     );
@@ -55,8 +54,7 @@ async function withTrainer<T>(
     return await use(trainer, parameters);
   } finally {
     optimizer.dispose();
-    student.dispose();
-    teacher.dispose();
+    for (const network of Object.values(framework.networks)) network.dispose();
   }
 }
 

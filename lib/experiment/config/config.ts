@@ -2,21 +2,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parse, parseDocument, stringify } from 'yaml';
 import { checkModality, labelRule, STANFORD_CLASSES } from '../../data/index.js';
-import { maskWeights, resolveLearningOptions } from '../../learning/index.js';
-import { leastSides } from '../../models/index.js';
+import { maskWeights } from '../../learning/index.js';
 import { ConfigError, reasonOf, systemCode } from '../errors.js';
+import { type Complain, fitted } from './fit.js';
 import { explain } from './messages.js';
-import { type Config, configSchema, isSemiSupervised, needsMaskToken } from './schema.js';
+import { type Config, configSchemaFor } from './schema.js';
 
 export type { ListConfig, RoomsConfig } from './data-schema.js';
-export {
-  BACKBONES,
-  type Config,
-  FRAMEWORKS,
-  isSemiSupervised,
-  MODELS,
-  needsMaskToken,
-} from './schema.js';
+export type { Config } from './schema.js';
 
 /** What the procedural rooms give: colour, and depth with holes of value 0. */
 const ROOMS_MODALITIES = {
@@ -73,10 +66,11 @@ function check(
   origin: string,
   locate: (path: readonly PropertyKey[]) => number | null,
 ): Omit<Config, 'name'> & { name?: string | undefined } {
-  const result = configSchema.safeParse(raw);
-  if (!result.success) throw explain(result.error, raw, origin, locate);
+  const schema = configSchemaFor(raw);
+  const result = schema.safeParse(raw);
+  if (!result.success) throw explain(result.error, schema, raw, origin, locate);
   const config = result.data;
-  const complain = (key: string, message: string): never => {
+  const complain: Complain = (key, message) => {
     const line = locate(key.split('.'));
     throw new ConfigError(
       'M3L_CONFIG_VALUE',
@@ -135,48 +129,13 @@ function check(
     allows('framework.maskWeights', () => maskWeights(weights, Object.keys(data.modalities)));
   }
 
-  const least = leastSides[config.model.name];
-  for (const key of ['crop', 'evaluationSize'] as const) {
-    const size = data[key];
-    if (size === undefined || Math.min(...size) >= least) continue;
-    complain(
-      `data.${key}`,
-      `found [${size.join(', ')}], expected at least ${least} a side, which '${config.model.name}' needs.`,
-    );
-  }
-  const modalities = Object.keys(data.modalities).length;
-  if (config.model.name === 'segformer' && modalities !== 1) {
-    complain('data.modalities', `segformer takes one modality, found ${modalities}.`);
-  }
-  if (config.model.name === 'linear-fusion' && modalities < 2) {
-    complain('data.modalities', `linear-fusion needs two modalities or more, found ${modalities}.`);
-  }
-  if (needsMaskToken(framework.name) && config.model.maskToken === false) {
-    complain(
-      'model.maskToken',
-      `'${framework.name}' masks modalities and needs it: set it to true.`,
-    );
-  }
-  config.model.maskToken ??= needsMaskToken(framework.name);
-  if (isSemiSupervised(framework.name)) {
-    if (config.batch.unlabelled === 0) {
-      complain('batch.unlabelled', `'${framework.name}' needs unlabelled images: 1 or more.`);
-    }
-    if (data.rooms === undefined && data.lists?.unlabelled === undefined) {
-      complain('data.lists.unlabelled', `is missing: '${framework.name}' needs unlabelled images.`);
-    }
-    if (data.rooms?.unlabelled === 0) {
-      complain('data.rooms.unlabelled', `'${framework.name}' needs unlabelled images: 1 or more.`);
-    }
-  }
-  const { name, fidelity } = framework;
-  return { ...config, framework: { name, fidelity, ...resolveLearningOptions(framework) } };
+  return { ...config, ...fitted(config, complain) };
 }
 
 function checkFiles(
   files: Record<string, string> | undefined,
   modalities: string[],
-  complain: (key: string, message: string) => never,
+  complain: Complain,
 ): void {
   if (files === undefined) return;
   for (const name of [...modalities, 'label']) {

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { ConfigError } from '../errors.js';
 import { nearest } from '../nearest.js';
-import { configSchema } from './schema.js';
+import { type ConfigSchema, optionOwners } from './schema.js';
 
 type Path = readonly PropertyKey[];
 type Issue = z.core.$ZodIssue;
@@ -10,10 +10,12 @@ type Issue = z.core.$ZodIssue;
  * One error for everything that is wrong with a configuration: a line each, with the place, the
  * value found, what is expected, and the nearest known key or value.
  *
+ * @param schema what it was checked with
  * @param locate line of a key in the file, or null
  */
 export function explain(
   error: z.ZodError,
+  schema: ConfigSchema,
   raw: unknown,
   origin: string,
   locate: (path: Path) => number | null,
@@ -27,7 +29,7 @@ export function explain(
   for (const issue of error.issues) {
     if (issue.code === 'unrecognized_keys') {
       unknownKey = true;
-      for (const key of issue.keys) tell([...issue.path, key], unknown(issue.path, key));
+      for (const key of issue.keys) tell([...issue.path, key], unknown(schema, issue.path, key));
     } else {
       tell(issue.path, invalid(issue, valueAt(raw, issue.path)));
     }
@@ -38,12 +40,16 @@ export function explain(
   );
 }
 
-function unknown(parent: Path, key: string): string {
+function unknown(schema: ConfigSchema, parent: Path, key: string): string {
   const full = dotted([...parent, key]);
-  const here = keysOf(schemaAt(configSchema, parent));
+  const owners = optionOwners(dotted(parent), key);
+  if (owners.length > 0) {
+    return `'${full}' is an option of ${owners.join(', ')}, not of the ${dotted(parent)} chosen; remove it.`;
+  }
+  const here = keysOf(schemaAt(schema, parent));
   const near = nearest(key, here);
   if (near !== null) return `unknown key '${full}'; did you mean '${dotted([...parent, near])}'?`;
-  const elsewhere = allPaths(configSchema, []).find((path) => path.at(-1) === key);
+  const elsewhere = allPaths(schema, []).find((path) => path.at(-1) === key);
   if (elsewhere !== undefined) {
     return `unknown key '${full}'; did you mean '${dotted(elsewhere)}'?`;
   }

@@ -1,72 +1,84 @@
 import { z } from 'zod';
-import type { LearningOptions } from '../../learning/index.js';
+import {
+  type Fidelity,
+  type FrameworkDescriptor,
+  type FrameworkName,
+  frameworkNames,
+  frameworks,
+  type LearningOptions,
+} from '../../learning/index.js';
+import {
+  FILLS,
+  type Fill,
+  type ModelDescriptor,
+  type ModelName,
+  modelNames,
+  models,
+} from '../../models/index.js';
+import { chosen, ownersOf, withoutForeign } from './choice.js';
 import { data } from './data-schema.js';
 import { count, countOrNone, share, shorthand } from './schema-parts.js';
 
-export const FRAMEWORKS = [
-  'supervised',
-  'supervised-modality-dropout',
-  'mean-teacher',
-  'mean-teacher-modality-dropout',
-  'm3l',
-] as const;
+const DEFAULT_MODEL: ModelName = 'linear-fusion';
+const DEFAULT_FRAMEWORK: FrameworkName = 'm3l';
 
-export const MODELS = ['linear-fusion', 'segformer'] as const;
+const named = (value: unknown) => (typeof value === 'string' ? { name: value } : value);
 
-export const BACKBONES = ['mit-b0', 'mit-b1', 'mit-b2', 'mit-b3', 'mit-b4', 'mit-b5'] as const;
+/** A model's name, what concerns each, and the options of its own. */
+function modelSchema(chosen: ModelDescriptor) {
+  return shorthand(
+    (value) => withoutForeign(named(value), chosen, models),
+    z.strictObject({
+      name: z.enum(modelNames).default(DEFAULT_MODEL),
+      ...chosen.options.shape,
+      /** A learned token for missing modalities; absent: where the framework masks them. */
+      maskToken: z.boolean().optional(),
+      /** A safetensors file of encoder weights to start from. */
+      pretrained: z.string().optional(),
+    }),
+  );
+}
 
-const model = shorthand(
-  (value) => (typeof value === 'string' ? { name: value } : value),
-  z.strictObject({
-    name: z.enum(MODELS).default('linear-fusion'),
-    backbone: z.enum(BACKBONES).default('mit-b2'),
-    /** A learned token for missing modalities; absent: as the framework needs it. */
-    maskToken: z.boolean().optional(),
-    /** Standard deviation of its initial values. */
-    maskTokenStd: z.number().nonnegative().default(1),
-    fusionRatio: share.default(0.8),
-    dropPath: share.default(0.1),
-    dropout: share.default(0.1),
-    /** A safetensors file of encoder weights to start from. */
-    pretrained: z.string().optional(),
-  }),
-);
-
-const framework = shorthand(
-  (value) => (typeof value === 'string' ? { name: value } : value),
-  z.strictObject({
-    name: z.enum(FRAMEWORKS).default('m3l'),
-    /**
-     * `paper` keeps the quirks that m3l.md section 5 lists, and evaluates as section 7 says: images
-     * squeezed to the crop, logits resized with their corners aligned, OpenCV's nearest pixel.
-     * `default` mends them.
-     */
-    fidelity: z.enum(['paper', 'default']).default('default'),
-    // What follows overrides single points of the fidelity's preset: see LearningOptions.
-    teacherMode: z.enum(['eval', 'train']).optional(),
-    alpha: z.enum(['untrained', 'trained', 'fixed']).optional(),
-    pseudoOnPadding: z.boolean().optional(),
-    confidenceThreshold: share.nullable().optional(),
-    /** Weight of the pseudo-label loss. */
-    lambda: z.number().nonnegative().optional(),
-    /** Iterations over which it rises from 0. */
-    lambdaWarmup: countOrNone.optional(),
-    ohem: z
-      .strictObject({
-        threshold: share.optional(),
-        minKeptFraction: share.optional(),
-        minKept: count.optional(),
-      })
-      .optional(),
-    maskingRatio: share.optional(),
-    /** How often a masked sample loses each modality, or `none`: relative, 1 where not given. */
-    maskWeights: z.record(z.string(), z.number().nonnegative()).optional(),
-    fill: z.enum(['zeros', 'noise', 'mean']).optional(),
-    emaDecay: share.optional(),
-    freezeBatchNorm: z.boolean().optional(),
-    reportTeacherLoss: z.boolean().optional(),
-  }),
-);
+/** A framework's name, what overrides single points of the fidelity's preset, and its own options. */
+function frameworkSchema(chosen: FrameworkDescriptor) {
+  return shorthand(
+    (value) => withoutForeign(named(value), chosen, frameworks),
+    z.strictObject({
+      name: z.enum(frameworkNames).default(DEFAULT_FRAMEWORK),
+      /**
+       * `paper` keeps the quirks that m3l.md section 5 lists, and evaluates as section 7 says: images
+       * squeezed to the crop, logits resized with their corners aligned, OpenCV's nearest pixel.
+       * `default` mends them.
+       */
+      fidelity: z.enum(['paper', 'default']).default('default'),
+      // What follows overrides single points of the fidelity's preset: see LearningOptions.
+      teacherMode: z.enum(['eval', 'train']).optional(),
+      alpha: z.enum(['untrained', 'trained', 'fixed']).optional(),
+      pseudoOnPadding: z.boolean().optional(),
+      confidenceThreshold: share.nullable().optional(),
+      /** Weight of the pseudo-label loss. */
+      lambda: z.number().nonnegative().optional(),
+      /** Iterations over which it rises from 0. */
+      lambdaWarmup: countOrNone.optional(),
+      ohem: z
+        .strictObject({
+          threshold: share.optional(),
+          minKeptFraction: share.optional(),
+          minKept: count.optional(),
+        })
+        .optional(),
+      maskingRatio: share.optional(),
+      /** How often a masked sample loses each modality, or `none`: relative, 1 where not given. */
+      maskWeights: z.record(z.string(), z.number().nonnegative()).optional(),
+      /** What a masked modality is replaced by, where the model has no mask token. */
+      fill: z.enum(FILLS).optional(),
+      emaDecay: share.optional(),
+      freezeBatchNorm: z.boolean().optional(),
+      reportTeacherLoss: z.boolean().optional(),
+      ...chosen.options?.shape,
+    }),
+  );
+}
 
 const optimiser = z.strictObject({
   name: z.enum(['adamw', 'sgd']).default('adamw'),
@@ -86,8 +98,8 @@ const evaluate = z.strictObject({
   /** Iterations between evaluations; 0: only at the end. */
   every: countOrNone.default(0),
   batch: count.default(4),
-  /** What stands for a missing modality in a model without mask token. */
-  fill: z.enum(['zeros', 'noise', 'mean']).default('zeros'),
+  /** What stands for a missing modality in a model without mask token; absent: `framework.fill`. */
+  fill: z.enum(FILLS).optional(),
   /** Averages predictions with those of the mirrored images. */
   flip: z.boolean().default(false),
   /** Evaluates every non-empty set of modalities, not only all and each one missing. */
@@ -103,15 +115,14 @@ const checkpoint = z.strictObject({
   keep: count.default(2),
 });
 
-export const configSchema = z.strictObject({
+/** What every configuration has beside model and framework. */
+const common = {
   /** Names the run folder; absent: the configuration file's name. */
   name: z
     .string()
     .regex(/^[\w.-]+$/, 'expected letters, digits, dots, dashes or underscores')
     .optional(),
   data,
-  model: model.prefault({}),
-  framework: framework.prefault({}),
   optimiser: optimiser.prefault({}),
   schedule: schedule.prefault({}),
   iterations: count.default(15_370),
@@ -141,22 +152,45 @@ export const configSchema = z.strictObject({
   threads: count.optional(),
   /** Worker threads that load images; 0: the main thread does. */
   workers: countOrNone.default(1),
-});
-
-type Checked = z.output<typeof configSchema>;
-
-/** A checked configuration with every default filled in. */
-export type Config = Omit<Checked, 'framework'> & {
-  name: string;
-  framework: LearningOptions & Pick<Checked['framework'], 'name' | 'fidelity'>;
 };
 
-/** Frameworks that mask modalities while training, and so need a mask token. */
-export function needsMaskToken(name: Config['framework']['name']): boolean {
-  return name === 'm3l' || name.endsWith('modality-dropout');
+/** The schema of configurations with this model and this framework. */
+function schemaOf(model: ModelDescriptor, framework: FrameworkDescriptor) {
+  const { name, data, ...others } = common;
+  return z.strictObject({
+    name,
+    data,
+    model: modelSchema(model).prefault({}),
+    framework: frameworkSchema(framework).prefault({}),
+    ...others,
+  });
 }
 
-/** Frameworks whose student also sees unlabelled images. */
-export function isSemiSupervised(name: Config['framework']['name']): boolean {
-  return !name.startsWith('supervised');
+/** The schema that a raw configuration is to be checked with: that of the model and framework it names. */
+export function configSchemaFor(raw: unknown): ConfigSchema {
+  return schemaOf(
+    chosen(raw, 'model', models, DEFAULT_MODEL),
+    chosen(raw, 'framework', frameworks, DEFAULT_FRAMEWORK),
+  );
+}
+
+export type ConfigSchema = ReturnType<typeof schemaOf>;
+/** What the schema gives, before model, framework and data are held against each other. */
+export type CheckedConfig = z.output<ConfigSchema>;
+
+/** A checked configuration with every default filled in. */
+export type Config = Omit<CheckedConfig, 'model' | 'framework' | 'evaluate'> & {
+  name: string;
+  /** With the options of that model. */
+  model: { name: ModelName; maskToken: boolean; pretrained?: string } & Record<string, unknown>;
+  /** With the options that the framework has of its own. */
+  framework: LearningOptions & { name: FrameworkName; fidelity: Fidelity };
+  evaluate: CheckedConfig['evaluate'] & { fill: Fill };
+};
+
+/** Names of the models or frameworks, as `key` says, that have an option. */
+export function optionOwners(key: string, option: string): string[] {
+  return key === 'model' || key === 'framework'
+    ? ownersOf(option, key === 'model' ? models : frameworks)
+    : [];
 }

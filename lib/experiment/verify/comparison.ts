@@ -26,6 +26,10 @@ export const BOUNDS = {
   trajectoryLoss: 1e-3,
   /** Of the vector of differences of trained parameters, relative to how far they were moved. */
   update: 2e-2,
+  /** Of single elements of what training moved, relative to the largest. */
+  moved: 2e-2,
+  /** Its norms, and sums relative to norm · √n. */
+  movedNorm: 1e-3,
   /** Norms and sums of trained parameters. */
   trained: 1e-5,
   schedule: 1e-6,

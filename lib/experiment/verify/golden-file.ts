@@ -6,6 +6,17 @@ import * as torch from '../../torch/index.js';
 /** A golden file that cannot be verified: malformed, incomplete, or of an unknown kind. */
 export class VerifyError extends torch.M3lError {}
 
+/** A golden file of something that this version cannot compute. */
+export class UnsupportedError extends VerifyError {
+  /** @param what of the file, where its kind is not enough to say it */
+  constructor(what?: string) {
+    super(
+      'M3L_VERIFY_UNSUPPORTED',
+      what === undefined ? 'not supported yet' : `${what}: not supported yet`,
+    );
+  }
+}
+
 /** A safetensors file of golden values: tensors by name, facts about the case in the metadata. */
 export class GoldenFile {
   readonly name: string;

@@ -1,12 +1,8 @@
 import type { ModalitySpec } from '../../data/index.js';
-import {
-  type Backbone,
-  backbones,
-  createModel,
-  type SegmentationModel,
-} from '../../models/index.js';
+import { backboneNames, createModel, type SegmentationModel } from '../../models/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { GoldenFile } from './golden-file.js';
+import { stateByRule } from './weights-by-rule.js';
 
 /** Present in the authors' checkpoints, never used (m3l.md section 4). */
 const UNUSED = /(^|\.)patch_embed[2-9]\.mask_token$|\.num_batches_tracked$/;
@@ -15,29 +11,44 @@ export function isUnused(name: string): boolean {
   return UNUSED.test(name);
 }
 
+/** A model's values by name. */
+export type State = Readonly<Record<string, Tensor>>;
+
+/** The state that the file holds under `prefix`, or gives by rule. */
+export function goldenState(file: GoldenFile, prefix: string): State {
+  const found = file.under(prefix);
+  return (
+    stateByRule(file) ?? Object.fromEntries(found.map((name) => [name, file.tensor(prefix + name)]))
+  );
+}
+
 /**
- * The Linear Fusion model whose whole state the file holds under `prefix`. Classes, modalities,
- * decoder width and mask token are read off the state; no dropout.
+ * The Linear Fusion model of a whole state. Classes, modalities, decoder width and mask token are read
+ * off the state; no dropout.
  */
 export function goldenModel(
   file: GoldenFile,
-  prefix: string,
+  state: State,
   facts: { backbone: string; fusionRatio: number; device: string },
 ): SegmentationModel {
-  const backbone = facts.backbone.replace('_', '-');
-  if (!Object.hasOwn(backbones, backbone)) {
+  const backbone = backboneNames.find((name) => name === facts.backbone.replace('_', '-'));
+  if (backbone === undefined) {
     throw file.malformed(
-      `the backbone is '${facts.backbone}', expected one of ${Object.keys(backbones).join(', ')}`,
+      `the backbone is '${facts.backbone}', expected one of ${backboneNames.join(', ')}`,
     );
   }
-  const names = file.under(prefix);
+  const names = Object.keys(state);
   const modalities = names.filter((name) => /^encoder\.norm1\.ln_\d+\.weight$/.test(name)).length;
-  if (modalities < 2) throw file.malformed(`'${prefix}*' holds no Linear Fusion model`);
+  const heads = ['decoder.linear_pred.weight', 'decoder.linear_c1.proj.weight'];
+  const [classes, width] = heads.map((name) => state[name]?.shape[0]);
+  if (modalities < 2 || classes === undefined || width === undefined) {
+    throw file.malformed('it holds no state of a Linear Fusion model');
+  }
   const model = createModel({
     name: 'linear-fusion',
-    backbone: backbone as Backbone,
-    numClasses: file.tensor(`${prefix}decoder.linear_pred.weight`).shape[0]!,
-    decoderWidth: file.tensor(`${prefix}decoder.linear_c1.proj.weight`).shape[0]!,
+    backbone,
+    numClasses: classes,
+    decoderWidth: width,
     modalities,
     maskToken: names.includes('encoder.patch_embed1.mask_token'),
     fusionRatio: facts.fusionRatio,
@@ -45,12 +56,11 @@ export function goldenModel(
     dropout: 0,
   });
   try {
-    const state = Object.fromEntries(names.map((name) => [name, file.tensor(prefix + name)]));
     const { missing, unexpected } = model.loadStateDict(state, { strict: false });
     const foreign = [...missing, ...unexpected].filter((name) => !isUnused(name));
     if (foreign.length > 0) {
       throw file.malformed(
-        `the state under '${prefix}' is not that of a ${backbone} Linear Fusion model: ` +
+        `its state is not that of a ${backbone} Linear Fusion model: ` +
           `${foreign.slice(0, 5).join(', ')}${foreign.length > 5 ? ', …' : ''} ` +
           'missing or unexpected',
       );
@@ -70,7 +80,7 @@ export function modalitySpecs(
 ): ModalitySpec[] {
   const found = file
     .under(prefix)
-    .filter((name) => name !== 'labels' && !name.startsWith('unlabelled_'));
+    .filter((name) => /^\w+$/.test(name) && name !== 'labels' && !name.startsWith('unlabelled_'));
   const rank = (name: string) => ['rgb', 'depth', name].indexOf(name);
   const names = found.sort((a, b) => rank(a) - rank(b));
   if (names.length !== modalities) {

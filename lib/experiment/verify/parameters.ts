@@ -3,12 +3,13 @@ import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { BOUNDS, type Comparison, everyNth, relative } from './comparison.js';
 import type { GoldenFile } from './golden-file.js';
-import { flatByName, isUnused } from './golden-model.js';
+import { flatByName, isUnused, type State } from './golden-model.js';
 
-/** Gradients under `grad.`, after a backward pass. */
+/** Gradients under `prefix`, after a backward pass. */
 export function compareGradients(
   file: GoldenFile,
   compare: Comparison,
+  prefix: string,
   model: SegmentationModel,
 ): void {
   const gradients = flatByName(model, (parameter) => parameter.grad);
@@ -17,37 +18,72 @@ export function compareGradients(
   const floor = 1e-6 * Math.max(...norms);
   compareNamed(file, compare, {
     group: 'gradients',
-    prefix: 'grad.',
+    prefix,
     values: gradients,
-    bounds: { vector: BOUNDS.gradient, norm: BOUNDS.gradientNorm, sum: BOUNDS.sum },
-    size: (_, expected) => Math.max(expected.norm().item(), floor),
+    bounds: { norm: BOUNDS.gradientNorm, sum: BOUNDS.sum },
+    elements({ group, label, found, wanted }) {
+      const size = Math.max(wanted.norm().item(), floor);
+      compare.vector(group, label, found, wanted, size, BOUNDS.gradient);
+    },
     floor,
   });
 }
 
 /**
- * Trained parameters under `prefix`, where they started under `init.`. Element by element the
- * difference counts relative to how far training moved the tensor, which is far stricter than
- * relative to its values; but no movement counts as less than 1e-4 of it, where float32 ends.
+ * Trained parameters under `prefix`, which started as in `start`. Element by element the difference
+ * counts relative to how far training moved the tensor, which is far stricter than relative to its
+ * values; but no movement counts as less than 1e-4 of it, where float32 ends.
  */
 export function compareTrained(
   file: GoldenFile,
   compare: Comparison,
   prefix: string,
   model: SegmentationModel,
+  start: State,
 ): void {
   compareNamed(file, compare, {
     group: prefix.slice(0, -1),
     prefix,
     values: flatByName(model, (parameter) => parameter),
-    bounds: { vector: BOUNDS.update, norm: BOUNDS.trained, sum: BOUNDS.trained },
-    size: (name, expected, pick) => {
-      const start = pick(file.tensor(`init.${name}`).flatten().to({ dtype: 'float64' }));
-      const moved = expected.sub(start).norm().item();
-      return Math.max(moved, 1e-4 * start.norm().item());
+    bounds: { norm: BOUNDS.trained, sum: BOUNDS.trained },
+    elements({ group, label, name, found, wanted, pick }) {
+      const began = pick(start[name]!.flatten().to({ dtype: 'float64', device: 'cpu' }));
+      const moved = wanted.sub(began).norm().item();
+      const size = Math.max(moved, 1e-4 * began.norm().item());
+      compare.vector(group, label, found, wanted, size, BOUNDS.update);
     },
     floor: 0,
+    // The authors' gradient of these is 0 and ours none, so that their weight decay shrinks them: no
+    // output depends on them.
+    skip: isUnused,
     relevant: withoutKeyBias,
+  });
+}
+
+/** How far training moved the parameters that started as in `start`: each element, under `prefix`. */
+export function compareMoved(
+  file: GoldenFile,
+  compare: Comparison,
+  prefix: string,
+  model: SegmentationModel,
+  start: State,
+): void {
+  const began = new Map(Object.entries(start));
+  const moved = [...flatByName(model, (parameter) => parameter)].map(
+    ([name, parameter]): [string, Tensor] => {
+      const from = began.get(name)!.flatten().to({ dtype: 'float64', device: 'cpu' });
+      return [name, parameter.to({ dtype: 'float64', device: 'cpu' }).sub(from)];
+    },
+  );
+  compareNamed(file, compare, {
+    group: prefix.slice(0, -1),
+    prefix,
+    values: new Map(moved),
+    bounds: { norm: BOUNDS.movedNorm, sum: BOUNDS.movedNorm },
+    elements({ group, label, found, wanted }) {
+      compare.tensor(group, label, found, wanted, BOUNDS.moved);
+    },
+    floor: 0,
   });
 }
 
@@ -66,11 +102,20 @@ interface NamedValues {
   prefix: string;
   /** Flat tensors by parameter name. */
   values: ReadonlyMap<string, Tensor>;
-  bounds: { vector: number; norm: number; sum: number };
-  /** What the norm of the differences of elements is relative to; `pick` takes the same elements. */
-  size: (name: string, expected: Tensor, pick: (flat: Tensor) => Tensor) => number;
+  bounds: { norm: number; sum: number };
+  /** Compares elements of a parameter, flat float64; `pick` takes the same ones of another tensor. */
+  elements: (given: {
+    group: string;
+    label: string;
+    name: string;
+    found: Tensor;
+    wanted: Tensor;
+    pick: (flat: Tensor) => Tensor;
+  }) => void;
   /** The least that `#norm` and `#sum` are relative to. */
   floor: number;
+  /** Names of what is not compared. */
+  skip?: (name: string) => boolean;
   /** The elements of a whole tensor that mean something. */
   relevant?: (name: string, flat: Tensor) => Tensor;
 }
@@ -79,6 +124,7 @@ interface NamedValues {
 function compareNamed(file: GoldenFile, compare: Comparison, named: NamedValues): void {
   for (const key of file.under(named.prefix)) {
     const [name, summary] = key.split('#') as [string, string | undefined];
+    if (named.skip?.(name)) continue;
     const value = named.values.get(name);
     if (value) {
       torch.scope(() => compareOne(file, compare, named, { name, summary, value }));
@@ -91,7 +137,7 @@ function compareNamed(file: GoldenFile, compare: Comparison, named: NamedValues)
 function compareOne(
   file: GoldenFile,
   compare: Comparison,
-  { group, prefix, bounds, size, floor, relevant }: NamedValues,
+  { group, prefix, bounds, elements, floor, relevant }: NamedValues,
   { name, summary, value }: { name: string; summary: string | undefined; value: Tensor },
 ): void {
   const label = summary === undefined ? prefix + name : `${prefix}${name}#${summary}`;
@@ -103,7 +149,7 @@ function compareOne(
       return relevant && flat.numel() === wide.numel() ? relevant(name, flat) : flat;
     };
     const wanted = summary === undefined ? pick(expected) : expected;
-    compare.vector(group, label, pick(wide), wanted, size(name, wanted, pick), bounds.vector);
+    elements({ group, label, name, found: pick(wide), wanted, pick });
   } else if (summary === 'norm') {
     const expected = file.scalar(label);
     const error = Math.abs(wide.norm().item() - expected);

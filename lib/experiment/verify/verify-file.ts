@@ -1,10 +1,10 @@
 import * as torch from '../../torch/index.js';
 import { Comparison, type VerifyRow } from './comparison.js';
-import { GoldenFile, VerifyError } from './golden-file.js';
+import { GoldenFile, UnsupportedError, VerifyError } from './golden-file.js';
 import { verifyLinearFusion } from './verify-linear-fusion.js';
 import { verifyMetrics } from './verify-metrics.js';
 import { verifyOhem } from './verify-ohem.js';
-import { verifyTrajectory } from './verify-trajectory.js';
+import { trajectoryOf } from './verify-trajectory.js';
 
 export interface VerifyResult {
   file: string;
@@ -19,12 +19,23 @@ export interface VerifyResult {
 
 type Verifier = (file: GoldenFile, compare: Comparison, device: string) => void | Promise<void>;
 
+/** What computes each kind of file; null: known, but not supported yet. */
 const VERIFIERS: Record<string, Verifier | null> = {
+  'channel-exchange': null,
+  'cps-trajectory': null,
+  deeplabv3plus: null,
   'linear-fusion': verifyLinearFusion,
-  'm3l-trajectory': verifyTrajectory,
+  'm3l-trajectory': trajectoryOf('m3l'),
+  'mean-teacher-modality-dropout-trajectory': trajectoryOf('mean-teacher-modality-dropout'),
+  'mean-teacher-trajectory': trajectoryOf('mean-teacher'),
   metrics: verifyMetrics,
   ohem: verifyOhem,
+  refinenet: null,
+  'supervised-modality-dropout-trajectory': trajectoryOf('supervised-modality-dropout'),
   'token-fusion': null,
+  'token-fusion-plain': null,
+  'unified-representation': null,
+  'unified-representation-moddrop': null,
 };
 
 /**
@@ -45,11 +56,15 @@ export async function verifyFile(
       );
     }
     const verify = VERIFIERS[kind];
-    if (!verify) {
-      return { file: path, kind, supported: false, note: 'not supported yet', rows: [], ok: false };
-    }
     const compare = new Comparison();
-    await verify(file, compare, device);
+    try {
+      if (!verify) throw new UnsupportedError();
+      await verify(file, compare, device);
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw error;
+      const note = error.message;
+      return { file: path, kind, supported: false, note, rows: [], ok: false };
+    }
     if (compare.rows.length === 0) throw file.malformed('there is nothing to compare');
     return { file: path, kind, supported: true, rows: compare.rows, ok: compare.ok };
   });

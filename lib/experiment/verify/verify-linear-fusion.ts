@@ -5,7 +5,7 @@ import type { Prediction } from '../../models/index.js';
 import * as torch from '../../torch/index.js';
 import { BOUNDS, type Comparison } from './comparison.js';
 import type { GoldenFile } from './golden-file.js';
-import { goldenModel, modalitySpecs } from './golden-model.js';
+import { goldenModel, goldenState, modalitySpecs } from './golden-model.js';
 import { compareGradients } from './parameters.js';
 
 const facts = z.object({
@@ -25,7 +25,11 @@ const facts = z.object({
 /** A whole model: predictions with everything and masked; OHEM loss and gradients of the latter. */
 export function verifyLinearFusion(file: GoldenFile, compare: Comparison, device: string): void {
   const { backbone, ratio, masking_ratio, masked_branches, ohem } = file.facts(facts);
-  const model = goldenModel(file, 'state.', { backbone, fusionRatio: ratio, device });
+  const model = goldenModel(file, goldenState(file, 'state.'), {
+    backbone,
+    fusionRatio: ratio,
+    device,
+  });
   try {
     model.eval();
     const specs = modalitySpecs(file, 'input.', model.modalities);
@@ -57,7 +61,7 @@ export function verifyLinearFusion(file: GoldenFile, compare: Comparison, device
     }
     if (file.under('grad.').length === 0) return;
     loss.backward();
-    compareGradients(file, compare, model);
+    compareGradients(file, compare, 'grad.', model);
   } finally {
     model.dispose();
   }

@@ -2,19 +2,24 @@ import { z } from 'zod';
 import type { Batch, ModalitySpec } from '../../data/index.js';
 import {
   createFramework,
-  parameterGroups,
+  type Framework,
+  type FrameworkName,
+  frameworkNamed,
   type StepReport,
   Trainer,
+  trainableGroups,
 } from '../../learning/index.js';
+import type { SegmentationModel } from '../../models/index.js';
 import { AdamW, PolySchedule } from '../../optim/index.js';
 import type { Tensor } from '../../torch/index.js';
 import { BOUNDS, type Comparison } from './comparison.js';
-import type { GoldenFile } from './golden-file.js';
-import { goldenModel, modalitySpecs } from './golden-model.js';
-import { compareTrained } from './parameters.js';
+import { type GoldenFile, UnsupportedError } from './golden-file.js';
+import { goldenModel, goldenState, modalitySpecs, type State } from './golden-model.js';
+import { compareGradients, compareMoved, compareTrained } from './parameters.js';
 
 const step = z.object({
-  branches: z.array(z.int()),
+  branches: z.array(z.int()).optional(),
+  teacher_branches: z.array(z.int()).optional(),
   sup: z.number().optional(),
   teacher_sup: z.number().optional(),
   pseudo: z.number().optional(),
@@ -24,6 +29,7 @@ const step = z.object({
 });
 
 const facts = z.object({
+  model: z.string().default('linear-fusion'),
   backbone: z.string(),
   fusion_ratio: z.number().default(0.8),
   masking_ratio: z.number().default(1),
@@ -34,64 +40,111 @@ const facts = z.object({
   base_lr: z.array(z.number()).length(3).default([1e-4, 1e-4, 3e-4]),
   weight_decay: z.array(z.number()).length(3).default([1e-4, 0, 1e-4]),
   total_iterations: z.int().positive(),
-  power: z.number().default(0.9),
+  lr_power: z.number().default(0.9),
   log: z.array(step).min(1),
 });
 
-/** Repeats the logged M3L training steps with the trainer, its masks given instead of drawn. */
-export async function verifyTrajectory(
+type Step = z.output<typeof step>;
+
+/**
+ * Repeats the logged training steps of a framework with the trainer, its masks given instead of drawn;
+ * compares losses and rates, the first step's gradients, and where the parameters ended.
+ */
+export function trajectoryOf(
+  name: FrameworkName,
+): (file: GoldenFile, compare: Comparison, device: string) => Promise<void> {
+  return async (file, compare, device) => {
+    const given = file.facts(facts);
+    if (given.model !== 'linear-fusion') throw new UnsupportedError(`the model '${given.model}'`);
+    if (given.masking_ratio !== 1) {
+      throw file.malformed(
+        `masking_ratio is ${given.masking_ratio}: expected 1, others are random`,
+      );
+    }
+    const { backbone, fusion_ratio: fusionRatio, log } = given;
+    const start = goldenState(file, 'init.');
+    const made: SegmentationModel[] = [];
+    const modalities = modalitySpecs(file, 'step0.', countModalities(start));
+    const logged = (key: 'branches' | 'teacher_branches') => (iteration: number) =>
+      log[iteration]![key] ?? missing(file, key, iteration);
+    try {
+      const framework = createFramework(name, {
+        networks() {
+          made.push(goldenModel(file, start, { backbone, fusionRatio, device }));
+          return made.at(-1)!;
+        },
+        modalities,
+        masks: logged('branches'),
+        teacherMasks: logged('teacher_branches'),
+        options: {
+          fidelity: 'paper',
+          lambda: given.pseudo_loss_coeff,
+          emaDecay: given.ema_alpha,
+          ohem: { threshold: given.thresh, minKept: given.min_kept },
+          reportTeacherLoss: true,
+        },
+      });
+      const groups = trainableGroups(framework).map((group, index) => ({
+        ...group,
+        lr: given.base_lr[index]!,
+        weightDecay: given.weight_decay[index]!,
+      }));
+      using optimizer = new AdamW(groups);
+      using trainer = new Trainer({
+        framework,
+        optimizer,
+        schedule: new PolySchedule({ total: given.total_iterations, power: given.lr_power }),
+        iterations: log.length,
+        device,
+        source: async (iteration) => {
+          const { needsUnlabelled } = frameworkNamed(name);
+          return batchesOf(file, `step${iteration}.`, modalities, needsUnlabelled);
+        },
+        onStep(report) {
+          compareStep(compare, report, log[report.iteration]!);
+          if (report.iteration > 0) return;
+          for (const trained of framework.trainable) {
+            compareGradients(file, compare, 'step0.grad.', framework.networks[trained]!);
+          }
+        },
+      });
+      await trainer.run();
+      compareNetworks(file, compare, framework, start);
+    } finally {
+      for (const model of made) model.dispose();
+    }
+  };
+}
+
+/** `final.NETWORK.*` and `moved.NETWORK.*`; without the name where there is one network alone. */
+function compareNetworks(
   file: GoldenFile,
   compare: Comparison,
-  device: string,
-): Promise<void> {
-  const given = file.facts(facts);
-  if (given.masking_ratio !== 1) {
-    throw file.malformed(`masking_ratio is ${given.masking_ratio}: expected 1, others are random`);
-  }
-  const { backbone, fusion_ratio: fusionRatio } = given;
-  const student = goldenModel(file, 'init.', { backbone, fusionRatio, device });
-  const teacher = goldenModel(file, 'init.', { backbone, fusionRatio, device });
-  const modalities = modalitySpecs(file, 'step0.', student.modalities);
-  const framework = createFramework('m3l', {
-    student,
-    teacher,
-    modalities,
-    masks: (iteration) => given.log[iteration]!.branches,
-    options: {
-      fidelity: 'paper',
-      lambda: given.pseudo_loss_coeff,
-      emaDecay: given.ema_alpha,
-      ohem: { threshold: given.thresh, minKept: given.min_kept },
-      reportTeacherLoss: true,
-    },
-  });
-  const groups = parameterGroups(student, { alpha: 'untrained' }).map((group, index) => ({
-    ...group,
-    lr: given.base_lr[index]!,
-    weightDecay: given.weight_decay[index]!,
-  }));
-  const optimizer = new AdamW(groups);
-  try {
-    const trainer = new Trainer({
-      framework,
-      optimizer,
-      schedule: new PolySchedule({ total: given.total_iterations, power: given.power }),
-      iterations: given.log.length,
-      device,
-      source: async (iteration) => batchesOf(file, `step${iteration}.`, modalities),
-      onStep: (report) => compareStep(compare, report, given.log[report.iteration]!),
-    });
-    await trainer.run();
-    compareTrained(file, compare, 'final.student.', student);
-    compareTrained(file, compare, 'final.teacher.', teacher);
-  } finally {
-    optimizer.dispose();
-    student.dispose();
-    teacher.dispose();
+  { networks }: Framework,
+  start: State,
+): void {
+  const all = Object.entries(networks);
+  for (const [name, network] of all) {
+    const place = all.length === 1 ? '' : `${name}.`;
+    compareTrained(file, compare, `final.${place}`, network, start);
+    compareMoved(file, compare, `moved.${place}`, network, start);
   }
 }
 
-function batchesOf(file: GoldenFile, prefix: string, modalities: readonly ModalitySpec[]) {
+function countModalities(state: State): number {
+  return Object.keys(state).filter((name) => /^encoder\.norm1\.ln_\d+\.weight$/.test(name)).length;
+}
+
+function missing(file: GoldenFile, key: string, iteration: number): never {
+  throw file.malformed(`the log of step ${iteration} has no '${key}'`);
+}
+
+function batchesOf(
+  file: GoldenFile,
+  prefix: string,
+  modalities: readonly ModalitySpec[],
+  withUnlabelled: boolean,
+) {
   const batch = (kind: string, labels: Tensor | null): Batch => {
     const inputs = modalities.map(({ name }) => file.tensor(`${prefix}${kind}${name}`));
     const names = Array.from({ length: inputs[0]!.shape[0]! }, (_, b) => `${prefix}${kind}${b}`);
@@ -99,19 +152,19 @@ function batchesOf(file: GoldenFile, prefix: string, modalities: readonly Modali
   };
   return {
     labelled: batch('', file.tensor(`${prefix}labels`).to({ dtype: 'int64' })),
-    unlabelled: batch('unlabelled_', null),
+    ...(withUnlabelled ? { unlabelled: batch('unlabelled_', null) } : {}),
   };
 }
 
-function compareStep(compare: Comparison, report: StepReport, expected: z.output<typeof step>) {
+function compareStep(compare: Comparison, report: StepReport, expected: Step): void {
   const { iteration, parts, loss, learningRates, emaFactor } = report;
-  const losses: [string, number, number | undefined][] = [
-    ['sup', parts.sup!, expected.sup],
-    ['teacher_sup', parts.teacherSup!, expected.teacher_sup],
-    ['pseudo', parts.pseudo!, expected.pseudo],
+  const losses: [string, number | undefined, number | undefined][] = [
+    ['sup', parts.sup, expected.sup],
+    ['teacher_sup', parts.teacherSup, expected.teacher_sup],
+    ['pseudo', parts.pseudo, expected.pseudo],
     ['total', loss, expected.total],
   ];
-  for (const [name, actual, logged] of losses) {
+  for (const [name, actual = Number.NaN, logged] of losses) {
     if (logged === undefined) continue;
     compare.scalar('losses', `step${iteration}.${name}`, actual, logged, BOUNDS.trajectoryLoss);
   }
@@ -120,7 +173,7 @@ function compareStep(compare: Comparison, report: StepReport, expected: z.output
     compare.scalar('schedule', name, learningRates[index]!, rate, BOUNDS.schedule);
   }
   if (expected.ema_alpha !== undefined) {
-    const error = Math.abs(emaFactor! - expected.ema_alpha);
+    const error = Math.abs((emaFactor ?? Number.NaN) - expected.ema_alpha);
     compare.row('schedule', `step${iteration}.ema_alpha`, error, BOUNDS.schedule);
   }
 }

@@ -1,7 +1,7 @@
-import type { ModalitySpec } from '../../data/index.js';
+import { type ModalitySpec, Stream } from '../../data/index.js';
 import type { SegmentationModel } from '../../models/index.js';
 import { LearningError } from '../errors.js';
-import type { Framework, FrameworkContext } from '../framework.js';
+import type { Framework, FrameworkDescriptor, Networks } from '../framework.js';
 import { type MaskDraw, maskWeights, seededMasks } from '../masking.js';
 import { type LearningOptionsInput, resolveLearningOptions } from '../options.js';
 import { m3l } from './m3l.js';
@@ -10,61 +10,132 @@ import { meanTeacherModalityDropout } from './mean-teacher-modality-dropout.js';
 import { supervised } from './supervised.js';
 import { supervisedModalityDropout } from './supervised-modality-dropout.js';
 
-const FACTORIES = {
+/** Every framework, a line each. */
+const LISTED = [
   supervised,
-  'supervised-modality-dropout': supervisedModalityDropout,
-  'mean-teacher': meanTeacher,
-  'mean-teacher-modality-dropout': meanTeacherModalityDropout,
+  supervisedModalityDropout,
+  meanTeacher,
+  meanTeacherModalityDropout,
   m3l,
-} satisfies Record<string, (context: FrameworkContext) => Framework>;
+] as const;
 
-export type FrameworkName = keyof typeof FACTORIES;
+export type FrameworkName = (typeof LISTED)[number]['name'];
 
-export const FRAMEWORKS = Object.keys(FACTORIES) as FrameworkName[];
+export const frameworks: readonly FrameworkDescriptor<FrameworkName>[] = LISTED;
+export const frameworkNames: readonly FrameworkName[] = LISTED.map(({ name }) => name);
 
-export interface FrameworkInput {
-  student: SegmentationModel;
-  /** For frameworks with a teacher: a second model of the same architecture. */
-  teacher?: SegmentationModel;
+/** @throws LearningError M3L_UNKNOWN_FRAMEWORK */
+export function frameworkNamed(name: string): FrameworkDescriptor<FrameworkName> {
+  const found = frameworks.find((framework) => framework.name === name);
+  if (found) return found;
+  throw new LearningError(
+    'M3L_UNKNOWN_FRAMEWORK',
+    `the framework is '${name}': expected one of ${frameworkNames.join(', ')}.`,
+  );
+}
+
+/** Why a framework cannot learn from these modalities, and the mend; null where it can. */
+export function modalitiesRefused(
+  { name, masksModalities }: FrameworkDescriptor,
+  modalities: readonly string[],
+): string | null {
+  if (!masksModalities || modalities.length > 1) return null;
+  const others = frameworks.filter((framework) => !framework.masksModalities);
+  return (
+    `'${name}' masks modalities, and there is one (${modalities.join()}): a sample that lost it would ` +
+    'show nothing. Choose a framework that masks none ' +
+    `(${others.map((framework) => framework.name).join(', ')}), or give a second modality and a ` +
+    'model that takes two.'
+  );
+}
+
+export interface FrameworkInput<Own extends object = object> {
+  /**
+   * The networks that the framework needs, by name; or what makes one of them: it is called for each in
+   * turn. They are the framework's from then on, in its `networks`.
+   */
+  networks: Networks | (() => SegmentationModel);
   modalities: readonly ModalitySpec[];
-  options?: LearningOptionsInput;
+  /** With those that the framework has of its own. */
+  options?: LearningOptionsInput & Partial<Own>;
   /** Seed of the masks and fills (0). */
   seed?: number;
   /** Which of several data-parallel processes this is (0): each draws its own masks. */
   rank?: number;
   /** Stands in for the seeded draw. */
   masks?: MaskDraw;
+  /** Stands in for the seeded draw of a teacher. */
+  teacherMasks?: MaskDraw;
 }
 
 /**
- * The framework of that name, its options resolved from the fidelity preset.
- * @throws LearningError M3L_UNKNOWN_FRAMEWORK, M3L_NO_TEACHER, M3L_MODALITIES, M3L_MASK_WEIGHTS
+ * The framework of that name, or of a descriptor, its options resolved from the fidelity preset.
+ * @throws LearningError M3L_UNKNOWN_FRAMEWORK, M3L_NETWORKS, M3L_MODALITIES, M3L_MASK_WEIGHTS,
+ *   M3L_FRAMEWORK_OPTIONS
  */
-export function createFramework(name: FrameworkName, input: FrameworkInput): Framework {
-  const { student, teacher, modalities, options, seed = 0, rank = 0 } = input;
-  if (!Object.hasOwn(FACTORIES, name)) {
+export function createFramework<Own extends object>(
+  framework: FrameworkName | FrameworkDescriptor<string, string, Own>,
+  input: FrameworkInput<Own>,
+): Framework {
+  const descriptor: FrameworkDescriptor =
+    typeof framework === 'string' ? frameworkNamed(framework) : framework;
+  const { name, trainable, headline, masksModalities } = descriptor;
+  const { modalities, seed = 0, rank = 0 } = input;
+  const names = modalities.map((spec) => spec.name);
+  const refused = modalitiesRefused(descriptor, names);
+  if (refused !== null) throw new LearningError('M3L_MODALITIES', refused);
+  const networks = networksOf(descriptor, input);
+  const options = { ...resolveLearningOptions(input.options), ...ownOptions(descriptor, input) };
+  const draws = {
+    modalities: modalities.length,
+    seed,
+    rank,
+    weights: maskWeights(options.maskWeights, names),
+  };
+  const steps = descriptor.create({
+    name,
+    networks,
+    modalities,
+    options,
+    masks: input.masks ?? seededMasks(draws),
+    teacherMasks: input.teacherMasks ?? seededMasks({ ...draws, stream: Stream.teacherMasks }),
+    seed: seed + rank,
+  });
+  return { name, networks, trainable, headline, masksModalities, options, ...steps };
+}
+
+function networksOf(
+  { name, networks: needed }: FrameworkDescriptor,
+  { networks: given, modalities }: FrameworkInput,
+): Networks {
+  const made: Networks =
+    typeof given === 'function' ? Object.fromEntries(needed.map((each) => [each, given()])) : given;
+  const found = Object.keys(made);
+  const fits = found.length === needed.length && needed.every((each) => made[each] !== undefined);
+  if (!fits || new Set(Object.values(made)).size < needed.length) {
     throw new LearningError(
-      'M3L_UNKNOWN_FRAMEWORK',
-      `the framework is '${name}': expected one of ${FRAMEWORKS.join(', ')}.`,
+      'M3L_NETWORKS',
+      `${name} was given ${fits ? 'one model as all of' : 'the networks'} ${found.join(', ') || 'none'}: ` +
+        `expected ${needed.join(', ')}, models of the same architecture each. Give them by name, or a ` +
+        'function that makes one.',
     );
   }
-  if (student.modalities !== modalities.length) {
+  const foreign = Object.values(made).find((model) => model.modalities !== modalities.length);
+  if (foreign) {
     throw new LearningError(
       'M3L_MODALITIES',
-      `the model takes ${student.modalities} modalities and the data have ${modalities.length} ` +
+      `the model takes ${foreign.modalities} modalities and the data have ${modalities.length} ` +
         `(${modalities.map((spec) => spec.name).join(', ')}): expected as many. ` +
         'Create the model with `modalities` set to their number.',
     );
   }
-  const resolved = resolveLearningOptions(options);
-  const names = modalities.map((spec) => spec.name);
-  const weights = maskWeights(resolved.maskWeights, names);
-  return FACTORIES[name]({
-    student,
-    teacher,
-    modalities,
-    options: resolved,
-    masks: input.masks ?? seededMasks({ modalities: modalities.length, seed, rank, weights }),
-    seed: seed + rank,
-  });
+  return Object.fromEntries(needed.map((each) => [each, made[each]!]));
+}
+
+function ownOptions({ name, options }: FrameworkDescriptor, input: FrameworkInput): object {
+  const result = options?.safeParse(input.options ?? {});
+  if (result === undefined) return {};
+  if (result.success) return result.data;
+  const issues = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new LearningError('M3L_FRAMEWORK_OPTIONS', `options of ${name}: ${issues.join('; ')}.`);
 }

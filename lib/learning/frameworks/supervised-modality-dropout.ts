@@ -1,32 +1,28 @@
-import {
-  drawOf,
-  type Framework,
-  type FrameworkContext,
-  forward,
-  labelsOf,
-  ohemOptions,
-  sizeOf,
-} from '../framework.js';
-import { allHeads, supervisedLoss } from '../losses.js';
+import { defineFramework, drawOf, forward, labelsOf, ohemOptions, sizeOf } from '../framework.js';
+import { allHeads, supervisedLoss, withPenalty } from '../losses.js';
 
 /** The labelled images, each with one modality or none masked. */
-export function supervisedModalityDropout(context: FrameworkContext): Framework {
-  const { student, options } = context;
-  return {
-    name: 'supervised-modality-dropout',
-    student,
-    teacher: null,
-    options,
-    semiSupervised: false,
-    drawsMasks: true,
-    draw: ({ labelled }, iteration) =>
-      drawOf(context, iteration, context.masks(iteration, sizeOf(labelled))),
-    losses({ labelled }, { masked, tokenSeed }) {
-      const labels = labelsOf(labelled);
-      const prediction = forward(context, student, labelled.modalities, masked, tokenSeed);
-      const sup = supervisedLoss(allHeads(prediction), labels, ohemOptions(context, labels));
-      return { total: sup, parts: { sup } };
-    },
-    update: () => null,
-  };
-}
+export const supervisedModalityDropout = defineFramework({
+  name: 'supervised-modality-dropout',
+  summary: 'labelled images alone, each of which may lose a modality',
+  networks: ['student'],
+  trainable: ['student'],
+  headline: 'student',
+  needsUnlabelled: false,
+  masksModalities: true,
+  create(context) {
+    const { student } = context.networks;
+    return {
+      teacher: null,
+      draw: ({ labelled }, iteration) =>
+        drawOf(context, iteration, context.masks(iteration, sizeOf(labelled))),
+      losses({ labelled }, { masked, tokenSeed }) {
+        const labels = labelsOf(labelled);
+        const ohem = ohemOptions(context, labels);
+        const prediction = forward(context, student, labelled.modalities, masked, tokenSeed);
+        const sup = withPenalty(supervisedLoss(allHeads(prediction), labels, ohem), prediction);
+        return { total: sup, parts: { sup } };
+      },
+    };
+  },
+});

@@ -1,9 +1,8 @@
 import { stageValues } from '../../data/index.js';
 import { scaleGradients } from '../../optim/gradients.js';
-import type { StaticUpdate } from '../../optim/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
-import { emaFactor } from '../ema.js';
+import type { StaticMove } from '../ema.js';
 import { LearningError } from '../errors.js';
 import type { AnyDraw, Framework, StepDraw, TrainingBatch } from '../framework.js';
 import type { Replay } from './replay.js';
@@ -14,6 +13,7 @@ import {
   type StepGradients,
   type StepSetup,
   stackScalars,
+  type TrainerOptimizer,
   type TrainingStep,
 } from './training-step.js';
 
@@ -37,7 +37,7 @@ export class StaticStep implements TrainingStep {
   readonly #batch: StaticBatch;
   #gradients: Replay;
   #update: Replay;
-  /** float64 [1 + samples]: λ, then what each sample loses. */
+  /** float64: λ, then what each sample loses, the student's and where it masks them the teacher's. */
   #drawn: Tensor | null = null;
   #reported: { names: string[]; values: Tensor } | null = null;
   #optimisation: Optimisation | null = null;
@@ -67,20 +67,17 @@ export class StaticStep implements TrainingStep {
   }
 
   update(iteration: number, scale: number | null): number | null {
-    const { teacher } = this.#setup.framework;
-    const factor = teacher ? emaFactor(iteration, teacher.options.decay) : null;
-    this.#optimisation ??= this.#optimise(iteration);
-    const { numbers, update, rest } = this.#optimisation;
-    fill(numbers, [scale ?? 1, factor ?? 0, ...update.next(factor ?? 0)]);
+    this.#optimisation ??= this.#optimise();
+    const { numbers, move } = this.#optimisation;
+    fill(numbers, [scale ?? 1, ...move.next(iteration)]);
     this.#update.run(() =>
       torch.scope(() => {
         const { optimizer, scalesGradients } = this.#setup;
         if (scalesGradients) scaleGradients(optimizer.groups, numbers.select(0, 0).to('float32'));
-        update.apply(numbers.narrow(0, 2, update.size));
-        rest?.(numbers.narrow(0, 1, 1));
+        move.apply(numbers.narrow(0, 1, move.size));
       }),
     );
-    return factor;
+    return this.#setup.framework.teacher?.factor(iteration) ?? null;
   }
 
   reset(): void {
@@ -98,19 +95,22 @@ export class StaticStep implements TrainingStep {
   }
 
   /** Brings what the host drew to the device. */
-  #load({ masked, pseudoWeight }: StepDraw, device: string): void {
-    const count = 1 + masked.length;
-    this.#drawn ??= torch.detached(() => torch.empty([count], { dtype: 'float64', device }));
-    fill(this.#drawn, [pseudoWeight, ...masked]);
+  #load({ masked, teacherMasked, pseudoWeight }: StepDraw, device: string): void {
+    const drawn = [pseudoWeight, ...masked, ...(teacherMasked ?? [])];
+    const make = () => torch.empty([drawn.length], { dtype: 'float64', device });
+    this.#drawn ??= torch.detached(make);
+    fill(this.#drawn, drawn);
   }
 
-  #draw({ masked }: StepDraw): AnyDraw {
+  #draw({ masked, teacherMasked }: StepDraw): AnyDraw {
     const drawn = this.#drawn!;
+    // Where nothing is ever masked the model need not look.
+    const { masksModalities } = this.#setup.framework;
+    const onDevice = (samples: readonly number[], from: number) =>
+      masksModalities ? drawn.narrow(0, from, samples.length).to('int64') : samples;
     return {
-      // Where nothing is ever masked the model need not look.
-      masked: this.#setup.framework.drawsMasks
-        ? drawn.narrow(0, 1, masked.length).to('int64')
-        : masked,
+      masked: onDevice(masked, 1),
+      teacherMasked: teacherMasked && onDevice(teacherMasked, 1 + masked.length),
       pseudoWeight: drawn.select(0, 0).to('float32'),
       tokenSeed: null,
     };
@@ -125,25 +125,25 @@ export class StaticStep implements TrainingStep {
     this.#reported.values.copy_(values);
   }
 
-  #optimise(iteration: number): Optimisation {
+  #optimise(): Optimisation {
     const { framework, optimizer } = this.#setup;
-    const update = optimizer.staticUpdate({ average: framework.teacher?.average(iteration) });
+    const move = framework.teacher?.staticStep(optimizer) ?? withoutTeacher(optimizer);
     const { device } = this.#drawn!;
-    return {
-      update,
-      rest: framework.teacher?.rest() ?? null,
-      numbers: torch.detached(() => torch.empty([2 + update.size], { dtype: 'float64', device })),
-    };
+    const make = () => torch.empty([1 + move.size], { dtype: 'float64', device });
+    return { move, numbers: torch.detached(make) };
   }
 }
 
 /** The second half of the step. */
 interface Optimisation {
-  update: StaticUpdate;
-  /** Moves what the optimiser leaves of the teacher. */
-  rest: ((factor: Tensor) => void) | null;
-  /** float64 [2 + update.size]: the gradients' scale, the teacher's factor, the optimiser's. */
+  move: StaticMove;
+  /** float64 [1 + move.size]: the gradients' scale, then what `move` takes. */
   numbers: Tensor;
+}
+
+function withoutTeacher(optimizer: TrainerOptimizer): StaticMove {
+  const { size, next, apply } = optimizer.staticUpdate();
+  return { size, next: () => next(0), apply };
 }
 
 /** Overwrites a float64 tensor [n]. */
@@ -154,13 +154,14 @@ function fill(tensor: Tensor, numbers: readonly number[]): void {
   });
 }
 
-function requireStatic({ drawsMasks, student, options }: Framework): void {
-  if (!drawsMasks) return;
+function requireStatic({ masksModalities, networks, headline, options }: Framework): void {
+  if (!masksModalities) return;
   const { maskingRatio, fill: filling } = options;
+  const { hasMaskToken } = networks[headline]!;
   const found =
-    student.hasMaskToken && maskingRatio !== 1
+    hasMaskToken && maskingRatio !== 1
       ? `maskingRatio ${maskingRatio}, expected 1`
-      : !student.hasMaskToken && filling === 'noise'
+      : !hasMaskToken && filling === 'noise'
         ? "fill 'noise', expected 'zeros' or 'mean'"
         : null;
   if (found === null) return;

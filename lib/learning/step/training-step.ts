@@ -60,9 +60,9 @@ export class EagerStep implements TrainingStep {
   update(iteration: number, scale: number | null): number | null {
     const { framework, optimizer } = this.setup;
     if (scale !== null) scaleGradients(optimizer.groups, scale);
-    // The optimiser moves the teacher in its own pass where it can, the framework the rest.
-    optimizer.step({ average: framework.teacher?.average(iteration) });
-    return framework.update(iteration);
+    if (framework.teacher) return framework.teacher.step(optimizer, iteration);
+    optimizer.step();
+    return null;
   }
 
   reset(): void {}

@@ -1,0 +1,56 @@
+import type { z } from 'zod';
+
+/** A registered model or framework, as far as its options go. */
+export interface Choice {
+  readonly name: string;
+  readonly options?: z.ZodObject;
+}
+
+/** The one that a raw configuration names under `key`; the default one where it names none that there is. */
+export function chosen<Each extends Choice>(
+  raw: unknown,
+  key: string,
+  all: readonly Each[],
+  defaultName: string,
+): Each {
+  const value = isRecord(raw) ? raw[key] : undefined;
+  const name = isRecord(value) ? value.name : value;
+  return all.find((each) => each.name === name) ?? all.find((each) => each.name === defaultName)!;
+}
+
+/**
+ * Without the options that are not the chosen one's but another's, and have the value that they have by
+ * default there: so that a configuration with every default filled in can change its model by name.
+ */
+export function withoutForeign(value: unknown, own: Choice, all: readonly Choice[]): unknown {
+  if (!isRecord(value)) return value;
+  const isForeign = (key: string, entry: unknown) =>
+    !hasOption(own, key) &&
+    all.some((each) => {
+      const option = optionOf(each, key);
+      return option !== undefined && sameJson(option.safeParse(undefined).data, entry);
+    });
+  return Object.fromEntries(Object.entries(value).filter(([key, entry]) => !isForeign(key, entry)));
+}
+
+/** Names of those that have an option. */
+export function ownersOf(key: string, all: readonly Choice[]): string[] {
+  return all.filter((each) => hasOption(each, key)).map(({ name }) => name);
+}
+
+function hasOption(each: Choice, key: string): boolean {
+  return optionOf(each, key) !== undefined;
+}
+
+function optionOf({ options }: Choice, key: string): z.ZodType | undefined {
+  const shape: Readonly<Record<string, z.ZodType>> = options?.shape ?? {};
+  return Object.hasOwn(shape, key) ? shape[key] : undefined;
+}
+
+function sameJson(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
