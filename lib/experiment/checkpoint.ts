@@ -82,6 +82,11 @@ export function findCheckpoint(folder: string, which: 'latest' | 'best'): string
   return last === undefined ? null : join(folder, last);
 }
 
+/** Whether a folder is a complete checkpoint. */
+export function isCheckpoint(folder: string): boolean {
+  return existsSync(join(folder, FACTS));
+}
+
 /**
  * Reads a checkpoint. The tensors belong to the current scope.
  *

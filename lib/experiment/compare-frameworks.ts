@@ -194,7 +194,7 @@ function openRun(folder: string, job: CompareJob) {
     return { run: null, config: job.config, state: 'new' as const };
   }
   const run = RunFolder.open(path);
-  const config = resumeConfig(run, job.config);
+  const { config } = resumeConfig(run, job.config);
   const { subsets } = run.config().evaluate;
   if (subsets !== config.evaluate.subsets) {
     throw new RunError(

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type AugmentOn,
@@ -53,7 +54,7 @@ interface Sources {
  * Finds (or renders) the data that a configuration names. Lists are read at once, images later.
  *
  * @param note is told what takes long
- * @throws DataError of a list or of an option that does not fit it
+ * @throws ConfigError M3L_CONFIG_DATA_ROOT; DataError of a list or of an option that does not fit it
  */
 export async function openDatasets(
   config: Config,
@@ -168,7 +169,18 @@ export function spread<Entry>(entries: readonly Entry[], count: number): Entry[]
   );
 }
 
-function readSources({ data, framework }: Config): Sources {
+/** @throws ConfigError M3L_CONFIG_DATA_ROOT where the folder of the data is not there */
+export function requireDataRoot({ data: { root } }: Config): void {
+  if (root === undefined || existsSync(root)) return;
+  throw new ConfigError(
+    'M3L_CONFIG_DATA_ROOT',
+    `data.root: ${root} does not exist. Put the data there, or give its folder with --set data.root=FOLDER`,
+  );
+}
+
+function readSources(config: Config): Sources {
+  requireDataRoot(config);
+  const { data, framework } = config;
   const root = data.root!;
   const lists = data.lists!;
   const modalities = Object.keys(data.modalities);

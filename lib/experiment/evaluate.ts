@@ -10,6 +10,7 @@ import type { Networks } from '../learning/index.js';
 import type { Fill } from '../models/index.js';
 import { writeFileAtomic } from '../torch/atomic-write.js';
 import { findCheckpoint } from './checkpoint.js';
+import { paletteOf } from './classes.js';
 import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { CheckpointError } from './errors.js';
@@ -145,6 +146,7 @@ export async function writeSamples({
     model: networks[headlineOf(config)]!,
     specs: datasets.specs,
     classes: datasets.classes,
+    colours: paletteOf(config),
     batches: datasets.samples(rows),
     rows,
     fill: config.evaluate.fill,

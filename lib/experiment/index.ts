@@ -23,7 +23,7 @@ export {
   type Spread,
 } from './comparison.js';
 export { type Config, checkConfig, configToYaml, resolveConfig } from './config/config.js';
-export { type Datasets, openDatasets } from './datasets.js';
+export { type Datasets, openDatasets, requireDataRoot } from './datasets.js';
 export { CheckpointError, ConfigError, Interrupted, RunError } from './errors.js';
 export {
   type EvaluateRunOptions,
@@ -36,7 +36,7 @@ export { editDistance, nearest } from './nearest.js';
 export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
 export { CLASS_FORMATS, OVERLAY_FORMATS, PictureError } from './picture-file.js';
 export { type PredictedScene, type PredictOptions, predict } from './predict.js';
-export { resumeConfig } from './resume.js';
+export { type Resumed, resumeConfig } from './resume.js';
 export { freshName, type MetricsLine, RunFolder } from './run-folder.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';
 export { type VerifyResult, verifyFile, worstRows } from './verify/verify-file.js';

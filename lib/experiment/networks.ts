@@ -12,6 +12,7 @@ import * as torch from '../torch/index.js';
 import { checkSameModel, loadCheckpoint } from './checkpoint.js';
 import type { Config } from './config/config.js';
 import { CheckpointError, RunError } from './errors.js';
+import { initialise } from './initialise.js';
 
 export function specsOf(config: Config): ModalitySpec[] {
   return Object.entries(config.data.modalities).map(([name, modality]) => ({ name, ...modality }));
@@ -33,22 +34,35 @@ export function prepareTorch(config: Config): void {
 }
 
 /**
+/**
  * The networks that the run's framework needs, with the initial values that the seed gives, on the
- * run's device; those that it trains with the pretrained weights where there are any.
+ * run's device; those that it trains with the weights of the encoder or run that the configuration
+ * names.
+ *
+ * @param note is told what of the run's weights was not taken
  */
-export function createNetworks(config: Config, numClasses: number): Networks {
+export function createNetworks(
+  config: Config,
+  numClasses: number,
+  note: (text: string) => void = () => {},
+): Networks {
   torch.manualSeed(config.seed);
   const { networks, trainable } = frameworkNamed(config.framework.name);
   const { pretrained } = config.model;
-  return Object.fromEntries(
-    networks.map((name) => {
+  const made: Record<string, SegmentationModel> = {};
+  try {
+    for (const name of networks) {
       const model = create(config, numClasses);
-      if (pretrained !== undefined && trainable.includes(name)) {
-        torch.scope(() => loadEncoder(model, pretrained, config));
-      }
-      return [name, model];
-    }),
-  );
+      made[name] = model;
+      if (!trainable.includes(name)) continue;
+      if (pretrained !== undefined) torch.scope(() => loadEncoder(model, pretrained, config));
+      initialise(model, config, note);
+    }
+    return made;
+  } catch (error) {
+    disposeNetworks(made);
+    throw error;
+  }
 }
 
 /** Name of the network whose predictions count. */
@@ -66,7 +80,7 @@ export function loadNetworks(
     const checkpoint = loadCheckpoint(path, { modelOnly: true });
     checkSameModel(path, checkpoint.config, config);
     const networks = createNetworks(
-      { ...config, model: { ...config.model, pretrained: undefined } },
+      { ...config, initialise: undefined, model: { ...config.model, pretrained: undefined } },
       numClasses,
     );
     for (const [name, model] of Object.entries(networks)) {

@@ -1,17 +1,16 @@
 import sharp from 'sharp';
 import {
-  classColours,
+  type Colour,
   colourise,
   loadInputs,
   type Plane,
   readPlane,
   resizePlane,
-  STANFORD_CLASSES,
 } from '../data/index.js';
 import { predictClasses } from '../evaluation/index.js';
 import { optimizeForInference } from '../inference/index.js';
 import * as torch from '../torch/index.js';
-import type { Config } from './config/config.js';
+import { classNames, paletteOf } from './classes.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
 import { disposeNetworks, headlineOf, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import { checkOutputs, writePicture } from './picture-file.js';
@@ -87,7 +86,7 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
       if (options.overlay !== undefined) {
         const first = files.findIndex((file) => file !== null);
         const plane = resizePlane(await readPlane(specs[first]!, files[first]!), ...size);
-        await writeOverlay(options.overlay, found, plane, classes);
+        await writeOverlay(options.overlay, found, plane, paletteOf(config));
       }
       const missing = names.filter((_, index) => files[index] === null);
       return {
@@ -104,11 +103,6 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
   } finally {
     torch.dispose(inputs);
   }
-}
-
-/** The class names of a run, without opening its data. */
-function classNames({ data }: Config): string[] {
-  return data.rooms === undefined ? data.classes! : [...STANFORD_CLASSES.names];
 }
 
 function shares(found: Uint8Array, names: readonly string[]): PredictedScene['classes'] {
@@ -136,9 +130,9 @@ async function writeOverlay(
   path: string,
   found: Uint8Array,
   { data, width, height, channels, offset, divisor }: Plane,
-  classes: readonly string[],
+  palette: readonly Colour[],
 ): Promise<void> {
-  const mixed = colourise(found, classColours(classes));
+  const mixed = colourise(found, palette);
   for (let i = 0; i < mixed.length; i++) {
     const raw = data[channels === 3 ? i : Math.floor(i / 3)]!;
     const level = Math.min(Math.max((raw - offset) / divisor, 0), 1) * 255;

@@ -2,12 +2,35 @@ import type { Config } from './config/config.js';
 import { RunError } from './errors.js';
 import type { RunFolder } from './run-folder.js';
 
-/** Keys that change nothing about the weights that come out. */
-const FREE = /^(name|threads|workers|device|cudaGraph$|checkpoint\.|evaluate\.|data\.root$)/;
+/**
+ * What may change when a run goes on. Without a note: what the weights do not depend on. With one:
+ * what is allowed and changes numbers, which is said. `iterations` may grow, see below; everything
+ * else makes another training, and is refused.
+ */
+const FREE: readonly { keys: RegExp; note?: string }[] = [
+  { keys: /^(name|workers|checkpoint\..*|evaluate\..*|data\.root|data\.palette(\..*)?)$/ },
+  // Both are read where training starts, never after.
+  { keys: /^(initialise|model\.pretrained)$/ },
+  {
+    keys: /^(threads|device|precision|channelsLast|cudaGraph|data\.augmentOn)$/,
+    note: 'not bit for bit as in one go: the rounding differs',
+  },
+  {
+    keys: /^data\.lists\.\w+\.file$/,
+    note: 'as in one go only where the list holds the same samples in the same order',
+  },
+];
+
+/** The configuration to go on with, and what its user should know of what changed. */
+export interface Resumed {
+  config: Config;
+  notes: string[];
+}
 
 /**
  * The configuration a run goes on with: its own, with what may change taken from `wanted` (or from
- * `--set` alone).
+ * `--set` alone). More iterations than the run's may be asked for: the schedule then goes on over
+ * the new total.
  *
  * @throws RunError M3L_RESUME_CONFIG naming every key that must not change
  */
@@ -15,22 +38,32 @@ export function resumeConfig(
   run: RunFolder,
   wanted: Config | undefined,
   sets: readonly string[] = [],
-): Config {
+): Resumed {
   const own = run.config();
   const asked = wanted ?? run.config(sets);
   const [before, after] = [flatten(own), flatten(asked)];
-  const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
-    (key) => before.get(key) !== after.get(key) && !FREE.test(key),
-  );
-  if (changed.length > 0) {
+  const refused: string[] = [];
+  const notes: string[] = [];
+  for (const key of new Set([...before.keys(), ...after.keys()])) {
+    const [was, is] = [before.get(key) ?? 'unset', after.get(key) ?? 'unset'];
+    if (was === is) continue;
+    const free = FREE.find(({ keys }) => keys.test(key));
+    if (key === 'iterations' && asked.iterations > own.iterations) {
+      notes.push(
+        `Goes on with iterations ${was} → ${is}: the schedule goes on over the new total, so the weights are not those of a run of ${is} in one go.`,
+      );
+    } else if (free === undefined) refused.push(`${key} was ${was}, is ${is}`);
+    else if (free.note !== undefined) {
+      notes.push(`Goes on with ${key} ${was} → ${is}: ${free.note}.`);
+    }
+  }
+  if (refused.length > 0) {
     throw new RunError(
       'M3L_RESUME_CONFIG',
-      `${run.path} cannot be resumed with another configuration: ${changed
-        .map((key) => `${key} was ${before.get(key) ?? 'unset'}, is ${after.get(key) ?? 'unset'}`)
-        .join('; ')}. Leave that as it was, or start a new run.`,
+      `${run.path} cannot be resumed with another configuration: ${refused.join('; ')}. Leave that as it was (iterations may only grow), or start a new run.`,
     );
   }
-  return { ...asked, name: own.name };
+  return { config: { ...asked, name: own.name }, notes };
 }
 
 function flatten(value: unknown, prefix = ''): Map<string, string> {

@@ -105,6 +105,11 @@ export class RunFolder {
     return resolveConfig(this.configFile, sets);
   }
 
+  /** Stores the configuration that a resumed run goes on with. */
+  storeConfig(config: Config): void {
+    writeFileAtomic(this.configFile, configToYaml(config));
+  }
+
   /** @throws RunError M3L_RUN_WRITE where the disk takes no more */
   log(line: MetricsLine): void {
     try {

@@ -63,7 +63,9 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   prepareTorch(config);
   const datasets = await openDatasets(config, (text) => onEvent({ kind: 'note', text }));
   try {
-    const networks = createNetworks(config, datasets.classes.length);
+    const networks = createNetworks(startOf(options), datasets.classes.length, (text) =>
+      onEvent({ kind: 'note', text }),
+    );
     try {
       return await trainNetworks(options, datasets, networks, onEvent);
     } finally {
@@ -72,6 +74,12 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   } finally {
     await datasets.close();
   }
+}
+
+/** Weights to start from are not looked for where those of a checkpoint take their place. */
+function startOf({ config, run, resume = false }: TrainOptions): Config {
+  if (!resume || findCheckpoint(run.checkpoints, 'latest') === null) return config;
+  return { ...config, initialise: undefined, model: { ...config.model, pretrained: undefined } };
 }
 
 /** Before anything takes time; evaluation and prediction need no graphs, on whichever device. */
@@ -180,6 +188,7 @@ function createTrainer(config: Config, networks: Networks, datasets: Datasets) {
     seed,
     device,
     execution: cudaGraph ? 'captured' : 'eager',
+    clipGradientNorm: optimiser.clipGradientNorm,
   });
   const dispose = () => {
     trainer.dispose();

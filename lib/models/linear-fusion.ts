@@ -142,13 +142,28 @@ export const linearFusionModel = defineModel({
   leastSide,
   maskToken: true,
   options: z.object({
-    backbone: z.enum(backboneNames).default('mit-b2'),
-    /** Standard deviation of the mask token's initial values. */
-    maskTokenStd: z.number().nonnegative().default(1),
-    /** r: the share of a modality's own tokens in the fusion. */
-    fusionRatio: z.number().min(0).max(1).default(0.8),
-    dropPath: z.number().min(0).max(1).default(0.1),
-    dropout: z.number().min(0).max(1).default(0.1),
+    backbone: z.enum(backboneNames).default('mit-b2').describe('The encoder, small to large.'),
+    maskTokenStd: z
+      .number()
+      .nonnegative()
+      .max(1000)
+      .default(1)
+      .describe('Standard deviation of the mask token’s initial values.'),
+    fusionRatio: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.8)
+      .describe(
+        'r of linear fusion: the share of a modality’s own tokens; the rest comes from the others.',
+      ),
+    dropPath: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.1)
+      .describe('Highest drop-path rate of the encoder.'),
+    dropout: z.number().min(0).max(1).default(0.1).describe('The heads’ dropout.'),
   }),
   create: (options: LinearFusionOptions) => new LinearFusion(options),
 });

@@ -80,9 +80,14 @@ export const segformerModel = defineModel({
   leastSide,
   maskToken: false,
   options: z.object({
-    backbone: z.enum(backboneNames).default('mit-b2'),
-    dropPath: z.number().min(0).max(1).default(0.1),
-    dropout: z.number().min(0).max(1).default(0.1),
+    backbone: z.enum(backboneNames).default('mit-b2').describe('The encoder, small to large.'),
+    dropPath: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.1)
+      .describe('Highest drop-path rate of the encoder.'),
+    dropout: z.number().min(0).max(1).default(0.1).describe('The head’s dropout.'),
   }),
   create: (options: SegformerOptions) => new Segformer(options),
 });

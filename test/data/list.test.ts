@@ -184,6 +184,16 @@ describe('readNames', () => {
     });
   });
 
+  it('takes a name with $ as it stands', () => {
+    const names = list('dollars.txt', "$&.png\n$$\n$'\n");
+    const samples = readNames(names, { root: '/p', files: ['rgb/{name}'], label: null });
+    expect(samples.map((sample) => sample.files[0])).toEqual([
+      '/p/rgb/$&.png',
+      '/p/rgb/$$',
+      "/p/rgb/$'",
+    ]);
+  });
+
   it('refuses a pattern without a name, and a line of paths', () => {
     const names = list('names2.txt', 'a.png\n');
     expect(() => readNames(names, { root: '/', files: ['rgb.png'], label: null })).toThrow(

@@ -10,7 +10,6 @@ import {
   openDatasets,
   RunFolder,
   resolveConfig,
-  resumeConfig,
   type TrainEvent,
   train,
 } from 'm3l/experiment';
@@ -107,15 +106,6 @@ describe('train', () => {
     const another = RunFolder.create(captured, join(folder, 'captured'));
     await expect(train({ config: captured, run: another })).rejects.toThrow(
       /cudaGraph is true and device is 'cpu'.*--set cudaGraph=false/,
-    );
-  });
-
-  it('05 lets a resumed run change what changes nothing', () => {
-    const run = RunFolder.open(join(folder, 'm3l'));
-    const own = run.config();
-    expect(resumeConfig(run, { ...own, workers: 3, threads: 2 }).workers).toBe(3);
-    expect(() => resumeConfig(run, undefined, ['batch.labelled=2'])).toThrow(
-      /batch\.labelled was 1, is 2/,
     );
   });
 });

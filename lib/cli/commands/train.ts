@@ -64,12 +64,15 @@ export function addTrain(program: Command): void {
 }
 
 async function openRun(file: string | undefined, { set, out, resume }: Options) {
-  const { resolveConfig, resumeConfig, RunFolder } = await import('../../experiment/index.js');
+  const { requireDataRoot, resolveConfig, resumeConfig, RunFolder } = await import(
+    '../../experiment/index.js'
+  );
   if (resume === undefined) {
     if (file === undefined) {
       throw new UsageError('Give a configuration: m3l train CONFIG.yaml, or go on with --resume.');
     }
     const config = resolveConfig(file, set);
+    requireDataRoot(config);
     return { run: RunFolder.create(config, out), config, resumed: false };
   }
   if (typeof resume === 'string' && existsSync(resume) && statSync(resume).isFile()) {
@@ -81,5 +84,9 @@ async function openRun(file: string | undefined, { set, out, resume }: Options) 
   const wanted = file === undefined ? undefined : resolveConfig(file, set);
   const run: RunFolder =
     folder === undefined ? RunFolder.newest(wanted?.name) : RunFolder.open(folder);
-  return { run, config: resumeConfig(run, wanted, set), resumed: true };
+  const { config, notes } = resumeConfig(run, wanted, set);
+  requireDataRoot(config);
+  for (const note of notes) printNote(note);
+  run.storeConfig(config);
+  return { run, config, resumed: true };
 }

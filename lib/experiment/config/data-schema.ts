@@ -1,24 +1,47 @@
 import { z } from 'zod';
 import { CHANNELS, KIND_NAMES, KINDS } from '../../data/index.js';
-import { count, countOrNone, share, shorthand, size } from './schema-parts.js';
+import {
+  count,
+  countOrNone,
+  factor,
+  type KeyMeta,
+  path,
+  seed,
+  share,
+  shorthand,
+  size,
+  text,
+} from './schema-parts.js';
 
-/** A list file, and which of its samples to take. */
+/** Labels are bytes, and 255 is void. */
+const MOST_CLASSES = 255;
+
 const list = shorthand(
   (value) => (typeof value === 'string' ? { file: value } : value),
   z.strictObject({
-    file: z.string(),
-    /** How many samples to take; all where absent. */
-    count: count.optional(),
-    /** `first` N of the list, or N evenly `spread` over it (sample floor((i + 0.5)·length/N)). */
-    choose: z.enum(['first', 'spread']).default('first'),
-    /** Takes exactly these samples, named as in the list's first column. */
-    names: z.array(z.string()).min(1).optional(),
+    file: text
+      .meta({ path: 'list' } satisfies KeyMeta)
+      .describe('Relative to `data.root`; by `--set`, to the current folder where it is there.'),
+    count: count.optional().describe('How many samples to take; absent: all.'),
+    choose: z
+      .enum(['first', 'spread'])
+      .default('first')
+      .describe('The `first` of the list, or `spread` evenly over it.'),
+    names: z
+      .array(text)
+      .min(1)
+      .max(100_000)
+      .optional()
+      .describe("Takes exactly these samples, named as in the list's first column."),
   }),
 );
 
 /** One number, or one each of red, green and blue. */
 const perChannel = (number: z.ZodNumber) =>
   z.union([number, z.array(number).length(3)], 'expected one number, or three in a list');
+
+/** Of any stored type. */
+const raw = z.number().min(-1e38).max(1e38);
 
 /** NaN and infinities never count as measured: named, they change nothing. */
 const rawValues = shorthand(
@@ -27,7 +50,7 @@ const rawValues = shorthand(
     const finite = all.filter((one) => typeof one !== 'number' || Number.isFinite(one));
     return finite.length === 1 ? finite[0] : finite;
   },
-  z.union([z.number(), z.array(z.number()).max(16)], 'expected a number, or up to 16 in a list'),
+  z.union([raw, z.array(raw).max(16)], 'expected a number, or up to 16 in a list'),
 );
 
 const kinds = KIND_NAMES.map((name) => `${name}: ${KINDS[name].description}`).join('; ');
@@ -50,7 +73,7 @@ const modality = shorthand(
           'always do.',
       ),
     range: z
-      .tuple([z.number(), z.number()], 'expected [least, greatest]')
+      .tuple([raw, raw], 'expected [least, greatest]')
       .optional()
       .describe(
         'Least and greatest value, in units of raw · scale, that become 0 and 1; values beyond ' +
@@ -60,27 +83,24 @@ const modality = shorthand(
     scale: z
       .number()
       .positive()
+      .max(1e9)
       .optional()
       .describe("The unit of 'range', of a raw value: 0.001 for metres of millimetres. Default 1."),
-    mean: perChannel(z.number())
+    mean: perChannel(z.number().min(-1e6).max(1e6))
       .optional()
       .describe(
         "Subtracted after the scaling to [0, 1]. Absent: ImageNet's for rgb, 0.449 for grey, 0 for " +
           'depth.',
       ),
-    std: perChannel(z.number().positive())
+    std: perChannel(z.number().positive().max(1e6))
       .optional()
       .describe("Divided by then. Absent: ImageNet's for rgb, 0.226 for grey, 1 for depth."),
     jitter: z
       .strictObject({
-        gain: z
-          .number()
-          .nonnegative()
+        gain: factor
           .optional()
           .describe('The gain is drawn from 1 / (1 + gain) to 1 + gain. Default 0.'),
-        offset: z
-          .number()
-          .nonnegative()
+        offset: factor
           .optional()
           .describe('The offset is drawn from −offset to offset; of depth alone. Default 0.'),
       })
@@ -112,40 +132,85 @@ const labels = z.strictObject({
 });
 
 const rooms = z.strictObject({
-  labelled: count.default(8),
-  unlabelled: countOrNone.default(64),
-  val: count.default(32),
-  size: size.prefault([96, 128]),
-  seed: countOrNone.default(1),
-  /** How often furniture wears the look of what is around it: higher makes RGB alone weaker. */
-  camouflage: share.default(0.4),
-  /** How often a thing wears the colour typical of its kind: higher makes RGB alone stronger. */
-  typicalColours: share.default(0),
-  /** Multiplies noise and holes of the depth sensor. */
-  depthNoise: z.number().nonnegative().default(1),
+  labelled: count.max(1e6).default(8).describe('Rooms with labels to train on.'),
+  unlabelled: countOrNone.max(1e6).default(64).describe('Rooms without labels to train on.'),
+  val: count.max(1e6).default(32).describe('Rooms with labels to evaluate on.'),
+  size: size.prefault([96, 128]).describe('Of the pictures, [height, width].'),
+  seed: seed.default(1).describe('The same seed gives the same rooms.'),
+  camouflage: share
+    .default(0.4)
+    .describe('How often furniture wears the look of what is around it: RGB alone says less.'),
+  typicalColours: share
+    .default(0)
+    .describe('How often a thing wears the colour of its kind: RGB alone says more.'),
+  depthNoise: z
+    .number()
+    .nonnegative()
+    .max(1000)
+    .default(1)
+    .describe('Multiplies noise and holes of the depth sensor.'),
 });
 
+const channel = z.int().min(0).max(255);
+
+const colour = shorthand(
+  (value) =>
+    typeof value === 'string' && /^#[0-9a-f]{6}$/i.test(value)
+      ? [1, 3, 5].map((at) => Number.parseInt(value.slice(at, at + 2), 16))
+      : value,
+  z
+    .tuple([channel, channel, channel])
+    .meta({ expects: "[red, green, blue] of 0 to 255, or '#rrggbb' in quotes" } satisfies KeyMeta),
+);
+
 export const data = z.strictObject({
-  /** Procedural rooms instead of files: generated once, then kept in the cache. */
-  rooms: rooms.optional(),
-  /** Folder of images and lists. Relative paths are relative to the configuration file. */
-  root: z.string().optional(),
-  lists: z.strictObject({ labelled: list, unlabelled: list.optional(), val: list }).optional(),
-  /**
-   * Where the lists hold bare names: each modality's file (and `label`'s) with `{name}` in it.
-   * Without it, a list line is tab-separated: one column a modality, in order, then the label.
-   */
-  files: z.record(z.string(), z.string()).optional(),
-  modalities: z.record(z.string(), modality).prefault({ rgb: 'rgb', depth: 'depth' }),
-  /** Class names, or how many there are. */
+  rooms: rooms
+    .optional()
+    .describe('Procedural rooms instead of files: generated once, then kept in the cache.'),
+  root: path.optional().describe('Folder of images and lists.'),
+  lists: z
+    .strictObject({
+      labelled: list.describe('Samples with labels, to train on.'),
+      unlabelled: list.optional().describe('Samples to train on without their labels.'),
+      val: list.describe('Samples with labels, to evaluate on.'),
+    })
+    .optional()
+    .describe('List files, one sample a line; a text is short for `{ file: … }`.'),
+  files: z
+    .record(text, text)
+    .optional()
+    .describe(
+      "Where the lists hold bare names: each modality's file, and `label`'s, with `{name}` in it. Without it, a list line is tab-separated: one column a modality, in order, then the label.",
+    ),
+  modalities: z
+    .record(text, modality)
+    .prefault({ rgb: 'rgb', depth: 'depth' })
+    .describe('What a sample consists of, by name; a text is short for `{ kind: … }`.'),
   classes: shorthand(
     (value) =>
-      typeof value === 'number' && Number.isInteger(value) && value > 0
+      typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= MOST_CLASSES
         ? Array.from({ length: value }, (_, index) => `class ${index}`)
         : value,
-    z.array(z.string()).min(2),
-  ).optional(),
+    z
+      .array(text)
+      .min(2)
+      .max(MOST_CLASSES)
+      .meta({
+        expects: `class names, or how many there are, 2 to ${MOST_CLASSES}`,
+      } satisfies KeyMeta),
+  )
+    .optional()
+    .describe('Class names in the order of the labels, or how many there are.'),
+  palette: z
+    .array(colour)
+    .min(2)
+    .max(MOST_CLASSES)
+    .optional()
+    .describe(
+      "A colour for each class in pictures, [red, green, blue] or '#rrggbb'; absent: those of a known data set, else spread hues.",
+    ),
   labelOffset: countOrNone
+    .max(65_535)
     .default(0)
     .describe(
       'Subtracted from the raw labels that labels.map does not list; those below it are void ' +
@@ -157,27 +222,31 @@ export const data = z.strictObject({
     .describe(
       'Every image is first resized to this, and training labels with it. Absent: as it is.',
     ),
-  align: z
-    .string()
+  align: text
     .optional()
     .describe(
       'Without resize: the modality whose size the others, and training labels, are brought to. ' +
         'Absent: the sizes of a scene must agree.',
     ),
-  crop: size.prefault([540, 540]),
-  /**
-   * Inputs are resized to this for evaluation and prediction; absent: they keep their size and aspect
-   * (`framework.fidelity: paper`: the crop size).
-   */
-  evaluationSize: size.optional(),
-  flip: share.default(0.5),
-  scales: z.array(z.number().positive()).min(1).default([0.5, 0.75, 1, 1.5, 1.75, 2]),
-  /**
-   * Where training pictures are cropped, scaled, flipped and normalised: by the `worker` threads that
-   * decode them, or on the `device`, to which the stored pixels then travel. The same batches up to
-   * rounding. Absent: `worker` on the CPU, `device` on a GPU.
-   */
-  augmentOn: z.enum(['worker', 'device']).optional(),
+  crop: size.prefault([540, 540]).describe('What training crops from the scaled images.'),
+  evaluationSize: size
+    .optional()
+    .describe(
+      'Inputs are resized to this for evaluation and prediction; absent: they keep their size and aspect (`framework.fidelity: paper`: the crop size).',
+    ),
+  flip: share.default(0.5).describe('How often training mirrors a sample.'),
+  scales: z
+    .array(z.number().min(0.01).max(100))
+    .min(1)
+    .max(1000)
+    .default([0.5, 0.75, 1, 1.5, 1.75, 2])
+    .describe('Training draws a scale from these.'),
+  augmentOn: z
+    .enum(['worker', 'device'])
+    .optional()
+    .describe(
+      'Where training pictures are cropped, scaled, flipped and normalised: by the `worker` threads that decode them, or on the `device`, to which the stored pixels then travel. The same batches up to rounding. Absent: `worker` on the CPU, `device` on a GPU.',
+    ),
 });
 
 export type ListConfig = z.output<typeof list>;

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { ConfigError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { type ConfigSchema, optionOwners } from './schema.js';
+import { allPaths, keysOf, metaOf, schemaAt } from './shape.js';
 
 type Path = readonly PropertyKey[];
 type Issue = z.core.$ZodIssue;
@@ -11,27 +12,25 @@ type Issue = z.core.$ZodIssue;
  * value found, what is expected, and the nearest known key or value.
  *
  * @param schema what it was checked with
- * @param locate line of a key in the file, or null
+ * @param place where a key was written, for example `file:line`
  */
 export function explain(
   error: z.ZodError,
   schema: ConfigSchema,
   raw: unknown,
-  origin: string,
-  locate: (path: Path) => number | null,
+  place: (path: Path) => string,
 ): ConfigError {
   const messages: string[] = [];
   let unknownKey = false;
   const tell = (path: Path, message: string) => {
-    const line = locate(path) ?? locate(path.slice(0, -1));
-    messages.push(`${origin}${line === null ? '' : `:${line}`}: ${message}`);
+    messages.push(`${place(path)}: ${message}`);
   };
   for (const issue of error.issues) {
     if (issue.code === 'unrecognized_keys') {
       unknownKey = true;
       for (const key of issue.keys) tell([...issue.path, key], unknown(schema, issue.path, key));
     } else {
-      tell(issue.path, invalid(issue, valueAt(raw, issue.path)));
+      tell(issue.path, invalid(schema, issue, valueAt(raw, issue.path)));
     }
   }
   return new ConfigError(
@@ -47,9 +46,13 @@ function unknown(schema: ConfigSchema, parent: Path, key: string): string {
     return `'${full}' is an option of ${owners.join(', ')}, not of the ${dotted(parent)} chosen; remove it.`;
   }
   const here = keysOf(schemaAt(schema, parent));
+  if (parent.length === 0) {
+    if (key === 'extends') return "'extends' has a meaning in configuration files alone.";
+    here.push('extends');
+  }
   const near = nearest(key, here);
   if (near !== null) return `unknown key '${full}'; did you mean '${dotted([...parent, near])}'?`;
-  const elsewhere = allPaths(schema, []).find((path) => path.at(-1) === key);
+  const elsewhere = allPaths(schema).find((path) => path.at(-1) === key);
   if (elsewhere !== undefined) {
     return `unknown key '${full}'; did you mean '${dotted(elsewhere)}'?`;
   }
@@ -57,9 +60,10 @@ function unknown(schema: ConfigSchema, parent: Path, key: string): string {
   return `unknown key '${full}'; ${place} knows ${here.join(', ')}.`;
 }
 
-function invalid(issue: Issue, found: unknown): string {
+function invalid(schema: ConfigSchema, issue: Issue, found: unknown): string {
   const key = dotted(issue.path);
   const foundText = found === undefined ? 'nothing' : show(found);
+  const { expects } = metaOf(schemaAt(schema, issue.path));
   switch (issue.code) {
     case 'invalid_value': {
       const known = issue.values.map(String);
@@ -68,6 +72,7 @@ function invalid(issue: Issue, found: unknown): string {
       return `${key}: found ${foundText}, expected ${listed(known)}.${hint}`;
     }
     case 'invalid_type':
+      if (expects !== undefined) return `${key}: found ${foundText}, expected ${expects}.`;
       return `${key}: found ${foundText}, expected ${EXPECTED[issue.expected] ?? issue.expected}.`;
     case 'too_small':
       return `${key}: found ${foundText}, expected ${amount(issue.origin, issue.minimum, issue.inclusive === false ? 'more than' : 'at least')}.`;
@@ -86,7 +91,7 @@ const EXPECTED: Record<string, string> = {
   object: 'keys and values',
   record: 'keys and values',
   array: 'a list',
-  tuple: 'a number, or [height, width]',
+  tuple: 'a list',
 };
 
 function amount(origin: string, bound: number | bigint, relation: string): string {
@@ -100,7 +105,13 @@ function listed(values: string[]): string {
 }
 
 function show(value: unknown): string {
-  const text = typeof value === 'string' ? `'${value}'` : JSON.stringify(value);
+  // JSON has no NaN and no infinity.
+  const text =
+    typeof value === 'string'
+      ? `'${value}'`
+      : typeof value === 'number'
+        ? String(value)
+        : JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 
@@ -111,49 +122,8 @@ function dotted(path: Path): string {
 function valueAt(raw: unknown, path: Path): unknown {
   let value = raw;
   for (const key of path) {
-    // A short form stands where an object was looked for: `framework: m3l`.
-    if (typeof value === 'string') return value;
     if (typeof value !== 'object' || value === null) return undefined;
     value = (value as Record<PropertyKey, unknown>)[key];
   }
   return value;
-}
-
-/** The schema of an object's keys, seen through defaults, options and short forms. */
-function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
-  const def = schema._zod.def as z.core.$ZodTypeDef & {
-    innerType?: z.core.$ZodType;
-    out?: z.core.$ZodType;
-  };
-  const inner = def.innerType ?? (def.type === 'pipe' ? def.out : undefined);
-  return inner === undefined ? schema : unwrap(inner);
-}
-
-function shapeOf(schema: z.core.$ZodType): Record<string, z.core.$ZodType> {
-  const def = unwrap(schema)._zod.def as z.core.$ZodTypeDef & {
-    shape?: Record<string, z.core.$ZodType>;
-  };
-  return def.shape ?? {};
-}
-
-function keysOf(schema: z.core.$ZodType | undefined): string[] {
-  return schema === undefined ? [] : Object.keys(shapeOf(schema));
-}
-
-/** Of a record, whose keys are the user's own, every key has the schema of its values. */
-function schemaAt(schema: z.core.$ZodType, path: Path): z.core.$ZodType | undefined {
-  let current: z.core.$ZodType | undefined = schema;
-  for (const key of path) {
-    if (current === undefined) return undefined;
-    const { valueType } = unwrap(current)._zod.def as { valueType?: z.core.$ZodType };
-    current = valueType ?? shapeOf(current)[String(key)];
-  }
-  return current;
-}
-
-function allPaths(schema: z.core.$ZodType, prefix: string[]): string[][] {
-  return Object.entries(shapeOf(schema)).flatMap(([key, child]) => [
-    [...prefix, key],
-    ...allPaths(child, [...prefix, key]),
-  ]);
 }

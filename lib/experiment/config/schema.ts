@@ -15,155 +15,245 @@ import {
   modelNames,
   models,
 } from '../../models/index.js';
-import { chosen, ownersOf, withoutForeign } from './choice.js';
+import { type Choice, chosen, ownersOf, withoutForeign } from './choice.js';
 import { data } from './data-schema.js';
-import { count, countOrNone, share, shorthand } from './schema-parts.js';
+import { count, countOrNone, factor, path, seed, share, shorthand, text } from './schema-parts.js';
 
 const DEFAULT_MODEL: ModelName = 'linear-fusion';
 const DEFAULT_FRAMEWORK: FrameworkName = 'm3l';
 
 const named = (value: unknown) => (typeof value === 'string' ? { name: value } : value);
 
-/** A model's name, what concerns each, and the options of its own. */
+const batchSize = count.max(65_536);
+const batchSizeOrNone = countOrNone.max(65_536);
+
+/** What concerns every model. */
+const modelKeys = {
+  name: z.enum(modelNames).default(DEFAULT_MODEL).describe('The model.'),
+  maskToken: z
+    .boolean()
+    .optional()
+    .describe('A learned token for missing modalities; absent: as the framework needs it.'),
+  pretrained: path
+    .optional()
+    .describe('A safetensors file of encoder weights to start from (NVIDIA’s or Hugging Face’s).'),
+};
+
+/** What concerns every framework: what overrides single points of the fidelity's preset. */
+const frameworkKeys = {
+  name: z.enum(frameworkNames).default(DEFAULT_FRAMEWORK).describe('How the model is trained.'),
+  fidelity: z
+    .enum(['paper', 'default'])
+    .default('default')
+    .describe(
+      "`paper` keeps the quirks of the authors' implementation, and evaluates as they do: images squeezed to the crop, logits resized with their corners aligned, OpenCV's nearest pixel; `default` mends them. The keys below override single points of it.",
+    ),
+  teacherMode: z
+    .enum(['eval', 'train'])
+    .optional()
+    .describe('`train`: the teacher labels with its dropout and drop-path active.'),
+  alpha: z
+    .enum(['untrained', 'trained', 'fixed'])
+    .optional()
+    .describe("The ensemble's weights: in no parameter group, in one, or without gradient."),
+  pseudoOnPadding: z
+    .boolean()
+    .optional()
+    .describe('Whether the pseudo-label loss also counts padded pixels.'),
+  confidenceThreshold: share
+    .nullable()
+    .optional()
+    .describe('Ignores pseudo labels of a lower probability; null: takes all.'),
+  lambda: factor.optional().describe('Weight of the pseudo-label loss.'),
+  lambdaWarmup: countOrNone.optional().describe('Iterations over which it rises from 0.'),
+  ohem: z
+    .strictObject({
+      threshold: share.optional().describe('Pixels of a lower probability are hard.'),
+      minKeptFraction: share.optional().describe('Part of the pixels kept at least.'),
+      minKept: count.optional().describe('Pixels of a batch kept at least, instead of the part.'),
+    })
+    .optional()
+    .describe('Online hard example mining of the supervised loss.'),
+  maskingRatio: share
+    .optional()
+    .describe("Part of a masked modality's tokens that the mask token replaces."),
+  maskWeights: z
+    .record(text, factor)
+    .optional()
+    .describe(
+      'How often a masked sample loses each modality, or `none`: relative, 1 where not given.',
+    ),
+  fill: z
+    .enum(FILLS)
+    .optional()
+    .describe('What replaces a masked modality of a model without mask token.'),
+  emaDecay: share.optional().describe("Upper limit of the teacher's EMA factor."),
+  freezeBatchNorm: z
+    .boolean()
+    .optional()
+    .describe('BatchNorm stays in evaluation mode while training.'),
+  reportTeacherLoss: z
+    .boolean()
+    .optional()
+    .describe("Also report the teacher's own supervised loss, at a cost."),
+};
+
+/** A model's keys, and the options of its own. */
 function modelSchema(chosen: ModelDescriptor) {
   return shorthand(
     (value) => withoutForeign(named(value), chosen, models),
-    z.strictObject({
-      name: z.enum(modelNames).default(DEFAULT_MODEL),
-      ...chosen.options.shape,
-      /** A learned token for missing modalities; absent: where the framework masks them. */
-      maskToken: z.boolean().optional(),
-      /** A safetensors file of encoder weights to start from. */
-      pretrained: z.string().optional(),
-    }),
+    z.strictObject({ ...modelKeys, ...chosen.options.shape }),
   );
 }
 
-/** A framework's name, what overrides single points of the fidelity's preset, and its own options. */
+/** A framework's keys, and the options of its own. */
 function frameworkSchema(chosen: FrameworkDescriptor) {
   return shorthand(
     (value) => withoutForeign(named(value), chosen, frameworks),
-    z.strictObject({
-      name: z.enum(frameworkNames).default(DEFAULT_FRAMEWORK),
-      /**
-       * `paper` keeps the quirks that m3l.md section 5 lists, and evaluates as section 7 says: images
-       * squeezed to the crop, logits resized with their corners aligned, OpenCV's nearest pixel.
-       * `default` mends them.
-       */
-      fidelity: z.enum(['paper', 'default']).default('default'),
-      // What follows overrides single points of the fidelity's preset: see LearningOptions.
-      teacherMode: z.enum(['eval', 'train']).optional(),
-      alpha: z.enum(['untrained', 'trained', 'fixed']).optional(),
-      pseudoOnPadding: z.boolean().optional(),
-      confidenceThreshold: share.nullable().optional(),
-      /** Weight of the pseudo-label loss. */
-      lambda: z.number().nonnegative().optional(),
-      /** Iterations over which it rises from 0. */
-      lambdaWarmup: countOrNone.optional(),
-      ohem: z
-        .strictObject({
-          threshold: share.optional(),
-          minKeptFraction: share.optional(),
-          minKept: count.optional(),
-        })
-        .optional(),
-      maskingRatio: share.optional(),
-      /** How often a masked sample loses each modality, or `none`: relative, 1 where not given. */
-      maskWeights: z.record(z.string(), z.number().nonnegative()).optional(),
-      /** What a masked modality is replaced by, where the model has no mask token. */
-      fill: z.enum(FILLS).optional(),
-      emaDecay: share.optional(),
-      freezeBatchNorm: z.boolean().optional(),
-      reportTeacherLoss: z.boolean().optional(),
-      ...chosen.options?.shape,
-    }),
+    z.strictObject({ ...frameworkKeys, ...chosen.options?.shape }),
   );
 }
 
+const rate = z.number().positive().max(1000);
+
 const optimiser = z.strictObject({
-  name: z.enum(['adamw', 'sgd']).default('adamw'),
-  encoderLr: z.number().positive().default(1e-4),
-  decoderLr: z.number().positive().default(3e-4),
-  weightDecay: z.number().nonnegative().default(1e-4),
+  name: z.enum(['adamw', 'sgd']).default('adamw').describe('`sgd` with momentum 0.9.'),
+  encoderLr: rate.default(1e-4).describe('Learning rate of the encoder.'),
+  decoderLr: rate.default(3e-4).describe('Learning rate of all else.'),
+  weightDecay: factor
+    .default(1e-4)
+    .describe("Of all but the encoder's norms and the ensemble's weights."),
+  clipGradientNorm: z
+    .number()
+    .positive()
+    .max(1e9)
+    .nullable()
+    .default(null)
+    .describe('Gradients are scaled down to this global 2-norm at most; null: they are left.'),
 });
 
 const schedule = z.strictObject({
-  name: z.enum(['poly', 'constant']).default('poly'),
-  power: z.number().positive().default(0.9),
-  /** Iterations over which the rates rise to their full value. */
-  warmup: countOrNone.default(0),
+  name: z
+    .enum(['poly', 'constant'])
+    .default('poly')
+    .describe('`poly`: rates fall as (1 − iteration / iterations)^power.'),
+  power: z.number().positive().max(100).default(0.9).describe('Of `poly`.'),
+  warmup: countOrNone
+    .default(0)
+    .describe('Iterations over which the rates rise to their full value.'),
 });
 
 const evaluate = z.strictObject({
-  /** Iterations between evaluations; 0: only at the end. */
-  every: countOrNone.default(0),
-  batch: count.default(4),
-  /** What stands for a missing modality in a model without mask token; absent: `framework.fill`. */
-  fill: z.enum(FILLS).optional(),
-  /** Averages predictions with those of the mirrored images. */
-  flip: z.boolean().default(false),
-  /** Evaluates every non-empty set of modalities, not only all and each one missing. */
-  subsets: z.boolean().default(false),
-  /** Rows of the contact sheet; 0: none is drawn. */
-  samples: countOrNone.default(4),
+  every: countOrNone.default(0).describe('Iterations between evaluations; 0: only at the end.'),
+  batch: batchSize.default(4).describe('Images evaluated at a time.'),
+  fill: z
+    .enum(FILLS)
+    .optional()
+    .describe(
+      'What stands for a missing modality in a model without mask token; absent: `framework.fill`.',
+    ),
+  subsets: z
+    .boolean()
+    .default(false)
+    .describe('Evaluates every non-empty set of modalities, not only all and each one missing.'),
+  flip: z
+    .boolean()
+    .default(false)
+    .describe('Averages the logits with those of the mirrored image, as the paper may.'),
+  samples: countOrNone
+    .max(1000)
+    .default(4)
+    .describe('Rows of the contact sheet; 0: none is drawn.'),
 });
 
 const checkpoint = z.strictObject({
-  /** Iterations between checkpoints; 0: only at the end. */
-  every: countOrNone.default(500),
-  /** How many of the latest to keep (the best one is kept besides). */
-  keep: count.default(2),
+  every: countOrNone.default(500).describe('Iterations between checkpoints; 0: only at the end.'),
+  keep: count.default(2).describe('How many of the latest to keep; the best is kept besides.'),
 });
 
 /** What every configuration has beside model and framework. */
 const common = {
-  /** Names the run folder; absent: the configuration file's name. */
   name: z
     .string()
+    .max(200)
     .regex(/^[\w.-]+$/, 'expected letters, digits, dots, dashes or underscores')
-    .optional(),
-  data,
-  optimiser: optimiser.prefault({}),
-  schedule: schedule.prefault({}),
-  iterations: count.default(15_370),
+    .optional()
+    .describe("Names the run folder; absent: the configuration file's name. Not inherited."),
+  initialise: path
+    .optional()
+    .describe(
+      'A run folder (its latest checkpoint) or a checkpoint folder whose weights to start from: those of its teacher, or else its student. Classifiers of other classes start afresh.',
+    ),
+  data: data.describe('The data set, and how its images reach the model.'),
+  optimiser: optimiser.prefault({}).describe('What moves the weights.'),
+  schedule: schedule.prefault({}).describe('How the learning rates change.'),
+  iterations: count.default(15_370).describe('Training steps.'),
   batch: z
-    .strictObject({ labelled: count.default(16), unlabelled: countOrNone.default(16) })
-    .prefault({}),
-  evaluate: evaluate.prefault({}),
-  checkpoint: checkpoint.prefault({}),
-  seed: countOrNone.default(1),
+    .strictObject({
+      labelled: batchSize.default(16).describe('Labelled images a step.'),
+      unlabelled: batchSizeOrNone.default(16).describe('Unlabelled images a step.'),
+    })
+    .prefault({})
+    .describe('Images of a training step.'),
+  evaluate: evaluate.prefault({}).describe('When and how the validation list is evaluated.'),
+  checkpoint: checkpoint.prefault({}).describe('When the state is saved.'),
+  seed: seed.default(1).describe('Of the weights, the batches and all that is drawn.'),
   device: z
     .string()
-    .regex(/^(cpu|cuda(:\d+)?)$/, "expected 'cpu', 'cuda' or 'cuda:N'")
-    .default('cpu'),
-  /**
-   * What networks compute products in. `bfloat16`: by autocast, weights and sums stay float32; `tf32`:
-   * float32 with TF32 products on a CUDA device, `float32` elsewhere.
-   */
-  precision: z.enum(['float32', 'tf32', 'bfloat16']).default('float32'),
-  /** Lay the weights of convolutions out channels-last, as the activations are. */
-  channelsLast: z.boolean().default(false),
-  /**
-   * On a CUDA device: record the training step as CUDA graphs and replay them, which spares the time of
-   * launching its kernels one by one. The same numbers.
-   */
-  cudaGraph: z.boolean().default(false),
-  /** Threads that libtorch computes with; absent: its own choice. */
-  threads: count.optional(),
-  /** Worker threads that load images; 0: the main thread does. */
-  workers: countOrNone.default(1),
+    .regex(/^(cpu|cuda(:\d{1,3})?)$/, "expected 'cpu', 'cuda' or 'cuda:N'")
+    .default('cpu')
+    .describe('`cpu`, `cuda` or `cuda:N`.'),
+  precision: z
+    .enum(['float32', 'tf32', 'bfloat16'])
+    .default('float32')
+    .describe(
+      'What networks compute products in. `bfloat16`: by autocast, weights and sums stay float32; `tf32`: float32 with TF32 products on a CUDA device, `float32` elsewhere.',
+    ),
+  channelsLast: z
+    .boolean()
+    .default(false)
+    .describe('Lays the weights of convolutions out channels-last, as the activations are.'),
+  cudaGraph: z
+    .boolean()
+    .default(false)
+    .describe(
+      'On a CUDA device: records the training step as CUDA graphs and replays them, which spares the time of launching its kernels one by one.',
+    ),
+  threads: count
+    .max(1024)
+    .optional()
+    .describe('Threads that libtorch computes with; absent: its own choice.'),
+  workers: countOrNone
+    .max(256)
+    .default(1)
+    .describe('Worker threads that load images; 0: the main thread does.'),
 };
 
 /** The schema of configurations with this model and this framework. */
 function schemaOf(model: ModelDescriptor, framework: FrameworkDescriptor) {
-  const { name, data, ...others } = common;
   return z.strictObject({
-    name,
-    data,
+    ...common,
     model: modelSchema(model).prefault({}),
     framework: frameworkSchema(framework).prefault({}),
-    ...others,
   });
+}
+
+/**
+ * Where keys are, whichever model and framework: for short forms, paths, overrides and the reference
+ * page. It has the options of all of them.
+ */
+export const layoutSchema = z.strictObject({
+  ...common,
+  model: shorthand(named, z.strictObject({ ...modelKeys, ...allOptions(models) }))
+    .prefault({})
+    .describe('The network; a text is short for `{ name: … }`.'),
+  framework: shorthand(named, z.strictObject({ ...frameworkKeys, ...allOptions(frameworks) }))
+    .prefault({})
+    .describe('The way of training; a text is short for `{ name: … }`.'),
+});
+
+function allOptions(all: readonly Choice[]): z.core.$ZodLooseShape {
+  return Object.assign({}, ...all.map(({ options }) => options?.shape));
 }
 
 /** The schema that a raw configuration is to be checked with: that of the model and framework it names. */

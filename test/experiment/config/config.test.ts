@@ -1,34 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { configToYaml, resolveConfig } from 'm3l/experiment';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { configFolder, ROOMS } from './files.js';
 
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'm3l-config-'));
-});
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const ROOMS = 'data: { rooms: { labelled: 2 } }\n';
-
-function write(text: string): string {
-  const file = join(folder, 'config.yaml');
-  writeFileSync(file, text);
-  return file;
-}
-
-/** What a configuration is refused with. */
-function refusal(text: string, sets: string[] = []): { code: string; message: string } {
-  try {
-    resolveConfig(write(text), sets);
-  } catch (error) {
-    return error as { code: string; message: string };
-  }
-  throw new Error('the configuration was accepted');
-}
+const folder = configFolder();
+const { write, refusal } = folder;
 
 describe('resolveConfig', () => {
   it('01 fills in the defaults of the paper', () => {
@@ -153,7 +129,7 @@ describe('resolveConfig', () => {
   lists: { labelled: a.txt, unlabelled: b.txt, val: c.txt }
 `;
     const config = resolveConfig(write(text('$' + '{M3L_TEST_UNSET:-.}')));
-    expect(config.data.root).toBe(folder);
+    expect(config.data.root).toBe(folder.path());
     expect(config.data.classes).toEqual(['class 0', 'class 1']);
     const unset = refusal(text('$' + '{M3L_TEST_UNSET}'));
     expect(unset.code).toBe('M3L_CONFIG_ENVIRONMENT');
@@ -235,6 +211,6 @@ model: segformer
   it('15 refuses files that are no configuration', () => {
     expect(refusal('a: [1').code).toBe('M3L_CONFIG_SYNTAX');
     expect(refusal('- 1\n- 2\n').code).toBe('M3L_CONFIG_SYNTAX');
-    expect(() => resolveConfig(join(folder, 'absent.yaml'))).toThrow(/does not exist/);
+    expect(() => resolveConfig(join(folder.path(), 'absent.yaml'))).toThrow(/does not exist/);
   });
 });

@@ -1,0 +1,113 @@
+import { checkModality, labelRule, STANFORD_CLASSES } from '../../data/index.js';
+import { maskWeights } from '../../learning/index.js';
+import { ConfigError, reasonOf } from '../errors.js';
+import { type Complain, fitted } from './fit.js';
+import { explain } from './messages.js';
+import { type Config, configSchemaFor } from './schema.js';
+
+/** What the procedural rooms give: colour, and depth with holes of value 0. */
+const ROOMS_MODALITIES = {
+  rgb: { kind: 'rgb' },
+  depth: { kind: 'depth', invalid: 0 },
+} as const;
+
+/**
+ * Checks values against the schema and against each other, and fills in every default.
+ *
+ * @param place where a key was written (`file:line`, an override), for messages
+ * @throws ConfigError M3L_CONFIG_UNKNOWN_KEY, M3L_CONFIG_VALUE
+ */
+export function check(
+  raw: unknown,
+  place: (path: readonly PropertyKey[]) => string,
+): Omit<Config, 'name'> & { name?: string | undefined } {
+  const schema = configSchemaFor(raw);
+  const result = schema.safeParse(raw);
+  if (!result.success) throw explain(result.error, schema, raw, place);
+  const config = result.data;
+  const complain: Complain = (key, message) => {
+    throw new ConfigError('M3L_CONFIG_VALUE', `${place(key.split('.'))}: ${key}: ${message}`);
+  };
+
+  const { data, framework } = config;
+  if (data.rooms !== undefined) {
+    for (const key of ['root', 'lists', 'files', 'classes'] as const) {
+      if (data[key] !== undefined) {
+        complain(
+          `data.${key}`,
+          "has no meaning beside 'data.rooms'; remove one of the two (null removes an inherited one).",
+        );
+      }
+    }
+    const other = Object.entries(data.modalities).find(
+      ([name, { kind }]) => ROOMS_MODALITIES[name as keyof typeof ROOMS_MODALITIES]?.kind !== kind,
+    );
+    if (other !== undefined) {
+      complain(
+        'data.modalities',
+        `found '${other[0]}' of kind '${other[1].kind}', but rooms have 'rgb' and 'depth'. Leave it out, or name files instead of rooms.`,
+      );
+    }
+    const { rgb, depth } = data.modalities;
+    data.modalities = {
+      rgb: { ...ROOMS_MODALITIES.rgb, ...rgb },
+      depth: { ...ROOMS_MODALITIES.depth, ...depth },
+    };
+  } else {
+    for (const key of ['root', 'lists', 'classes'] as const) {
+      if (data[key] === undefined) complain(`data.${key}`, "is missing (or give 'data.rooms').");
+    }
+    checkFiles(data.files, Object.keys(data.modalities), complain);
+  }
+  checkPalette(data, complain);
+
+  const allows = (key: string, resolve: () => void) => {
+    try {
+      resolve();
+    } catch (error) {
+      complain(key, reasonOf(error));
+    }
+  };
+  for (const [name, modality] of Object.entries(data.modalities)) {
+    allows(`data.modalities.${name}`, () => checkModality({ name, ...modality }));
+  }
+  if (data.align !== undefined && !Object.hasOwn(data.modalities, data.align)) {
+    const known = Object.keys(data.modalities).map((name) => `'${name}'`);
+    complain('data.align', `found '${data.align}', expected one of ${known.join(', ')}.`);
+  }
+  const { labels, labelOffset } = data;
+  const classNames = data.classes ?? STANFORD_CLASSES.names;
+  const numClasses = classNames.length;
+  allows('data.labels', () => labelRule({ numClasses, labelOffset, labels, classNames }));
+  const weights = framework.maskWeights;
+  if (weights !== undefined) {
+    allows('framework.maskWeights', () => maskWeights(weights, Object.keys(data.modalities)));
+  }
+
+  return { ...config, ...fitted(config, complain) };
+}
+
+function checkFiles(
+  files: Record<string, string> | undefined,
+  modalities: string[],
+  complain: Complain,
+): void {
+  if (files === undefined) return;
+  for (const name of [...modalities, 'label']) {
+    const template = Object.hasOwn(files, name) ? files[name] : undefined;
+    if (template === undefined) {
+      complain('data.files', `has no '${name}': expected ${[...modalities, 'label'].join(', ')}.`);
+    } else if (!template.includes('{name}')) {
+      complain(`data.files.${name}`, `found '${template}', expected a path with {name} in it.`);
+    }
+  }
+}
+
+function checkPalette({ palette, classes, rooms }: Config['data'], complain: Complain): void {
+  const expected = rooms === undefined ? classes?.length : STANFORD_CLASSES.names.length;
+  if (palette === undefined || palette.length === expected) return;
+  complain(
+    'data.palette',
+    `found ${palette.length} colours for ${expected} classes: one for each.`,
+  );
+}

@@ -1,0 +1,96 @@
+import { join } from 'node:path';
+import { frameworkNamed } from '../learning/index.js';
+import type { SegmentationModel } from '../models/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { findCheckpoint, isCheckpoint, loadCheckpoint } from './checkpoint.js';
+import { classNames } from './classes.js';
+import type { Config } from './config/config.js';
+import { CheckpointError } from './errors.js';
+
+/**
+ * Starts a model from the weights that `initialise` names: of a run's latest checkpoint, or of the
+ * checkpoint itself, those of its headline network. What the model has and the weights have
+ * not (a mask token), and classifiers of another number of classes, stay fresh, and are told.
+ *
+ * @throws CheckpointError M3L_INITIALISE, M3L_CHECKPOINT_READ
+ */
+export function initialise(
+  model: SegmentationModel,
+  config: Config,
+  note: (text: string) => void,
+): void {
+  if (config.initialise === undefined) return;
+  const path = checkpointIn(config.initialise);
+  torch.scope(() => {
+    const { config: theirs, tensors } = loadCheckpoint(path, { modelOnly: true });
+    checkFits(path, theirs, config);
+    const weights = headlineWeights(tensors, theirs);
+    const fresh: string[] = [];
+    for (const [name, { shape }] of Object.entries(model.stateDict())) {
+      const found = weights[name]?.shape;
+      if (found?.join() === shape.join()) continue;
+      if (found !== undefined && !differInClasses(found, shape, theirs, config)) {
+        throw unfit(path, [`${name} is [${found}] there, [${shape}] is wanted`]);
+      }
+      fresh.push(name);
+      delete weights[name];
+    }
+    model.loadStateDict(weights, { strict: false });
+    const left = fresh.length === 0 ? '' : `; fresh are ${fresh.join(', ')}`;
+    note(`Starts from the weights of ${path}${left}.`);
+  });
+}
+
+function checkpointIn(folder: string): string {
+  if (isCheckpoint(folder)) return folder;
+  const found = findCheckpoint(join(folder, 'checkpoints'), 'latest');
+  if (found !== null) return found;
+  throw new CheckpointError(
+    'M3L_INITIALISE',
+    `initialise: ${folder} holds no checkpoint; expected a run folder or one of its checkpoints.`,
+  );
+}
+
+function headlineWeights(tensors: Record<string, Tensor>, { framework }: Config) {
+  const prefix = `${frameworkNamed(framework.name).headline}.`;
+  return Object.fromEntries(
+    Object.entries(tensors)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+  );
+}
+
+function differInClasses(
+  found: readonly number[],
+  own: readonly number[],
+  theirs: Config,
+  ours: Config,
+): boolean {
+  return (
+    found[0] === classNames(theirs).length &&
+    own[0] === classNames(ours).length &&
+    found.slice(1).join() === own.slice(1).join()
+  );
+}
+
+function checkFits(path: string, theirs: Config, ours: Config): void {
+  const facts = ({ model, data }: Config) => ({
+    'model.name': model.name,
+    'model.backbone': model.backbone,
+    'data.modalities': Object.keys(data.modalities).join(', '),
+  });
+  const wanted = Object.entries(facts(ours));
+  const found = Object.values(facts(theirs));
+  const differences = wanted.flatMap(([key, value], index) =>
+    value === found[index] ? [] : [`${key} is ${found[index]} there, ${value} is wanted`],
+  );
+  if (differences.length > 0) throw unfit(path, differences);
+}
+
+function unfit(path: string, differences: readonly string[]): CheckpointError {
+  return new CheckpointError(
+    'M3L_INITIALISE',
+    `initialise: ${path} is of another model: ${differences.join('; ')}. Make the model the same, or start without it.`,
+  );
+}
