@@ -8,6 +8,7 @@ import * as torch from '../torch/index.js';
 import { LearningError } from './errors.js';
 import type { Framework, TrainingBatch } from './framework.js';
 import { createStep, type Execution } from './step/create-step.js';
+import { KeptBuffers } from './step/kept-buffers.js';
 import type { TrainerOptimizer, TrainingStep } from './step/training-step.js';
 
 export interface TrainerOptions {
@@ -82,7 +83,9 @@ export class Trainer {
   readonly #options: TrainerOptions;
   readonly #seed: number;
   readonly #step: TrainingStep;
+  readonly #buffers: KeptBuffers;
   #iteration = 0;
+  #intact = true;
 
   constructor(options: TrainerOptions) {
     this.#options = options;
@@ -99,11 +102,18 @@ export class Trainer {
       reportGradientNorm: reportGradientNorm || clipGradientNorm !== null,
       scalesGradients: clipGradientNorm !== null,
     });
+    const { teacher } = options.framework;
+    this.#buffers = new KeptBuffers([student, ...(teacher ? [teacher.model] : [])]);
   }
 
   /** Iterations done. */
   get iteration(): number {
     return this.#iteration;
+  }
+
+  /** Whether the state is that of the iterations done: not where an update failed half-way. */
+  get intact(): boolean {
+    return this.#intact;
   }
 
   get finished(): boolean {
@@ -193,12 +203,14 @@ export class Trainer {
       meta: meta.optimizer,
     });
     this.#iteration = meta.iteration;
+    this.#intact = true;
     this.#step.reset();
   }
 
   /** Releases what the steps hold beside model and optimiser, which stay. */
   dispose(): void {
     this.#step.dispose();
+    this.#buffers.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -212,15 +224,20 @@ export class Trainer {
     torch.manualSeed(mixSeed(this.#seed, iteration));
     schedule?.apply(optimizer, iteration);
 
-    const { masked, read } = this.#step.gradients(batch, iteration);
-    // What is read next waits for the device.
-    if (iteration + 1 < this.#options.iterations) this.#options.prepare?.(iteration + 1);
-
-    const { loss, gradientNorm: norm, ...parts } = read();
-    this.#requireFinite({ loss: loss!, ...parts, ...(norm === undefined ? {} : { norm }) });
+    const { masked, losses } = this.#unlessFailed(() => {
+      const { masked, read } = this.#step.gradients(batch, iteration);
+      // What is read next waits for the device.
+      if (iteration + 1 < this.#options.iterations) this.#options.prepare?.(iteration + 1);
+      const losses = read();
+      this.#requireFinite(losses);
+      return { masked, losses };
+    });
+    const { loss, gradientNorm: norm, ...parts } = losses;
     const clips = clipGradientNorm !== null && norm! > clipGradientNorm;
     const learningRates = optimizer.groups.map((group) => group.lr);
+    this.#intact = false;
     const emaFactor = this.#step.update(iteration, clips ? clipGradientNorm / norm! : null);
+    this.#intact = true;
     this.#iteration = iteration + 1;
     return {
       iteration,
@@ -233,7 +250,21 @@ export class Trainer {
     };
   }
 
-  #requireFinite(values: Record<string, number>): void {
+  /** A failing forward or backward pass leaves the networks as the step before did. */
+  #unlessFailed<Result>(work: () => Result): Result {
+    this.#buffers.keep();
+    try {
+      return work();
+    } catch (error) {
+      this.#intact = false;
+      this.#buffers.restore();
+      this.#intact = true;
+      throw error;
+    }
+  }
+
+  #requireFinite({ gradientNorm, ...losses }: Record<string, number>): void {
+    const values = { ...losses, ...(gradientNorm === undefined ? {} : { norm: gradientNorm }) };
     if (Object.values(values).every(Number.isFinite)) return;
     const found = Object.entries(values).map(([name, value]) => `${name} ${value}`);
     throw new LearningError(

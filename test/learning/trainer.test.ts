@@ -152,8 +152,19 @@ describe('Trainer', () => {
       async (trainer, parameters) => {
         await trainer.step();
         const before = parameters();
+        const statistics = () =>
+          torch.scope(() =>
+            Object.entries(trainer.state().tensors)
+              .filter(([key]) => /running_|num_batches/.test(key))
+              .map(([key, tensor]) => [key, tensor.toArray()]),
+          );
+        const kept = statistics();
+        expect(kept.length).toBeGreaterThan(0);
         await expect(trainer.step()).rejects.toThrow(/iteration 1.*loss NaN, sup NaN/);
         expect(parameters()).toEqual(before);
+        // The forward pass that failed had moved them.
+        expect(statistics()).toEqual(kept);
+        expect(trainer.intact).toBe(true);
       },
       {
         source: async (iteration) => {
