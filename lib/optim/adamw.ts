@@ -1,5 +1,6 @@
 import * as torch from '../torch/index.js';
-import { Optimizer, OptimizerError, type ParameterGroups, type UpdateLists } from './optimizer.js';
+import { Optimizer, type ParameterGroups, type UpdateLists } from './optimizer.js';
+import { OptimizerError } from './state.js';
 
 export interface AdamWOptions {
   lr: number;
@@ -13,17 +14,23 @@ export class AdamW extends Optimizer<AdamWOptions> {
   constructor(groups: ParameterGroups<AdamWOptions>, options: Partial<AdamWOptions> = {}) {
     const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 1e-2 } = options;
     super(groups, { lr, betas, eps, weightDecay });
-    for (const group of this.groups) {
-      const inside = group.betas.every((beta) => beta >= 0 && beta < 1);
-      if (!inside || !(group.lr >= 0) || !(group.eps >= 0) || !(group.weightDecay >= 0)) {
-        throw new OptimizerError(
-          `AdamW: lr ${group.lr}, betas ${group.betas}, eps ${group.eps}, weightDecay ` +
-            `${group.weightDecay}: expected betas in [0, 1), the others not negative.`,
-        );
-      }
-    }
+    for (const group of this.groups) this.checkOptions(group);
   }
 
+  protected override checkOptions({ lr, betas, eps, weightDecay }: AdamWOptions): void {
+    const inside = betas.every((beta) => beta >= 0 && beta < 1);
+    if (inside && lr >= 0 && eps >= 0 && weightDecay >= 0) return;
+    throw new OptimizerError(
+      `AdamW: lr ${lr}, betas ${betas}, eps ${eps}, weightDecay ${weightDecay}: expected betas in ` +
+        '[0, 1), the others not negative.',
+    );
+  }
+
+  protected override readonly stateNames = {
+    step: 'scalar',
+    exp_avg: 'like the parameter',
+    exp_avg_sq: 'like the parameter',
+  } as const;
   protected override readonly hostState = ['step'];
   protected override readonly movesAverages = true;
 

@@ -3,11 +3,10 @@ export {
   type Group,
   type MovingAverage,
   Optimizer,
-  OptimizerError,
-  type OptimizerState,
   type ParameterGroups,
   type StaticUpdate,
   type UpdateLists,
 } from './optimizer.js';
 export { PolySchedule, type PolyScheduleOptions } from './poly-schedule.js';
 export { SGD, type SGDOptions } from './sgd.js';
+export { OptimizerError, type OptimizerState } from './state.js';

@@ -1,14 +1,7 @@
 import { persistent } from '../nn/index.js';
-import { M3lError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-
-/** Options or a state that an optimizer cannot take. Code `M3L_OPTIM`. */
-export class OptimizerError extends M3lError {
-  constructor(message: string) {
-    super('M3L_OPTIM', message);
-  }
-}
+import { checkState, OptimizerError, type OptimizerState, type StateTarget } from './state.js';
 
 /** Hyper-parameters are settable between steps. `initialLr` is what schedules multiply. */
 export type Group<Options> = Options & {
@@ -22,13 +15,6 @@ export type Group<Options> = Options & {
 export type ParameterGroups<Options> =
   | readonly Tensor[]
   | readonly (Partial<Options> & { params: readonly Tensor[]; name?: string })[];
-
-export interface OptimizerState {
-  /** By `PARAMETER.NAME`, parameters counted from 0 over all groups. */
-  tensors: Record<string, Tensor>;
-  /** Plain JSON. */
-  meta: { algorithm: string; groups: Record<string, unknown>[] };
-}
 
 /**
  * The moving average of parameters: average ← factor · average + (1 − factor) · parameter. An
@@ -92,6 +78,12 @@ export abstract class Optimizer<Options extends { lr: number }> {
     });
     if (seen.size === 0) throw new OptimizerError('No parameters given to the optimizer.');
   }
+
+  /** The tensors that a parameter has as state once it has any. */
+  protected abstract readonly stateNames: StateTarget['names'];
+
+  /** @throws {OptimizerError} for options that the algorithm cannot work with */
+  protected abstract checkOptions(options: Options): void;
 
   /** Names of the state that stays on the CPU, as the host reads it at every step. */
   protected readonly hostState: readonly string[] = [];
@@ -219,42 +211,24 @@ export abstract class Optimizer<Options extends { lr: number }> {
 
   /**
    * Takes over a state: copies of its tensors, and the options of its groups.
-   * @throws {OptimizerError} when it comes from another algorithm, other groups or other shapes.
+   * @throws {OptimizerError} when it comes from another algorithm, other groups or other shapes, or
+   *   is no state at all; nothing of it is taken then
    */
-  loadStateDict({ tensors, meta }: OptimizerState): void {
-    if (meta.algorithm !== this.constructor.name) {
-      throw new OptimizerError(`State of ${meta.algorithm}, expected ${this.constructor.name}.`);
-    }
-    const found = meta.groups.map(({ parameters }) => parameters).join(', ');
-    const expected = this.groups.map(({ params }) => params.length).join(', ');
-    if (found !== expected) {
-      throw new OptimizerError(
-        `State of groups with ${found} parameters, expected ${expected}. ` +
-          'Build the optimizer with the groups that it was saved with.',
-      );
-    }
-    const all = this.#parameters();
-    for (const [key, tensor] of Object.entries(tensors)) {
-      const parameter = all[Number.parseInt(key, 10)];
-      const fits = tensor.ndim === 0 || tensor.shape.join() === parameter?.shape.join();
-      if (!parameter || !fits) {
-        throw new OptimizerError(
-          `State '${key}' has shape [${tensor.shape}], expected [${parameter?.shape ?? 'none'}].`,
-        );
-      }
-    }
+  loadStateDict(state: OptimizerState): void {
+    const { groups, tensors } = checkState(state, {
+      algorithm: this.constructor.name,
+      groups: this.groups,
+      names: this.stateNames,
+    });
+    for (const options of groups) this.checkOptions(options as unknown as Options);
     this.#release();
-    for (const [key, tensor] of Object.entries(tensors)) {
-      const parameter = all[Number.parseInt(key, 10)]!;
-      const state = this.#state.get(parameter) ?? {};
-      const name = key.slice(key.indexOf('.') + 1);
+    for (const { parameter, name, tensor } of tensors) {
+      const own = this.#state.get(parameter) ?? {};
       const device = this.hostState.includes(name) ? 'cpu' : parameter.device;
-      state[name] = persistent(() => tensor.detach().to({ device, copy: true }));
-      this.#state.set(parameter, state);
+      own[name] = persistent(() => tensor.detach().to({ device, copy: true }));
+      this.#state.set(parameter, own);
     }
-    for (const [index, { parameters, ...options }] of meta.groups.entries()) {
-      Object.assign(this.groups[index]!, options);
-    }
+    for (const [index, options] of groups.entries()) Object.assign(this.groups[index]!, options);
   }
 
   /** Releases the state; the parameters are the module's. */

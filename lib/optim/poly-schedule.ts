@@ -1,4 +1,4 @@
-import { OptimizerError } from './optimizer.js';
+import { OptimizerError } from './state.js';
 
 export interface PolyScheduleOptions {
   /** T: the iteration at which the factor reaches 0. */

@@ -1,6 +1,7 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { Optimizer, OptimizerError, type ParameterGroups, type UpdateLists } from './optimizer.js';
+import { Optimizer, type ParameterGroups, type UpdateLists } from './optimizer.js';
+import { OptimizerError } from './state.js';
 
 export interface SGDOptions {
   lr: number;
@@ -16,18 +17,23 @@ export class SGD extends Optimizer<SGDOptions> {
   constructor(groups: ParameterGroups<SGDOptions>, options: Partial<SGDOptions> = {}) {
     const { lr = 1e-3, momentum = 0, dampening = 0, weightDecay = 0, nesterov = false } = options;
     super(groups, { lr, momentum, dampening, weightDecay, nesterov });
-    for (const group of this.groups) {
-      if (!(group.lr >= 0) || !(group.momentum >= 0) || !(group.weightDecay >= 0)) {
-        throw new OptimizerError(
-          `SGD: lr ${group.lr}, momentum ${group.momentum}, weightDecay ${group.weightDecay}: ` +
-            'expected none to be negative.',
-        );
-      }
-      if (group.nesterov && (group.momentum === 0 || group.dampening !== 0)) {
-        throw new OptimizerError('SGD: nesterov needs a momentum and no dampening.');
-      }
+    for (const group of this.groups) this.checkOptions(group);
+  }
+
+  protected override checkOptions(options: SGDOptions): void {
+    const { lr, momentum, dampening, weightDecay, nesterov } = options;
+    if (!(lr >= 0) || !(momentum >= 0) || !(weightDecay >= 0)) {
+      throw new OptimizerError(
+        `SGD: lr ${lr}, momentum ${momentum}, weightDecay ${weightDecay}: expected none to be ` +
+          'negative.',
+      );
+    }
+    if (nesterov && (momentum === 0 || dampening !== 0)) {
+      throw new OptimizerError('SGD: nesterov needs a momentum and no dampening.');
     }
   }
+
+  protected override readonly stateNames = { momentum_buffer: 'like the parameter' } as const;
 
   protected override update(
     options: SGDOptions,

@@ -143,6 +143,86 @@ describe('Optimizer', () => {
   });
 });
 
+describe('a state that does not fit', () => {
+  const saved = (optimizer: optim.AdamW) => {
+    const { tensors, meta } = optimizer.stateDict();
+    return { tensors: { ...tensors }, meta: JSON.parse(JSON.stringify(meta)) };
+  };
+  type Saved = ReturnType<typeof saved>;
+  const group = ({ meta }: Saved) => meta.groups[0];
+  const broken: [string, (state: Saved) => void, RegExp][] = [
+    ['params', (s) => Object.assign(group(s), { params: [] }), /group 0: params is no option/],
+    ['an unknown option', (s) => Object.assign(group(s), { x: 1 }), /group 0: x is no option/],
+    [
+      'a key of prototypes',
+      (s) => {
+        s.meta.groups[0] = JSON.parse('{"__proto__":{"lr":1},"parameters":1}');
+      },
+      /__proto__ is no option/,
+    ],
+    ['an option missing', (s) => delete group(s).eps, /group 0 has no eps/],
+    [
+      'an option of another kind',
+      (s) => Object.assign(group(s), { lr: '1' }),
+      /lr is a string, expected a number/,
+    ],
+    [
+      'an option of other length',
+      (s) => Object.assign(group(s), { betas: [0.9] }),
+      /betas is a list of a number/,
+    ],
+    [
+      'an option out of range',
+      (s) => Object.assign(group(s), { betas: [0.9, 1] }),
+      /betas in \[0, 1\)/,
+    ],
+    ['no groups', (s) => delete s.meta.groups, /no list of objects/],
+    ['groups of nulls', (s) => Object.assign(s.meta, { groups: [null] }), /no list of objects/],
+    [
+      'other counts',
+      (s) => Object.assign(group(s), { parameters: 2 }),
+      /with 2 parameters, expected 1/,
+    ],
+    [
+      'a scalar for a moment',
+      (s) => Object.assign(s.tensors, { '0.exp_avg': torch.ones([]) }),
+      /shape \[\].*\[2\]/,
+    ],
+    [
+      'a moment of another dtype',
+      (s) => Object.assign(s.tensors, { '0.exp_avg': torch.ones([2], { dtype: 'int64' }) }),
+      /dtype int64, expected \[2\] and float32/,
+    ],
+    ['a moment missing', (s) => delete s.tensors['0.exp_avg_sq'], /has 2 tensors, expected step/],
+    [
+      'a stranger',
+      (s) => Object.assign(s.tensors, { '0.constructor': torch.ones([2]) }),
+      /belongs to nothing/,
+    ],
+    [
+      'no such parameter',
+      (s) => Object.assign(s.tensors, { '7.step': torch.ones([]) }),
+      /belongs to nothing/,
+    ],
+  ];
+
+  it.each(broken)('%s is refused, and nothing of it taken', (_, damage, message) => {
+    torch.scope(() => {
+      const param = torch.ones([2]).requiresGrad_();
+      using optimizer = new optim.AdamW([param]);
+      param.mul(2).sum().backward();
+      optimizer.step();
+      const before = JSON.stringify(optimizer.stateDict().meta);
+      const state = saved(optimizer);
+      damage(state);
+      expect(() => optimizer.loadStateDict(state)).toThrow(message);
+      expect(() => optimizer.loadStateDict(state)).toThrow(optim.OptimizerError);
+      expect(JSON.stringify(optimizer.stateDict().meta)).toBe(before);
+      expect(optimizer.stateDict().tensors['0.step']!.item()).toBe(1);
+    });
+  });
+});
+
 describe('PolySchedule', () => {
   it('decays by power and rises linearly in the warm-up', () => {
     const plain = new optim.PolySchedule({ total: 100 });

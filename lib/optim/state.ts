@@ -1,0 +1,133 @@
+import { M3lError } from '../torch/errors.js';
+import type { Tensor } from '../torch/index.js';
+
+/** Options or a state that an optimizer cannot take. Code `M3L_OPTIM`. */
+export class OptimizerError extends M3lError {
+  constructor(message: string) {
+    super('M3L_OPTIM', message);
+  }
+}
+
+export interface OptimizerState {
+  /** By `PARAMETER.NAME`, parameters counted from 0 over all groups. */
+  tensors: Record<string, Tensor>;
+  /** Plain JSON. */
+  meta: { algorithm: string; groups: Record<string, unknown>[] };
+}
+
+/** What a state is for; `names` are the tensors of a parameter, true for those of its shape. */
+export interface StateTarget {
+  algorithm: string;
+  groups: readonly { readonly params: readonly Tensor[] }[];
+  names: Readonly<Record<string, 'scalar' | 'like the parameter'>>;
+}
+
+/** A state that fits: its tensors by parameter and name, and the options of each group. */
+export interface CheckedState {
+  tensors: { parameter: Tensor; name: string; tensor: Tensor }[];
+  groups: Record<string, unknown>[];
+}
+
+/**
+ * Looks at all of a state, which may come from any file, before any of it is taken.
+ * @throws {OptimizerError} naming what does not fit
+ */
+export function checkState({ tensors, meta }: OptimizerState, target: StateTarget): CheckedState {
+  if (meta.algorithm !== target.algorithm) {
+    throw new OptimizerError(
+      `State of ${String(meta.algorithm).slice(0, 60)}, expected ${target.algorithm}.`,
+    );
+  }
+  if (!Array.isArray(meta.groups) || !meta.groups.every(isRecord)) {
+    throw new OptimizerError('State whose groups are no list of objects.');
+  }
+  const found = meta.groups.map(({ parameters }) => JSON.stringify(parameters)).join(', ');
+  const expected = target.groups.map(({ params }) => params.length).join(', ');
+  if (found !== expected) {
+    throw new OptimizerError(
+      `State of groups with ${found.slice(0, 200)} parameters, expected ${expected}. ` +
+        'Build the optimizer with the groups that it was saved with.',
+    );
+  }
+  return {
+    groups: meta.groups.map((group, index) => optionsFor(target.groups[index]!, group, index)),
+    tensors: tensorsFor(tensors, target),
+  };
+}
+
+/** The options of a group, each of the kind that the group has it in. */
+function optionsFor(
+  group: object,
+  { parameters: _, ...options }: Record<string, unknown>,
+  index: number,
+): Record<string, unknown> {
+  const { params: __, ...own } = group as Record<string, unknown>;
+  for (const [key, value] of Object.entries(options)) {
+    const at = `State of group ${index}: ${key.slice(0, 60)}`;
+    if (!Object.hasOwn(own, key)) {
+      throw new OptimizerError(`${at} is no option, expected ${Object.keys(own).join(', ')}.`);
+    }
+    if (kindOf(value) !== kindOf(own[key])) {
+      throw new OptimizerError(`${at} is ${kindOf(value)}, expected ${kindOf(own[key])}.`);
+    }
+  }
+  const missing = Object.keys(own).find((key) => !Object.hasOwn(options, key));
+  if (missing !== undefined) {
+    throw new OptimizerError(`State of group ${index} has no ${missing}.`);
+  }
+  return options;
+}
+
+function tensorsFor(
+  tensors: Record<string, Tensor>,
+  { groups, names }: StateTarget,
+): CheckedState['tensors'] {
+  const parameters = groups.flatMap(({ params }) => [...params]);
+  const counts = new Map<Tensor, number>();
+  const checked = Object.entries(tensors).map(([key, tensor]) => {
+    const [, index, name] = /^(0|[1-9]\d{0,8})\.(\w+)$/.exec(key) ?? [];
+    const parameter = index === undefined ? undefined : parameters[Number(index)];
+    const shape = name !== undefined && Object.hasOwn(names, name) ? names[name] : undefined;
+    if (parameter === undefined || shape === undefined) {
+      throw new OptimizerError(
+        `State '${key.slice(0, 60)}' belongs to nothing, expected ` +
+          `'PARAMETER.NAME' with a parameter from 0 to ${parameters.length - 1} and as name ` +
+          `${Object.keys(names).join(', ') || 'none'}.`,
+      );
+    }
+    const wanted = shape === 'scalar' ? [] : parameter.shape;
+    const dtype = shape === 'scalar' ? 'float32' : parameter.dtype;
+    if (tensor.shape.join() !== wanted.join() || tensor.dtype !== dtype) {
+      throw new OptimizerError(
+        `State '${key}' has shape [${tensor.shape}] and dtype ${tensor.dtype}, expected ` +
+          `[${wanted}] and ${dtype}.`,
+      );
+    }
+    counts.set(parameter, (counts.get(parameter) ?? 0) + 1);
+    return { parameter, name: name!, tensor };
+  });
+  const all = Object.keys(names).length;
+  for (const [parameter, count] of counts) {
+    if (count === all) continue;
+    throw new OptimizerError(
+      `State of parameter ${parameters.indexOf(parameter)} has ${count} tensors, expected ` +
+        `${Object.keys(names).join(', ')}.`,
+    );
+  }
+  return checked;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) {
+    return `a list of ${value.length === 0 ? 'nothing' : value.map(kindOf).join(', ')}`.slice(
+      0,
+      60,
+    );
+  }
+  if (typeof value === 'number') return Number.isFinite(value) ? 'a number' : 'no finite number';
+  return value === null ? 'null' : `a ${typeof value}`;
+}
