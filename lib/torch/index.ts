@@ -49,12 +49,7 @@ export { loadCore, loaded } from './native.js';
 export { type OperatorFunction, type OverloadFunction, ops } from './ops.js';
 export { profile } from './profiler.js';
 export { Generator, getRngState, initialSeed, manualSeed, setRngState } from './random.js';
-export {
-  loadSafetensors,
-  readSafetensorsHeader,
-  type Safetensors,
-  type SafetensorsHeader,
-  saveSafetensors,
-} from './safetensors.js';
+export { loadSafetensors, type Safetensors, saveSafetensors } from './safetensors.js';
+export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.js';
 export { detached, dispose, keep, ScopeGuard, scope } from './scope.js';
 export { type NestedNumbers, type Scalar, Tensor, type ToOptions } from './tensor.js';

@@ -3,54 +3,27 @@
  * dtype, shape and byte range of each tensor, the bytes.
  * https://github.com/huggingface/safetensors#format
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { writeAtomically } from './atomic-write.js';
 import { fromBytes } from './creation.js';
-import { type DType, dtypeInfo } from './dtype.js';
-import { ArgumentError, describe, M3lError } from './errors.js';
+import { dtypeInfo } from './dtype.js';
+import { ArgumentError, describe } from './errors.js';
+import { empty } from './generated/functions.js';
+import {
+  dtypeNames,
+  readHeader,
+  readRange,
+  type SafetensorsEntry,
+  withFile,
+} from './safetensors-header.js';
+import { scope } from './scope.js';
 import { Tensor } from './tensor.js';
 
-/** The format's names. */
-const dtypeNames: Partial<Record<DType, string>> = {
-  float64: 'F64',
-  float32: 'F32',
-  float16: 'F16',
-  bfloat16: 'BF16',
-  float8_e5m2: 'F8_E5M2',
-  float8_e4m3fn: 'F8_E4M3',
-  complex64: 'C64',
-  int64: 'I64',
-  int32: 'I32',
-  int16: 'I16',
-  int8: 'I8',
-  uint64: 'U64',
-  uint32: 'U32',
-  uint16: 'U16',
-  uint8: 'U8',
-  bool: 'BOOL',
-};
-const dtypesByName = new Map(
-  Object.entries(dtypeNames).map(([dtype, name]) => [name, dtype as DType]),
-);
-
-/** The reference implementation's bound: a longer header is a corrupt length. */
-const longestHeader = 100_000_000;
+/** Tensors of more bytes are read and written in pieces: a typed array ends at 4 GiB. */
+const LARGEST_PIECE = 1 << 30;
 
 export interface Safetensors {
   tensors: Record<string, Tensor>;
   metadata: Record<string, string>;
-}
-
-export interface SafetensorsEntry {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  /** First byte and the one after the last, counted from the start of the file. */
-  readonly range: readonly [start: number, end: number];
-}
-
-export interface SafetensorsHeader {
-  readonly entries: ReadonlyMap<string, SafetensorsEntry>;
-  readonly metadata: Record<string, string>;
 }
 
 /**
@@ -62,20 +35,13 @@ export function loadSafetensors(path: string): Safetensors {
     const { entries, metadata } = readHeader(file, path);
     const tensors: Record<string, Tensor> = Object.create(null);
     try {
-      for (const [name, { dtype, shape, range }] of entries) {
-        tensors[name] = fromBytes(readRange(file, path, ...range), dtype, shape);
-      }
+      for (const [name, entry] of entries) tensors[name] = readTensor(file, path, entry);
     } catch (error) {
       for (const tensor of Object.values(tensors)) tensor.dispose();
       throw error;
     }
     return { tensors: { ...tensors }, metadata };
   });
-}
-
-/** Names, dtypes, shapes and metadata of a file, without its values. */
-export function readSafetensorsHeader(path: string): SafetensorsHeader {
-  return withFile(path, (file) => readHeader(file, path));
 }
 
 /**
@@ -140,10 +106,49 @@ function* fileChunks(
   length.writeBigUInt64LE(BigInt(padded.length));
   yield length;
   yield padded;
-  for (const { tensor } of entries) {
-    const values = tensor.toTypedArray();
-    yield new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  for (const { tensor, bytes, itemSize } of entries) {
+    if (bytes <= LARGEST_PIECE) yield bytesOf(tensor);
+    else yield* pieces(tensor, Math.floor(LARGEST_PIECE / itemSize));
   }
+}
+
+/** The bytes of a tensor, so many elements at a time. */
+function* pieces(tensor: Tensor, most: number): Generator<Uint8Array> {
+  const flat = scope(() => tensor.detach().reshape([-1]));
+  try {
+    const [count] = flat.shape;
+    for (let at = 0; at < count!; at += most) {
+      yield scope(() => bytesOf(flat.narrow(0, at, Math.min(most, count! - at))));
+    }
+  } finally {
+    flat.dispose();
+  }
+}
+
+function bytesOf(tensor: Tensor): Uint8Array {
+  const values = tensor.toTypedArray();
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+function readTensor(file: number, path: string, entry: SafetensorsEntry): Tensor {
+  const { dtype, shape, range } = entry;
+  const [start, end] = range;
+  if (end - start <= LARGEST_PIECE)
+    return fromBytes(readRange(file, path, start, end), dtype, shape);
+  const { size } = dtypeInfo(dtype);
+  return scope(() => {
+    const count = (end - start) / size;
+    const most = Math.floor(LARGEST_PIECE / size);
+    const flat = empty([count], { dtype });
+    for (let at = 0; at < count; at += most) {
+      const until = Math.min(count, at + most);
+      scope(() => {
+        const bytes = readRange(file, path, start + at * size, start + until * size);
+        flat.narrow(0, at, until - at).copy_(fromBytes(bytes, dtype));
+      });
+    }
+    return flat.reshape(shape);
+  });
 }
 
 function checkMetadata(metadata: Readonly<Record<string, string>>): object {
@@ -155,119 +160,4 @@ function checkMetadata(metadata: Readonly<Record<string, string>>): object {
     }
   }
   return metadata;
-}
-
-function readHeader(file: number, path: string): SafetensorsHeader {
-  const { size } = fstatSync(file);
-  if (size < 8) throw corrupt(path, `it has ${size} bytes, expected at least 8`);
-  const length = Number(Buffer.from(readRange(file, path, 0, 8)).readBigUInt64LE());
-  if (length > longestHeader || 8 + length > size) {
-    throw corrupt(path, `its header should have ${length} bytes, but the file has ${size}`);
-  }
-  const text = new TextDecoder().decode(readRange(file, path, 8, 8 + length));
-  let header: unknown;
-  try {
-    header = JSON.parse(text);
-  } catch (error) {
-    throw corrupt(path, `its header is not JSON: ${(error as Error).message}`);
-  }
-  if (!isRecord(header)) throw corrupt(path, 'its header is not a JSON object');
-  const { __metadata__: metadata = {}, ...described } = header;
-  if (!isStringRecord(metadata)) throw corrupt(path, '__metadata__ is not an object of strings');
-  const start = 8 + length;
-  const entries = new Map(
-    Object.entries(described).map(([name, entry]) => [name, parseEntry(path, name, entry, start)]),
-  );
-  checkRanges(path, entries, start, size);
-  return { entries, metadata };
-}
-
-function parseEntry(path: string, name: string, entry: unknown, start: number): SafetensorsEntry {
-  if (!isRecord(entry)) throw corrupt(path, `'${name}' is not described by an object`);
-  const { dtype: dtypeName, shape, data_offsets: offsets } = entry;
-  const dtype = dtypesByName.get(String(dtypeName));
-  if (dtype === undefined) {
-    throw corrupt(
-      path,
-      `'${name}' has dtype ${describe(dtypeName)}, expected one of ${[...dtypesByName.keys()].join(', ')}`,
-    );
-  }
-  if (!isSizes(shape)) throw corrupt(path, `'${name}' has no valid shape`);
-  if (!isSizes(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    throw corrupt(path, `'${name}' has no valid data_offsets`);
-  }
-  const expected = shape.reduce((product, size) => product * size, dtypeInfo(dtype).size);
-  const found = offsets[1]! - offsets[0]!;
-  if (found !== expected) {
-    throw corrupt(
-      path,
-      `'${name}' (${dtypeName}, shape [${shape}]) takes ${expected} bytes, but its offsets hold ${found}`,
-    );
-  }
-  return { dtype, shape, range: [start + offsets[0]!, start + offsets[1]!] };
-}
-
-/** The ranges must follow each other without holes and end with the file. */
-function checkRanges(
-  path: string,
-  entries: ReadonlyMap<string, SafetensorsEntry>,
-  start: number,
-  size: number,
-): void {
-  const sorted = [...entries].sort(
-    ([, a], [, b]) => a.range[0] - b.range[0] || a.range[1] - b.range[1],
-  );
-  let end = start;
-  for (const [name, { range }] of sorted) {
-    if (range[0] !== end) {
-      throw corrupt(path, `'${name}' starts at byte ${range[0]}, expected ${end}`);
-    }
-    end = range[1];
-  }
-  if (end !== size) {
-    const how = end > size ? 'truncated' : 'followed by bytes that belong to no tensor';
-    throw corrupt(path, `it is ${how}: it has ${size} bytes, its header describes ${end}`);
-  }
-}
-
-function readRange(file: number, path: string, start: number, end: number): Uint8Array {
-  const bytes = new Uint8Array(end - start);
-  for (let at = 0; at < bytes.length; ) {
-    const read = readSync(file, bytes, at, Math.min(1 << 30, bytes.length - at), start + at);
-    if (read === 0) throw corrupt(path, `it ended at byte ${start + at}, expected ${end}`);
-    at += read;
-  }
-  return bytes;
-}
-
-function withFile<T>(path: string, use: (file: number) => T): T {
-  let file: number;
-  try {
-    file = openSync(path, 'r');
-  } catch (error) {
-    throw new M3lError('M3L_READ_FAILED', `${path} cannot be opened: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-  try {
-    return use(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function corrupt(path: string, reason: string): M3lError {
-  return new M3lError('M3L_SAFETENSORS', `${path} is not a valid safetensors file: ${reason}`);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isStringRecord(value: unknown): value is Record<string, string> {
-  return isRecord(value) && Object.values(value).every((item) => typeof item === 'string');
-}
-
-function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
 }

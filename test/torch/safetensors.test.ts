@@ -104,12 +104,19 @@ describe('safetensors', () => {
       expect(metadata).toEqual({ k: 'v' });
     }));
 
-  it('05 a name like a property of objects is a name', () =>
-    torch.scope(() => {
-      const tensors = Object.fromEntries([['constructor', torch.ones([1])]]);
-      torch.saveSafetensors(file('names'), tensors);
-      expect(Object.keys(torch.loadSafetensors(file('names')).tensors)).toEqual(['constructor']);
-    }));
+  it.each(['constructor', '__proto__', 'a "quoted: {[\\" name', ''])(
+    '05 %j is a name like others',
+    (name) =>
+      torch.scope(() => {
+        const tensors = Object.fromEntries([[name, torch.ones([1])]]);
+        torch.saveSafetensors(file('names'), tensors);
+        const read = torch.loadSafetensors(file('names')).tensors;
+        expect(Object.entries(read).map(([key, tensor]) => [key, tensor.item()])).toEqual([
+          [name, 1],
+        ]);
+        expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
+      }),
+  );
 
   const data = new Uint8Array(8);
   const broken: [string, () => string, RegExp][] = [
@@ -150,6 +157,70 @@ describe('safetensors', () => {
       () => write('x', { __metadata__: { a: 1 } }, new Uint8Array()),
       /__metadata__/,
     ],
+    [
+      'a dtype in a list',
+      () => write('x', entry({ dtype: ['F32'] }), data),
+      /'w' has dtype the array/,
+    ],
+    [
+      'a dtype that pretends to be text',
+      () => write('x', entry({ dtype: { toString: 1 } }), data),
+      /'w' has dtype a Object/,
+    ],
+    [
+      'a tensor described twice',
+      () =>
+        write(
+          'x',
+          '{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"\\u0077":{"dtype":"F32","shape":[0],"data_offsets":[8,8]}}',
+          data,
+        ),
+      /names "\\u0077" twice/,
+    ],
+    [
+      'a dtype given twice',
+      () =>
+        write('x', '{"w":{"dtype":"F32","dtype":"I32","shape":[2],"data_offsets":[0,8]}}', data),
+      /names "dtype" twice/,
+    ],
+    [
+      'a header that is not UTF-8',
+      () => writeBytes('x', Buffer.from([...[3, 0, 0, 0, 0, 0, 0, 0], 0x22, 0xff, 0x22])),
+      /not UTF-8/,
+    ],
+    [
+      'deep nesting',
+      () => write('x', `{"w":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, data),
+      /nested deeper than 3/,
+    ],
+    [
+      'two tensors of the same bytes',
+      () =>
+        write(
+          'x',
+          {
+            v: { dtype: 'F32', shape: [2], data_offsets: [0, 8] },
+            w: { dtype: 'F32', shape: [1], data_offsets: [4, 8] },
+          },
+          data,
+        ),
+      /'w' starts at byte \d+, expected \d+/,
+    ],
+    [
+      'a shape beyond every number',
+      () => write('x', entry({ shape: [2 ** 52, 2 ** 52, 0], data_offsets: [0, 0] }), data),
+      /too large/,
+    ],
+    [
+      'too many dimensions',
+      () => write('x', entry({ shape: new Array(100_000).fill(1), data_offsets: [0, 4] }), data),
+      /'w' has no valid shape/,
+    ],
+    [
+      'metadata in a list',
+      () => write('x', '{"__metadata__":["a"]}', new Uint8Array()),
+      /__metadata__/,
+    ],
     ['an entry that is a number', () => write('x', { w: 1 }, new Uint8Array()), /not described/],
   ];
 
@@ -164,7 +235,13 @@ describe('safetensors', () => {
     expect(torch.memory().tensors).toBe(before);
   });
 
-  it('07 a missing file', () => {
+  it('07 a missing file, a folder and a pipe that nobody writes to', () => {
+    spawnSync('mkfifo', [file('pipe')]);
+    for (const path of [folder, file('pipe'), '/dev/zero']) {
+      expect(() => torch.loadSafetensors(path)).toThrow(
+        expect.objectContaining({ code: 'M3L_READ_FAILED' }),
+      );
+    }
     expect(() => torch.loadSafetensors(file('missing'))).toThrow(
       expect.objectContaining({ code: 'M3L_READ_FAILED' }),
     );
