@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { frameworkNamed } from '../learning/index.js';
 import { models } from '../models/index.js';
 import { writeFileAtomic, writeFolderAtomic } from '../torch/atomic-write.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { bestIn, FACTS, readFacts, stepsIn } from './checkpoint-facts.js';
 import type { Config } from './config/config.js';
 import { CheckpointError, reasonOf, systemCode } from './errors.js';
 
@@ -20,33 +21,24 @@ export interface Checkpoint {
   config: Config;
   tensors: Record<string, Tensor>;
   meta: unknown;
-  /** Robust mIoU of the latest evaluation, if there was one. */
+  /** Robust mIoU of the evaluation after that iteration, if there was one. */
   score: number | null;
-}
-
-interface Facts {
-  format: 1;
-  iteration: number;
-  score: number | null;
-  config: Config;
-  meta: unknown;
 }
 
 const MODEL = 'model.safetensors';
 const TRAINING = 'training.safetensors';
-const FACTS = 'checkpoint.json';
-const STEP = /^step-(\d+)$/;
 
 /**
- * Writes `step-N/` atomically, points `latest` (and `best`, if it is) at it, and removes all but
- * the `keep` latest and the best. Where that fails, the checkpoints from before are untouched.
+ * Writes `step-N/` atomically and removes all but the `keep` latest and the best. Which is the latest
+ * and which the best follows from what is there, so that this one step changes all. Where it fails,
+ * the checkpoints from before are untouched.
  *
  * @throws CheckpointError M3L_CHECKPOINT_WRITE
  */
 export function saveCheckpoint(
   folder: string,
   checkpoint: Checkpoint,
-  { keep, best }: { keep: number; best: boolean },
+  { keep }: { keep: number },
 ): string {
   const name = `step-${String(checkpoint.iteration).padStart(7, '0')}`;
   const { tensors, ...facts } = checkpoint;
@@ -59,27 +51,36 @@ export function saveCheckpoint(
         join(temporary, TRAINING),
         pick(tensors, (key) => !isModel(key)),
       );
-      const json: Facts = { format: 1, ...facts };
-      writeFileAtomic(join(temporary, FACTS), `${JSON.stringify(json, null, 2)}\n`);
+      writeFacts(temporary, facts);
     });
-    writeFileAtomic(join(folder, 'latest'), `${name}\n`);
-    if (best) writeFileAtomic(join(folder, 'best'), `${name}\n`);
+    prune(folder, keep);
   } catch (error) {
     throw writeError(folder, name, error);
   }
-  prune(folder, keep);
   return join(folder, name);
 }
 
 /**
- * Folder of the latest or best checkpoint; null where there is none.
- * A pointer to a checkpoint that is gone falls back to the latest that is there.
+ * Gives a checkpoint that was saved without evaluation (training was stopped) the score that it came
+ * to later, where it has none.
+ *
+ * @throws CheckpointError M3L_CHECKPOINT_READ, M3L_CHECKPOINT_WRITE
  */
+export function recordScore(path: string, score: number): void {
+  const facts = orReadError(path, () => readFacts(path));
+  if (facts.score !== null) return;
+  try {
+    writeFacts(path, { ...facts, score });
+  } catch (error) {
+    throw writeError(dirname(path), basename(path), error);
+  }
+}
+
+/** Folder of the latest checkpoint, or of that with the highest score; null where there is none. */
 export function findCheckpoint(folder: string, which: 'latest' | 'best'): string | null {
-  const named = pointer(folder, which);
-  if (named !== null) return join(folder, named);
-  const last = steps(folder).at(-1);
-  return last === undefined ? null : join(folder, last);
+  const latest = stepsIn(folder).at(-1);
+  const name = which === 'best' ? (bestIn(folder)?.name ?? latest) : latest;
+  return name === undefined ? null : join(folder, name);
 }
 
 /** Whether a folder is a complete checkpoint. */
@@ -94,17 +95,27 @@ export function isCheckpoint(folder: string): boolean {
  * @throws CheckpointError M3L_CHECKPOINT_READ
  */
 export function loadCheckpoint(path: string, { modelOnly = false } = {}): Checkpoint {
-  const file = modelOnly ? [MODEL] : [MODEL, TRAINING];
+  const files = modelOnly ? [MODEL] : [MODEL, TRAINING];
+  return orReadError(path, () => {
+    const { format: _, config, ...facts } = readFacts(path);
+    const tensors = files.flatMap((name) =>
+      Object.entries(torch.loadSafetensors(join(path, name)).tensors),
+    );
+    return {
+      ...facts,
+      config: config as unknown as Config,
+      // Not by assignment, to which a name like __proto__ is no name.
+      tensors: Object.fromEntries(tensors),
+    };
+  });
+}
+
+/** Whatever cannot be read of a checkpoint ends in the same error. */
+export function orReadError<Result>(path: string, read: () => Result): Result {
   try {
-    const { format, ...facts } = JSON.parse(readFileSync(join(path, FACTS), 'utf8')) as Facts;
-    if (format !== 1) throw new Error(`format ${format}, expected 1`);
-    const tensors = Object.assign(
-      {},
-      ...file.map((name) => torch.loadSafetensors(join(path, name)).tensors),
-    ) as Record<string, Tensor>;
-    return { ...facts, tensors };
+    return read();
   } catch (error) {
-    const others = steps(join(path, '..')).filter((name) => name !== basename(path));
+    const others = stepsIn(dirname(path)).filter((name) => name !== basename(path));
     const mend =
       others.length === 0
         ? 'Train again.'
@@ -112,6 +123,7 @@ export function loadCheckpoint(path: string, { modelOnly = false } = {}): Checkp
     throw new CheckpointError(
       'M3L_CHECKPOINT_READ',
       `The checkpoint ${path} cannot be read: ${reasonOf(error)}. ${mend}`,
+      { cause: error },
     );
   }
 }
@@ -154,31 +166,31 @@ function pick(tensors: Record<string, Tensor>, wanted: (key: string) => boolean)
   return Object.fromEntries(Object.entries(tensors).filter(([key]) => wanted(key)));
 }
 
-function pointer(folder: string, which: 'latest' | 'best'): string | null {
-  const file = join(folder, which);
-  if (!existsSync(file)) return null;
-  const name = readFileSync(file, 'utf8').trim();
-  return STEP.test(name) && existsSync(join(folder, name, FACTS)) ? name : null;
-}
-
-/** Names of the complete checkpoints, oldest first. */
-function steps(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((name) => STEP.test(name) && existsSync(join(folder, name, FACTS)))
-    .sort();
+function writeFacts(path: string, facts: object): void {
+  writeFileAtomic(join(path, FACTS), `${JSON.stringify({ format: 1, ...facts }, null, 2)}\n`);
 }
 
 function prune(folder: string, keep: number): void {
-  const kept = new Set([
-    ...steps(folder).slice(-keep),
-    pointer(folder, 'latest'),
-    pointer(folder, 'best'),
-  ]);
-  for (const name of readdirSync(folder)) {
-    const abandoned = name.startsWith('.step-');
-    if (abandoned || (STEP.test(name) && !kept.has(name))) {
+  const steps = stepsIn(folder);
+  const kept = new Set([...steps.slice(-keep), bestIn(folder)?.name]);
+  for (const name of steps.filter((step) => !kept.has(step))) {
+    // A checkpoint that is half removed must not pass for one.
+    const removed = join(folder, `.${name}.removed`);
+    renameSync(join(folder, name), removed);
+    rmSync(removed, { recursive: true, force: true });
+  }
+}
+
+/** Removes what a kill in the middle of a write has left. */
+export function removeLeftovers(folder: string): void {
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    if (/^\.(step-|.*\.tmp$)/.test(name)) {
       rmSync(join(folder, name), { recursive: true, force: true });
+    }
+  }
+  for (const step of stepsIn(folder)) {
+    for (const name of readdirSync(join(folder, step))) {
+      if (/^\..*\.tmp$/.test(name)) rmSync(join(folder, step, name));
     }
   }
 }

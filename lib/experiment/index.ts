@@ -5,6 +5,7 @@ export {
   checkSameModel,
   findCheckpoint,
   loadCheckpoint,
+  recordScore,
   saveCheckpoint,
 } from './checkpoint.js';
 export {
@@ -32,11 +33,12 @@ export {
   evaluateRun,
   headline,
 } from './evaluate.js';
+export type { MetricsLine } from './metrics.js';
 export { editDistance, nearest } from './nearest.js';
 export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
 export { CLASS_FORMATS, OVERLAY_FORMATS, PictureError } from './picture-file.js';
 export { type PredictedScene, type PredictOptions, predict } from './predict.js';
 export { type Resumed, resumeConfig } from './resume.js';
-export { freshName, type MetricsLine, RunFolder } from './run-folder.js';
+export { freshName, RunFolder } from './run-folder.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';
 export { type VerifyResult, verifyFile, worstRows } from './verify/verify-file.js';

@@ -1,21 +1,22 @@
 import {
-  appendFileSync,
+  accessSync,
+  constants,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { writeFileAtomic } from '../torch/atomic-write.js';
+import { findCheckpoint, removeLeftovers } from './checkpoint.js';
 import { type Config, configToYaml, resolveConfig } from './config/config.js';
 import { RunError, reasonOf } from './errors.js';
+import { appendMetrics, type MetricsLine, parseMetrics } from './metrics.js';
+import { lockFolder } from './run-lock.js';
 
-/** One line of `metrics.jsonl`: a training iteration or an evaluation. */
-export type MetricsLine = { kind: 'train' | 'evaluation'; iteration: number } & Record<
-  string,
-  unknown
->;
+const ELSEWHERE = ' Mend that, or give another --out.';
 
 /**
  * The folder of one training run.
@@ -25,6 +26,7 @@ export type MetricsLine = { kind: 'train' | 'evaluation'; iteration: number } & 
  *     checkpoints/   see checkpoint.ts
  *     samples.png    contact sheet of the last evaluation
  *     summary.json   results of the finished run
+ *     run.lock       while a process trains into it
  */
 export class RunFolder {
   readonly path: string;
@@ -34,20 +36,15 @@ export class RunFolder {
   }
 
   /**
-   * Makes a new run folder: `out`, or `runs/NAME-TIME` in the current folder.
+   * A new run: in `out`, or `runs/NAME-TIME` in the current folder. Nothing is written before `begin`.
    *
-   * @throws RunError M3L_RUN_EXISTS where `out` holds a run already
+   * @throws RunError M3L_RUN_EXISTS where `out` holds a run that was trained; M3L_RUN_WRITE where
+   *   nothing can be written
    */
   static create(config: Config, out?: string): RunFolder {
     const run = new RunFolder(out ?? freshName(config.name));
-    if (existsSync(run.configFile)) {
-      throw new RunError(
-        'M3L_RUN_EXISTS',
-        `${run.path} already holds a run. Give another --out, go on with it by --resume ${out ?? run.path}, or remove it.`,
-      );
-    }
-    mkdirSync(run.checkpoints, { recursive: true });
-    writeFileAtomic(run.configFile, configToYaml(config));
+    run.#requireUntrained();
+    run.#requireWritable();
     return run;
   }
 
@@ -101,6 +98,37 @@ export class RunFolder {
     return join(this.path, 'summary.json');
   }
 
+  /** Keeps other processes out; see `lockFolder`. */
+  lock(): () => void {
+    this.#writing(() => makeFolder(this.path), ELSEWHERE);
+    return lockFolder(this.path);
+  }
+
+  /**
+   * Makes the folder of a new run, or makes it anew where nothing was trained yet.
+   * @throws RunError M3L_RUN_EXISTS, M3L_RUN_WRITE
+   */
+  begin(config: Config): void {
+    this.#requireUntrained();
+    this.#writing(() => {
+      makeFolder(this.checkpoints);
+      rmSync(this.metricsFile, { force: true });
+      writeFileAtomic(this.configFile, configToYaml(config));
+    }, ELSEWHERE);
+  }
+
+  /** Removes what a kill in the middle of a write has left. The lock must be held. */
+  removeLeftovers(): void {
+    this.#writing(() => {
+      for (const name of readdirSync(this.path)) {
+        if (/^\.(config|metrics|summary|samples|run)\..*\.tmp$/.test(name)) {
+          rmSync(join(this.path, name), { force: true });
+        }
+      }
+      removeLeftovers(this.checkpoints);
+    });
+  }
+
   config(sets: readonly string[] = []): Config {
     return resolveConfig(this.configFile, sets);
   }
@@ -112,39 +140,83 @@ export class RunFolder {
 
   /** @throws RunError M3L_RUN_WRITE where the disk takes no more */
   log(line: MetricsLine): void {
+    this.#writing(() => appendMetrics(this.metricsFile, line));
+  }
+
+  /**
+   * Lines that are damaged are left out.
+   * @throws RunError M3L_RUN_READ
+   */
+  metrics(): MetricsLine[] {
+    if (!existsSync(this.metricsFile)) return [];
     try {
-      appendFileSync(this.metricsFile, `${JSON.stringify(line)}\n`);
+      return parseMetrics(readFileSync(this.metricsFile, 'utf8'));
     } catch (error) {
       throw new RunError(
-        'M3L_RUN_WRITE',
-        `${this.metricsFile} could not be written: ${reasonOf(error)}. The checkpoints are intact: mend that, then go on with --resume.`,
+        'M3L_RUN_READ',
+        `${this.metricsFile} cannot be read: ${reasonOf(error)}. Mend that, or remove it: the checkpoints do not need it.`,
         { cause: error },
       );
     }
   }
 
-  metrics(): MetricsLine[] {
-    if (!existsSync(this.metricsFile)) return [];
-    return readFileSync(this.metricsFile, 'utf8').split('\n').flatMap(parseLine);
-  }
-
   /** Drops what was logged after an iteration, and a line that a kill cut short. */
   truncateMetrics(iteration: number): void {
     const kept = this.metrics().filter((line) => line.iteration <= iteration);
-    writeFileAtomic(this.metricsFile, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const text = kept.map((line) => `${JSON.stringify(line)}\n`).join('');
+    this.#writing(() => writeFileAtomic(this.metricsFile, text));
   }
 
   writeSummary(summary: Record<string, unknown>): void {
-    writeFileAtomic(this.summaryFile, `${JSON.stringify(summary, null, 2)}\n`);
+    const text = `${JSON.stringify(summary, null, 2)}\n`;
+    this.#writing(() => writeFileAtomic(this.summaryFile, text));
+  }
+
+  /** A folder in which `begin` was the last that happened may be begun again. */
+  #requireUntrained(): void {
+    const found = !existsSync(this.path)
+      ? null
+      : !statSync(this.path).isDirectory()
+        ? 'is a file'
+        : findCheckpoint(this.checkpoints, 'latest') !== null || this.metrics().length > 0
+          ? 'already holds a run'
+          : existsSync(this.configFile) && !existsSync(this.checkpoints)
+            ? 'already holds a config.yaml that is no run’s'
+            : null;
+    if (found === null) return;
+    const resume = found.endsWith('a run') ? ` go on with it by --resume ${this.path},` : '';
+    throw new RunError(
+      'M3L_RUN_EXISTS',
+      `${this.path} ${found}. Give another --out,${resume} or remove it.`,
+    );
+  }
+
+  /** Looks at the nearest folder that is there. */
+  #requireWritable(): void {
+    let folder = this.path;
+    while (!existsSync(folder)) folder = dirname(folder);
+    this.#writing(() => accessSync(folder, constants.W_OK | constants.X_OK), ELSEWHERE);
+  }
+
+  #writing(work: () => void, mend = ''): void {
+    try {
+      work();
+    } catch (error) {
+      if (error instanceof RunError) throw error;
+      throw new RunError(
+        'M3L_RUN_WRITE',
+        `${this.path} cannot be written to: ${reasonOf(error)}.${mend}`,
+        { cause: error },
+      );
+    }
   }
 }
 
-function parseLine(text: string): MetricsLine[] {
-  try {
-    return text === '' ? [] : [JSON.parse(text) as MetricsLine];
-  } catch {
-    return [];
-  }
+/** As `mkdirSync` with `recursive`, which never returns where a parent takes no folders (/proc). */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path);
 }
 
 /** A name in `runs/` that is not taken: `runs/NAME-TIME`. */

@@ -9,12 +9,21 @@ import {
 import type { SegmentationModel } from '../models/index.js';
 import { AdamW, PolySchedule, SGD } from '../optim/index.js';
 import * as torch from '../torch/index.js';
-import { checkSameModel, findCheckpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+import {
+  checkSameModel,
+  findCheckpoint,
+  loadCheckpoint,
+  orReadError,
+  recordScore,
+  saveCheckpoint,
+} from './checkpoint.js';
+import { bestIn, trainingFacts } from './checkpoint-facts.js';
 import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { Interrupted, RunError } from './errors.js';
 import { type EvaluationReport, evaluateNetworks, writeSamples } from './evaluate.js';
 import { createNetworks, disposeNetworks, headlineOf, prepareTorch } from './networks.js';
+import { rescue } from './rescue.js';
 import type { RunFolder } from './run-folder.js';
 
 /** What happens while training, for a progress bar or a log. `iteration`s are those done. */
@@ -54,11 +63,37 @@ export interface TrainSummary {
  * Trains as a configuration says, evaluating and saving on the way. A run that was stopped or
  * killed and then resumed gives the same weights as one in one go.
  *
+ * The run folder is written to only when all that can fail early has been checked. An error after
+ * that leaves a checkpoint of the last step, and says so.
+ *
  * @throws Interrupted where `signal` was aborted; everything is saved by then
  * @throws CheckpointError M3L_CHECKPOINT_WRITE where saving fails; earlier checkpoints stay
+ * @throws RunError M3L_RUN_EXISTS, M3L_RUN_LOCKED, M3L_RUN_WRITE
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
-  const { config, onEvent = () => {} } = options;
+  const { config, run, resume = false, onEvent = () => {} } = options;
+  const { datasets, networks } = await beforeTraining(options, onEvent);
+  try {
+    const unlock = run.lock();
+    try {
+      if (!resume) run.begin(config);
+      run.removeLeftovers();
+      return await trainNetworks(options, datasets, networks, onEvent);
+    } finally {
+      unlock();
+    }
+  } finally {
+    disposeNetworks(networks);
+    await datasets.close();
+  }
+}
+
+/** All that can fail early does so here: nothing is written yet. */
+async function beforeTraining(
+  options: TrainOptions,
+  onEvent: (event: TrainEvent) => void,
+): Promise<{ datasets: Datasets; networks: Networks }> {
+  const { config } = options;
   requireGraphs(config);
   prepareTorch(config);
   const datasets = await openDatasets(config, (text) => onEvent({ kind: 'note', text }));
@@ -66,13 +101,10 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     const networks = createNetworks(startOf(options), datasets.classes.length, (text) =>
       onEvent({ kind: 'note', text }),
     );
-    try {
-      return await trainNetworks(options, datasets, networks, onEvent);
-    } finally {
-      disposeNetworks(networks);
-    }
-  } finally {
+    return { datasets, networks };
+  } catch (error) {
     await datasets.close();
+    throw error;
   }
 }
 
@@ -105,46 +137,57 @@ async function trainNetworks(
     run.truncateMetrics(resumed);
     const { reports } = history(run);
     let report = reports.at(-1) ?? null;
-    let best = Math.max(0, ...reports.map(scoreOf));
+    let best = bestIn(run.checkpoints)?.score ?? null;
     let saved = resumed;
+    const saveNow = () => {
+      const path = save(run, config, trainer, report);
+      saved = trainer.iteration;
+      onEvent({ kind: 'checkpoint', path });
+    };
     const speed = new Speed(config);
     onEvent({ kind: 'start', iteration: resumed });
 
-    for (;;) {
-      const done = trainer.iteration;
-      let improved = false;
-      // A run that was stopped between its last step and its evaluation makes up for it here.
-      if (due(done, evaluate.every, iterations) && report?.iteration !== done && !signal?.aborted) {
-        report = await unlessAborted(signal, () =>
-          evaluateNetworks({
-            config,
-            networks,
-            datasets,
-            iteration: done,
-            signal,
-            onProgress: (done, images) => onEvent({ kind: 'evaluating', done, images }),
-          }),
-        );
-        if (report !== null) {
-          improved = scoreOf(report) > best;
-          best = Math.max(best, scoreOf(report));
-          run.log({ kind: 'evaluation', ...report });
-          onEvent({ kind: 'evaluation', report });
+    try {
+      for (;;) {
+        const done = trainer.iteration;
+        // A run that was stopped between its last step and its evaluation makes up for it here.
+        const evaluates = due(done, evaluate.every, iterations) && report?.iteration !== done;
+        if (evaluates && !signal?.aborted) {
+          report = await unlessAborted(signal, () =>
+            evaluateNetworks({
+              config,
+              networks,
+              datasets,
+              iteration: done,
+              signal,
+              onProgress: (images, of) =>
+                onEvent({ kind: 'evaluating', done: images, images: of }),
+            }),
+          );
+          if (report !== null) {
+            run.log({ kind: 'evaluation', ...report });
+            onEvent({ kind: 'evaluation', report });
+          }
         }
-      }
-      const stop = signal?.aborted ?? false;
-      if (done > saved && (improved || stop || due(done, checkpoint.every, iterations))) {
-        const path = save(run, config, trainer, improved, report);
-        saved = done;
-        onEvent({ kind: 'checkpoint', path });
-      }
-      if (stop) throw new Interrupted(run.path, done);
-      if (done >= iterations) break;
+        const score = scoreAt(done, report);
+        const improved = score !== null && (best === null || score > best);
+        if (improved) best = score;
+        const stop = signal?.aborted ?? false;
+        if (done > saved) {
+          if (improved || stop || due(done, checkpoint.every, iterations)) saveNow();
+        } else if (score !== null) {
+          recordScore(findCheckpoint(run.checkpoints, 'latest')!, score);
+        }
+        if (stop) throw new Interrupted(run.path, done);
+        if (done >= iterations) break;
 
-      const step = await trainer.step();
-      run.log(metricsOf(step));
-      const imagesPerSecond = speed.after(step);
-      onEvent({ kind: 'step', iteration: done + 1, loss: step.loss, imagesPerSecond });
+        const step = await trainer.step();
+        run.log(metricsOf(step));
+        const imagesPerSecond = speed.after(step);
+        onEvent({ kind: 'step', iteration: done + 1, loss: step.loss, imagesPerSecond });
+      }
+    } catch (error) {
+      throw rescue(error, { run, trainer, saved, save: saveNow });
     }
 
     if (report === null) throw new RunError('M3L_NO_EVALUATION', `${run.path} was not evaluated.`);
@@ -202,9 +245,9 @@ function restore(run: RunFolder, config: Config, trainer: Trainer): number {
   const path = findCheckpoint(run.checkpoints, 'latest');
   if (path === null) return 0;
   torch.scope(() => {
-    const { config: found, tensors, meta } = loadCheckpoint(path);
+    const { config: found, tensors, ...facts } = loadCheckpoint(path);
     checkSameModel(path, found, config);
-    trainer.loadState({ tensors, meta: meta as ReturnType<Trainer['state']>['meta'] });
+    orReadError(path, () => trainer.loadState({ tensors, meta: trainingFacts(facts) }));
   });
   return trainer.iteration;
 }
@@ -213,17 +256,15 @@ function save(
   run: RunFolder,
   config: Config,
   trainer: Trainer,
-  best: boolean,
   report: EvaluationReport | null,
 ): string {
   return torch.scope(() => {
     const { tensors, meta } = trainer.state();
     const iteration = trainer.iteration;
-    const score = report?.iteration === iteration ? report.robustMeanIoU : null;
     return saveCheckpoint(
       run.checkpoints,
-      { iteration, config, tensors, meta, score },
-      { keep: config.checkpoint.keep, best },
+      { iteration, config, tensors, meta, score: scoreAt(iteration, report) },
+      { keep: config.checkpoint.keep },
     );
   });
 }
@@ -244,8 +285,8 @@ async function unlessAborted<Result>(
   }
 }
 
-function scoreOf(report: EvaluationReport): number {
-  return report.robustMeanIoU ?? 0;
+function scoreAt(iteration: number, report: EvaluationReport | null): number | null {
+  return report?.iteration === iteration ? report.robustMeanIoU : null;
 }
 
 function metricsOf({ iteration, masked: _, waitSeconds, seconds, ...step }: StepReport) {
@@ -257,7 +298,7 @@ function history(run: RunFolder): { reports: EvaluationReport[]; seconds: number
   const reports: EvaluationReport[] = [];
   let seconds = 0;
   for (const line of run.metrics()) {
-    if (line.kind === 'train') seconds += Number(line.seconds) + Number(line.waitSeconds);
+    if (line.kind === 'train') seconds += Number(line.seconds ?? 0) + Number(line.waitSeconds ?? 0);
     else {
       const { kind: _, ...report } = line;
       reports.push(report as unknown as EvaluationReport);

@@ -102,8 +102,7 @@ export class Trainer {
       reportGradientNorm: reportGradientNorm || clipGradientNorm !== null,
       scalesGradients: clipGradientNorm !== null,
     });
-    const { teacher } = options.framework;
-    this.#buffers = new KeptBuffers([student, ...(teacher ? [teacher.model] : [])]);
+    this.#buffers = new KeptBuffers(Object.values(framework.networks));
   }
 
   /** Iterations done. */

@@ -10,6 +10,7 @@ import {
   findCheckpoint,
   loadCheckpoint,
   loadNetworks,
+  recordScore,
   saveCheckpoint,
 } from 'm3l/experiment';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -28,7 +29,7 @@ const config = checkConfig({
   framework: 'supervised',
 });
 
-function save(place: string, iteration: number, best = false, keep = 2): string {
+function save(place: string, iteration: number, score: number | null = null): string {
   return torch.scope(() =>
     saveCheckpoint(
       place,
@@ -40,9 +41,9 @@ function save(place: string, iteration: number, best = false, keep = 2): string 
           'optimizer.0.step': torch.tensor(iteration),
         },
         meta: { groups: [{ lr: 0.5 }] },
-        score: null,
+        score,
       },
-      { keep, best },
+      { keep: 2 },
     ),
   );
 }
@@ -68,7 +69,7 @@ describe('checkpoints', () => {
 
   it('02 keep the latest few and the best', () => {
     const place = join(folder, 'kept');
-    for (const iteration of [1, 2, 3, 4]) save(place, iteration, iteration === 2);
+    for (const iteration of [1, 2, 3, 4]) save(place, iteration, iteration === 2 ? 0.5 : 0.4);
     expect(findCheckpoint(place, 'latest')).toMatch(/step-0000004$/);
     expect(findCheckpoint(place, 'best')).toMatch(/step-0000002$/);
     torch.scope(() => {
@@ -79,15 +80,21 @@ describe('checkpoints', () => {
     );
   });
 
-  it('03 are found where the pointer is lost or points nowhere', () => {
-    const place = join(folder, 'pointer');
+  it('03 are the best by their own scores, the earliest of equals, the latest without any', () => {
+    const place = join(folder, 'scores');
     expect(findCheckpoint(place, 'latest')).toBeNull();
-    save(place, 1);
-    save(place, 2);
-    writeFileSync(join(place, 'latest'), 'step-0000009\n');
-    expect(findCheckpoint(place, 'latest')).toMatch(/step-0000002$/);
-    rmSync(join(place, 'latest'));
-    expect(findCheckpoint(place, 'latest')).toMatch(/step-0000002$/);
+    expect(findCheckpoint(place, 'best')).toBeNull();
+    const first = save(place, 1);
+    const second = save(place, 2);
+    expect(findCheckpoint(place, 'best')).toBe(second);
+    recordScore(first, 0.5);
+    expect(findCheckpoint(place, 'best')).toBe(first);
+    recordScore(second, 0.5);
+    expect(findCheckpoint(place, 'best')).toBe(first);
+    // A score once given stays.
+    recordScore(first, 0.1);
+    expect(findCheckpoint(place, 'best')).toBe(first);
+    torch.scope(() => expect(loadCheckpoint(second).score).toBe(0.5));
   });
 
   it('04 tell when they are damaged, and name another', () => {
@@ -127,7 +134,7 @@ describe('checkpoints', () => {
         ]),
       );
       const checkpoint = { iteration: 1, config, tensors, meta: null, score: null };
-      saveCheckpoint(place, checkpoint, { keep: 1, best: false });
+      saveCheckpoint(place, checkpoint, { keep: 1 });
     });
     const path = findCheckpoint(place, 'latest')!;
     const loaded = loadNetworks(path, { ...config, seed: 99 }, 13);

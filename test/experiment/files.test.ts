@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -67,7 +75,15 @@ describe('RunFolder', () => {
 
   it('06 refuses a folder that holds a run, and one that is none', () => {
     const run = RunFolder.create(config, join(folder, 'run'));
+    expect(existsSync(run.path)).toBe(false);
+    run.begin(config);
     expect(run.config()).toEqual(config);
+    // Nothing was trained yet: the same place does after a mended mistake.
+    const mended = { ...config, seed: 9 };
+    RunFolder.create(mended, run.path).begin(mended);
+    expect(run.config().seed).toBe(9);
+    run.log({ kind: 'train', iteration: 1 });
+    expect(() => run.begin(config)).toThrow(/already holds a run/);
     expect(() => RunFolder.create(config, run.path)).toThrow(/already holds a run.*--resume/);
     expect(() => RunFolder.open(folder)).toThrow(/holds no config.yaml/);
     expect(() => RunFolder.open(join(folder, 'absent'))).toThrow(/does not exist/);
@@ -75,6 +91,7 @@ describe('RunFolder', () => {
 
   it('07 drops metrics after the resumed iteration and a line cut short', () => {
     const run = RunFolder.create(config, join(folder, 'metrics'));
+    run.begin(config);
     for (const iteration of [1, 2, 3]) run.log({ kind: 'train', iteration, loss: 1 / iteration });
     writeFileSync(run.metricsFile, '{"kind":"tra', { flag: 'a' });
     run.truncateMetrics(2);

@@ -1,0 +1,56 @@
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { z } from 'zod';
+
+const head = z.looseObject({ head: z.string(), cases: z.array(z.looseObject({})) });
+
+/** As much as is read back of a line. */
+const lineSchema = z.discriminatedUnion('kind', [
+  z.looseObject({
+    kind: z.literal('train'),
+    iteration: z.int().nonnegative(),
+    seconds: z.number().optional(),
+    waitSeconds: z.number().optional(),
+  }),
+  z.looseObject({
+    kind: z.literal('evaluation'),
+    iteration: z.int().nonnegative(),
+    robustMeanIoU: z.number().nullable(),
+    models: z.array(z.looseObject({ model: z.string(), heads: z.array(head).min(1) })).min(1),
+  }),
+]);
+
+/** One line of `metrics.jsonl`: a training iteration or an evaluation. */
+export type MetricsLine = { kind: 'train' | 'evaluation'; iteration: number } & Record<
+  string,
+  unknown
+>;
+
+/** Adds a line whole, or leaves the file as it was. */
+export function appendMetrics(path: string, line: MetricsLine): void {
+  const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
+  const file = openSync(path, 'a');
+  const { size } = fstatSync(file);
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+    // An evaluation may have taken minutes.
+    if (line.kind === 'evaluation') fsyncSync(file);
+  } catch (error) {
+    ftruncateSync(file, size);
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The lines that are whole and of the form they were written in. */
+export function parseMetrics(text: string): MetricsLine[] {
+  return text.split('\n').flatMap((line) => {
+    try {
+      const value: unknown = JSON.parse(line);
+      // The value as it was written: the schema's would have its keys in another order.
+      return lineSchema.safeParse(value).success ? [value as MetricsLine] : [];
+    } catch {
+      return [];
+    }
+  });
+}
