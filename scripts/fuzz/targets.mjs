@@ -1,0 +1,13 @@
+import faulty from './faulty.mjs';
+import images from './images.mjs';
+import states from './states.mjs';
+import texts from './texts.mjs';
+
+/**
+ * What is fuzzed. `seeds` gives valid files; `make` writes a mutation of them to a path; `read`
+ * gives all that its readers throw.
+ */
+export const targets = [...images, ...texts, ...states];
+
+/** By name: also the target that tests the fuzzer itself. */
+export const targetNamed = (name) => [...targets, faulty].find((each) => each.name === name);
