@@ -160,8 +160,7 @@ async function trainNetworks(
               datasets,
               iteration: done,
               signal,
-              onProgress: (images, of) =>
-                onEvent({ kind: 'evaluating', done: images, images: of }),
+              onProgress: (images, of) => onEvent({ kind: 'evaluating', done: images, images: of }),
             }),
           );
           if (report !== null) {
