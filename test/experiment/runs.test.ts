@@ -74,16 +74,16 @@ async function broken(run: RunFolder, config: Config, after: number, damage: () 
 
 describe('an error after training began', () => {
   it.each([
-    ['in the evaluation', 'val_000000', 4],
+    ['in the evaluation', /^val_/, 4],
     // Every image is read once, then cached: the second is not there yet.
-    ['in loading data', 'train_', 1],
+    ['in loading data', /^(?!val_)/, 1],
   ])('01 %s leaves the last step, from which training goes on', async (_, files, after) => {
     const place = `rooms-${after}`;
     cpSync(join(folder, 'rooms'), join(folder, place), { recursive: true });
     const run = create(`failed-${after}`, tiny({}, place));
     const error = await broken(run, tiny({}, place), after, () => {
       const labels = join(folder, place, 'label');
-      for (const name of readdirSync(labels).filter((each) => each.startsWith(files))) {
+      for (const name of readdirSync(labels).filter((each) => files.test(each))) {
         writeFileSync(join(labels, name), 'no image');
       }
     });
