@@ -8,12 +8,7 @@ const STEP = /^step-\d+$/;
 
 /** Of the configuration as much as tells models apart; `resolveConfig` has checked all of it. */
 const config = z.looseObject({
-  model: z.looseObject({
-    name: z.string(),
-    backbone: z.string(),
-    maskToken: z.boolean().optional(),
-    fusionRatio: z.number().optional(),
-  }),
+  model: z.looseObject({ name: z.string() }),
   data: z.looseObject({ modalities: z.record(z.string(), z.unknown()) }),
 });
 

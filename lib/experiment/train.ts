@@ -76,7 +76,8 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   try {
     const unlock = run.lock();
     try {
-      if (!resume) run.begin(config);
+      if (resume) run.storeConfig(config);
+      else run.begin(config);
       run.removeLeftovers();
       return await trainNetworks(options, datasets, networks, onEvent);
     } finally {

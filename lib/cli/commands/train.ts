@@ -87,6 +87,5 @@ async function openRun(file: string | undefined, { set, out, resume }: Options) 
   const { config, notes } = resumeConfig(run, wanted, set);
   requireDataRoot(config);
   for (const note of notes) printNote(note);
-  run.storeConfig(config);
   return { run, config, resumed: true };
 }
