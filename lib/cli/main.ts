@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { CommandLine } from './command-line.js';
+import { addCheck } from './commands/check.js';
 import { addCompareFrameworks } from './commands/compare-frameworks.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEvaluate } from './commands/evaluate.js';
@@ -35,6 +36,7 @@ const program = new CommandLine('m3l')
   );
 
 for (const add of [
+  addCheck,
   addTrain,
   addEvaluate,
   addPredict,

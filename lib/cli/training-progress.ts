@@ -6,12 +6,17 @@ import { createProgress, type Progress, type ProgressState } from './progress.js
 export function trainingProgress({ label, iterations }: { label: string; iterations: number }) {
   let progress: Progress | null = null;
   let state: ProgressState = { done: 0 };
+  const checking = imageProgress('check data');
   return {
     onEvent(event: TrainEvent): void {
       switch (event.kind) {
         case 'note':
           if (progress === null) printNote(event.text);
           else progress.note(event.text);
+          break;
+        case 'checking':
+          checking.update(event.done, event.scenes);
+          if (event.done === event.scenes) checking.end();
           break;
         case 'start':
           state.done = event.iteration;

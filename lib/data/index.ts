@@ -25,6 +25,7 @@ export {
   type LabelRuleOptions,
   labelRule,
   NO_CLASS,
+  rawText,
   suggestLabelMap,
 } from './label-rule.js';
 export {
@@ -65,5 +66,14 @@ export {
   type SampleTask,
 } from './sample-loader.js';
 export { type Draw, type Sampler, SequentialSampler, TrainingSampler } from './sampler.js';
+export {
+  type FileFacts,
+  type LabelFacts,
+  type ScanOptions,
+  type ScanTask,
+  type SceneFacts,
+  scanScene,
+} from './scan.js';
 export { readScene, type Scene, type SceneOptions } from './scene.js';
 export { stageValues } from './staging.js';
+export { WorkerPool } from './worker-pool.js';

@@ -26,7 +26,7 @@ export interface Scene {
   readonly reference: SizedFile;
 }
 
-interface SizedFile extends Pick<Picture, 'width' | 'height' | 'orientation'> {
+export interface SizedFile extends Pick<Picture, 'width' | 'height' | 'orientation'> {
   readonly file: string;
 }
 
@@ -47,16 +47,7 @@ export async function readScene(
     }),
   );
   const sized = read.map((plane, m) => plane && sizeOf(files[m]!, plane));
-  const first = sized.find((one) => one !== null);
-  const reference = sized[specs.findIndex(({ name }) => name === align)] ?? first;
-  if (!reference) {
-    throw new DataError(
-      'M3L_DATA_OPTIONS',
-      `found no image, expected at least one of ${specs.map((spec) => spec.name).join(', ')}.`,
-    );
-  }
-  const brought = resize !== null || align !== null;
-  for (const one of sized) if (one) checkSize(one, reference, brought, 'lies');
+  const reference = checkSceneSizes(sized, specs, { resize, align });
   const [height, width] = resize ?? [reference.height, reference.width];
   return {
     planes: read.map((plane) => plane && resizePlane(plane, height, width, nearest)),
@@ -67,21 +58,45 @@ export async function readScene(
 }
 
 /**
+ * Checks that the images of a scene, null where there is none, lie over one another.
+ * @returns the one whose size a label must have
+ * @throws DataError M3L_SIZE_MISMATCH; M3L_DATA_OPTIONS where there is no image
+ */
+export function checkSceneSizes(
+  sized: readonly (SizedFile | null)[],
+  specs: readonly ModalitySpec[],
+  { resize = null, align = null }: SceneOptions,
+): SizedFile {
+  const first = sized.find((one) => one !== null);
+  const reference = sized[specs.findIndex(({ name }) => name === align)] ?? first;
+  if (!reference) {
+    throw new DataError(
+      'M3L_DATA_OPTIONS',
+      `found no image, expected at least one of ${specs.map((spec) => spec.name).join(', ')}.`,
+    );
+  }
+  const brought = resize !== null || align !== null;
+  for (const one of sized) if (one) checkSize(one, reference, brought, 'lies');
+  return reference;
+}
+
+/**
  * Checks that a label lies over the images of its scene: it has their size or, where they were brought
  * to one, their shape.
  * @throws DataError M3L_SIZE_MISMATCH
  */
 export function checkLabelSize(
   file: string,
-  label: Picture,
-  { reference }: Scene,
+  label: Pick<Picture, 'width' | 'height' | 'orientation'>,
+  { reference }: Pick<Scene, 'reference'>,
   { resize = null, align = null }: SceneOptions,
 ): void {
   checkSize(sizeOf(file, label), reference, resize !== null || align !== null, 'fits');
 }
 
-function sizeOf(file: string, { width, height, orientation }: Picture): SizedFile {
-  return { file, width, height, orientation };
+function sizeOf(file: string, size: Omit<SizedFile, 'file'>): SizedFile {
+  const { width, height, orientation } = size;
+  return { file, width, height, ...(orientation === undefined ? {} : { orientation }) };
 }
 
 /**

@@ -15,7 +15,8 @@ import { classPicture, modalityPicture, Picture, textWidth } from './picture.js'
 import { predictClasses } from './predict.js';
 
 export interface ContactSheetOptions {
-  model: SegmentationModel;
+  /** What predicts; without one the sheet ends with the labels. */
+  model?: SegmentationModel;
   specs: readonly ModalitySpec[];
   /** Class names, for the legend. */
   classes: readonly string[];
@@ -53,7 +54,7 @@ const MOST_SIDE = 512;
  */
 export async function contactSheet(options: ContactSheetOptions): Promise<Buffer> {
   const { specs, classes, model, rows = 4, missing = 'each' } = options;
-  const sets = missingSets(missing, specs.length);
+  const sets = model ? missingSets(missing, specs.length) : [];
   const { colours = classColours(classes) } = options;
   const titles = [
     ...specs.map((spec) => spec.name),
@@ -61,7 +62,7 @@ export async function contactSheet(options: ContactSheetOptions): Promise<Buffer
     ...sets.map((set) => missingName(set, specs)),
   ];
   const shownRows: Row[] = [];
-  const restore = evaluating([model]);
+  const restore = evaluating(model ? [model] : []);
   try {
     for await (const batch of options.batches) {
       try {
@@ -85,12 +86,12 @@ function pictures(
   sets: readonly number[][],
   colours: readonly Colour[],
 ): Row[] {
-  const { device } = model.parameters()[0]!;
+  const device = model ? model.parameters()[0]!.device : 'cpu';
   const inputs = batch.modalities.map((input) => input.to({ device }));
   const size = (batch.labels ?? inputs[0]!).shape.slice(-2) as [number, number];
   const options = { specs, fill, size, alignCorners, flip, heads: ['ensemble'] } as const;
   const predicted = sets.map(
-    (missing) => predictClasses(model, inputs, { ...options, missing })[0]!,
+    (missing) => predictClasses(model!, inputs, { ...options, missing })[0]!,
   );
   const cells = (b: number) => [
     ...specs.map((spec, m) => modalityPicture(batch.modalities[m]!.select(0, b), spec)),

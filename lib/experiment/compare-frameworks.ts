@@ -71,6 +71,7 @@ export async function compareFrameworks(options: CompareOptions): Promise<Compar
   const runs = jobs.map((job) => openRun(folder, job));
 
   const results: ComparedRun[] = [];
+  const checked = new Set<string>();
   for (const [index, job] of jobs.entries()) {
     const { run, config, state } = runs[index]!;
     onEvent({ kind: 'run', job, state });
@@ -82,9 +83,11 @@ export async function compareFrameworks(options: CompareOptions): Promise<Compar
           config,
           run: run ?? RunFolder.create(config, pathOf(folder, job)),
           resume: run !== null,
+          check: !checked.has(job.framework),
           ...(signal === undefined ? {} : { signal }),
           onEvent: (event) => onEvent({ kind: 'training', job, event }),
         }));
+      checked.add(job.framework);
       const reports = await reportsOf(summary, fills, { job, signal, onEvent });
       const result: ComparedRun = {
         framework: job.framework,

@@ -19,6 +19,7 @@ import {
 import { frameworkNamed, type TrainingBatch } from '../learning/index.js';
 import { writeRooms } from '../rooms/index.js';
 import { cacheFolder } from '../torch/libtorch.js';
+import { classNames } from './classes.js';
 import type { Config, ListConfig, RoomsConfig } from './config/config.js';
 import { ConfigError } from './errors.js';
 import { nearest } from './nearest.js';
@@ -42,7 +43,7 @@ export interface Datasets {
 }
 
 /** The files that a configuration names. */
-interface Sources {
+export interface Sources {
   root: string;
   classes: string[];
   labelled: Sample[];
@@ -62,22 +63,10 @@ export async function openDatasets(
 ): Promise<Datasets> {
   const { data } = config;
   const specs = specsOf(config);
-  const { classes, labelled, unlabelled, val } =
-    data.rooms === undefined ? readSources(config) : await renderRooms(data.rooms, note);
-  const dataset = (samples: Sample[]) =>
-    new ListDataset({
-      samples,
-      modalities: specs,
-      numClasses: classes.length,
-      labelOffset: data.labelOffset,
-      labels: data.labels,
-      classNames: classes,
-      resize: data.resize,
-      align: data.align,
-    });
+  const { classes, labelled, unlabelled, val } = await openSources(config, note);
   const loaders: DataLoader[] = [];
   const loader = (samples: Sample[], transform: Transform, options: LoaderOptions) => {
-    const made = new DataLoader(dataset(samples), { transform, ...options });
+    const made = new DataLoader(datasetOf(config, samples), { transform, ...options });
     loaders.push(made);
     return made;
   };
@@ -152,6 +141,22 @@ export async function openDatasets(
   };
 }
 
+/** Samples, read as a configuration says. */
+export function datasetOf(config: Config, samples: readonly Sample[]): ListDataset {
+  const { labelOffset, labels, resize, align } = config.data;
+  const classes = classNames(config);
+  return new ListDataset({
+    samples,
+    modalities: specsOf(config),
+    numClasses: classes.length,
+    classNames: classes,
+    labelOffset,
+    labels,
+    resize,
+    align,
+  });
+}
+
 interface LoaderOptions {
   batchSize: number;
   seed?: number;
@@ -176,6 +181,15 @@ export function requireDataRoot({ data: { root } }: Config): void {
     'M3L_CONFIG_DATA_ROOT',
     `data.root: ${root} does not exist. Put the data there, or give its folder with --set data.root=FOLDER`,
   );
+}
+
+/** Reads the lists that a configuration names, or renders its rooms. Throws as `openDatasets`. */
+export async function openSources(
+  config: Config,
+  note: (text: string) => void = () => {},
+): Promise<Sources> {
+  const { rooms } = config.data;
+  return rooms === undefined ? readSources(config) : renderRooms(rooms, note);
 }
 
 function readSources(config: Config): Sources {

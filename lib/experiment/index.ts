@@ -1,5 +1,8 @@
 /** Experiments: configurations, runs, checkpoints, and what is done with them. */
 export { writeFileAtomic, writeFolderAtomic } from '../torch/atomic-write.js';
+export { type CheckOptions, checkData } from './check/check.js';
+export type { CheckReport, Finding, SplitReport } from './check/report.js';
+export { drawSheet } from './check/sheet.js';
 export {
   type Checkpoint,
   checkSameModel,

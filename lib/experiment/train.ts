@@ -9,6 +9,7 @@ import {
 import type { SegmentationModel } from '../models/index.js';
 import { AdamW, PolySchedule, SGD } from '../optim/index.js';
 import * as torch from '../torch/index.js';
+import { requireUsableData } from './check/require-usable.js';
 import {
   checkSameModel,
   findCheckpoint,
@@ -29,6 +30,7 @@ import type { RunFolder } from './run-folder.js';
 /** What happens while training, for a progress bar or a log. `iteration`s are those done. */
 export type TrainEvent =
   | { kind: 'note'; text: string }
+  | { kind: 'checking'; done: number; scenes: number }
   | { kind: 'start'; iteration: number }
   | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number }
   | { kind: 'evaluating'; done: number; images: number }
@@ -40,6 +42,8 @@ export interface TrainOptions {
   run: RunFolder;
   /** Go on from the run's latest checkpoint (from the start where it has none). */
   resume?: boolean;
+  /** Look at all data first (true): see `checkData`. */
+  check?: boolean;
   /** Ends training after the running step, with everything saved. */
   signal?: AbortSignal;
   onEvent?: (event: TrainEvent) => void;
@@ -97,11 +101,18 @@ async function beforeTraining(
   const { config } = options;
   requireGraphs(config);
   prepareTorch(config);
-  const datasets = await openDatasets(config, (text) => onEvent({ kind: 'note', text }));
+  const onNote = (text: string) => onEvent({ kind: 'note', text });
+  const datasets = await openDatasets(config, onNote);
   try {
-    const networks = createNetworks(startOf(options), datasets.classes.length, (text) =>
-      onEvent({ kind: 'note', text }),
-    );
+    if (options.check !== false) {
+      await requireUsableData({
+        config,
+        onNote,
+        onProgress: (done, scenes) => onEvent({ kind: 'checking', done, scenes }),
+        signal: options.signal,
+      });
+    }
+    const networks = createNetworks(startOf(options), datasets.classes.length, onNote);
     return { datasets, networks };
   } catch (error) {
     await datasets.close();

@@ -52,7 +52,7 @@ beforeAll(() => {
       ...prefixed('teacher', teacher!),
     ]);
     const facts = { iteration: 4, config: theirs, meta: {}, score: null };
-    saveCheckpoint(run.checkpoints, { ...facts, tensors }, { keep: 1, best: false });
+    saveCheckpoint(run.checkpoints, { ...facts, tensors }, { keep: 1 });
   });
 });
 

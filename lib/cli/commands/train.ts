@@ -11,6 +11,7 @@ interface Options {
   set: string[];
   out?: string;
   resume?: string | true;
+  check: boolean;
   json: boolean;
 }
 
@@ -22,6 +23,7 @@ export function addTrain(program: Command): void {
     .option('--set <key=value...>', 'override keys of the configuration', [])
     .option('--out <folder>', 'run folder (default: runs/NAME-TIME)')
     .option('--resume [run]', 'go on with a run: its folder, --out’s, or the newest in runs/')
+    .option('--no-check', 'do not look at all data first (see m3l check)')
     .option('--json', 'print the results as JSON', false)
     .addHelpText(
       'after',
@@ -44,6 +46,7 @@ export function addTrain(program: Command): void {
           config,
           run,
           resume: resumed,
+          check: options.check,
           signal: interruption.signal,
           onEvent: progress.onEvent,
         });

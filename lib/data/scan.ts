@@ -1,0 +1,142 @@
+/** What the files of a scene hold, found without training on them. Runs in worker threads. */
+
+import { open, stat } from 'node:fs/promises';
+import { type PortableError, toPortable } from './errors.js';
+import { readChannels, readHeader } from './image.js';
+import { readChannel } from './kinds/channel.js';
+import type { LabelRule } from './label-rule.js';
+import { describeLabels, type LabelValue, readRawLabels } from './labels.js';
+import type { Sample } from './list.js';
+import { kindOf, type ModalitySpec, readPlane } from './modality.js';
+import type { PictureHeader } from './picture.js';
+import { measuredExtremes } from './plane.js';
+import { checkLabelSize, checkSceneSizes, type SceneOptions } from './scene.js';
+
+export interface ScanOptions extends SceneOptions {
+  readonly modalities: readonly ModalitySpec[];
+  readonly rule: LabelRule;
+}
+
+export interface ScanTask {
+  readonly sample: Sample;
+  /** Decodes every modality too, for the range of its values. */
+  readonly decode: boolean;
+}
+
+export interface FileFacts extends Omit<PictureHeader, 'orientation'> {
+  readonly file: string;
+  /** EXIF orientation, 2 to 8; absent where there is none. */
+  readonly orientation?: number;
+  readonly bytes: number;
+}
+
+/** A label picture, with each stored value (colours as 0xrrggbb) and how many pixels hold it. */
+export interface LabelFacts extends FileFacts {
+  readonly colours: boolean;
+  readonly values: readonly LabelValue[];
+}
+
+export interface SceneFacts {
+  /** One a modality; null where the file cannot be used. */
+  readonly files: readonly (FileFacts | null)[];
+  /** Null where the scene has no label, or one that cannot be used. */
+  readonly label: LabelFacts | null;
+  /** Least and greatest raw value that each modality measured; null where it was not decoded. */
+  readonly ranges: readonly (readonly [number, number] | null)[];
+  /** What is wrong with the scene's files, in the order of the files. */
+  readonly problems: readonly PortableError[];
+}
+
+/**
+ * Looks at one scene: the headers of its images and all values of its label. A file that cannot be used
+ * is a problem in the result, not thrown.
+ */
+export async function scanScene(
+  { sample, decode }: ScanTask,
+  { modalities, rule, ...options }: ScanOptions,
+): Promise<SceneFacts> {
+  const problems: PortableError[] = [];
+  const attempt = async <Facts>(read: () => Facts | Promise<Facts>): Promise<Facts | null> => {
+    try {
+      return await read();
+    } catch (error) {
+      problems.push(toPortable(error));
+      return null;
+    }
+  };
+  const files: (FileFacts | null)[] = [];
+  const ranges: ([number, number] | null)[] = [];
+  for (const [m, spec] of modalities.entries()) {
+    const facts = await attempt(() => fileFacts(sample.files[m]!));
+    const range = facts && (await attempt(() => valuesOf(spec, facts, decode)));
+    files.push(facts);
+    ranges.push(range?.measured ?? null);
+  }
+  const reference = files.some((facts) => facts !== null)
+    ? await attempt(() => checkSceneSizes(files, modalities, options))
+    : null;
+  const label = sample.label === null ? null : await attempt(() => labelFacts(sample.label!, rule));
+  if (label && reference) {
+    await attempt(() => checkLabelSize(label.file, label, { reference }, options));
+  }
+  return { files, label, ranges, problems };
+}
+
+async function fileFacts(file: string): Promise<FileFacts> {
+  const { orientation, ...header } = await readHeader(file);
+  const { size: bytes } = await stat(file);
+  return { ...header, ...(orientation === 1 ? {} : { orientation }), file, bytes };
+}
+
+async function labelFacts(file: string, rule: LabelRule): Promise<LabelFacts> {
+  const raw = await readRawLabels(file, rule);
+  return { ...(await fileFacts(file)), colours: raw.colours, values: describeLabels(raw) };
+}
+
+/**
+ * Reads a modality as training does where asked to, or where the header leaves a doubt: a file that may
+ * be cut short, or has more channels than the kind takes. Gives the extremes of what was asked for.
+ */
+async function valuesOf(
+  spec: ModalitySpec,
+  facts: FileFacts,
+  decode: boolean,
+): Promise<{ measured: [number, number] | null }> {
+  const colours = facts.colour === 'palette' || facts.channels > 2;
+  const doubtful = (kindOf(spec).channels === 1 && colours) || !(await endsWhole(facts));
+  if (!decode && !doubtful && spec.channel === undefined) return { measured: null };
+  let picture: ReturnType<typeof readChannels> | null = null;
+  const channels = (file: string) => {
+    picture ??= readChannels(file);
+    return picture;
+  };
+  await readPlane(spec, facts.file, channels);
+  if (!decode) return { measured: null };
+  const { channel, invalid = [], name } = spec;
+  const { data } =
+    channel === undefined
+      ? await channels(facts.file)
+      : await readChannel(
+          { file: facts.file, name, channel, range: null, holes: [], channels },
+          channel,
+        );
+  const holes = (typeof invalid === 'number' ? [invalid] : invalid).filter(Number.isFinite);
+  const [least, greatest] = measuredExtremes(data, holes);
+  return { measured: [least, greatest] };
+}
+
+/** The last bytes of a whole file, of formats whose end can be told. */
+const ENDS: Record<string, string> = { PNG: 'IEND\xae\x42\x60\x82', JPEG: '\xff\xd9' };
+
+async function endsWhole({ file, format, bytes }: FileFacts): Promise<boolean> {
+  const end = ENDS[format];
+  if (end === undefined) return true;
+  const handle = await open(file);
+  try {
+    const tail = Buffer.alloc(end.length);
+    await handle.read(tail, 0, tail.length, Math.max(0, bytes - tail.length));
+    return tail.toString('latin1') === end;
+  } finally {
+    await handle.close();
+  }
+}
