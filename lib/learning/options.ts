@@ -38,6 +38,12 @@ export interface LearningOptions {
   emaDecay: number;
   /** BatchNorm stays in evaluation mode while training. */
   freezeBatchNorm: boolean;
+  /**
+   * Whether mask tokens that a step does not read (those of patch embeddings 2 to 4 never are) have a
+   * gradient of 0 in place of none, so that momentum and weight decay still move them (the authors'
+   * quirk).
+   */
+  decayIdleTokens: boolean;
   /** Also report the teacher's own supervised loss (costs its full-size heads). */
   reportTeacherLoss: boolean;
 }
@@ -62,8 +68,20 @@ const SHARED = {
 } as const;
 
 const PRESETS: Record<Fidelity, LearningOptions> = {
-  paper: { ...SHARED, teacherMode: 'train', alpha: 'untrained', pseudoOnPadding: true },
-  default: { ...SHARED, teacherMode: 'eval', alpha: 'trained', pseudoOnPadding: false },
+  paper: {
+    ...SHARED,
+    teacherMode: 'train',
+    alpha: 'untrained',
+    pseudoOnPadding: true,
+    decayIdleTokens: true,
+  },
+  default: {
+    ...SHARED,
+    teacherMode: 'eval',
+    alpha: 'trained',
+    pseudoOnPadding: false,
+    decayIdleTokens: false,
+  },
 };
 
 /** The preset of `fidelity` (default: `default`) with whatever else is given put over it. */

@@ -101,6 +101,7 @@ export class Trainer {
       device,
       reportGradientNorm: reportGradientNorm || clipGradientNorm !== null,
       scalesGradients: clipGradientNorm !== null,
+      idle: framework.options.decayIdleTokens ? trained(framework).flatMap(maskTokens) : [],
     });
     this.#buffers = new KeptBuffers(Object.values(framework.networks));
   }
@@ -273,6 +274,11 @@ export class Trainer {
         'for NaN in the inputs of this iteration.',
     );
   }
+}
+
+function maskTokens(network: SegmentationModel): Tensor[] {
+  const named = network.namedParameters();
+  return named.flatMap(([name, token]) => (name.endsWith('mask_token') ? [token] : []));
 }
 
 function trained({ networks, trainable }: Framework): SegmentationModel[] {

@@ -92,6 +92,10 @@ const frameworkKeys = {
     .boolean()
     .optional()
     .describe('BatchNorm stays in evaluation mode while training.'),
+  decayIdleTokens: z
+    .boolean()
+    .optional()
+    .describe('Whether weight decay also moves mask tokens that a step does not read.'),
   reportTeacherLoss: z
     .boolean()
     .optional()

@@ -53,9 +53,6 @@ export function compareTrained(
       compare.vector(group, label, found, wanted, size, BOUNDS.update);
     },
     floor: 0,
-    // The authors' gradient of these is 0 and ours none, so that their weight decay shrinks them: no
-    // output depends on them.
-    skip: isUnused,
     relevant: withoutKeyBias,
   });
 }
@@ -114,8 +111,6 @@ interface NamedValues {
   }) => void;
   /** The least that `#norm` and `#sum` are relative to. */
   floor: number;
-  /** Names of what is not compared. */
-  skip?: (name: string) => boolean;
   /** The elements of a whole tensor that mean something. */
   relevant?: (name: string, flat: Tensor) => Tensor;
 }
@@ -124,7 +119,6 @@ interface NamedValues {
 function compareNamed(file: GoldenFile, compare: Comparison, named: NamedValues): void {
   for (const key of file.under(named.prefix)) {
     const [name, summary] = key.split('#') as [string, string | undefined];
-    if (named.skip?.(name)) continue;
     const value = named.values.get(name);
     if (value) {
       torch.scope(() => compareOne(file, compare, named, { name, summary, value }));

@@ -18,6 +18,8 @@ export interface StepSetup {
   reportGradientNorm: boolean;
   /** Whether `update` is ever given a scale. */
   scalesGradients: boolean;
+  /** Parameters that get a gradient of 0 where the losses give them none. */
+  idle?: readonly Tensor[];
 }
 
 /** The two halves of a step, between which the host looks at the loss. */
@@ -72,7 +74,7 @@ export class EagerStep implements TrainingStep {
 
 /** Losses and their gradients, in place of the gradients before; returns what is to be reported. */
 export function backward(
-  { framework, optimizer, reportGradientNorm }: StepSetup,
+  { framework, optimizer, reportGradientNorm, idle = [] }: StepSetup,
   batch: TrainingBatch,
   draw: Parameters<Framework['losses']>[1],
 ): Record<string, Tensor> {
@@ -80,6 +82,7 @@ export function backward(
   // What the backward does not read goes before it, and the rest as it is read.
   const { total, parts } = torch.scope(() => framework.losses(batch, draw));
   total.backward();
+  for (const parameter of idle) parameter.grad ??= parameter.detach().zerosLike();
   const scalars: Record<string, Tensor> = { loss: total, ...parts };
   if (reportGradientNorm) scalars.gradientNorm = gradientNorm(optimizer.groups);
   return scalars;
