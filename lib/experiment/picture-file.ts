@@ -59,7 +59,8 @@ function checkFormat(path: string, formats: readonly string[], what: string): vo
   if (formats.includes(end)) return;
   throw new PictureError(
     'M3L_PICTURE_FORMAT',
-    `${path} ends in '${end}': ${what} can be written as ${formats.join(', ')}.`,
+    `${path}: found ${end === '' ? 'no extension' : `'${end}'`}, expected one of ` +
+      `${formats.join(', ')}: the format of ${what} follows the name.`,
   );
 }
 

@@ -57,13 +57,17 @@ const LABEL = 'label/labelled_000000.png';
 async function trainOn(
   damage: (data: string) => void | Promise<void>,
   config = CONFIG,
+  options: readonly string[] = [],
 ): Promise<Outcome & { run: string }> {
   const data = join(folder, `copy-${copies++}`);
   cpSync(good, data, { recursive: true });
   await damage(data);
   writeFileSync(join(data, 'config.yaml'), config);
   const run = join(data, 'run');
-  return { run, ...(await m3l(['train', join(data, 'config.yaml'), '--out', run, '--json'])) };
+  return {
+    run,
+    ...(await m3l(['train', join(data, 'config.yaml'), '--out', run, '--json', ...options])),
+  };
 }
 
 function writeGrey(file: string, value: number, width = WIDTH, height = HEIGHT): Promise<unknown> {
@@ -142,15 +146,16 @@ describe('bad data', () => {
     expectFinite(result);
   });
 
-  it('10 an all-void label is no error: it teaches nothing', async () => {
-    const result = await trainOn(async (data) => void (await writeGrey(join(data, LABEL), 255)));
-    const [first] = expectFinite(result);
+  it('10 an all-void label teaches nothing, and where all are it is said first', async () => {
+    const damage = async (data: string) => void (await writeGrey(join(data, LABEL), 255));
+    expectFailure(await trainOn(damage), 'M3L_CHECK_ONE_CLASS', 'nothing but void');
+    const [first] = expectFinite(await trainOn(damage, CONFIG, ['--no-check']));
     expect(first).toMatchObject({ sup: 0 });
   });
 
   it('11 the error of a worker thread arrives whole', async () => {
     const config = CONFIG.replace('workers: 0', 'workers: 2');
-    const result = await trainOn((data) => unlinkSync(join(data, RGB)), config);
+    const result = await trainOn((data) => unlinkSync(join(data, RGB)), config, ['--no-check']);
     expectFailure(result, 'M3L_IMAGE_MISSING', RGB);
   });
 });

@@ -76,6 +76,7 @@ describe('the environment', () => {
         label: '$&{name}',
       });
       const run = RunFolder.create(config, join(folder.path(), 'run'));
+      run.begin(config);
       delete process.env[B];
       expect(run.config()).toEqual(config);
       const set = run.config([`data.files.depth=${variable(A)}{name}`]);
