@@ -47,6 +47,7 @@ describe('resumeConfig', () => {
   let run: RunFolder;
   beforeAll(() => {
     run = RunFolder.create(tiny(), join(folder, 'settings'));
+    run.begin(tiny());
   });
 
   it.each([
