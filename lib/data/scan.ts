@@ -31,7 +31,7 @@ export interface FileFacts extends Omit<PictureHeader, 'orientation'> {
 }
 
 /** A label picture, with each stored value (colours as 0xrrggbb) and how many pixels hold it. */
-export interface LabelFacts extends FileFacts {
+export interface LabelFacts extends Pick<FileFacts, 'file' | 'width' | 'height' | 'orientation'> {
   readonly colours: boolean;
   readonly values: readonly LabelValue[];
 }
@@ -90,7 +90,9 @@ async function fileFacts(file: string): Promise<FileFacts> {
 
 async function labelFacts(file: string, rule: LabelRule): Promise<LabelFacts> {
   const raw = await readRawLabels(file, rule);
-  return { ...(await fileFacts(file)), colours: raw.colours, values: describeLabels(raw) };
+  const { width, height, orientation, colours } = raw;
+  const upright = orientation === undefined ? {} : { orientation };
+  return { file, width, height, ...upright, colours, values: describeLabels(raw) };
 }
 
 /**
