@@ -17,7 +17,7 @@ export function addCheck(program: Command): void {
   program
     .command('check')
     .description('look at all data of a configuration before training; exit code 1 for errors')
-    .argument('<config>', 'configuration file')
+    .argument('<config>', 'configuration file, or the name of one of the package (rooms-demo)')
     .option('--set <key=value...>', 'override keys of the configuration', [])
     .option('--full', 'decode every image, not only headers and labels', false)
     .option('--sheet <png>', 'draw a contact sheet: modalities and labels of some scenes')

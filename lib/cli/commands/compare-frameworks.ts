@@ -27,7 +27,7 @@ export function addCompareFrameworks(program: Command): void {
       'train frameworks on one configuration from the same seeds and compare their robust mIoU; ' +
         'Ctrl-C saves and stops',
     )
-    .argument('<config>', 'configuration file')
+    .argument('<config>', 'configuration file, or the name of one of the package (rooms-demo)')
     .option(
       '--frameworks <names...>',
       `which, separated by commas, baselines first (default: ${FRAMEWORKS.join()})`,
@@ -53,7 +53,7 @@ export function addCompareFrameworks(program: Command): void {
     .addHelpText(
       'after',
       examples(
-        'm3l compare-frameworks configs/rooms-demo.yaml',
+        'm3l compare-frameworks rooms-demo',
         'm3l compare-frameworks my.yaml --frameworks supervised,mean-teacher,m3l --seeds 11,12,13',
         'm3l compare-frameworks my.yaml --set iterations=500 batch.labelled=4 --out runs/short',
       ),

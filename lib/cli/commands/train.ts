@@ -19,7 +19,10 @@ export function addTrain(program: Command): void {
   program
     .command('train')
     .description('train a model as a YAML configuration says; Ctrl-C saves and stops')
-    .argument('[config]', 'configuration file (not needed with --resume)')
+    .argument(
+      '[config]',
+      'configuration file, or the name of one of the package; not needed with --resume',
+    )
     .option('--set <key=value...>', 'override keys of the configuration', [])
     .option('--out <folder>', 'run folder (default: runs/NAME-TIME)')
     .option('--resume [run]', 'go on with a run: its folder, --out’s, or the newest in runs/')
@@ -28,7 +31,7 @@ export function addTrain(program: Command): void {
     .addHelpText(
       'after',
       examples(
-        'm3l train configs/potholes.yaml',
+        'm3l train rooms-demo',
         'm3l train my.yaml --set framework=supervised seed=2 --out runs/supervised-2',
         'm3l train --resume runs/supervised-2',
       ),

@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { check } from './check.js';
 import { escapeEnvironment } from './environment.js';
 import { type Layer, readLayer } from './layer.js';
+import { configFile } from './packaged.js';
 import { resolvePaths } from './paths.js';
 import { pathKey } from './read.js';
 import { type Config, layoutSchema } from './schema.js';
@@ -15,6 +16,7 @@ export type { Config } from './schema.js';
 /**
  * Reads a YAML configuration and the files that it extends, applies `key.path=value` overrides and
  * checks it. Nothing but the files is looked at: whether the data is there shows when it is opened.
+ * A name that is no file stands for the package's configuration of that name: `rooms-demo`.
  *
  * `${NAME}` and `${NAME:-default}` in any text stand for environment variables, `$${` for `${`.
  * Relative paths are relative to the file that they stand in; overriding ones to the current folder.
@@ -22,7 +24,8 @@ export type { Config } from './schema.js';
  * @throws ConfigError M3L_CONFIG_MISSING, M3L_CONFIG_SYNTAX, M3L_CONFIG_EXTENDS, M3L_CONFIG_SET,
  *   M3L_CONFIG_ENVIRONMENT, M3L_CONFIG_UNKNOWN_KEY, M3L_CONFIG_VALUE
  */
-export function resolveConfig(file: string, sets: readonly string[] = []): Config {
+export function resolveConfig(name: string, sets: readonly string[] = []): Config {
+  const file = configFile(name);
   const layer = readLayer(file);
   for (const set of sets) applySet(layer, set);
   return { name: nameOf(file), ...check(layer.values, placeIn(layer, file)) };

@@ -1,6 +1,7 @@
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
 import { expandEnvironment } from './environment.js';
+import { configFile } from './packaged.js';
 import { resolvePaths } from './paths.js';
 import { parseText, pathKey, readText } from './read.js';
 import { layoutSchema } from './schema.js';
@@ -24,8 +25,8 @@ interface Reading {
 /**
  * Reads a configuration file and the files that it extends.
  *
- * `extends: base.yaml`, or a list of files, relative to the file: of each key the last that was
- * written counts, the later file's in the list and the file's own last of all. Objects are laid over
+ * `extends: base.yaml`, or a list of files, relative to the file or by the names of the package's
+ * (`paper`, `data/rooms`): of each key the last that was written counts, the later file's in the list and the file's own last of all. Objects are laid over
  * each other key by key, short forms written out before (`framework: m3l` over `framework: { name:
  * supervised, lambda: 3 }` keeps lambda); lists are replaced. `null` takes a key back to its default.
  * A data set is such a file, with `data:` in it (configs/data); `name` is each file's own.
@@ -51,7 +52,7 @@ export function readLayer(
   const place = `${file}:${lines.get(pathKey(['extends']))}`;
   const bases = basesOf(named, place).map((base) => {
     const reading = { chain: [...chain, path], total };
-    const layer = readBase(isAbsolute(base) ? base : join(dirname(file), base), reading, place);
+    const layer = readBase(configFile(base, dirname(file)), reading, place);
     delete layer.values.name;
     return layer;
   });

@@ -12,6 +12,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { ConfigError, reasonOf, systemCode } from '../errors.js';
+import { packagedConfigs } from './packaged.js';
 import { isRecord } from './shape.js';
 
 /** What a hostile or mistaken file may at most come to. */
@@ -61,7 +62,10 @@ export function readText(file: string): string {
       systemCode(error) === 'ENOENT'
         ? `${file} does not exist`
         : `${file} cannot be read: ${reasonOf(error)}`;
-    throw new ConfigError('M3L_CONFIG_MISSING', `${reason}; expected a YAML configuration.`);
+    throw new ConfigError(
+      'M3L_CONFIG_MISSING',
+      `${reason}; expected a YAML configuration, or one of the package by its name: ${packagedConfigs().join(', ')}.`,
+    );
   }
   const source = decode(bytes, file);
   const nul = source.indexOf('\0');

@@ -119,4 +119,25 @@ describe('the configurations of the package', () => {
     }
     expect([stanford.iterations, sun.iterations]).toEqual([5 * 3074, 50 * 297]);
   });
+
+  it('09 are found by their names, unless there is a file of that name', () => {
+    const named = resolveConfig('rooms-demo', ['seed=4']);
+    const { seed, ...rest } = resolveConfig(join(configs, 'rooms-demo.yaml'));
+    expect(named).toEqual({ ...rest, seed: 4 });
+    const extending = folder.read('extends: [paper, data/rooms]\n');
+    expect(extending.framework.fidelity).toBe('paper');
+    expect([extending.name, extending.data.rooms?.labelled]).toEqual(['config', 32]);
+    write(`${ROOMS}seed: 5\n`, 'paper');
+    expect(folder.read('extends: paper\n')).toMatchObject({ seed: 5, device: 'cpu' });
+  });
+
+  it('10 are listed where a name is neither a file nor one of them', () => {
+    for (const name of ['rooms-dem', '../configs/rooms-demo']) {
+      expect(refusalOf(() => resolveConfig(name))).toMatchObject({
+        code: 'M3L_CONFIG_MISSING',
+        message: expect.stringMatching(/by its name: .*data\/rooms, .*rooms-demo, /),
+      });
+    }
+    expect(folder.refusal('extends: papr\n').message).toMatch(/papr does not exist.* paper, /);
+  });
 });

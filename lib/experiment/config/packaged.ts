@@ -1,0 +1,20 @@
+import { readdirSync, statSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const FOLDER = fileURLToPath(new URL('../../../configs/', import.meta.url));
+
+/** The configurations that come with the package, by name: `rooms-demo`, `data/rooms`. */
+export function packagedConfigs(): string[] {
+  return readdirSync(FOLDER, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => file.replace(/\.yaml$/, ''))
+    .sort();
+}
+
+/** The file that a name means: itself, relative to `folder`, or else the package's of that name. */
+export function configFile(name: string, folder = ''): string {
+  const file = isAbsolute(name) ? name : join(folder, name);
+  const own = statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+  return !own && packagedConfigs().includes(name) ? join(FOLDER, `${name}.yaml`) : file;
+}
