@@ -10,19 +10,27 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 
-const dist = (path) => import(new URL(`../../dist/experiment/config/${path}.js`, import.meta.url));
-const { layoutSchema } = await dist('schema');
-const { defaultOf, expandShortForms, isRecord, schemaAt } = await dist('shape');
-const { checkConfig } = await dist('config');
+const dist = (path) => import(new URL(`../../dist/${path}.js`, import.meta.url));
+const { KINDS } = await dist('data/kinds/registry');
+const { READERS } = await dist('data/readers/registry');
+const { layoutSchema } = await dist('experiment/config/schema');
+const { defaultOf, expandShortForms, isRecord, schemaAt } = await dist('experiment/config/shape');
+const { checkConfig } = await dist('experiment/config/config');
+const { frameworks } = await dist('learning/frameworks/registry');
+const { models } = await dist('models/registry');
 
 const INTRODUCTION = `# Configuration
 
-Every key of a configuration file, written from its schema by \`npm run reference\`; do not edit.
+Every key of a configuration file, and every model, framework, kind of modality and image format, written
+from schema and registries by \`npm run reference\`; do not edit. [your-own-data.md](your-own-data.md) is the
+walk-through.
 
 - \`extends: base.yaml\`, or a list of files, relative to the file: of each key the last that was written
   counts, the later file's in the list and the file's own last of all. Objects are laid over each other key
   by key, lists are replaced, and \`null\` takes a key back to its default. A data set is such a file, with
   \`data:\` in it (\`configs/data\`).
+- A name that is no file is the package's configuration of that name, in \`extends\` and for \`m3l check\`,
+  \`train\` and \`compare-frameworks\`: ${await packaged()}.
 - \`--set key.path=value\` on the command line comes last: \`--set data.modalities.depth.invalid=0\`,
   \`--set data.crop.0=64\`. The value is YAML.
 - Relative paths are relative to the file that they stand in; those of \`--set\` to the current folder.
@@ -33,7 +41,7 @@ const minimal = checkConfig({
   data: { root: '.', classes: 2, lists: { labelled: 'a', unlabelled: 'b', val: 'c' } },
 });
 
-const page = [INTRODUCTION, ...sections()].join('\n');
+const page = [INTRODUCTION, ...registries(), ...sections()].join('\n');
 const file = fileURLToPath(new URL('../../docs/configuration.md', import.meta.url));
 const current = existsSync(file) ? readFileSync(file, 'utf8') : '';
 
@@ -43,6 +51,88 @@ if (!process.argv.includes('--check')) {
 else {
   console.log('docs/configuration.md differs; run: npm run reference');
   process.exit(1);
+}
+
+/** The names of the package's configurations. */
+async function packaged() {
+  const { packagedConfigs } = await dist('experiment/config/packaged');
+  return packagedConfigs()
+    .map((name) => `\`${name}\``)
+    .join(', ');
+}
+
+/** A table for each registry. */
+function registries() {
+  const yes = (value) => (value ? 'yes' : 'no');
+  const count = ({ least, most }) =>
+    least === most
+      ? `${least}`
+      : most === Number.POSITIVE_INFINITY
+        ? `from ${least}`
+        : `${least} to ${most}`;
+  return [
+    table(
+      'Models',
+      ['`model.name`', 'what it is', 'modalities', 'mask token', 'options of its own'],
+      models.map(({ name, summary, modalities, maskToken, options }) => [
+        `\`${name}\``,
+        summary,
+        count(modalities),
+        yes(maskToken),
+        keysIn(options),
+      ]),
+    ),
+    table(
+      'Frameworks',
+      [
+        '`framework.name`',
+        'what it learns from',
+        'unlabelled images',
+        'masks modalities',
+        'options of its own',
+      ],
+      frameworks.map(({ name, summary, needsUnlabelled, masksModalities, options }) => [
+        `\`${name}\``,
+        summary,
+        yes(needsUnlabelled),
+        yes(masksModalities),
+        keysIn(options),
+      ]),
+    ),
+    table(
+      'Kinds of modality',
+      [
+        '`kind`',
+        '',
+        'values a pixel',
+        'resized by',
+        'keys beside `range`, `scale`, `mean`, `std`, `jitter.gain`',
+      ],
+      Object.entries(KINDS).map(([name, { description, channels, interpolation, keys }]) => [
+        `\`${name}\``,
+        description,
+        `${channels}`,
+        interpolation,
+        keys.map((key) => `\`${key}\``).join(', '),
+      ]),
+    ),
+    table(
+      'Image files',
+      ['format', 'what is read'],
+      READERS.map(({ name, summary }) => [name, summary]),
+    ),
+  ];
+}
+
+function keysIn(options) {
+  return Object.keys(options?.shape ?? {})
+    .map((key) => `\`${key}\``)
+    .join(', ');
+}
+
+function table(title, head, rows) {
+  const line = (cells) => `| ${cells.map((cell) => cell || '–').join(' | ')} |`;
+  return `## ${title}\n\n${[line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n')}\n`;
 }
 
 /** A table for each object of the schema; objects of the same keys share one. */
@@ -111,6 +201,8 @@ function wordsOf(json) {
 function bounds({ minimum, exclusiveMinimum, maximum, type }) {
   const whole = type === 'integer' && exclusiveMinimum !== undefined;
   const least = minimum ?? (whole ? exclusiveMinimum + 1 : undefined);
+  // All that there are, or all that a number can be.
+  if (least === Number.MIN_SAFE_INTEGER) return '';
   const parts = [];
   if (least !== undefined) parts.push(`from ${written(least)}`);
   else if (exclusiveMinimum !== undefined) parts.push(`above ${written(exclusiveMinimum)}`);
@@ -120,6 +212,7 @@ function bounds({ minimum, exclusiveMinimum, maximum, type }) {
 }
 
 function written(value) {
+  if (Math.abs(value) >= 1e12) return value.toExponential().replace('e+', 'e');
   return Math.abs(value) >= 10_000 ? value.toLocaleString('en') : String(value);
 }
 

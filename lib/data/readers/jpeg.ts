@@ -5,6 +5,7 @@ import { decodeWithSharp } from './sharp.js';
 /** JPEG: grey or RGB of 8 bits; CMYK becomes RGB by the file's colour profile, or the usual one. */
 export const jpegReader: ImageReader<JpegHeader> = {
   name: 'JPEG',
+  summary: 'grey and colour of 8 bits, CMYK by its profile; not for labels',
   recognises: (start) => start.length > 2 && start.readUIntBE(0, 3) === 0xffd8ff,
   async header(file) {
     let orientation = 1;

@@ -35,6 +35,7 @@ const MEND =
 /** NumPy arrays [height, width] or [height, width, channels] of any numeric type; three are RGB. */
 export const npyReader: ImageReader<NpyHeader> = {
   name: '.npy',
+  summary: 'numbers, height × width or height × width × channels',
   recognises: (start) => start.toString('latin1', 0, 6) === MAGIC,
   async header(file) {
     const { text, position } = readText(file.start);

@@ -54,6 +54,7 @@ interface Chunk {
 
 export const pngReader: ImageReader<PngHeader> = {
   name: 'PNG',
+  summary: 'grey, colour and palettes of 1 to 16 bits; not animated',
   recognises: (start) => start.subarray(0, 8).equals(SIGNATURE),
   async header({ start }) {
     const header = readIhdr(start);

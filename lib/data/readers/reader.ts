@@ -27,6 +27,8 @@ export interface StoredHeader extends PictureHeader {
 export interface ImageReader<Header extends StoredHeader = StoredHeader> {
   /** What its files are called in messages. */
   readonly name: string;
+  /** What of them it reads: one line, for the reference of configurations. */
+  readonly summary: string;
   /** Whether a file that starts so is one of its. Names do not count. */
   recognises(start: Buffer): boolean;
   /** Reads no more of the file than it needs. */

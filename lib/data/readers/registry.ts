@@ -7,7 +7,13 @@ import { tiffReader } from './tiff.js';
 import { webpReader } from './webp.js';
 
 /** All readers: a new format is a file beside this one and its line here. */
-const READERS: readonly ImageReader[] = [pngReader, jpegReader, webpReader, tiffReader, npyReader];
+export const READERS: readonly ImageReader[] = [
+  pngReader,
+  jpegReader,
+  webpReader,
+  tiffReader,
+  npyReader,
+];
 
 /** What messages say is expected. */
 export const READABLE = `${READERS.slice(0, -1)

@@ -53,6 +53,8 @@ const MEND = 'Store it as grey or RGB, one page, uncompressed or with deflate, L
 
 export const tiffReader: ImageReader<TiffHeader> = {
   name: 'TIFF',
+  summary:
+    'integers and floats of 8 to 64 bits, and 1, 2 and 4 bits; one page, uncompressed or by deflate, LZW or PackBits; 8-bit JPEG inside, not for labels',
   recognises: isTiff,
   async header(file) {
     const { directory, several } = await readDirectory(file);

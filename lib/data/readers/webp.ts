@@ -5,6 +5,7 @@ import { decodeWithSharp, metadataOf } from './sharp.js';
 /** WebP: RGB of 8 bits, with or without alpha. */
 export const webpReader: ImageReader = {
   name: 'WebP',
+  summary: 'colour of 8 bits; not animated, not for labels',
   recognises: (start) =>
     start.toString('latin1', 0, 4) === 'RIFF' && start.toString('latin1', 8, 12) === 'WEBP',
   async header(file) {

@@ -180,7 +180,7 @@ export const data = z.strictObject({
     .record(text, text)
     .optional()
     .describe(
-      "Where the lists hold bare names: each modality's file, and `label`'s, with `{name}` in it. Without it, a list line is tab-separated: one column a modality, in order, then the label.",
+      "Where the lists hold bare names: each modality's file, and `label`'s, with `{name}` in it. Without it, a list line has one column a modality, in order, then the label, separated by tabs or commas.",
     ),
   modalities: z
     .record(text, modality)
