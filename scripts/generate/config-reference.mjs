@@ -103,7 +103,7 @@ function registries() {
       'Kinds of modality',
       [
         '`kind`',
-        '',
+        'what the values mean',
         'values a pixel',
         'resized by',
         'keys beside `range`, `scale`, `mean`, `std`, `jitter.gain`',
