@@ -50,7 +50,7 @@ function losses(
     return made;
   };
   const framework = createFramework(name, { networks, modalities, options, seed: 3 });
-  const student = framework.networks.student!;
+  const student = framework.networks[framework.trainable[0]!]!;
   const draw = framework.draw(data, 0);
   const { total, parts } = framework.losses(data, draw);
   const values = Object.fromEntries(Object.entries(parts).map(([key, part]) => [key, part.item()]));
@@ -241,8 +241,8 @@ describe('createFramework', () => {
     using student = createModel({ name: 'segformer', backbone: 'mit-b0', numClasses: 3 });
     using teacher = createModel({ name: 'segformer', backbone: 'mit-b0', numClasses: 3 });
     const { networks: needed, masksModalities } = frameworkNamed(name);
-    const all = { student, teacher };
-    const networks = needed.length === 1 ? { student } : all;
+    const made = [student, teacher];
+    const networks = Object.fromEntries(needed.map((each, index) => [each, made[index]!]));
     const make = () => createFramework(name, { networks, modalities: modalities.slice(0, 1) });
     if (masksModalities) {
       expect(make).toThrow(/masks modalities, and there is one \(rgb\).*supervised, mean-teacher/);
