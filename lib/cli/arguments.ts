@@ -1,12 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import { nearest } from '../experiment/nearest.js';
-import type { Fill } from '../models/missing-modalities/fill.js';
 
 /** Which of a run's checkpoints. */
 export const CHECKPOINTS = ['best', 'latest'] as const;
-
-// The same as the models' FILLS, whose module would load libtorch for a mere `--help`.
-export const FILLS = ['zeros', 'noise', 'mean'] as const satisfies readonly Fill[];
 
 // Readers of an option's text, for commander: their error follows "option '…' argument '…' is invalid."
 

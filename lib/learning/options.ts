@@ -1,4 +1,4 @@
-import type { Fill } from '../models/missing-modalities/fill.js';
+import type { Fill } from '../models/missing-modalities/fills.js';
 
 /** `paper`: as the authors' implementation does it. `default`: its quirks mended, one option each. */
 export type Fidelity = 'paper' | 'default';

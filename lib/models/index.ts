@@ -20,13 +20,13 @@ export {
   type LinearFusionOptions,
   predictStreams,
 } from './linear-fusion.js';
-export { FILLS, type Fill, fillMasked, fillModality } from './missing-modalities/fill.js';
+export { fillMasked, fillModality } from './missing-modalities/fill.js';
+export { FILLS, type Fill } from './missing-modalities/fills.js';
 export { checkInputs, type Masking, type Masks } from './missing-modalities/inputs.js';
 export {
   type Backbone,
   backboneNames,
   backbones,
-  type Feature,
   MixTransformer,
   type MixTransformerOptions,
 } from './mit.js';

@@ -1,9 +1,8 @@
 import { Option } from 'commander';
-import { FILLS as modelsFills } from 'm3l/models';
+import { FILLS } from 'm3l/models';
 import { describe, expect, it } from 'vitest';
 import {
   device,
-  FILLS,
   number,
   oneOf,
   pair,
@@ -94,9 +93,5 @@ describe('arguments', () => {
     expect(pair('depth=a=b.png', { rgb: 'c' })).toEqual({ rgb: 'c', depth: 'a=b.png' });
     expect(() => pair('rgb=b', { rgb: 'a' })).toThrow("'rgb' is given twice");
     expect(() => pair('rgb=')).toThrow('no value');
-  });
-
-  it('07 knows the fills that the models know', () => {
-    expect(FILLS).toEqual(modelsFills);
   });
 });

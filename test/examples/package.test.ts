@@ -53,6 +53,13 @@ describe('the packed package', () => {
     expect(await compile(PROGRAM)).toBe('');
   });
 
+  it('loads the image library with the first image, not with models', async () => {
+    const program = `await import('m3l/models');
+      console.log(process.report.getReport().sharedObjects.filter((file) => /vips/.test(file)).length);`;
+    const options = ['--input-type=module', '-e', program];
+    expect((await run(process.execPath, options, { cwd: root })).stdout).toBe('0\n');
+  });
+
   it('has types that refuse what is wrong', async () => {
     expect(await compile(`${PROGRAM}\nexport const wrong: string = sum;`)).toMatch(
       /Type 'Tensor' is not assignable to type 'string'/,

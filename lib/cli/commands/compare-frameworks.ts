@@ -1,8 +1,8 @@
 import { basename, extname } from 'node:path';
 import type { Command } from 'commander';
 import type { FrameworkName } from '../../learning/index.js';
-import type { Fill } from '../../models/missing-modalities/fill.js';
-import { FILLS, seeds, someOf, words } from '../arguments.js';
+import { FILLS, type Fill } from '../../models/missing-modalities/fills.js';
+import { seeds, someOf, words } from '../arguments.js';
 import { examples } from '../command-line.js';
 import { compareProgress } from '../compare-progress.js';
 import { listenForInterruption } from '../interruption.js';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import type { Fill } from '../../models/missing-modalities/fill.js';
-import { CHECKPOINTS, FILLS, oneOf, words } from '../arguments.js';
+import { FILLS, type Fill } from '../../models/missing-modalities/fills.js';
+import { CHECKPOINTS, oneOf, words } from '../arguments.js';
 import { examples } from '../command-line.js';
 import { printJson, printNote, printResult, UsageError } from '../output.js';
 import { imageProgress } from '../training-progress.js';

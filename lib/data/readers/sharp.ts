@@ -1,6 +1,6 @@
 /** What the image library decodes: values without gamma or colour profile, as stored. */
 
-import sharp, { type Metadata } from 'sharp';
+import type { Metadata } from 'sharp';
 import type { Picture } from '../picture.js';
 import { MAX_PIXELS, plainBytes, type StoredHeader } from './reader.js';
 
@@ -11,8 +11,12 @@ const OPTIONS = {
   sequentialRead: true,
 } as const;
 
+// Loaded with the first image: models, which ask kinds of modalities for their fills, need none.
+const library = async () => (await import('sharp')).default;
+
 /** Reads the header alone. */
-export function metadataOf(bytes: Buffer): Promise<Metadata> {
+export async function metadataOf(bytes: Buffer): Promise<Metadata> {
+  const sharp = await library();
   return sharp(bytes, OPTIONS).metadata();
 }
 
@@ -25,6 +29,7 @@ export async function decodeWithSharp(
   { channels, depth }: Pick<StoredHeader, 'channels' | 'depth'>,
   { profile = false }: { profile?: boolean } = {},
 ): Promise<Picture> {
+  const sharp = await library();
   const wide = depth === 'uint16';
   const space = channels > 2 ? (wide ? 'rgb16' : 'srgb') : wide ? 'grey16' : 'b-w';
   const { data, info } = await sharp(bytes, { ...OPTIONS, ignoreIcc: !profile })

@@ -1,19 +1,8 @@
-import { kindOf, type ModalitySpec, normalisationOf } from '../../data/index.js';
+import { kindOf, type ModalitySpec, normalisationOf } from '../../data/modality.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
+import type { Fill } from './fills.js';
 import { type Masks, maskedRows } from './inputs.js';
-
-/**
- * What stands in for a missing modality of a model without a mask token (m3l.md section 4):
- * - `zeros`: 0 in the normalised input;
- * - `noise`: U[0, 1) in the normalised input, three draws a pixel for RGB, one for one channel;
- * - `mean`: 0 for RGB and grey, which is the colour that the normalisation subtracts, ImageNet's mean unless
- *   set otherwise (so the same as `zeros` there); for depth what 0.5 becomes, the middle of its range
- *   before any normalisation of its own.
- */
-export type Fill = 'zeros' | 'noise' | 'mean';
-
-export const FILLS: readonly Fill[] = ['zeros', 'noise', 'mean'];
 
 /**
  * An input [B, 3, H, W] that holds nothing of the missing modality.
