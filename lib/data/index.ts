@@ -1,8 +1,8 @@
 /** Images, lists, augmentation, the loader with its worker threads, and the procedural rooms. */
 
-export { type ClassTable, IGNORE_LABEL, POTHOLE_CLASSES, STANFORD_CLASSES } from './classes.js';
+export { type ClassTable, IGNORE_LABEL, STANFORD_CLASSES } from './classes.js';
 export { type Batch, collate, disposeBatch } from './collate.js';
-export { type Colour, classColours, colourise, VOID_COLOUR, viridis } from './colours.js';
+export { type Colour, classColours, colourise, VOID_COLOUR } from './colours.js';
 export { type DatasetOptions, ListDataset } from './dataset.js';
 export { augmentBatch } from './device-augment.js';
 export { DataError } from './errors.js';
@@ -57,15 +57,13 @@ export {
   readPlane,
 } from './modality.js';
 export type { Picture, PictureData, PictureDepth, PictureHeader } from './picture.js';
-export { type Interpolation, type Normalisation, type Plane, resizePlane } from './plane.js';
+export { type Normalisation, type Plane, resizePlane } from './plane.js';
 export { mixSeed, Random, Stream } from './random.js';
 export {
   type LoadedSample,
-  type RawSample,
   SampleLoader,
-  type SampleTask,
 } from './sample-loader.js';
-export { type Draw, type Sampler, SequentialSampler, TrainingSampler } from './sampler.js';
+export { TrainingSampler } from './sampler.js';
 export {
   type FileFacts,
   type LabelFacts,
@@ -74,6 +72,5 @@ export {
   type SceneFacts,
   scanScene,
 } from './scan.js';
-export { readScene, type Scene, type SceneOptions } from './scene.js';
 export { stageValues } from './staging.js';
 export { WorkerPool } from './worker-pool.js';

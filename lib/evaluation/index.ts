@@ -5,13 +5,12 @@ export { ConfusionMatrix, type Metrics, metricsOf } from './confusion-matrix.js'
 export { type ContactSheetOptions, contactSheet } from './contact-sheet.js';
 export { EvaluationError } from './errors.js';
 export { evaluating } from './evaluating.js';
-export { type MissingProtocol, missingName, missingSets } from './missing.js';
-export { classPicture, modalityPicture, Picture } from './picture.js';
+export { type MissingProtocol, missingSets } from './missing.js';
+export { modalityPicture, Picture } from './picture.js';
 export {
   type PredictClassesOptions,
   type PredictOptions,
   predictClasses,
-  predictHead,
   predictMissing,
 } from './predict.js';
 export {

@@ -41,16 +41,6 @@ export function predictMissing(
   return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
 }
 
-/** The logits of one head of `predictMissing`, without the work that only the others need. */
-export function predictHead(
-  model: Predictor,
-  inputs: readonly (Tensor | null)[],
-  head: Head,
-  options: PredictOptions,
-): Tensor {
-  return predictLogits(model, inputs, [head], options).logits[0]!;
-}
-
 export interface PredictClassesOptions
   extends Omit<PredictOptions, 'upsample'>,
     Pick<ClassMapOptions, 'alignCorners'> {

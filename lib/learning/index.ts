@@ -32,7 +32,6 @@ export {
 } from './groups.js';
 export {
   allHeads,
-  crossEntropies,
   minKeptPixels,
   type OhemOptions,
   ohemCrossEntropy,
@@ -40,7 +39,6 @@ export {
   pseudoWeight,
   semiSupervisedLosses,
   supervisedLoss,
-  type Targets,
   totalLoss,
   withPenalty,
 } from './losses.js';
@@ -53,14 +51,11 @@ export {
 } from './options.js';
 export { pseudoLabels } from './pseudo-labels.js';
 export type { Execution } from './step/create-step.js';
-export { CapturedReplay, PlainReplay, type Replay, type ReplayGraph } from './step/replay.js';
+export { CapturedReplay } from './step/replay.js';
 export { StaticStep } from './step/static-step.js';
-export {
-  EagerStep,
-  type StepGradients,
-  type StepSetup,
-  type TrainerOptimizer,
-  type TrainingStep,
+export type {
+  TrainerOptimizer,
+  TrainingStep,
 } from './step/training-step.js';
 export {
   type StepReport,
