@@ -95,7 +95,7 @@ export function rawText(raw: number, colours: boolean): string {
 }
 
 /**
- * The `labels.map` that makes classes of the values that labels were found to hold, in their order;
+ * What to write, in a file and on the command line: the `labels.map` that makes classes of the values that labels were found to hold, in their order;
  * null where they are classes already, or one alone, or too many. 255 counts as a value like any other.
  */
 export function suggestLabelMap(
@@ -109,9 +109,11 @@ export function suggestLabelMap(
   if (asked.length === 0 || asked.length > 16) return null;
   const entries = asked.map(({ raw, index }) => {
     const text = rawText(raw, colours);
-    return `${colours ? `'${text}'` : text}: ${index}`;
+    // A shell's single quotes would end at one of YAML's.
+    return `${colours ? `"${text}"` : text}: ${index}`;
   });
-  return `data.labels.map: { ${entries.join(', ')} }`;
+  const map = `{ ${entries.join(', ')} }`;
+  return `data.labels.map: ${map} (--set 'data.labels.map=${map}')`;
 }
 
 function parseRaw(key: string, text: string): { value: number; colour: boolean } {

@@ -103,7 +103,10 @@ async function beforeTraining(
   prepareTorch(config);
   const onNote = (text: string) => onEvent({ kind: 'note', text });
   const datasets = await openDatasets(config, onNote);
+  let networks: Networks = {};
   try {
+    // Before the data, which takes longest: the weights to start from may not be there.
+    networks = createNetworks(startOf(options), datasets.classes.length, onNote);
     if (options.check !== false) {
       await requireUsableData({
         config,
@@ -112,9 +115,9 @@ async function beforeTraining(
         signal: options.signal,
       });
     }
-    const networks = createNetworks(startOf(options), datasets.classes.length, onNote);
     return { datasets, networks };
   } catch (error) {
+    disposeNetworks(networks);
     await datasets.close();
     throw error;
   }

@@ -93,7 +93,7 @@ describe('labels that a rule has no class for', () => {
       refused(
         'M3L_LABEL_RANGE',
         'found label 128 (row 0, column 1), expected 0 to 1, or 255 for void. The file holds 0, 128: ' +
-          'if these are its classes, set data.labels.map: { 128: 1 }.',
+          'if these are its classes, set data.labels.map: { 128: 1 } (',
       ),
     );
   });
@@ -114,7 +114,7 @@ describe('labels that a rule has no class for', () => {
     await expect(classesOf(await colourFile(), {})).rejects.toThrow(
       refused(
         'M3L_LABEL_FORMAT',
-        "(#000000, #0000ff, #ff0000), expected class numbers. Say which class each colour is, e.g. data.labels.map: { '#000000': 0, '#0000ff': 1, '#ff0000': 2 }",
+        '(#000000, #0000ff, #ff0000), expected class numbers. Say which class each colour is, e.g. data.labels.map: { "#000000": 0, "#0000ff": 1, "#ff0000": 2 }',
       ),
     );
     const labels = { map: { '#ff0000': 1 } };
@@ -161,8 +161,12 @@ describe('what labels hold', () => {
   });
 
   it('suggests a map where the values are not classes', () => {
-    expect(suggestLabelMap([0, 255], 2)).toBe('data.labels.map: { 255: 1 }');
-    expect(suggestLabelMap([50, 100, 150], 3)).toBe('data.labels.map: { 50: 0, 100: 1, 150: 2 }');
+    expect(suggestLabelMap([0, 255], 2)).toBe(
+      "data.labels.map: { 255: 1 } (--set 'data.labels.map={ 255: 1 }')",
+    );
+    expect(suggestLabelMap([50, 100, 150], 3)).toContain(
+      'data.labels.map: { 50: 0, 100: 1, 150: 2 }',
+    );
     expect(suggestLabelMap([0, 1], 2)).toBeNull();
     expect(suggestLabelMap([0, 1, 2, 255], 3)).toBeNull();
   });

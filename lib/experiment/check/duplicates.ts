@@ -43,8 +43,8 @@ export function duplicateFindings(splits: readonly ScannedSplit[]): Finding[] {
     ...found(shared, 'M3L_CHECK_SHARED', ([a, b], count) => {
       const scenes = count === 1 ? '1 scene' : `${count} scenes`;
       return (
-        `${scenes} of the evaluation list are trained on too (${a.name} is ${b.name} of ` +
-        `'${b.split}'): what the evaluation says is then too good. Take them out of one of the lists.`
+        `${scenes} of the evaluation list ${count === 1 ? 'is' : 'are'} trained on too (${a.name} is ${b.name} of ` +
+        `'${b.split}'): what the evaluation says is then too good. Take ${count === 1 ? 'it' : 'them'} out of one of the lists.`
       );
     }),
     ...found(twice, 'M3L_CHECK_TWICE', ([a, b], count) => {

@@ -48,7 +48,7 @@ export function sizeFindings({ name, scenes }: ScannedSplit, { data }: Config): 
 
 /** Label values that are no class; one finding a split, with the values of all its labels. */
 export function valueFindings({ name, scenes }: ScannedSplit, rule: LabelRule): Finding[] {
-  const isForeign = ({ raw }: LabelFacts['values'][number]) => classOf(raw, rule) === NO_CLASS;
+  const isForeign = foreignTo(rule);
   const bad = scenes.flatMap(({ label }) => (label?.values.some(isForeign) ? [label] : []));
   const [first] = bad;
   if (first === undefined) return [];
@@ -72,6 +72,14 @@ export function valueFindings({ name, scenes }: ScannedSplit, rule: LabelRule): 
   ];
 }
 
+function foreignTo(rule: LabelRule) {
+  return ({ raw }: LabelFacts['values'][number]) => classOf(raw, rule) === NO_CLASS;
+}
+
+function hasForeign({ scenes }: ScannedSplit, rule: LabelRule): boolean {
+  return scenes.some(({ label }) => label?.values.some(foreignTo(rule)));
+}
+
 /** Classes that no label holds, and labels that say the same everywhere. */
 export function classFindings(
   split: ScannedSplit,
@@ -82,6 +90,8 @@ export function classFindings(
   if (samples.every(({ label }) => label === null)) return [];
   const labels = labelsOf(split, classes, rule);
   if (labels.pixels === 0) return [];
+  // Values that are no class are told by themselves: the classes that they stand for are missing too.
+  if (hasForeign(split, rule)) return [];
   const there = labels.classes.filter(({ pixels }) => pixels > 0);
   const absent = labels.classes.filter(({ pixels }) => pixels === 0);
   const stored = `the files hold ${listed(labels.stored.map(({ value }) => `${value}`))}`;
