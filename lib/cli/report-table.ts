@@ -13,10 +13,10 @@ export function reportTable(report: EvaluationReport): string {
     ]),
   );
   const fill = report.fill === null ? 'mask token' : report.fill;
-  return [
-    formatTable(['mIoU', ...cases, 'robust'], rows),
-    `* headline; a missing modality is replaced by: ${fill}`,
-  ].join('\n');
+  const replaced = headline(report).cases.some(({ missing }) => missing.length > 0)
+    ? `; a missing modality is replaced by: ${fill}`
+    : '';
+  return `${formatTable(['mIoU', ...cases, 'robust'], rows)}\n* headline${replaced}`;
 }
 
 /** IoU of each class, of the headline, with pixel and mean class accuracy. */

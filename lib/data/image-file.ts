@@ -71,7 +71,7 @@ function missing(name: string, reason: string, cause?: unknown): DataError {
   return new DataError(
     'M3L_IMAGE_MISSING',
     `${name.replaceAll('\0', '\\0')}: cannot be read (${reason}), expected an image file. ` +
-      'Check the list and the root folder that its paths are relative to.',
+      'Check the path; of a list also the folder that its paths are relative to, data.root.',
     { cause },
   );
 }

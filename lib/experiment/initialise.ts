@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { frameworkNamed } from '../learning/index.js';
 import type { SegmentationModel } from '../models/index.js';
@@ -48,7 +49,7 @@ function checkpointIn(folder: string): string {
   if (found !== null) return found;
   throw new CheckpointError(
     'M3L_INITIALISE',
-    `initialise: ${folder} holds no checkpoint; expected a run folder or one of its checkpoints.`,
+    `initialise: ${folder} ${existsSync(folder) ? 'holds no checkpoint' : 'does not exist'}; expected a run folder or one of its checkpoints.`,
   );
 }
 

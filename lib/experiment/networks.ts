@@ -34,7 +34,6 @@ export function prepareTorch(config: Config): void {
 }
 
 /**
-/**
  * The networks that the run's framework needs, with the initial values that the seed gives, on the
  * run's device; those that it trains with the weights of the encoder or run that the configuration
  * names.

@@ -97,7 +97,8 @@ describe('initialise', () => {
 
   it.each([
     [{ model: { backbone: 'mit-b1' } }, 'model.backbone is mit-b0 there, mit-b1 is wanted'],
-    [{ initialise: '/absent' }, '/absent holds no checkpoint'],
+    [{ initialise: '/absent' }, '/absent does not exist; expected a run folder'],
+    [{ initialise: tmpdir() }, 'holds no checkpoint; expected a run folder'],
   ])('04 refuses what does not fit: %o', (changes, message) => {
     const given = config({ initialise: run.path, ...changes });
     expect(() => createNetworks(given, of(given))).toThrow(message);

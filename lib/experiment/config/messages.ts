@@ -51,6 +51,10 @@ function unknown(schema: ConfigSchema, parent: Path, key: string): string {
     here.push('extends');
   }
   const near = nearest(key, here);
+  if (near === null && key.includes('.')) {
+    const nested = key.split('.').reduceRight((value, part) => `{ ${part}: ${value} }`, '…');
+    return `unknown key '${full}'; dots are for --set, in a file write ${nested.slice(2, -2)}.`;
+  }
   if (near !== null) return `unknown key '${full}'; did you mean '${dotted([...parent, near])}'?`;
   const elsewhere = allPaths(schema).find((path) => path.at(-1) === key);
   if (elsewhere !== undefined) {
@@ -72,8 +76,7 @@ function invalid(schema: ConfigSchema, issue: Issue, found: unknown): string {
       return `${key}: found ${foundText}, expected ${listed(known)}.${hint}`;
     }
     case 'invalid_type':
-      if (expects !== undefined) return `${key}: found ${foundText}, expected ${expects}.`;
-      return `${key}: found ${foundText}, expected ${EXPECTED[issue.expected] ?? issue.expected}.`;
+      return `${key}: found ${foundText}, expected ${expects ?? typeText(issue.expected, keysOf(schemaAt(schema, issue.path)))}.`;
     case 'too_small':
       return `${key}: found ${foundText}, expected ${amount(issue.origin, issue.minimum, issue.inclusive === false ? 'more than' : 'at least')}.`;
     case 'too_big':
@@ -81,6 +84,11 @@ function invalid(schema: ConfigSchema, issue: Issue, found: unknown): string {
     default:
       return `${key}: found ${foundText}: ${issue.message}.`;
   }
+}
+
+function typeText(expected: string, keys: readonly string[]): string {
+  const text = EXPECTED[expected] ?? expected;
+  return expected === 'object' && keys.length > 0 ? `${text} (${keys.join(', ')})` : text;
 }
 
 const EXPECTED: Record<string, string> = {

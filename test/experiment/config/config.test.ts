@@ -95,9 +95,18 @@ describe('resolveConfig', () => {
       "'optimiser.encoderLR'; did you mean 'optimiser.encoderLr'?",
     );
     expect(refusal(`${ROOMS}crop: 64\n`).message).toContain("did you mean 'data.crop'?");
+    expect(refusal(`${ROOMS}data.labels.map: { 255: 1 }\n`).message).toContain(
+      "unknown key 'data.labels.map'; dots are for --set, in a file write data: { labels: { map: … } }.",
+    );
   });
 
-  it('06 tells everything that is wrong at once', () => {
+  it('06 names the keys where a value stands in their place', () => {
+    expect(refusal(`${ROOMS}batch: 4\n`).message).toContain(
+      'batch: found 4, expected keys and values (labelled, unlabelled).',
+    );
+  });
+
+  it('07 tells everything that is wrong at once', () => {
     const { code, message } = refusal(`${ROOMS}iterations: -1\nframework: m3k\nseed: 1.5\n`);
     expect(code).toBe('M3L_CONFIG_VALUE');
     expect(message).toContain('iterations: found -1, expected more than 0.');
@@ -105,7 +114,7 @@ describe('resolveConfig', () => {
     expect(message).toContain('seed: found 1.5, expected a whole number.');
   });
 
-  it('07 applies overrides, also into a short form', () => {
+  it('08 applies overrides, also into a short form', () => {
     const config = resolveConfig(write(`${ROOMS}framework: m3l\n`), [
       'framework.fidelity=paper',
       'iterations=12',
@@ -116,13 +125,13 @@ describe('resolveConfig', () => {
     expect(config.data.scales).toEqual([1, 2]);
   });
 
-  it('08 refuses a malformed override', () => {
+  it('09 refuses a malformed override', () => {
     expect(refusal(ROOMS, ['iterations']).code).toBe('M3L_CONFIG_SET');
     expect(refusal(ROOMS, ['=3']).code).toBe('M3L_CONFIG_SET');
     expect(refusal(ROOMS, ['itertions=3']).message).toContain("did you mean 'iterations'?");
   });
 
-  it('09 expands environment variables, with defaults', () => {
+  it('10 expands environment variables, with defaults', () => {
     const text = (root: string) => `data:
   root: ${root}
   classes: 2
@@ -136,7 +145,7 @@ describe('resolveConfig', () => {
     expect(unset.message).toContain('M3L_TEST_UNSET');
   });
 
-  it('10 says what is missing for the framework', () => {
+  it('11 says what is missing for the framework', () => {
     expect(refusal('data: { rooms: { unlabelled: 0 } }').message).toContain(
       'data.rooms.unlabelled',
     );
@@ -148,7 +157,7 @@ describe('resolveConfig', () => {
     expect(weights.message).toContain('expected rgb, depth, none');
   });
 
-  it('11 fills in for a model without mask token under a framework that masks', () => {
+  it('12 fills in for a model without mask token under a framework that masks', () => {
     const config = resolveConfig(write(`${ROOMS}model: { maskToken: false }`), [
       'framework.fill=mean',
     ]);
@@ -168,7 +177,7 @@ describe('resolveConfig', () => {
 model: segformer
 `;
 
-  it('12 refuses one modality where the framework masks, with the mend', () => {
+  it('13 refuses one modality where the framework masks, with the mend', () => {
     const { code, message } = refusal(`${ONE}framework: m3l\n`);
     expect(code).toBe('M3L_CONFIG_VALUE');
     expect(message).toContain("framework.name: 'm3l' masks modalities, and there is one (rgb)");
@@ -185,7 +194,7 @@ model: segformer
     }
   });
 
-  it('13 holds the number of modalities and the mask token against the model', () => {
+  it('14 holds the number of modalities and the mask token against the model', () => {
     const many = refusal(`${ROOMS}model: segformer\nframework: supervised\n`).message;
     expect(many).toContain('data.modalities: found 2 (rgb, depth), but segformer takes 1');
     expect(many).toContain('a model that takes 2: linear-fusion');
@@ -195,7 +204,7 @@ model: segformer
     expect(token).toContain('model.maskToken: segformer cannot learn a mask token');
   });
 
-  it('14 checks the options of the model that was chosen', () => {
+  it('15 checks the options of the model that was chosen', () => {
     const one = `${ONE}framework: supervised\n`;
     const foreign = refusal(one, ['model.fusionRatio=0.5']);
     expect(foreign.code).toBe('M3L_CONFIG_UNKNOWN_KEY');
@@ -208,7 +217,7 @@ model: segformer
     expect(refusal(ROOMS, ['model.name=segfomer']).message).toContain("Did you mean 'segformer'?");
   });
 
-  it('15 refuses files that are no configuration', () => {
+  it('16 refuses files that are no configuration', () => {
     expect(refusal('a: [1').code).toBe('M3L_CONFIG_SYNTAX');
     expect(refusal('- 1\n- 2\n').code).toBe('M3L_CONFIG_SYNTAX');
     expect(() => resolveConfig(join(folder.path(), 'absent.yaml'))).toThrow(/does not exist/);
