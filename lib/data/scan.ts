@@ -6,6 +6,7 @@ import { readChannels, readHeader } from './image.js';
 import { readChannel } from './kinds/channel.js';
 import type { LabelRule } from './label-rule.js';
 import { describeLabels, type LabelValue, readRawLabels } from './labels.js';
+import { spreadOfLevels } from './levels.js';
 import type { Sample } from './list.js';
 import { kindOf, type ModalitySpec, readPlane } from './modality.js';
 import type { PictureHeader } from './picture.js';
@@ -43,6 +44,8 @@ export interface SceneFacts {
   readonly label: LabelFacts | null;
   /** Least and greatest raw value that each modality measured; null where it was not decoded. */
   readonly ranges: readonly (readonly [number, number] | null)[];
+  /** How much of [0, 1] a model sees of each, see `spreadOfLevels`; null where it was not decoded. */
+  readonly spreads: readonly (number | null)[];
   /** What is wrong with the scene's files, in the order of the files. */
   readonly problems: readonly PortableError[];
 }
@@ -66,11 +69,13 @@ export async function scanScene(
   };
   const files: (FileFacts | null)[] = [];
   const ranges: ([number, number] | null)[] = [];
+  const spreads: (number | null)[] = [];
   for (const [m, spec] of modalities.entries()) {
     const facts = await attempt(() => fileFacts(sample.files[m]!));
-    const range = facts && (await attempt(() => valuesOf(spec, facts, decode)));
+    const values = facts && (await attempt(() => valuesOf(spec, facts, decode)));
     files.push(facts);
-    ranges.push(range?.measured ?? null);
+    ranges.push(values?.measured ?? null);
+    spreads.push(values?.spread ?? null);
   }
   const reference = files.some((facts) => facts !== null)
     ? await attempt(() => checkSceneSizes(files, modalities, options))
@@ -79,7 +84,7 @@ export async function scanScene(
   if (label && reference) {
     await attempt(() => checkLabelSize(label.file, label, { reference }, options));
   }
-  return { files, label, ranges, problems };
+  return { files, label, ranges, spreads, problems };
 }
 
 async function fileFacts(file: string): Promise<FileFacts> {
@@ -97,23 +102,23 @@ async function labelFacts(file: string, rule: LabelRule): Promise<LabelFacts> {
 
 /**
  * Reads a modality as training does where asked to, or where the header leaves a doubt: a file that may
- * be cut short, or has more channels than the kind takes. Gives the extremes of what was asked for.
+ * be cut short, or has more channels than the kind takes. Gives the raw extremes of what was asked for, and how it reads.
  */
 async function valuesOf(
   spec: ModalitySpec,
   facts: FileFacts,
   decode: boolean,
-): Promise<{ measured: [number, number] | null }> {
+): Promise<{ measured: [number, number]; spread: number | null } | null> {
   const colours = facts.colour === 'palette' || facts.channels > 2;
   const doubtful = (kindOf(spec).channels === 1 && colours) || !(await endsWhole(facts));
-  if (!decode && !doubtful && spec.channel === undefined) return { measured: null };
+  if (!decode && !doubtful && spec.channel === undefined) return null;
   let picture: ReturnType<typeof readChannels> | null = null;
   const channels = (file: string) => {
     picture ??= readChannels(file);
     return picture;
   };
-  await readPlane(spec, facts.file, channels);
-  if (!decode) return { measured: null };
+  const plane = await readPlane(spec, facts.file, channels);
+  if (!decode) return null;
   const { channel, invalid = [], name } = spec;
   const { data } =
     channel === undefined
@@ -124,7 +129,7 @@ async function valuesOf(
         );
   const holes = (typeof invalid === 'number' ? [invalid] : invalid).filter(Number.isFinite);
   const [least, greatest] = measuredExtremes(data, holes);
-  return { measured: [least, greatest] };
+  return { measured: [least, greatest], spread: spreadOfLevels(plane) };
 }
 
 /** The last bytes of a whole file, of formats whose end can be told. */

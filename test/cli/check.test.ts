@@ -153,6 +153,24 @@ describe('m3l check', () => {
     expect(mended.code, mended.stdout).toBe(0);
   });
 
+  it('tells depth of which a model would see one level, and what mends it', async () => {
+    const { root, config } = await dataSet();
+    for (let k = 0; k < 6; k++) {
+      const depth = pattern(WIDTH * HEIGHT, 900 + k);
+      depth[77] = 65535;
+      await writeGrey(join(root, `depth/${k}.png`), WIDTH, HEIGHT, depth, 16);
+    }
+    const found = findings(await check(config));
+    expect(found.map(({ code }) => code)).toEqual(Array(3).fill('M3L_CHECK_LEVELS'));
+    expect(found[0]).toMatchObject({ level: 'warning', split: 'labelled', count: 4 });
+    expect(found[0]!.message).toMatch(/depth\/0\.png, raw values 0 to 65535.*depth\.invalid/);
+    const set = (value: string) => check(config, '--set', `data.modalities.depth.${value}`);
+    expect(findings(await set('invalid=65535'))).toEqual([]);
+    expect(findings(await set('range=[0, 1000]'))).toEqual([]);
+    // Metres of values in millimetres: all beyond.
+    expect(findings(await set('range=[0, 0.5]'))[0]!.message).toContain('range is [0, 0.5]');
+  });
+
   it('tells files that are missing, cut short, or of another size', async () => {
     const { root, config } = await dataSet();
     unlinkSync(join(root, 'depth/4.png'));

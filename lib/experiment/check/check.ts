@@ -11,7 +11,13 @@ import {
 import type { Config } from '../config/config.js';
 import { datasetOf, openSources, type Sources, spread } from '../datasets.js';
 import { duplicateFindings } from './duplicates.js';
-import { classFindings, fileFindings, sizeFindings, valueFindings } from './findings.js';
+import {
+  classFindings,
+  fileFindings,
+  levelFindings,
+  sizeFindings,
+  valueFindings,
+} from './findings.js';
 import { type CheckReport, type Finding, type SplitName, splitNames } from './report.js';
 import { summarise } from './summarise.js';
 
@@ -55,6 +61,7 @@ export async function checkData(options: CheckOptions): Promise<CheckReport> {
       ...valueFindings(split, rule),
       ...classFindings(split, classes, rule),
       ...sizeFindings(split, config),
+      ...levelFindings(split, config),
     ]),
     ...duplicateFindings(splits),
   ];

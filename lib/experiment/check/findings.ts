@@ -1,5 +1,6 @@
 import {
   classOf,
+  KINDS,
   type LabelFacts,
   type LabelRule,
   NO_CLASS,
@@ -44,6 +45,40 @@ export function sizeFindings({ name, scenes }: ScannedSplit, { data }: Config): 
       count: small.length,
     },
   ];
+}
+
+/** A picture that a model sees less of [0, 1] of is as good as constant. */
+const FLAT = 0.05;
+
+/** Modalities of which a model sees next to nothing: outliers rule the range, or it is another unit's. */
+export function levelFindings({ name, scenes }: ScannedSplit, { data }: Config): Finding[] {
+  return Object.entries(data.modalities).flatMap(([modality, { kind, range }], m): Finding[] => {
+    const decoded = scenes.filter(({ spreads }) => typeof spreads[m] === 'number');
+    const flat = decoded.filter(({ spreads }) => spreads[m]! < FLAT);
+    const [first] = flat;
+    if (first === undefined || 2 * flat.length <= decoded.length) return [];
+    const key = `data.modalities.${modality}`;
+    const [least, greatest] = first.ranges[m]!.map(rounded);
+    const holes = KINDS[kind].keys.includes('invalid')
+      ? `Name values that were not measured in ${key}.invalid, or set`
+      : 'Set';
+    const mend =
+      range === undefined
+        ? `${holes} ${key}.range to [least, greatest] of what matters.`
+        : `Its ${key}.range is [${range.join(', ')}], in units of raw · ${key}.scale: give those of the values.`;
+    return [
+      {
+        level: 'warning',
+        code: 'M3L_CHECK_LEVELS',
+        split: name,
+        message:
+          `${flat.length} of ${decoded.length} images of '${modality}' that were decoded are nearly one level for a ` +
+          `model (the first ${first.files[m]!.file}, raw values ${least} to ${greatest}): all but a few values ` +
+          `lie within ${100 * FLAT} % of the range. ${mend}`,
+        count: flat.length,
+      },
+    ];
+  });
 }
 
 /** Label values that are no class; one finding a split, with the values of all its labels. */
@@ -130,6 +165,10 @@ function mendOf(scenes: ScannedSplit['scenes'], rule: LabelRule): string {
     return 'If the classes are counted from 1 and 0 is void, set data.labelOffset: 1.';
   }
   return 'Check data.classes, data.labels and that the label column names the right files.';
+}
+
+function rounded(value: number): number {
+  return Number.isInteger(value) ? value : Number(value.toPrecision(4));
 }
 
 function listed(texts: readonly string[]): string {
