@@ -154,10 +154,19 @@ function wrongColumns(
 ): DataError {
   const spaces = columns.length === 1 && /\S\s+\S/.test(columns[0]!);
   const wanted = labelled ? `${modalities} images and a label` : `${modalities} images, no label`;
-  const found = columns.includes('') ? 'an empty column' : `${columns.length} columns`;
+  const found = columns.includes('')
+    ? 'an empty column'
+    : columns.length === 1
+      ? '1 column'
+      : `${columns.length} columns`;
+  const mend = spaces
+    ? 'Spaces do not separate columns: use tabs.'
+    : columns.length === 1
+      ? "Mend the line, or say what a bare name stands for with data.files ('rgb/{name}.png' for each)."
+      : 'Mend the line.';
   return new DataError(
     'M3L_LIST_COLUMNS',
     `${place}: found ${found}, expected ${modalities + (labelled ? 1 : 0)} (${wanted}), ` +
-      `separated by tabs or commas. ${spaces ? 'Spaces do not separate columns: use tabs.' : 'Mend the line.'}`,
+      `separated by tabs or commas. ${mend}`,
   );
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type FrameworkName, frameworkNames } from '../learning/index.js';
 import { FILLS, type Fill } from '../models/index.js';
@@ -7,6 +7,7 @@ import { type ComparedRun, type Comparison, compareRuns, type RunScore } from '.
 import { type Config, resolveConfig } from './config/config.js';
 import { ConfigError, Interrupted, RunError, reasonOf } from './errors.js';
 import { type EvaluationReport, evaluateRun, headline } from './evaluate.js';
+import { makeFolder } from './folders.js';
 import { nearest } from './nearest.js';
 import { resumeConfig } from './resume.js';
 import { RunFolder } from './run-folder.js';
@@ -176,7 +177,7 @@ function openFolder(path: string): string {
     );
   }
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   } catch (error) {
     throw new RunError(
       'M3L_COMPARE_FOLDER',

@@ -39,7 +39,7 @@ export {
 export type { MetricsLine } from './metrics.js';
 export { editDistance, nearest } from './nearest.js';
 export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
-export { CLASS_FORMATS, OVERLAY_FORMATS, PictureError } from './picture-file.js';
+export { CLASS_FORMATS, checkSheet, OVERLAY_FORMATS, PictureError } from './picture-file.js';
 export { type PredictedScene, type PredictOptions, predict } from './predict.js';
 export { type Resumed, resumeConfig } from './resume.js';
 export { freshName, RunFolder } from './run-folder.js';

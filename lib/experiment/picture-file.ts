@@ -1,8 +1,9 @@
-import { mkdirSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import type { Sharp } from 'sharp';
 import { writeFileAtomic } from '../torch/atomic-write.js';
 import { M3lError } from '../torch/errors.js';
+import { reasonOf } from './errors.js';
+import { makeFolder, requireFolder } from './folders.js';
 
 /** A picture that cannot be written where it was asked for: M3L_PICTURE_FORMAT, M3L_PICTURE_PATH. */
 export class PictureError extends M3lError {}
@@ -51,6 +52,29 @@ export function checkOutputs({
       );
     }
     taken.set(resolve(path), name);
+    inFolder(path, () => requireFolder(path));
+  }
+}
+
+/**
+ * Whether a contact sheet can be written: before any of its work.
+ *
+ * @throws PictureError M3L_PICTURE_FORMAT, M3L_PICTURE_PATH
+ */
+export function checkSheet(path: string): void {
+  checkFormat(path, ['.png'], 'a contact sheet');
+  inFolder(path, () => requireFolder(path));
+}
+
+function inFolder(path: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    throw new PictureError(
+      'M3L_PICTURE_PATH',
+      `${path} cannot be written: ${reasonOf(error)}. Give another path.`,
+      { cause: error },
+    );
   }
 }
 
@@ -68,6 +92,6 @@ function checkFormat(path: string, formats: readonly string[], what: string): vo
 export async function writePicture(path: string, picture: Sharp): Promise<void> {
   const end = extname(path).toLowerCase() as keyof typeof WRITERS;
   const bytes = await WRITERS[end](picture).toBuffer();
-  mkdirSync(dirname(resolve(path)), { recursive: true });
+  inFolder(path, () => makeFolder(dirname(resolve(path))));
   writeFileAtomic(path, bytes);
 }

@@ -1,18 +1,10 @@
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { writeFileAtomic } from '../torch/atomic-write.js';
 import { findCheckpoint, removeLeftovers } from './checkpoint.js';
 import { type Config, configToYaml, resolveConfig } from './config/config.js';
 import { RunError, reasonOf } from './errors.js';
+import { makeFolder, requireFolder } from './folders.js';
 import { appendMetrics, type MetricsLine, parseMetrics } from './metrics.js';
 import { lockFolder } from './run-lock.js';
 
@@ -191,11 +183,8 @@ export class RunFolder {
     );
   }
 
-  /** Looks at the nearest folder that is there. */
   #requireWritable(): void {
-    let folder = this.path;
-    while (!existsSync(folder)) folder = dirname(folder);
-    this.#writing(() => accessSync(folder, constants.W_OK | constants.X_OK), ELSEWHERE);
+    this.#writing(() => requireFolder(join(this.path, 'checkpoints')), ELSEWHERE);
   }
 
   #writing(work: () => void, mend = ''): void {
@@ -210,13 +199,6 @@ export class RunFolder {
       );
     }
   }
-}
-
-/** As `mkdirSync` with `recursive`, which never returns where a parent takes no folders (/proc). */
-function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path));
-  mkdirSync(path);
 }
 
 /** A name in `runs/` that is not taken: `runs/NAME-TIME`. */

@@ -79,6 +79,8 @@ describe('m3l check', () => {
   it('says what data hold, and draws them', async () => {
     const { root, config } = await dataSet();
     const sheet = join(root, 'sheet.png');
+    const jpeg = await check(config, '--sheet', join(root, 'sheet.jpg'));
+    expect(JSON.parse(jpeg.stdout).error.code).toBe('M3L_PICTURE_FORMAT');
     const outcome = await check(config, '--sheet', sheet);
     expect(outcome.code, outcome.stderr).toBe(0);
     const { splits, ...report } = JSON.parse(outcome.stdout);

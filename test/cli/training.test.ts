@@ -261,6 +261,7 @@ describe('m3l predict', () => {
       [['--out', 'classes.jpg'], '.png, .tif, .tiff'],
       [['--out', png, '--overlay', 'x.gif'], '.webp'],
       [['--out', png, '--overlay', png], "both 'overlay' and 'classes'"],
+      [['--out', join(rgb, 'below.png')], `${rgb} is no folder`],
       [['--out', rgb], "both 'classes' and 'rgb'"],
       [['--out', png, '--checkpoint', 'bets'], "Did you mean 'best'?"],
       [['--out', png, '--set', 'evaluate.fil=mean'], "did you mean 'evaluate.fill'?"],

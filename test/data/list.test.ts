@@ -50,6 +50,9 @@ describe('readList', () => {
     expect(() => readList(list('space.txt', 'a b c\n'), { root: '/' })).toThrow('use tabs');
     expect(() => readList(list('empty.txt', 'a\t\tc\n'), { root: '/' })).toThrow('an empty column');
     const unlabelled = list('u.txt', 'a\tb\n');
+    expect(() => readList(list('bare.txt', 's0\n'), { root: '/', labelled: true })).toThrow(
+      /found 1 column, expected 3 .*data\.files/,
+    );
     expect(() => readList(unlabelled, { root: '/', labelled: true })).toThrow('found 2 columns');
   });
 

@@ -32,7 +32,10 @@ export function addCheck(program: Command): void {
       '\nExamples:\n  m3l check my-robot.yaml\n  m3l check my-robot.yaml --full --sheet scenes.png',
     )
     .action(async (file: string, options: Options) => {
-      const { checkData, drawSheet, resolveConfig } = await import('../../experiment/index.js');
+      const { checkData, checkSheet, drawSheet, resolveConfig } = await import(
+        '../../experiment/index.js'
+      );
+      if (options.sheet !== undefined) checkSheet(options.sheet);
       const config = resolveConfig(file, options.set);
       let progress: Progress | null = null;
       const report = await checkData({

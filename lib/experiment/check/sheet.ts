@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DataLoader } from '../../data/index.js';
 import { contactSheet } from '../../evaluation/index.js';
@@ -6,6 +5,7 @@ import { writeFileAtomic } from '../../torch/atomic-write.js';
 import { paletteOf } from '../classes.js';
 import type { Config } from '../config/config.js';
 import { datasetOf, openSources, spread } from '../datasets.js';
+import { makeFolder } from '../folders.js';
 
 /**
  * Draws some scenes of the labelled list, spread over it: every modality and the label, each image as
@@ -17,7 +17,7 @@ export async function drawSheet(config: Config, path: string, rows = 6): Promise
   const { classes, labelled } = await openSources(config);
   const dataset = datasetOf(config, spread(labelled, rows));
   await using loader = new DataLoader(dataset, { transform: { kind: 'evaluation' }, batchSize: 1 });
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   writeFileAtomic(
     path,
     await contactSheet({
