@@ -1,5 +1,6 @@
 import { type ModalitySpec, mixSeed, normalisationOf } from '../data/index.js';
 import {
+  everyHead,
   type Fill,
   fillModality,
   type Head,
@@ -37,7 +38,7 @@ export function predictMissing(
   inputs: readonly (Tensor | null)[],
   options: PredictOptions,
 ): Prediction {
-  const logits = predictLogits(model, inputs, allHeads(model), options).logits;
+  const logits = predictLogits(model, inputs, everyHead(model.modalities), options).logits;
   return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
 }
 
@@ -57,7 +58,7 @@ export interface PredictClassesOptions
 export function predictClasses(
   model: Predictor,
   inputs: readonly (Tensor | null)[],
-  { size, heads = allHeads(model), alignCorners, ...options }: PredictClassesOptions,
+  { size, heads = everyHead(model.modalities), alignCorners, ...options }: PredictClassesOptions,
 ): Tensor[] {
   return torch.scope(() => {
     const given = { ...options, upsample: false };
@@ -65,10 +66,6 @@ export function predictClasses(
     const maps = { alignCorners, inputs: predicted.inputs };
     return predicted.logits.map((logits) => classMap(logits, size, maps));
   });
-}
-
-function allHeads({ modalities }: Predictor): Head[] {
-  return [...Array.from({ length: modalities }, (_, index) => index), 'ensemble'];
 }
 
 /** The logits of heads, at the head's resolution of the padded inputs or at that of the pictures. */
