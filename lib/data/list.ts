@@ -117,7 +117,12 @@ export function withoutLabels(samples: readonly Sample[]): Sample[] {
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  } catch {
+    // What is too long for a name, or leads through a file or a circle of links, is there as little.
+    return false;
+  }
 }
 
 /** The rows that are samples: no header, no comments. */

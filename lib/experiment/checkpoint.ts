@@ -142,7 +142,7 @@ export function checkSameModel(path: string, found: Config, wanted: Config): voi
   throw new CheckpointError(
     'M3L_CHECKPOINT_MODEL',
     `${path} is a checkpoint of another model: ${differences
-      .map(([key, a, b]) => `${key} is ${a ?? 'unset'} there, ${b ?? 'unset'} is wanted`)
+      .map(([key, a, b]) => `${key} is ${shown(a)} there, ${shown(b)} is wanted`)
       .join('; ')}. Use the configuration of that run, or train anew.`,
   );
 }
@@ -160,6 +160,12 @@ function modelOf({ model, data }: Config): Record<string, unknown> {
     ...Object.fromEntries(Object.entries(all).map(([key, value]) => [`model.${key}`, value])),
     'data.modalities': Object.keys(data.modalities).join(', '),
   };
+}
+
+/** What stands in a checkpoint may be anything: an object's own `toString` need not be a function. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return value.slice(0, 200);
+  return value === undefined || value === null ? 'unset' : JSON.stringify(value).slice(0, 200);
 }
 
 function pick(tensors: Record<string, Tensor>, wanted: (key: string) => boolean) {

@@ -1,12 +1,5 @@
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-
-/** As `mkdirSync` with `recursive`, which never returns where a parent takes no folders (/proc). */
-export function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(resolve(path)));
-  mkdirSync(path);
-}
 
 /**
  * Looks at the nearest folder above a path that is there.

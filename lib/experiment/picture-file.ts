@@ -1,9 +1,9 @@
 import { dirname, extname, resolve } from 'node:path';
 import type { Sharp } from 'sharp';
-import { writeFileAtomic } from '../torch/atomic-write.js';
+import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
 import { M3lError } from '../torch/errors.js';
 import { reasonOf } from './errors.js';
-import { makeFolder, requireFolder } from './folders.js';
+import { requireFolder } from './folders.js';
 
 /** A picture that cannot be written where it was asked for: M3L_PICTURE_FORMAT, M3L_PICTURE_PATH. */
 export class PictureError extends M3lError {}

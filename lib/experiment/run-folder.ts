@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { writeFileAtomic } from '../torch/atomic-write.js';
+import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
 import { findCheckpoint, removeLeftovers } from './checkpoint.js';
 import { type Config, configToYaml, resolveConfig } from './config/config.js';
 import { RunError, reasonOf } from './errors.js';
-import { makeFolder, requireFolder } from './folders.js';
+import { requireFolder } from './folders.js';
 import { appendMetrics, type MetricsLine, parseMetrics } from './metrics.js';
 import { lockFolder } from './run-lock.js';
 

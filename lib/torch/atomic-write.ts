@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { M3lError } from './errors.js';
+import { isSystemError, M3lError } from './errors.js';
 
 /**
  * Writes a file so that at every moment the path holds the whole old one or the whole new one: into a
@@ -23,13 +32,52 @@ export function writeAtomically(path: string, chunks: Iterable<Uint8Array>): voi
     renameSync(temporary, target);
     syncFolder(dirname(target));
   } catch (error) {
-    rmSync(temporary, { force: true });
-    if (!(error instanceof Error) || !('syscall' in error)) throw error;
-    throw new M3lError(
-      'M3L_WRITE_FAILED',
-      `${target} was not written: ${error.message}. What the path held before is unchanged.`,
-      { cause: error },
-    );
+    discard(temporary);
+    throw notWritten(target, error, ' What the path held before is unchanged.');
+  }
+}
+
+/** What the system refused has a code of ours; all else stays what it is. */
+function notWritten(path: string, error: unknown, then = ''): unknown {
+  if (!isSystemError(error)) return error;
+  return new M3lError(
+    'M3L_WRITE_FAILED',
+    `${path.replaceAll('\0', '\\0')} was not written: ${error.message}.${then}`,
+    { cause: error },
+  );
+}
+
+/** What the failure was is told, not that of the tidying up. */
+function discard(temporary: string): void {
+  try {
+    rmSync(temporary, { recursive: true, force: true });
+  } catch {
+    // A name too long for a file, or a disk that went away: nothing is there to remove.
+  }
+}
+
+/**
+ * Makes a folder and those that it lies in.
+ * @throws M3lError M3L_WRITE_FAILED
+ */
+export function makeFolder(path: string): void {
+  try {
+    makeAll(resolve(path));
+  } catch (error) {
+    throw notWritten(path, error, ' Give a place that can be written to.');
+  }
+}
+
+/** As `mkdirSync` with `recursive`, which never returns where a parent takes no folders (/proc). */
+function makeAll(path: string): void {
+  const isThere = () => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  if (isThere()) return;
+  makeAll(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (!isThere()) throw error;
   }
 }
 
@@ -63,20 +111,21 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
 /**
  * Fills a folder under a temporary name and renames it into place, replacing what was there. If
  * `fill` throws, nothing of it stays.
+ * @throws M3lError M3L_WRITE_FAILED; what `fill` throws
  */
 export function writeFolderAtomic(path: string, fill: (temporary: string) => void): void {
   const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}`);
-  rmSync(temporary, { recursive: true, force: true });
   try {
-    mkdirSync(temporary, { recursive: true });
+    rmSync(temporary, { recursive: true, force: true });
+    makeFolder(temporary);
     fill(temporary);
     syncFolder(temporary);
     // A folder cannot be renamed over another that holds files.
     rmSync(path, { recursive: true, force: true });
     renameSync(temporary, path);
+    syncFolder(dirname(path));
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
-    throw error;
+    discard(temporary);
+    throw notWritten(path, error);
   }
-  syncFolder(dirname(path));
 }

@@ -41,6 +41,19 @@ export class AddonNotFoundError extends M3lError {
   }
 }
 
+/**
+ * Whether Node's own functions threw this: the system refused (`ENOSPC`), or a path can be no path (one
+ * with a NUL).
+ */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return (
+    error instanceof Error &&
+    !(error instanceof M3lError) &&
+    'code' in error &&
+    typeof error.code === 'string'
+  );
+}
+
 /** How a value reads in an error message: its kind, and its value where that is short. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);

@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type DType, dtypeInfo } from './dtype.js';
-import { describe, M3lError } from './errors.js';
+import { describe, isSystemError, M3lError } from './errors.js';
 import { parseStrictJson } from './strict-json.js';
 
 /** The format's names. */
@@ -71,10 +71,14 @@ export function withFile<T>(path: string, use: (file: number) => T): T {
       closeSync(file);
     }
   } catch (error) {
-    if (!(error instanceof Error) || !('syscall' in error)) throw error;
-    throw new M3lError('M3L_READ_FAILED', `${path} cannot be read: ${error.message}`, {
-      cause: error,
-    });
+    if (!isSystemError(error)) throw error;
+    throw new M3lError(
+      'M3L_READ_FAILED',
+      `${path.replaceAll('\0', '\\0')} cannot be read: ${error.message}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -145,6 +145,13 @@ describe('lists as other programs save them', () => {
     expect(sample!.files).toEqual([outside]);
   });
 
+  it('looks at a first cell that no file can be called as at any other', () => {
+    const long = 'n'.repeat(5000);
+    const text = `# ${long}\n${long}\tdepth.png\n`;
+    const [sample] = readList(list('long.txt', text), { root });
+    expect(sample!.name).toBe(long);
+  });
+
   it('refuses NUL, what is no text, and what is no file', () => {
     expect(() => readList(list('nul.txt', 'a.png\tb.png\na\0.png\tb.png\n'), { root })).toThrow(
       expect.objectContaining({

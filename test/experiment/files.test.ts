@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import {
   checkConfig,
   editDistance,
@@ -55,6 +55,21 @@ describe('atomic writes', () => {
     expect(() => writeFileAtomic(place, 'text')).toThrow();
     expect(readdirSync(folder).filter((name) => name.includes('.tmp-'))).toEqual([]);
     expect(readdirSync(place)).toEqual(['inner']);
+  });
+
+  it.each([
+    ['a NUL', 'a\0.txt'],
+    ['a name too long', `${'n'.repeat(300)}.txt`],
+    ['a place that takes no files', '/proc/m3l/file.txt'],
+    ['a file as a folder', 'file.txt/inner.txt'],
+  ])('04 say of %s that it cannot be written', (_, path) => {
+    const wanted = resolve(folder, path);
+    for (const write of [
+      () => writeFileAtomic(wanted, 'text'),
+      () => writeFolderAtomic(join(wanted, 'folder'), () => {}),
+    ]) {
+      expect(write).toThrow(expect.objectContaining({ code: 'M3L_WRITE_FAILED' }));
+    }
   });
 
   it('05 leave the old folder where filling the new one fails', () => {

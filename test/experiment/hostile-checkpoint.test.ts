@@ -98,6 +98,14 @@ describe('a checkpoint whose JSON is of another shape', () => {
     await expect(failing).rejects.toThrow(message);
   });
 
+  it('01 a model option that is no text is shown as it stands', async () => {
+    const failing = resumed(
+      (f) => void Object.assign(f.config.model, { backbone: { toString: 1 } }),
+    );
+    await expect(failing).rejects.toMatchObject({ code: 'M3L_CHECKPOINT_MODEL' });
+    await expect(failing).rejects.toThrow('model.backbone is {"toString":1} there');
+  });
+
   it('02 params in a group never become parameters', async () => {
     const failing = resumed(
       (f) => void Object.assign(f.meta.optimizer.groups[0], { params: [1, 2] }),

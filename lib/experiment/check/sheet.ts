@@ -1,11 +1,10 @@
 import { dirname } from 'node:path';
 import { DataLoader } from '../../data/index.js';
 import { contactSheet } from '../../evaluation/index.js';
-import { writeFileAtomic } from '../../torch/atomic-write.js';
+import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
 import { paletteOf } from '../classes.js';
 import type { Config } from '../config/config.js';
 import { datasetOf, openSources, spread } from '../datasets.js';
-import { makeFolder } from '../folders.js';
 
 /**
  * Draws some scenes of the labelled list, spread over it: every modality and the label, each image as
