@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { readList, readNames } from '../../dist/data/index.js';
 import { configToYaml, resolveConfig } from '../../dist/experiment/index.js';
 import { mutate } from './mutate.mjs';
+import { attempts } from './readers.mjs';
 
 const CONFIGS = [
   `data:
@@ -33,21 +34,6 @@ const LISTS = [
 ];
 
 const texts = (list) => async () => list.map((text) => Buffer.from(text));
-
-async function attempts(...works) {
-  const errors = [];
-  for (const work of works) {
-    try {
-      work();
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  if (Object.hasOwn(Object.prototype, 'x') || {}.polluted) {
-    errors.push(new Error('Object.prototype was changed'));
-  }
-  return errors;
-}
 
 const write = (valid, random, path) => writeFileSync(path, mutate(valid, random, true));
 
