@@ -105,7 +105,7 @@ describe('a training that is killed', () => {
     // Each kill hits later in what the one before has left, until there is nothing left to do. With
     // M3L_EVERY_KILL: one kill, at each moment there is.
     const every = process.env.M3L_EVERY_KILL !== undefined;
-    for (let at = every ? 1 : 4; at <= changes; at += every ? 1 : 29) {
+    for (let at = every ? 1 : 4; at <= changes; at += every ? 1 : 43) {
       const run = join(folder, `killed-${at}`);
       let [next, killed] = [at, 0];
       while (train(run, next) === null) {
