@@ -25,8 +25,8 @@ function fuzz(...args: string[]) {
 
 describe('hostile files', () => {
   it('01 are read or refused by code: no error without one, hang, death or hunger', () => {
-    const { status, stderr, targets } = fuzz('--seed', '16', '--cases', '25');
-    expect(targets, stderr).toHaveLength(12);
+    const { status, stderr, targets } = fuzz('--seed', '16', '--cases', '15');
+    expect(targets, stderr).toHaveLength(13);
     expect(
       targets.flatMap((target: { failures: unknown[] }) => target.failures),
       stderr,
