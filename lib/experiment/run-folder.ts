@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
+import { M3lError } from '../torch/errors.js';
 import { findCheckpoint, removeLeftovers } from './checkpoint.js';
 import { type Config, configToYaml, resolveConfig } from './config/config.js';
 import { RunError, reasonOf } from './errors.js';
@@ -192,9 +193,10 @@ export class RunFolder {
       work();
     } catch (error) {
       if (error instanceof RunError) throw error;
+      const refusal = error instanceof M3lError ? (error.cause ?? error) : error;
       throw new RunError(
         'M3L_RUN_WRITE',
-        `${this.path} cannot be written to: ${reasonOf(error)}.${mend}`,
+        `${this.path} cannot be written to: ${reasonOf(refusal)}.${mend}`,
         { cause: error },
       );
     }
