@@ -7,7 +7,6 @@ import { type ComparedRun, type Comparison, compareRuns, type RunScore } from '.
 import { type Config, resolveConfig } from './config/config.js';
 import { ConfigError, Interrupted, RunError, reasonOf } from './errors.js';
 import { type EvaluationReport, evaluateRun, headline } from './evaluate.js';
-import { makeFolder } from '../torch/atomic-write.js';
 import { nearest } from './nearest.js';
 import { resumeConfig } from './resume.js';
 import { RunFolder } from './run-folder.js';
