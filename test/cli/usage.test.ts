@@ -94,7 +94,10 @@ describe('m3l', () => {
 
   it('05 loads nothing heavy for its help', async () => {
     const { stderr } = await m3l(['--help'], { env: { NODE_DEBUG: 'esm,module' } });
-    expect(stderr).not.toMatch(/dist\/(torch\/tensor|learning|models|data)\b/);
+    // The names of the fills are a file of their own, which imports nothing.
+    const light = 'models\\/missing-modalities\\/fills\\.js';
+    const heavy = `dist\\/(?!${light})(torch\\/tensor|learning|models|data)\\b`;
+    expect(stderr).not.toMatch(new RegExp(heavy));
   });
 
   it('06 names a missing run and a missing configuration', async () => {

@@ -223,7 +223,9 @@ describe('files that cannot be read', () => {
   it('names a missing file', async () => {
     await expect(readColour(at('none.png'))).rejects.toMatchObject({
       code: 'M3L_IMAGE_MISSING',
-      message: expect.stringMatching(/none\.png: cannot be read \(ENOENT\).*root folder/),
+      message: expect.stringMatching(
+        /none\.png: cannot be read \(ENOENT\).*the folder that its paths/,
+      ),
     });
   });
 
