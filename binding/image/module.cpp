@@ -236,9 +236,8 @@ napi_value grey_of(Arguments& arguments) {
 /// sampleGrey(pixels, columns, low, high, weight (across), low, high, weight (down), left, top,
 /// width, height, scale, level, out): see sample.h.
 napi_value grey_entry(napi_env /*env*/, Arguments& arguments) {
-  return by_type<uint8_t, uint16_t, float>(arguments, [&]<class Value>(std::type_identity<Value>) {
-    return grey_of<Value>(arguments);
-  });
+  return by_type<uint8_t, uint16_t, float>(
+      arguments, [&]<class Value>(std::type_identity<Value>) { return grey_of<Value>(arguments); });
 }
 
 template <class Value>

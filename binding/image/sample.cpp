@@ -177,8 +177,8 @@ void sample_depth(const Value* pixels, size_t columns, const Places& across, con
   pad(out, window, across.count, down.count, nothing);
   sample_nearest(pixels, columns, across, down, window, out, [&](Value value) {
     const auto raw = static_cast<float>(value);
-    const float scaled = std::clamp((raw - reading.offset) / reading.divisor, reading.least,
-                                    reading.greatest);
+    const float scaled =
+        std::clamp((raw - reading.offset) / reading.divisor, reading.least, reading.greatest);
     const bool hole = std::is_floating_point_v<Value> ? std::isnan(raw) : raw == reading.hole;
     return hole ? nothing : (scaled - reading.mean) / reading.deviation;
   });
