@@ -7,9 +7,9 @@ import {
   VOID_COLOUR,
 } from '../data/index.js';
 import type { Fill, SegmentationModel } from '../models/index.js';
+import { evaluating } from '../nn/evaluating.js';
 import * as torch from '../torch/index.js';
 import { GLYPH_HEIGHT } from './bitmap-font.js';
-import { evaluating } from './evaluating.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { classPicture, modalityPicture, Picture, textWidth } from './picture.js';
 import { predictClasses } from './predict.js';

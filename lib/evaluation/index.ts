@@ -1,10 +1,10 @@
 /** How good a segmentation is, with everything there and with modalities missing. */
 
+export { evaluating } from '../nn/evaluating.js';
 export { type ClassMapOptions, classMap } from './class-map.js';
 export { ConfusionMatrix, type Metrics, metricsOf } from './confusion-matrix.js';
 export { type ContactSheetOptions, contactSheet } from './contact-sheet.js';
 export { EvaluationError } from './errors.js';
-export { evaluating } from './evaluating.js';
 export { type MissingProtocol, missingSets } from './missing.js';
 export { modalityPicture, Picture } from './picture.js';
 export {

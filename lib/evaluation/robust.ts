@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Batch, disposeBatch, type ModalitySpec, mixSeed } from '../data/index.js';
 import type { Fill, SegmentationModel } from '../models/index.js';
+import { evaluating } from '../nn/evaluating.js';
 import * as torch from '../torch/index.js';
 import { ConfusionMatrix, type Metrics } from './confusion-matrix.js';
 import { EvaluationError } from './errors.js';
-import { evaluating } from './evaluating.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { predictClasses } from './predict.js';
 

@@ -15,7 +15,7 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { type PreparedAttention, prepareAttention } from './attention.js';
 import type { Constants } from './constants.js';
-import { evaluating } from './evaluating.js';
+import { whileEvaluating } from './evaluating.js';
 import { PreparedNorm } from './norm.js';
 import { PackedConv, PackedLinear } from './packed.js';
 
@@ -53,7 +53,7 @@ class InferenceBlock {
   ): NormalisedFeature {
     const { fusion, mlp } = this.#block;
     const sum = { x0, branch: attended, factors: null, norm: this.#norm2.weights(all) };
-    const fused = evaluating(fusion, () => fusion.forward(sum));
+    const fused = whileEvaluating(fusion, () => fusion.forward(sum));
     const [x1, normal1] = [fused.tokens, fused.normal].map((each) =>
       selectRows(each, wanted, all.length),
     ) as [Tensor, Tensor];

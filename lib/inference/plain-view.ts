@@ -7,7 +7,7 @@ import type {
 import { asPrediction, everyHead } from '../models/streams.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { evaluating } from './evaluating.js';
+import { whileEvaluating } from './evaluating.js';
 import type { InferenceView } from './optimize.js';
 
 /** Any model for inference, with nothing prepared; made by `optimizeForInference`. */
@@ -38,7 +38,7 @@ export class PlainView implements InferenceView {
     const model = this.#model;
     return torch.scope(() =>
       torch.inferenceMode(() =>
-        evaluating(model, () => model.forwardHeads(inputs, heads, options)),
+        whileEvaluating(model, () => model.forwardHeads(inputs, heads, options)),
       ),
     );
   }

@@ -103,7 +103,9 @@ export class Trainer {
       scalesGradients: clipGradientNorm !== null,
       idle: framework.options.decayIdleTokens ? trained(framework).flatMap(maskTokens) : [],
     });
-    this.#buffers = new KeptBuffers(Object.values(framework.networks));
+    // Frozen ones stay as they are, and the teacher's move with the optimiser alone.
+    const gathering = framework.options.freezeBatchNorm ? [] : trained(framework);
+    this.#buffers = new KeptBuffers(gathering);
   }
 
   /** Iterations done. */

@@ -1,7 +1,7 @@
-import type * as nn from '../nn/index.js';
+import type { Module } from './module.js';
 
 /** Puts modules into evaluation mode; the returned function puts each back as it was. */
-export function evaluating(models: readonly nn.Module[]): () => void {
+export function evaluating(models: readonly Module[]): () => void {
   const modules = models.flatMap((model) => model.modules());
   const modes = modules.map((module) => module.training);
   for (const model of models) model.eval();
