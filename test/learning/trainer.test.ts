@@ -21,13 +21,15 @@ async function withTrainer<T>(
   use: (trainer: Trainer, parameters: () => number[]) => Promise<T>,
   options: Partial<TrainerOptions> & { framework?: never } = {},
   name: FrameworkName = 'm3l',
+  freezeBatchNorm = true,
 ): Promise<T> {
   torch.manualSeed(11);
   const framework = createFramework(name, {
-    networks: () => createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 3 }),
+    networks: () =>
+      createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 3, freezeBatchNorm }),
     modalities,
     seed: 4,
-    options: { fidelity: 'paper' },
+    options: { fidelity: 'paper', freezeBatchNorm },
   });
   const optimizer = new optim.AdamW(
     parameterGroups(framework.networks.student!, { encoderLr: 1e-3 }),
@@ -174,6 +176,7 @@ describe('Trainer', () => {
         },
       },
       'supervised',
+      false,
     );
   });
 
