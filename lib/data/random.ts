@@ -25,6 +25,7 @@ export const Stream = {
   jitter: 7,
   masks: 8,
   teacherMasks: 9,
+  cutMix: 10,
 } as const;
 
 /**

@@ -228,6 +228,7 @@ function createTrainer(config: Config, networks: Networks, datasets: Datasets) {
     modalities: datasets.specs,
     options: learning,
     seed,
+    iterations,
   });
   const groups = trainableGroups(framework, optimiser);
   const optimizer =

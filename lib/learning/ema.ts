@@ -9,6 +9,11 @@ export function emaFactor(iteration: number, decay = 0.99): number {
   return Math.min(1 - 1 / (iteration + 1), decay);
 }
 
+/** The upper limit of a teacher's factor that averages over a share of a training of so many iterations. */
+export function horizonDecay(horizon: number, iterations: number): number {
+  return Math.min(0.999, 1 - 1 / Math.max(1, horizon * iterations));
+}
+
 /** An optimiser's step with the teacher's, for replaying: numbers go in, as in `StaticUpdate`. */
 export interface StaticMove {
   /** How many numbers a step takes. */

@@ -4,11 +4,12 @@ import type { Masks, Prediction, SegmentationModel } from '../models/index.js';
 import { fillMasked } from '../models/missing-modalities/fill.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { EmaTeacher } from './ema.js';
+import type { EmaTeacher } from './ema.js';
 import { LearningError } from './errors.js';
 import { minKeptPixels, type OhemOptions, pseudoWeight } from './losses.js';
 import type { MaskDraw } from './masking.js';
 import type { LearningOptions } from './options.js';
+import { drawBoxes, jitterColours, mixBoxes } from './student-view.js';
 
 /** What one training step learns from. */
 export interface TrainingBatch {
@@ -21,6 +22,8 @@ export interface StepLosses {
   total: Tensor;
   /** What it is made of, and what is only reported; scalars. */
   parts: Record<string, Tensor>;
+  /** What there is to watch beside: scalars, and [K] by class. */
+  health?: Record<string, Tensor>;
 }
 
 /** In what the computation of one iteration differs from another's, its batch aside. */
@@ -31,12 +34,14 @@ export interface StepDraw<Sampled = readonly number[], Weight = number> {
   readonly teacherMasked: Sampled | null;
   /** λ of the iteration. */
   readonly pseudoWeight: Weight;
+  /** Boxes of CutMix of the student's unlabelled images, as `drawBoxes` gives them; none: []. */
+  readonly boxes: Sampled;
   /** Seeds which tokens a part-masked modality loses; null where the losses must not need it. */
   readonly tokenSeed: number | null;
 }
 
 /** A draw of which some is on the device: a captured graph reads it anew at every replay. */
-export type AnyDraw = StepDraw<Masks, number | Tensor>;
+export type AnyDraw = StepDraw<readonly number[] | Tensor, number | Tensor>;
 
 /** Models of one architecture by name, in the order in which they are made and saved. */
 export type Networks<Network extends string = string> = Readonly<
@@ -47,6 +52,8 @@ export type Networks<Network extends string = string> = Readonly<
 export interface FrameworkSteps {
   /** What follows a trained network's average, and moves with the optimiser; null where none does. */
   readonly teacher: EmaTeacher | null;
+  /** Tensors that its losses move, which a checkpoint keeps beside the networks. */
+  readonly state?: Readonly<Record<string, Tensor>>;
   /** What `iteration` determines, and the sizes of the batch. */
   draw(batch: TrainingBatch, iteration: number): StepDraw;
   /** The forward half of a training step: a function of batch, draw, weights and generator. */
@@ -114,6 +121,8 @@ export interface FrameworkContext<Network extends string = string, Own extends o
   /** Draws for a teacher, independent of `masks`. */
   teacherMasks: MaskDraw;
   seed: number;
+  /** Of the whole training. */
+  iterations: number;
 }
 
 /** How many samples a batch has. */
@@ -174,16 +183,20 @@ export function forward(
   return model.forward(modalities, { masked, maskingRatio, generator: generator(), upsample });
 }
 
-/** The draw of an iteration whose samples are masked like this. */
+/** The draw of an iteration whose samples are masked like this, its last `mixed` images with boxes. */
 export function drawOf(
   { options, seed }: FrameworkContext,
   iteration: number,
   masked: readonly number[],
-  teacherMasked: readonly number[] | null = null,
+  {
+    teacherMasked = null,
+    mixed = 0,
+  }: { teacherMasked?: readonly number[] | null; mixed?: number } = {},
 ): StepDraw {
   return {
     masked,
     teacherMasked,
+    boxes: drawBoxes({ cutMix: options.cutMix, seed }, iteration, mixed),
     pseudoWeight: pseudoWeight(options, iteration),
     tokenSeed: mixSeed(seed, iteration, 0x746f6b),
   };
@@ -195,16 +208,37 @@ export function ohemOptions({ options }: FrameworkContext, labels: Tensor): Ohem
   return { threshold, minKept: minKept ?? minKeptPixels(labels, minKeptFraction) };
 }
 
-/** The framework's `teacher`, a copy of its `student`. */
-export function createTeacher({
-  networks: { student, teacher },
-  options,
-}: FrameworkContext<'student' | 'teacher'>): EmaTeacher {
-  return new EmaTeacher(teacher, student, {
-    mode: options.teacherMode,
-    decay: options.emaDecay,
-    freezeBatchNorm: options.freezeBatchNorm,
-  });
+/**
+ * What the student sees of images that are joined, and the labels that it learns from: all from
+ * `coloured` on with other colours, the last of them, as many as there are boxes, with a box of one
+ * another; their pseudo labels alike. The masks stay those of the places.
+ */
+export function studentView(
+  { modalities, options }: FrameworkContext,
+  images: readonly Tensor[],
+  pseudo: Tensor,
+  { coloured, boxes }: { coloured: number; boxes: AnyDraw['boxes'] },
+): { images: Tensor[]; pseudo: Tensor } {
+  const size = pseudo.shape[0]!;
+  const jittered =
+    options.colourJitter === 0
+      ? images
+      : joinRows(images, coloured, (rest) => jitterColours(rest, modalities, options.colourJitter));
+  const numbers = boxes instanceof torch.Tensor ? boxes.shape[0]! : boxes.length;
+  if (numbers === 0) return { images: [...jittered], pseudo };
+  const from = size - numbers / 4;
+  const mixed = joinRows([...jittered, pseudo], from, (rest) => mixBoxes(rest, boxes));
+  return { images: mixed.slice(0, -1), pseudo: mixed.at(-1)! };
+}
+
+/** Tensors whose rows from `from` on are what `change` makes of them. */
+function joinRows(
+  tensors: readonly Tensor[],
+  from: number,
+  change: (rest: Tensor[]) => Tensor[],
+): Tensor[] {
+  const rest = change(tensors.map((tensor) => tensor.narrow(0, from, tensor.shape[0]! - from)));
+  return tensors.map((tensor, i) => torch.cat([tensor.narrow(0, 0, from), rest[i]!]));
 }
 
 export function labelsOf(batch: Batch): Tensor {

@@ -1,6 +1,6 @@
 /** Ways to learn segmentation from few labels and with missing modalities, and their parts. */
 
-export { EmaTeacher, emaFactor, type StaticMove } from './ema.js';
+export { EmaTeacher, emaFactor, horizonDecay, type StaticMove } from './ema.js';
 export { LearningError } from './errors.js';
 export {
   type AnyDraw,
@@ -40,6 +40,7 @@ export {
   semiSupervisedLosses,
   supervisedLoss,
   totalLoss,
+  withDice,
   withPenalty,
 } from './losses.js';
 export { type MaskDraw, maskWeights, seededMasks, unmasked } from './masking.js';
@@ -49,14 +50,17 @@ export {
   type LearningOptionsInput,
   resolveLearningOptions,
 } from './options.js';
-export { pseudoLabels } from './pseudo-labels.js';
+export { Labeller, pseudoLabels } from './pseudo-labels.js';
 export type { Execution } from './step/create-step.js';
 export { CapturedReplay } from './step/replay.js';
 export { StaticStep } from './step/static-step.js';
 export type {
+  Health,
   TrainerOptimizer,
   TrainingStep,
 } from './step/training-step.js';
+export { drawBoxes, jitterColours, mixBoxes } from './student-view.js';
+export { classCounts, TeacherRecord } from './teacher-record.js';
 export {
   type StepReport,
   Trainer,

@@ -3,6 +3,7 @@ import type { Prediction } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { LearningError } from './errors.js';
+import { nearest, oneHot } from './teacher-record.js';
 
 /** Online hard example mining: which pixels a loss is averaged over. */
 export interface OhemOptions {
@@ -116,6 +117,34 @@ export function withPenalty(sup: Tensor, { penalty }: Pick<Prediction, 'penalty'
   return penalty === undefined ? sup : sup.add(penalty);
 }
 
+/**
+ * A supervised loss with `weight` times the soft Dice loss, 1 − 2 Σ p·y / (Σ p + Σ y) of each class that
+ * the labels hold, mean over these and the heads, at the heads' resolution (Milletari et al. 2016).
+ * @param heads logits, [B, K, h, w] each
+ * @param labels [N, H, W] int64 with N ≤ B: the labels of the first N samples
+ */
+export function withDice(
+  sup: Tensor,
+  heads: readonly Tensor[],
+  labels: Tensor,
+  weight: number,
+): Tensor {
+  if (weight === 0) return sup;
+  const [, classes, ...size] = heads[0]!.shape as [number, number, number, number];
+  const small = nearest(labels, size);
+  const truth = oneHot(small, classes); // [N, h, w, K]
+  const labelled = small.lt(classes).unsqueeze(-1);
+  const pixels = truth.sum([0, 1, 2]);
+  const present = pixels.gt(0).to('float32');
+  const losses = heads.map((head) => {
+    const said = head.narrow(0, 0, labels.shape[0]!).softmax(1).permute([0, 2, 3, 1]).mul(labelled);
+    const both = said.mul(truth).sum([0, 1, 2]).mul(2);
+    const dice = both.div(said.sum([0, 1, 2]).add(pixels).clamp(1e-6));
+    return dice.neg().add(1).mul(present).sum().div(present.sum().clamp(1));
+  });
+  return sup.add(torch.stack(losses).mean(), { alpha: weight });
+}
+
 /** sup + λ · pseudo. */
 export function totalLoss(sup: Tensor, pseudo: Tensor, weight: number | Tensor): Tensor {
   return typeof weight === 'number'
@@ -123,11 +152,16 @@ export function totalLoss(sup: Tensor, pseudo: Tensor, weight: number | Tensor):
     : sup.add(pseudo.mul(weight));
 }
 
-/** λ at an iteration: its warm-up, then its full value. */
+/** λ at an iteration: 0 in the supervised beginning, then its warm-up, then its full value. */
 export function pseudoWeight(
-  { lambda, lambdaWarmup }: { lambda: number; lambdaWarmup: number },
+  {
+    lambda,
+    lambdaWarmup,
+    supervisedIterations = 0,
+  }: { lambda: number; lambdaWarmup: number; supervisedIterations?: number },
   iteration: number,
 ): number {
+  if (iteration < supervisedIterations) return 0;
   return iteration < lambdaWarmup ? (lambda * iteration) / lambdaWarmup : lambda;
 }
 

@@ -14,10 +14,26 @@ export interface LearningOptions {
   alpha: 'untrained' | 'trained' | 'fixed';
   /** Whether the pseudo loss also counts padded pixels (the authors' quirk). */
   pseudoOnPadding: boolean;
-  /** Ignore pseudo labels that the teacher gives a lower probability; null: take all. */
-  confidenceThreshold: number | null;
+  /**
+   * Ignore pseudo labels that the teacher gives a lower probability; null: take all. `adaptive`: below
+   * its mean confidence on the images without labels, and less for classes that it says rarely
+   * (FreeMatch, Wang et al. 2023).
+   */
+  confidenceThreshold: number | null | 'adaptive';
+  /**
+   * How far, 0 to 1, the teacher's class shares on images without labels are drawn to those of the
+   * labelled pixels (distribution alignment, Berthelot et al. 2020) before it labels.
+   */
+  distributionAlignment: number;
   /** λ, the weight of the pseudo loss. */
   lambda: number;
+  /**
+   * λ is multiplied by the teacher's competence on the labelled images, its mean recall over the labelled
+   * classes from chance (0) to perfect (1), and falls back where it loses a class that it knew.
+   */
+  lambdaFollowsTeacher: boolean;
+  /** Iterations at the beginning in which λ is 0 (the authors' `n_sup_epochs`). */
+  supervisedIterations: number;
   /**
    * Iterations over which λ rises linearly from 0 (Tarvainen & Valpola 2017). 0, the paper's: none.
    * From scratch the first labels of a teacher say little, and a student that believes them stays so.
@@ -34,8 +50,16 @@ export interface LearningOptions {
   maskWeights: Readonly<Record<string, number>>;
   /** What replaces a masked modality of a model without a mask token. */
   fill: Fill;
-  /** Upper limit of the teacher's EMA factor. */
-  emaDecay: number;
+  /** Upper limit of the teacher's EMA factor; null: 1 − 1 / (emaHorizon · iterations), 0.999 at most. */
+  emaDecay: number | null;
+  /** Over which share of the training the teacher averages, where `emaDecay` is null. */
+  emaHorizon: number;
+  /** How often, 0 to 1, an unlabelled image has a box of another in it for the student (CutMix, Yun et al. 2019). */
+  cutMix: number;
+  /** Strength, 0 to 1, of the student's change of brightness, contrast and saturation of pictures; 0: none. */
+  colourJitter: number;
+  /** Weight of a soft Dice loss of the labelled pixels, at the head's resolution (Milletari et al. 2016). */
+  dice: number;
   /** BatchNorm stays in evaluation mode while training. */
   freezeBatchNorm: boolean;
   /**
@@ -55,14 +79,15 @@ export type LearningOptionsInput = { fidelity?: Fidelity } & Partial<
   };
 
 const SHARED = {
-  confidenceThreshold: null,
   lambda: 1,
   lambdaWarmup: 0,
+  supervisedIterations: 0,
   ohem: { threshold: 0.7, minKeptFraction: 0.08 },
   maskingRatio: 1,
   maskWeights: {},
   fill: 'zeros',
-  emaDecay: 0.99,
+  emaHorizon: 0.05,
+  dice: 0,
   freezeBatchNorm: true,
   reportTeacherLoss: false,
 } as const;
@@ -73,6 +98,12 @@ const PRESETS: Record<Fidelity, LearningOptions> = {
     teacherMode: 'train',
     alpha: 'untrained',
     pseudoOnPadding: true,
+    confidenceThreshold: null,
+    distributionAlignment: 0,
+    lambdaFollowsTeacher: false,
+    emaDecay: 0.99,
+    cutMix: 0,
+    colourJitter: 0,
     decayIdleTokens: true,
   },
   default: {
@@ -80,6 +111,12 @@ const PRESETS: Record<Fidelity, LearningOptions> = {
     teacherMode: 'eval',
     alpha: 'trained',
     pseudoOnPadding: false,
+    confidenceThreshold: 'adaptive',
+    distributionAlignment: 1,
+    lambdaFollowsTeacher: true,
+    emaDecay: null,
+    cutMix: 0.5,
+    colourJitter: 0.5,
     decayIdleTokens: false,
   },
 };

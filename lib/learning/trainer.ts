@@ -9,7 +9,7 @@ import { LearningError } from './errors.js';
 import type { Framework, TrainingBatch } from './framework.js';
 import { createStep, type Execution } from './step/create-step.js';
 import { KeptBuffers } from './step/kept-buffers.js';
-import type { TrainerOptimizer, TrainingStep } from './step/training-step.js';
+import type { Health, TrainerOptimizer, TrainingStep } from './step/training-step.js';
 
 export interface TrainerOptions {
   framework: Framework;
@@ -56,6 +56,8 @@ export interface StepReport {
   loss: number;
   /** `sup`, `pseudo` and what else the framework reports. */
   parts: Record<string, number>;
+  /** What there is to watch beside, by name: a number, or one for each class; {} where nothing is. */
+  health: Health;
   /** One per parameter group. */
   learningRates: number[];
   /** The teacher's factor a; null without a teacher. */
@@ -69,7 +71,7 @@ export interface StepReport {
   waitSeconds: number;
 }
 
-/** All that a resumed training needs. Tensors: `NETWORK.*` of each network, and `optimizer.*`. */
+/** All that a resumed training needs. Tensors: `NETWORK.*` of each network, `framework.*`, `optimizer.*`. */
 export interface TrainerState {
   tensors: Record<string, Tensor>;
   meta: { iteration: number; seed: number; framework: string; optimizer: OptimizerState['meta'] };
@@ -105,7 +107,7 @@ export class Trainer {
     });
     // Frozen ones stay as they are, and the teacher's move with the optimiser alone.
     const gathering = framework.options.freezeBatchNorm ? [] : trained(framework);
-    this.#buffers = new KeptBuffers(gathering);
+    this.#buffers = new KeptBuffers(gathering, Object.values(framework.state ?? {}));
   }
 
   /** Iterations done. */
@@ -167,6 +169,7 @@ export class Trainer {
     return {
       tensors: {
         ...Object.fromEntries(networks),
+        ...prefixed('framework.', framework.state ?? {}),
         ...prefixed('optimizer.', tensors),
       },
       meta: {
@@ -200,6 +203,7 @@ export class Trainer {
     for (const [name, network] of Object.entries(framework.networks)) {
       network.loadStateDict(withoutPrefix(`${name}.`, tensors));
     }
+    loadFrameworkState(framework, withoutPrefix('framework.', tensors));
     optimizer.loadStateDict({
       tensors: withoutPrefix('optimizer.', tensors),
       meta: meta.optimizer,
@@ -209,10 +213,11 @@ export class Trainer {
     this.#step.reset();
   }
 
-  /** Releases what the steps hold beside model and optimiser, which stay. */
+  /** Releases what the steps and the framework hold beside networks and optimiser, which stay. */
   dispose(): void {
     this.#step.dispose();
     this.#buffers.dispose();
+    torch.dispose(Object.values(this.#options.framework.state ?? {}));
   }
 
   [Symbol.dispose](): void {
@@ -226,13 +231,13 @@ export class Trainer {
     torch.manualSeed(mixSeed(this.#seed, iteration));
     schedule?.apply(optimizer, iteration);
 
-    const { masked, losses } = this.#unlessFailed(() => {
+    const { masked, losses, health } = this.#unlessFailed(() => {
       const { masked, read } = this.#step.gradients(batch, iteration);
       // What is read next waits for the device.
       if (iteration + 1 < this.#options.iterations) this.#options.prepare?.(iteration + 1);
-      const losses = read();
+      const { scalars: losses, health } = read();
       this.#requireFinite(losses);
-      return { masked, losses };
+      return { masked, losses, health };
     });
     const { loss, gradientNorm: norm, ...parts } = losses;
     const clips = clipGradientNorm !== null && norm! > clipGradientNorm;
@@ -245,6 +250,7 @@ export class Trainer {
       iteration,
       loss: loss!,
       parts,
+      health,
       learningRates,
       emaFactor,
       gradientNorm: norm ?? null,
@@ -281,6 +287,22 @@ export class Trainer {
 function maskTokens(network: SegmentationModel): Tensor[] {
   const named = network.namedParameters();
   return named.flatMap(([name, token]) => (name.endsWith('mask_token') ? [token] : []));
+}
+
+/** @throws LearningError M3L_STATE_MISMATCH where a tensor is missing or of another shape */
+function loadFrameworkState({ name, state = {} }: Framework, found: Record<string, Tensor>): void {
+  for (const [key, tensor] of Object.entries(state)) {
+    const saved = found[key];
+    if (saved?.shape.join() !== tensor.shape.join()) {
+      throw new LearningError(
+        'M3L_STATE_MISMATCH',
+        `framework.${key} of the saved training: found ${saved ? `[${saved.shape}]` : 'none'}, ` +
+          `expected [${tensor.shape}] for '${name}'. Resume with the configuration that it was ` +
+          'started with.',
+      );
+    }
+    torch.noGrad(() => void tensor.copy_(saved));
+  }
 }
 
 function trained({ networks, trainable }: Framework): SegmentationModel[] {

@@ -37,6 +37,15 @@ function batch(seed: number, { labels = true, count = 2 } = {}): Batch {
 const labelled = () => batch(1);
 const unlabelled = () => batch(2, { labels: false, count: 3 });
 
+/** The step alone: nothing that follows the teacher, and the student sees what the teacher does. */
+const PLAIN = {
+  confidenceThreshold: null,
+  distributionAlignment: 0,
+  lambdaFollowsTeacher: false,
+  cutMix: 0,
+  colourJitter: 0,
+} as const;
+
 function losses(
   name: FrameworkName,
   options: LearningOptionsInput,
@@ -49,7 +58,12 @@ function losses(
     change(made);
     return made;
   };
-  const framework = createFramework(name, { networks, modalities, options, seed: 3 });
+  const framework = createFramework(name, {
+    networks,
+    modalities,
+    options: { ...PLAIN, ...options },
+    seed: 3,
+  });
   const student = framework.networks[framework.trainable[0]!]!;
   const draw = framework.draw(data, 0);
   const { total, parts } = framework.losses(data, draw);

@@ -173,7 +173,7 @@ describe('the static step', () => {
           torch.manualSeed(mixSeed(SEED, iteration));
           schedule.apply(optimizer, iteration);
           const made = await batches(iteration);
-          losses.push(step.gradients(made, iteration).read().loss!);
+          losses.push(step.gradients(made, iteration).read().scalars.loss!);
           step.update(iteration, null);
           torch.dispose(made);
         }

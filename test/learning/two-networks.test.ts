@@ -33,6 +33,7 @@ const crossTaught = defineFramework({
       draw: () => ({
         masked: unmasked(2),
         teacherMasked: null,
+        boxes: [],
         pseudoWeight: options.crossWeight,
         tokenSeed: null,
       }),
@@ -45,7 +46,12 @@ const crossTaught = defineFramework({
         );
         const size = labels.shape.slice(1);
         const told = predictions.map(({ ensemble }) =>
-          pseudoLabels(ensemble.detach(), images.valid, options, size),
+          pseudoLabels(
+            ensemble.detach(),
+            images.valid,
+            { ...options, confidenceThreshold: null },
+            size,
+          ),
         );
         const [one, two] = predictions.map((each) => supervisedLoss(allHeads(each), labels, ohem));
         const [by, from] = predictions.map((each, i) => pseudoLoss(each.heads, told[1 - i]!));

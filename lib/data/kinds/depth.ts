@@ -12,6 +12,7 @@ export const depth: ModalityKind = {
   mean: 0,
   std: 1,
   keys: ['invalid', 'channel', 'jitter.offset'],
+  photometric: false,
   middle: 0.5,
   async read(request) {
     const { file, channel, range, holes } = request;

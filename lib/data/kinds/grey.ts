@@ -14,6 +14,7 @@ export const grey: ModalityKind = {
   mean: MEAN,
   std: STD,
   keys: ['channel'],
+  photometric: true,
   middle: null,
   async read(request) {
     const { file, channel, range } = request;

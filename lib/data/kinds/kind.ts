@@ -31,6 +31,8 @@ export interface ModalityKind {
   readonly mean: number | readonly number[];
   readonly std: number | readonly number[];
   readonly keys: readonly KindKey[];
+  /** Whether the light changes its values, so that training may brighten, darken and fade it. */
+  readonly photometric: boolean;
   /** What the fill `mean` stands for in [0, 1]; null: what the normalisation subtracts. */
   readonly middle: number | null;
   /** @throws DataError as the readers of images */

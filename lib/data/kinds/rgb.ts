@@ -13,6 +13,7 @@ export const rgb: ModalityKind = {
   mean: IMAGENET_MEAN,
   std: IMAGENET_STD,
   keys: [],
+  photometric: true,
   middle: null,
   async read({ file, range }) {
     return readBrightness(await readColour(file), 3, range);

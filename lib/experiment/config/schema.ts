@@ -60,11 +60,28 @@ const frameworkKeys = {
     .boolean()
     .optional()
     .describe('Whether the pseudo-label loss also counts padded pixels.'),
-  confidenceThreshold: share
+  confidenceThreshold: z
+    .union([share, z.literal('adaptive')])
     .nullable()
     .optional()
-    .describe('Ignores pseudo labels of a lower probability; null: takes all.'),
+    .describe(
+      "Ignores pseudo labels of a lower probability; null: takes all; `adaptive`: below the teacher's mean confidence, less for classes that it says rarely (FreeMatch).",
+    ),
+  distributionAlignment: share
+    .optional()
+    .describe(
+      "How far the teacher's class shares are drawn to those of the labelled pixels before it labels; 0: not.",
+    ),
   lambda: factor.optional().describe('Weight of the pseudo-label loss.'),
+  lambdaFollowsTeacher: z
+    .boolean()
+    .optional()
+    .describe(
+      "Whether it is multiplied by the teacher's competence on the labelled images, and falls back where the teacher loses a class that it knew.",
+    ),
+  supervisedIterations: countOrNone
+    .optional()
+    .describe('Iterations at the beginning without pseudo-label loss.'),
   lambdaWarmup: countOrNone.optional().describe('Iterations over which it rises from 0.'),
   ohem: z
     .strictObject({
@@ -87,7 +104,22 @@ const frameworkKeys = {
     .enum(FILLS)
     .optional()
     .describe('What replaces a masked modality of a model without mask token.'),
-  emaDecay: share.optional().describe("Upper limit of the teacher's EMA factor."),
+  emaDecay: share
+    .nullable()
+    .optional()
+    .describe("Upper limit of the teacher's EMA factor; null: as `emaHorizon` says."),
+  emaHorizon: share
+    .optional()
+    .describe('Share of the training that the teacher averages over, where `emaDecay` is null.'),
+  cutMix: share
+    .optional()
+    .describe("How often the student's unlabelled image has a box of another in it (CutMix)."),
+  colourJitter: share
+    .optional()
+    .describe(
+      "Strength of the change of brightness, contrast and saturation of the student's pictures.",
+    ),
+  dice: factor.optional().describe('Weight of a soft Dice loss beside the supervised one.'),
   freezeBatchNorm: z
     .boolean()
     .optional()

@@ -1,7 +1,6 @@
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import {
-  createTeacher,
   defineFramework,
   drawOf,
   forward,
@@ -9,6 +8,7 @@ import {
   labelsOf,
   ohemOptions,
   sizeOf,
+  studentView,
   unlabelledOf,
 } from '../framework.js';
 import {
@@ -16,10 +16,11 @@ import {
   semiSupervisedLosses,
   supervisedLoss,
   totalLoss,
+  withDice,
   withPenalty,
 } from '../losses.js';
 import { unmasked } from '../masking.js';
-import { teach } from '../pseudo-labels.js';
+import { Labeller } from '../pseudo-labels.js';
 
 /**
  * Multi-modal mean teacher with masked modalities (the paper's M3L; m3l.md section 5).
@@ -37,16 +38,17 @@ export const m3l = defineFramework({
   create(context) {
     const { options } = context;
     const { student } = context.networks;
-    const teacher = createTeacher(context);
+    const labeller = new Labeller(context);
     return {
-      teacher,
+      teacher: labeller.teacher,
+      state: labeller.state,
       draw(batch, iteration) {
         const count = sizeOf(batch.labelled);
-        const others = count + sizeOf(unlabelledOf(batch, context));
-        const masked = [...unmasked(count), ...context.masks(iteration, others)];
-        return drawOf(context, iteration, masked);
+        const mixed = sizeOf(unlabelledOf(batch, context));
+        const masked = [...unmasked(count), ...context.masks(iteration, count + mixed)];
+        return drawOf(context, iteration, masked, { mixed });
       },
-      losses(batch, { masked, pseudoWeight, tokenSeed }) {
+      losses(batch, { masked, pseudoWeight, boxes, tokenSeed }) {
         const { labelled } = batch;
         const unlabelled = unlabelledOf(batch, context);
         const labels = labelsOf(labelled);
@@ -59,19 +61,23 @@ export const m3l = defineFramework({
         const once = options.teacherMode === 'eval';
         const asStudent = (x: Tensor) => (once ? torch.cat([x.narrow(0, 0, count), x]) : x);
         const seen = once ? joinBatches(labelled, unlabelled) : images;
-        const taught = teach(context, teacher, seen, unmasked(seen.size), tokenSeed);
-        const prediction = forward(context, student, images.modalities, masked, tokenSeed);
+        const taught = labeller.teach(seen, once ? labels : truth, unmasked(seen.size), tokenSeed);
+        const pseudo = asStudent(taught.labels);
+        const view = studentView(context, images.modalities, pseudo, { coloured: count, boxes });
+        const prediction = forward(context, student, view.images, masked, tokenSeed);
 
         const heads = allHeads(prediction);
-        const losses = semiSupervisedLosses(heads, truth, asStudent(taught.labels), ohem);
-        const sup = withPenalty(losses.sup, prediction);
-        const total = totalLoss(sup, losses.pseudo, pseudoWeight);
+        const losses = semiSupervisedLosses(heads, truth, view.pseudo, ohem);
+        const sup = withPenalty(withDice(losses.sup, heads, truth, options.dice), prediction);
+        const lambda = labeller.weight(pseudoWeight);
+        const total = totalLoss(sup, losses.pseudo, lambda);
         const parts: Record<string, Tensor> = { sup, pseudo: losses.pseudo };
         if (options.reportTeacherLoss) {
           const both = taught.heads.map(asStudent);
           parts.teacherSup = withPenalty(supervisedLoss(both, truth, ohem), taught);
         }
-        return { total, parts };
+        const watched = labeller.watch(prediction.ensemble, labels, lambda);
+        return { total, parts, health: { ...taught.health, ...watched } };
       },
     };
   },

@@ -2,7 +2,6 @@ import { mixSeed } from '../../data/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import {
-  createTeacher,
   defineFramework,
   drawOf,
   forward,
@@ -10,6 +9,7 @@ import {
   labelsOf,
   ohemOptions,
   sizeOf,
+  studentView,
   unlabelledOf,
 } from '../framework.js';
 import {
@@ -17,10 +17,11 @@ import {
   semiSupervisedLosses,
   supervisedLoss,
   totalLoss,
+  withDice,
   withPenalty,
 } from '../losses.js';
 import { unmasked } from '../masking.js';
-import { teach } from '../pseudo-labels.js';
+import { Labeller } from '../pseudo-labels.js';
 
 /**
  * As M3L, but the teacher sees the second L and U masked too, by draws of its own, independent of the
@@ -38,17 +39,19 @@ export const meanTeacherModalityDropout = defineFramework({
   create(context) {
     const { options } = context;
     const { student } = context.networks;
-    const teacher = createTeacher(context);
+    const labeller = new Labeller(context);
     return {
-      teacher,
+      teacher: labeller.teacher,
+      state: labeller.state,
       draw(batch, iteration) {
         const count = sizeOf(batch.labelled);
-        const others = count + sizeOf(unlabelledOf(batch, context));
+        const mixed = sizeOf(unlabelledOf(batch, context));
+        const others = count + mixed;
         const masked = [...unmasked(count), ...context.masks(iteration, others)];
         const teacherMasked = [...unmasked(count), ...context.teacherMasks(iteration, others)];
-        return drawOf(context, iteration, masked, teacherMasked);
+        return drawOf(context, iteration, masked, { teacherMasked, mixed });
       },
-      losses(batch, { masked, teacherMasked, pseudoWeight, tokenSeed }) {
+      losses(batch, { masked, teacherMasked, pseudoWeight, boxes, tokenSeed }) {
         const labels = labelsOf(batch.labelled);
         const ohem = ohemOptions(context, labels);
         const truth = torch.cat([labels, labels]);
@@ -56,17 +59,21 @@ export const meanTeacherModalityDropout = defineFramework({
 
         // Of a part-masked modality, too, the two lose other tokens.
         const teacherTokens = tokenSeed === null ? null : mixSeed(tokenSeed, 1);
-        const taught = teach(context, teacher, images, teacherMasked!, teacherTokens);
-        const prediction = forward(context, student, images.modalities, masked, tokenSeed);
+        const taught = labeller.teach(images, truth, teacherMasked!, teacherTokens);
+        const changes = { coloured: labels.shape[0]!, boxes };
+        const view = studentView(context, images.modalities, taught.labels, changes);
+        const prediction = forward(context, student, view.images, masked, tokenSeed);
 
         const heads = allHeads(prediction);
-        const losses = semiSupervisedLosses(heads, truth, taught.labels, ohem);
-        const sup = withPenalty(losses.sup, prediction);
-        const total = totalLoss(sup, losses.pseudo, pseudoWeight);
+        const losses = semiSupervisedLosses(heads, truth, view.pseudo, ohem);
+        const sup = withPenalty(withDice(losses.sup, heads, truth, options.dice), prediction);
+        const lambda = labeller.weight(pseudoWeight);
+        const total = totalLoss(sup, losses.pseudo, lambda);
         const parts: Record<string, Tensor> = { sup, pseudo: losses.pseudo };
         if (options.reportTeacherLoss)
           parts.teacherSup = withPenalty(supervisedLoss(taught.heads, truth, ohem), taught);
-        return { total, parts };
+        const watched = labeller.watch(prediction.ensemble, labels, lambda);
+        return { total, parts, health: { ...taught.health, ...watched } };
       },
     };
   },

@@ -1,6 +1,5 @@
 import type { Tensor } from '../../torch/index.js';
 import {
-  createTeacher,
   defineFramework,
   drawOf,
   forward,
@@ -8,6 +7,7 @@ import {
   labelsOf,
   ohemOptions,
   sizeOf,
+  studentView,
   unlabelledOf,
 } from '../framework.js';
 import {
@@ -15,10 +15,11 @@ import {
   semiSupervisedLosses,
   supervisedLoss,
   totalLoss,
+  withDice,
   withPenalty,
 } from '../losses.js';
 import { unmasked } from '../masking.js';
-import { teach } from '../pseudo-labels.js';
+import { Labeller } from '../pseudo-labels.js';
 
 /**
  * Student and teacher both see [L, U] with all modalities.
@@ -35,29 +36,34 @@ export const meanTeacher = defineFramework({
   create(context) {
     const { options } = context;
     const { student } = context.networks;
-    const teacher = createTeacher(context);
+    const labeller = new Labeller(context);
     return {
-      teacher,
+      teacher: labeller.teacher,
+      state: labeller.state,
       draw(batch, iteration) {
-        const size = sizeOf(batch.labelled) + sizeOf(unlabelledOf(batch, context));
-        return drawOf(context, iteration, unmasked(size));
+        const mixed = sizeOf(unlabelledOf(batch, context));
+        return drawOf(context, iteration, unmasked(sizeOf(batch.labelled) + mixed), { mixed });
       },
-      losses(batch, { masked, pseudoWeight, tokenSeed }) {
+      losses(batch, { masked, pseudoWeight, boxes, tokenSeed }) {
         const labels = labelsOf(batch.labelled);
         const ohem = ohemOptions(context, labels);
         const images = joinBatches(batch.labelled, unlabelledOf(batch, context));
 
-        const taught = teach(context, teacher, images, unmasked(images.size), tokenSeed);
-        const prediction = forward(context, student, images.modalities, masked, tokenSeed);
+        const taught = labeller.teach(images, labels, unmasked(images.size), tokenSeed);
+        const changes = { coloured: labels.shape[0]!, boxes };
+        const view = studentView(context, images.modalities, taught.labels, changes);
+        const prediction = forward(context, student, view.images, masked, tokenSeed);
 
         const heads = allHeads(prediction);
-        const losses = semiSupervisedLosses(heads, labels, taught.labels, ohem);
-        const sup = withPenalty(losses.sup, prediction);
-        const total = totalLoss(sup, losses.pseudo, pseudoWeight);
+        const losses = semiSupervisedLosses(heads, labels, view.pseudo, ohem);
+        const sup = withPenalty(withDice(losses.sup, heads, labels, options.dice), prediction);
+        const lambda = labeller.weight(pseudoWeight);
+        const total = totalLoss(sup, losses.pseudo, lambda);
         const parts: Record<string, Tensor> = { sup, pseudo: losses.pseudo };
         if (options.reportTeacherLoss)
           parts.teacherSup = withPenalty(supervisedLoss(taught.heads, labels, ohem), taught);
-        return { total, parts };
+        const watched = labeller.watch(prediction.ensemble, labels, lambda);
+        return { total, parts, health: { ...taught.health, ...watched } };
       },
     };
   },

@@ -60,6 +60,8 @@ export interface FrameworkInput<Own extends object = object> {
   options?: LearningOptionsInput & Partial<Own>;
   /** Seed of the masks and fills (0). */
   seed?: number;
+  /** Of the whole training, for what is a share of it (2,000). */
+  iterations?: number;
   /** Which of several data-parallel processes this is (0): each draws its own masks. */
   rank?: number;
   /** Stands in for the seeded draw. */
@@ -80,7 +82,7 @@ export function createFramework<Own extends object>(
   const descriptor: FrameworkDescriptor =
     typeof framework === 'string' ? frameworkNamed(framework) : framework;
   const { name, trainable, headline, masksModalities } = descriptor;
-  const { modalities, seed = 0, rank = 0 } = input;
+  const { modalities, seed = 0, rank = 0, iterations = 2000 } = input;
   const names = modalities.map((spec) => spec.name);
   const refused = modalitiesRefused(descriptor, names);
   if (refused !== null) throw new LearningError('M3L_MODALITIES', refused);
@@ -100,6 +102,7 @@ export function createFramework<Own extends object>(
     masks: input.masks ?? seededMasks(draws),
     teacherMasks: input.teacherMasks ?? seededMasks({ ...draws, stream: Stream.teacherMasks }),
     seed: seed + rank,
+    iterations,
   });
   return { name, networks, trainable, headline, masksModalities, options, ...steps };
 }

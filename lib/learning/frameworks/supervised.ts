@@ -1,5 +1,5 @@
 import { defineFramework, drawOf, forward, labelsOf, ohemOptions, sizeOf } from '../framework.js';
-import { allHeads, supervisedLoss, withPenalty } from '../losses.js';
+import { allHeads, supervisedLoss, withDice, withPenalty } from '../losses.js';
 import { unmasked } from '../masking.js';
 
 /** The labelled images with all their modalities, and nothing else. */
@@ -12,6 +12,7 @@ export const supervised = defineFramework({
   needsUnlabelled: false,
   masksModalities: false,
   create(context) {
+    const { options } = context;
     const { student } = context.networks;
     return {
       teacher: null,
@@ -20,7 +21,9 @@ export const supervised = defineFramework({
         const labels = labelsOf(labelled);
         const ohem = ohemOptions(context, labels);
         const prediction = forward(context, student, labelled.modalities, masked, tokenSeed);
-        const sup = withPenalty(supervisedLoss(allHeads(prediction), labels, ohem), prediction);
+        const heads = allHeads(prediction);
+        const loss = withDice(supervisedLoss(heads, labels, ohem), heads, labels, options.dice);
+        const sup = withPenalty(loss, prediction);
         return { total: sup, parts: { sup } };
       },
     };

@@ -3,17 +3,19 @@ import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 
 /**
- * Copies of what a forward pass changes of networks (running statistics), so that a step which
+ * Copies of what a forward pass changes (running statistics, a teacher's record), so that a step which
  * fails leaves them as the step before did.
  */
 export class KeptBuffers {
   readonly #live: Tensor[];
   readonly #kept: Tensor[];
 
-  constructor(networks: readonly Module[]) {
-    this.#live = networks.flatMap((network) =>
+  /** @param state what else it changes */
+  constructor(networks: readonly Module[], state: readonly Tensor[] = []) {
+    const buffers = networks.flatMap((network) =>
       [...network.namedBuffers()].map(([, buffer]) => buffer),
     );
+    this.#live = [...buffers, ...state];
     this.#kept = this.#live.map((buffer) => persistent(() => buffer.clone()));
   }
 

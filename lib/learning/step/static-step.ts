@@ -9,10 +9,13 @@ import type { Replay } from './replay.js';
 import { StaticBatch } from './static-batch.js';
 import {
   backward,
-  named,
+  type Layout,
+  layoutOf,
+  type Reported,
+  readAll,
   type StepGradients,
   type StepSetup,
-  stackScalars,
+  stackAll,
   type TrainerOptimizer,
   type TrainingStep,
 } from './training-step.js';
@@ -37,9 +40,9 @@ export class StaticStep implements TrainingStep {
   readonly #batch: StaticBatch;
   #gradients: Replay;
   #update: Replay;
-  /** float64: λ, then what each sample loses, the student's and where it masks them the teacher's. */
+  /** float64: λ, the boxes, then what each sample loses, the student's and maybe the teacher's. */
   #drawn: Tensor | null = null;
-  #reported: { names: string[]; values: Tensor } | null = null;
+  #reported: { layout: Layout; values: Tensor } | null = null;
   #optimisation: Optimisation | null = null;
 
   /** @param makeReplay what runs each piece of work, again and again */
@@ -62,7 +65,7 @@ export class StaticStep implements TrainingStep {
     );
     return {
       masked: draw.masked,
-      read: () => named(this.#reported!.names, this.#reported!.values),
+      read: () => readAll(this.#reported!.layout, this.#reported!.values),
     };
   }
 
@@ -95,31 +98,33 @@ export class StaticStep implements TrainingStep {
   }
 
   /** Brings what the host drew to the device. */
-  #load({ masked, teacherMasked, pseudoWeight }: StepDraw, device: string): void {
-    const drawn = [pseudoWeight, ...masked, ...(teacherMasked ?? [])];
+  #load({ masked, teacherMasked, pseudoWeight, boxes }: StepDraw, device: string): void {
+    const drawn = [pseudoWeight, ...boxes, ...masked, ...(teacherMasked ?? [])];
     const make = () => torch.empty([drawn.length], { dtype: 'float64', device });
     this.#drawn ??= torch.detached(make);
     fill(this.#drawn, drawn);
   }
 
-  #draw({ masked, teacherMasked }: StepDraw): AnyDraw {
+  #draw({ masked, teacherMasked, boxes }: StepDraw): AnyDraw {
     const drawn = this.#drawn!;
     // Where nothing is ever masked the model need not look.
     const { masksModalities } = this.#setup.framework;
     const onDevice = (samples: readonly number[], from: number) =>
       masksModalities ? drawn.narrow(0, from, samples.length).to('int64') : samples;
+    const from = 1 + boxes.length;
     return {
-      masked: onDevice(masked, 1),
-      teacherMasked: teacherMasked && onDevice(teacherMasked, 1 + masked.length),
+      masked: onDevice(masked, from),
+      teacherMasked: teacherMasked && onDevice(teacherMasked, from + masked.length),
+      boxes: boxes.length > 0 ? drawn.narrow(0, 1, boxes.length) : boxes,
       pseudoWeight: drawn.select(0, 0).to('float32'),
       tokenSeed: null,
     };
   }
 
-  #report(scalars: Record<string, Tensor>): void {
-    const values = stackScalars(scalars);
+  #report(reported: Reported): void {
+    const values = stackAll(reported);
     this.#reported ??= {
-      names: Object.keys(scalars),
+      layout: layoutOf(reported),
       values: torch.detached(() => torch.emptyLike(values)),
     };
     this.#reported.values.copy_(values);

@@ -40,9 +40,18 @@ export interface TrainingStep {
 export interface StepGradients {
   /** Per student sample the modality it lost, −1 for none. */
   masked: readonly number[];
-  /** Waits for the device: `loss`, the framework's parts, and `gradientNorm` where asked for. */
-  read(): Record<string, number>;
+  /** Waits for the device. */
+  read(): StepValues;
 }
+
+export interface StepValues {
+  /** `loss`, the framework's parts, and `gradientNorm` where asked for. */
+  scalars: Record<string, number>;
+  /** The framework's health; a list where it has a value for each class. */
+  health: Health;
+}
+
+export type Health = Readonly<Record<string, number | number[]>>;
 
 /** Each operator as it comes, on the batch as it comes. */
 export class EagerStep implements TrainingStep {
@@ -52,11 +61,8 @@ export class EagerStep implements TrainingStep {
     const { framework, device } = this.setup;
     const moved = device === undefined ? batch : onDevice(batch, device);
     const draw = framework.draw(moved, iteration);
-    const scalars = backward(this.setup, moved, draw);
-    return {
-      masked: draw.masked,
-      read: () => named(Object.keys(scalars), stackScalars(scalars)),
-    };
+    const reported = backward(this.setup, moved, draw);
+    return { masked: draw.masked, read: () => readAll(layoutOf(reported), stackAll(reported)) };
   }
 
   update(iteration: number, scale: number | null): number | null {
@@ -72,31 +78,62 @@ export class EagerStep implements TrainingStep {
   dispose(): void {}
 }
 
+/** What a step reports, on the device. */
+export interface Reported {
+  scalars: Record<string, Tensor>;
+  /** Scalars or [K]. */
+  health: Record<string, Tensor>;
+}
+
 /** Losses and their gradients, in place of the gradients before; returns what is to be reported. */
 export function backward(
   { framework, optimizer, reportGradientNorm, idle = [] }: StepSetup,
   batch: TrainingBatch,
   draw: Parameters<Framework['losses']>[1],
-): Record<string, Tensor> {
+): Reported {
   optimizer.zeroGrad();
   // What the backward does not read goes before it, and the rest as it is read.
-  const { total, parts } = torch.scope(() => framework.losses(batch, draw));
+  const { total, parts, health = {} } = torch.scope(() => framework.losses(batch, draw));
   total.backward();
   for (const parameter of idle) parameter.grad ??= parameter.detach().zerosLike();
   const scalars: Record<string, Tensor> = { loss: total, ...parts };
   if (reportGradientNorm) scalars.gradientNorm = gradientNorm(optimizer.groups);
-  return scalars;
+  return { scalars, health };
+}
+
+/** Names of what is reported, and of the health how many values each has; null: a scalar. */
+export interface Layout {
+  readonly scalars: readonly string[];
+  readonly health: readonly (readonly [string, number | null])[];
+}
+
+export function layoutOf({ scalars, health }: Reported): Layout {
+  return {
+    scalars: Object.keys(scalars),
+    health: Object.entries(health).map(([name, { shape }]) => [name, shape[0] ?? null] as const),
+  };
 }
 
 /** [n] float64, so that one read from the device has them all. */
-export function stackScalars(scalars: Record<string, Tensor>): Tensor {
-  return torch.stack(Object.values(scalars).map((scalar) => scalar.detach().to('float64')));
+export function stackAll({ scalars, health }: Reported): Tensor {
+  const all = [...Object.values(scalars), ...Object.values(health)];
+  return torch.cat(all.map((tensor) => tensor.detach().to('float64').reshape([-1])));
 }
 
 /** The values [n] by name, read from the device. */
-export function named(names: readonly string[], values: Tensor): Record<string, number> {
+export function readAll({ scalars, health }: Layout, values: Tensor): StepValues {
   const read = values.toTypedArray() as Float64Array;
-  return Object.fromEntries(names.map((name, i) => [name, read[i]!]));
+  let at = scalars.length;
+  return {
+    scalars: Object.fromEntries(scalars.map((name, i) => [name, read[i]!])),
+    health: Object.fromEntries(
+      health.map(([name, count]) => {
+        const from = at;
+        at += count ?? 1;
+        return [name, count === null ? read[from]! : [...read.subarray(from, at)]];
+      }),
+    ),
+  };
 }
 
 function onDevice(batch: TrainingBatch, device: string): TrainingBatch {
