@@ -4,6 +4,9 @@ export interface ProgressState {
   done: number;
   loss?: number | undefined;
   imagesPerSecond?: number | undefined;
+  /** λ as it stands, and the share of the unlabelled pixels that have a pseudo label. */
+  pseudoWeight?: number | undefined;
+  pseudoUsed?: number | undefined;
   /** Of the latest evaluation, 0 to 1. */
   robustMeanIoU?: number | null | undefined;
   /** How far the evaluation is that is under way between two steps. */
@@ -114,6 +117,7 @@ function barLine(label: string, share: number, facts: string, columns: number): 
 
 function describe(state: ProgressState, total: number, started: number, seconds: number): string {
   const { done, loss, imagesPerSecond, robustMeanIoU, evaluated } = state;
+  const { pseudoWeight, pseudoUsed } = state;
   const parts = [`${String(done).padStart(String(total).length)}/${total}`];
   if (evaluated !== undefined)
     parts.push(`evaluating ${evaluated.done}/${evaluated.images} images`);
@@ -121,6 +125,9 @@ function describe(state: ProgressState, total: number, started: number, seconds:
   if (fresh > 0 && done < total) parts.push(`ETA ${duration((seconds / fresh) * (total - done))}`);
   if (done >= total) parts.push(duration(seconds));
   if (loss !== undefined) parts.push(`loss ${loss.toFixed(3)}`);
+  if (pseudoWeight !== undefined && pseudoUsed !== undefined) {
+    parts.push(`λ ${pseudoWeight.toFixed(2)} on ${Math.round(100 * pseudoUsed)} %`);
+  }
   if (imagesPerSecond !== undefined) parts.push(`${imagesPerSecond.toFixed(1)} img/s`);
   if (robustMeanIoU !== undefined && robustMeanIoU !== null) {
     parts.push(`robust mIoU ${(100 * robustMeanIoU).toFixed(1)}`);

@@ -28,6 +28,12 @@ export function trainingProgress({ label, iterations }: { label: string; iterati
           progress?.update(state);
           break;
         }
+        case 'health': {
+          const { lambda, used } = event.means;
+          if (typeof lambda === 'number') state.pseudoWeight = lambda;
+          if (typeof used === 'number') state.pseudoUsed = used;
+          break;
+        }
         case 'evaluating':
           progress?.update({ ...state, evaluated: event });
           break;

@@ -11,6 +11,7 @@ const lineSchema = z.discriminatedUnion('kind', [
     seconds: z.number().optional(),
     waitSeconds: z.number().optional(),
   }),
+  z.looseObject({ kind: z.literal('health'), iteration: z.int().nonnegative() }),
   z.looseObject({
     kind: z.literal('evaluation'),
     iteration: z.int().nonnegative(),
@@ -19,8 +20,8 @@ const lineSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
-/** One line of `metrics.jsonl`: a training iteration or an evaluation. */
-export type MetricsLine = { kind: 'train' | 'evaluation'; iteration: number } & Record<
+/** One line of `metrics.jsonl`: a training iteration, the health of a window of them, or an evaluation. */
+export type MetricsLine = { kind: 'train' | 'health' | 'evaluation'; iteration: number } & Record<
   string,
   unknown
 >;

@@ -23,6 +23,7 @@ import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { Interrupted, RunError } from './errors.js';
 import { type EvaluationReport, evaluateNetworks, writeSamples } from './evaluate.js';
+import { type HealthMeans, HealthWatch } from './health.js';
 import { createNetworks, disposeNetworks, headlineOf, prepareTorch } from './networks.js';
 import { rescue } from './rescue.js';
 import type { RunFolder } from './run-folder.js';
@@ -33,6 +34,7 @@ export type TrainEvent =
   | { kind: 'checking'; done: number; scenes: number }
   | { kind: 'start'; iteration: number }
   | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number }
+  | { kind: 'health'; iteration: number; means: HealthMeans }
   | { kind: 'evaluating'; done: number; images: number }
   | { kind: 'evaluation'; report: EvaluationReport }
   | { kind: 'checkpoint'; path: string };
@@ -160,6 +162,7 @@ async function trainNetworks(
       onEvent({ kind: 'checkpoint', path });
     };
     const speed = new Speed(config);
+    const watch = new HealthWatch(datasets.classes, iterations, run.metrics());
     onEvent({ kind: 'start', iteration: resumed });
 
     try {
@@ -199,6 +202,11 @@ async function trainNetworks(
         run.log(metricsOf(step));
         const imagesPerSecond = speed.after(step);
         onEvent({ kind: 'step', iteration: done + 1, loss: step.loss, imagesPerSecond });
+        const health = watch.after(step);
+        if (health === null) continue;
+        run.log({ kind: 'health', iteration: done + 1, ...health.means });
+        onEvent({ kind: 'health', iteration: done + 1, means: health.means });
+        for (const text of health.notes) onEvent({ kind: 'note', text });
       }
     } catch (error) {
       throw rescue(error, { run, trainer, saved, save: saveNow });
@@ -304,7 +312,8 @@ function scoreAt(iteration: number, report: EvaluationReport | null): number | n
   return report?.iteration === iteration ? report.robustMeanIoU : null;
 }
 
-function metricsOf({ iteration, masked: _, waitSeconds, seconds, ...step }: StepReport) {
+function metricsOf(report: StepReport) {
+  const { iteration, masked: _, health: __, waitSeconds, seconds, ...step } = report;
   return { kind: 'train' as const, iteration: iteration + 1, ...step, seconds, waitSeconds };
 }
 
@@ -314,7 +323,7 @@ function history(run: RunFolder): { reports: EvaluationReport[]; seconds: number
   let seconds = 0;
   for (const line of run.metrics()) {
     if (line.kind === 'train') seconds += Number(line.seconds ?? 0) + Number(line.waitSeconds ?? 0);
-    else {
+    else if (line.kind === 'evaluation') {
       const { kind: _, ...report } = line;
       reports.push(report as unknown as EvaluationReport);
     }
