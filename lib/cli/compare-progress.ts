@@ -20,10 +20,7 @@ export function compareProgress() {
       switch (event.kind) {
         case 'run':
           if (event.state === 'finished') printNote(`${label} is finished`);
-          else {
-            const { iterations } = event.job.config;
-            training = trainingProgress({ label, iterations });
-          }
+          else training = trainingProgress({ label });
           break;
         case 'training':
           training?.onEvent(event.event);

@@ -3,7 +3,7 @@ import { printNote } from './output.js';
 import { createProgress, type Progress, type ProgressState } from './progress.js';
 
 /** Shows a training on stderr by its events: one bar from its first step to its last evaluation. */
-export function trainingProgress({ label, iterations }: { label: string; iterations: number }) {
+export function trainingProgress({ label }: { label: string }) {
   let progress: Progress | null = null;
   let state: ProgressState = { done: 0 };
   const checking = imageProgress('check data');
@@ -20,7 +20,7 @@ export function trainingProgress({ label, iterations }: { label: string; iterati
           break;
         case 'start':
           state.done = event.iteration;
-          progress = createProgress({ label, total: iterations, started: event.iteration });
+          progress = createProgress({ label, total: event.iterations, started: event.iteration });
           break;
         case 'step': {
           const { iteration: done, loss, imagesPerSecond } = event;

@@ -152,7 +152,8 @@ export function checkSameModel(path: string, found: Config, wanted: Config): voi
  * that one which was not there yet when a run was saved has its default.
  */
 function modelOf({ model, data }: Config): Record<string, unknown> {
-  const { name, maskToken, pretrained: _, ...given } = model;
+  // What values started with is no part of it.
+  const { name, maskToken, pretrained: _, maskTokenStd: __, ...given } = model;
   const known = models.find((each) => each.name === name);
   const options = known?.options.safeParse(given).data ?? given;
   const all = { name, ...options, maskToken };

@@ -101,7 +101,7 @@ export async function compareFrameworks(options: CompareOptions): Promise<Compar
       onEvent({ kind: 'result', job, result });
     } catch (error) {
       if (!signal?.aborted) throw error;
-      const iteration = error instanceof Interrupted ? error.iteration : job.config.iterations;
+      const iteration = error instanceof Interrupted ? error.iteration : (config.iterations ?? 0);
       throw new Interrupted(
         pathOf(folder, job),
         iteration,
@@ -210,10 +210,10 @@ function openRun(folder: string, job: CompareJob) {
 }
 
 /** What a run came to that was trained for as long as asked; null where it was not. */
-function finished(run: RunFolder | null, config: Config): TrainSummary | null {
+function finished(run: RunFolder | null, { iterations }: Config): TrainSummary | null {
   if (run === null || !existsSync(run.summaryFile)) return null;
   const summary = readJson(run.summaryFile) as TrainSummary | null;
-  if (summary?.iterations !== config.iterations) return null;
+  if (summary === null || summary.iterations !== iterations) return null;
   // The folder may have been moved since.
   return { ...summary, run: run.path, samples: summary.samples && run.samplesFile };
 }

@@ -21,6 +21,7 @@ import { writeRooms } from '../rooms/index.js';
 import { cacheFolder } from '../torch/libtorch.js';
 import { classNames } from './classes.js';
 import type { Config, ListConfig, RoomsConfig } from './config/config.js';
+import { completed } from './config/follow-data.js';
 import { ConfigError } from './errors.js';
 import { nearest } from './nearest.js';
 import { specsOf } from './networks.js';
@@ -52,15 +53,17 @@ export interface Sources {
 }
 
 /**
- * Finds (or renders) the data that a configuration names. Lists are read at once, images later.
+ * Finds (or renders) the data that a configuration names. Lists are read at once, images later. What the
+ * configuration leaves open is as in the paper: `train` settles it before.
  *
  * @param note is told what takes long
  * @throws ConfigError M3L_CONFIG_DATA_ROOT; DataError of a list or of an option that does not fit it
  */
 export async function openDatasets(
-  config: Config,
+  given: Config,
   note: (text: string) => void = () => {},
 ): Promise<Datasets> {
+  const config = completed(given);
   const { data } = config;
   const specs = specsOf(config);
   const { classes, labelled, unlabelled, val } = await openSources(config, note);
@@ -183,16 +186,20 @@ export function requireDataRoot({ data: { root } }: Config): void {
   );
 }
 
-/** Reads the lists that a configuration names, or renders its rooms. Throws as `openDatasets`. */
+/**
+ * Reads the lists that a configuration names, or renders its rooms. Throws as `openDatasets`.
+ * @param options.allLists reads the unlabelled one also where the framework does not need it (false)
+ */
 export async function openSources(
   config: Config,
   note: (text: string) => void = () => {},
+  { allLists = false } = {},
 ): Promise<Sources> {
   const { rooms } = config.data;
-  return rooms === undefined ? readSources(config) : renderRooms(rooms, note);
+  return rooms === undefined ? readSources(config, allLists) : renderRooms(rooms, note);
 }
 
-function readSources(config: Config): Sources {
+function readSources(config: Config, allLists: boolean): Sources {
   requireDataRoot(config);
   const { data, framework } = config;
   const root = data.root!;
@@ -222,7 +229,7 @@ function readSources(config: Config): Sources {
     classes: data.classes!,
     labelled: read('labelled', lists.labelled),
     unlabelled:
-      lists.unlabelled !== undefined && frameworkNamed(framework.name).needsUnlabelled
+      lists.unlabelled !== undefined && (allLists || frameworkNamed(framework.name).needsUnlabelled)
         ? read('unlabelled', lists.unlabelled)
         : null,
     val: read('val', lists.val),

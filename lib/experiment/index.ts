@@ -26,7 +26,14 @@ export {
   type RunScore,
   type Spread,
 } from './comparison.js';
-export { type Config, checkConfig, configToYaml, resolveConfig } from './config/config.js';
+export {
+  type Config,
+  checkConfig,
+  configToYaml,
+  resolveConfig,
+  type SettledConfig,
+} from './config/config.js';
+export type { Choice, DataFacts } from './config/follow-data.js';
 export { type Datasets, openDatasets, requireDataRoot } from './datasets.js';
 export { CheckpointError, ConfigError, Interrupted, RunError } from './errors.js';
 export {
@@ -43,5 +50,6 @@ export { CLASS_FORMATS, checkSheet, OVERLAY_FORMATS, PictureError } from './pict
 export { type PredictedScene, type PredictOptions, predict } from './predict.js';
 export { type Resumed, resumeConfig } from './resume.js';
 export { freshName, RunFolder } from './run-folder.js';
+export { type Settled, settle } from './settle.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';
 export { type VerifyResult, verifyFile, worstRows } from './verify/verify-file.js';

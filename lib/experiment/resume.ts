@@ -1,4 +1,5 @@
-import type { Config } from './config/config.js';
+import type { Config, SettledConfig } from './config/config.js';
+import { completed } from './config/follow-data.js';
 import { RunError } from './errors.js';
 import type { RunFolder } from './run-folder.js';
 
@@ -23,13 +24,13 @@ const FREE: readonly { keys: RegExp; note?: string }[] = [
 
 /** The configuration to go on with, and what its user should know of what changed. */
 export interface Resumed {
-  config: Config;
+  config: SettledConfig;
   notes: string[];
 }
 
 /**
  * The configuration a run goes on with: its own, with what may change taken from `wanted` (or from
- * `--set` alone). More iterations than the run's may be asked for: the schedule then goes on over
+ * `--set` alone). What `wanted` leaves open stays as the run has it. More iterations than the run's may be asked for: the schedule then goes on over
  * the new total.
  *
  * @throws RunError M3L_RESUME_CONFIG naming every key that must not change
@@ -40,7 +41,7 @@ export function resumeConfig(
   sets: readonly string[] = [],
 ): Resumed {
   const own = run.config();
-  const asked = wanted ?? run.config(sets);
+  const asked = wanted === undefined ? run.config(sets) : completed(wanted, own);
   const [before, after] = [flatten(own), flatten(asked)];
   const refused: string[] = [];
   const notes: string[] = [];

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
 import { M3lError } from '../torch/errors.js';
 import { findCheckpoint, removeLeftovers } from './checkpoint.js';
-import { type Config, configToYaml, resolveConfig } from './config/config.js';
+import { type Config, configToYaml, resolveConfig, type SettledConfig } from './config/config.js';
+import { completed } from './config/follow-data.js';
 import { RunError, reasonOf } from './errors.js';
 import { requireFolder } from './folders.js';
 import { appendMetrics, type MetricsLine, parseMetrics } from './metrics.js';
@@ -122,8 +123,8 @@ export class RunFolder {
     });
   }
 
-  config(sets: readonly string[] = []): Config {
-    return resolveConfig(this.configFile, sets);
+  config(sets: readonly string[] = []): SettledConfig {
+    return completed(resolveConfig(this.configFile, sets));
   }
 
   /** Stores the configuration that a resumed run goes on with. */

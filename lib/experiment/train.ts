@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import {
   createFramework,
   frameworkNamed,
@@ -19,7 +20,9 @@ import {
   saveCheckpoint,
 } from './checkpoint.js';
 import { bestIn, trainingFacts } from './checkpoint-facts.js';
-import type { Config } from './config/config.js';
+import { choicesText } from './choices-text.js';
+import type { Config, SettledConfig } from './config/config.js';
+import { completed } from './config/follow-data.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { Interrupted, RunError } from './errors.js';
 import { type EvaluationReport, evaluateNetworks, writeSamples } from './evaluate.js';
@@ -27,12 +30,13 @@ import { type HealthMeans, HealthWatch } from './health.js';
 import { createNetworks, disposeNetworks, headlineOf, prepareTorch } from './networks.js';
 import { rescue } from './rescue.js';
 import type { RunFolder } from './run-folder.js';
+import { settle } from './settle.js';
 
 /** What happens while training, for a progress bar or a log. `iteration`s are those done. */
 export type TrainEvent =
   | { kind: 'note'; text: string }
   | { kind: 'checking'; done: number; scenes: number }
-  | { kind: 'start'; iteration: number }
+  | { kind: 'start'; iteration: number; iterations: number }
   | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number }
   | { kind: 'health'; iteration: number; means: HealthMeans }
   | { kind: 'evaluating'; done: number; images: number }
@@ -40,6 +44,7 @@ export type TrainEvent =
   | { kind: 'checkpoint'; path: string };
 
 export interface TrainOptions {
+  /** What it leaves open is chosen by the data (`followData`), or as a run has it that goes on. */
   config: Config;
   run: RunFolder;
   /** Go on from the run's latest checkpoint (from the start where it has none). */
@@ -77,15 +82,15 @@ export interface TrainSummary {
  * @throws RunError M3L_RUN_EXISTS, M3L_RUN_LOCKED, M3L_RUN_WRITE
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
-  const { config, run, resume = false, onEvent = () => {} } = options;
-  const { datasets, networks } = await beforeTraining(options, onEvent);
+  const { run, resume = false, onEvent = () => {} } = options;
+  const { config, datasets, networks } = await beforeTraining(options, onEvent);
   try {
     const unlock = run.lock();
     try {
       if (resume) run.storeConfig(config);
       else run.begin(config);
       run.removeLeftovers();
-      return await trainNetworks(options, datasets, networks, onEvent);
+      return await trainNetworks({ ...options, config }, datasets, networks, onEvent);
     } finally {
       unlock();
     }
@@ -99,16 +104,16 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
 async function beforeTraining(
   options: TrainOptions,
   onEvent: (event: TrainEvent) => void,
-): Promise<{ datasets: Datasets; networks: Networks }> {
-  const { config } = options;
-  requireGraphs(config);
-  prepareTorch(config);
+): Promise<{ config: SettledConfig; datasets: Datasets; networks: Networks }> {
+  requireGraphs(options.config);
+  prepareTorch(options.config);
   const onNote = (text: string) => onEvent({ kind: 'note', text });
+  const config = await settledConfig(options, onNote);
   const datasets = await openDatasets(config, onNote);
   let networks: Networks = {};
   try {
     // Before the data, which takes longest: the weights to start from may not be there.
-    networks = createNetworks(startOf(options), datasets.classes.length, onNote);
+    networks = createNetworks(startOf({ ...options, config }), datasets.classes.length, onNote);
     if (options.check !== false) {
       await requireUsableData({
         config,
@@ -117,12 +122,22 @@ async function beforeTraining(
         signal: options.signal,
       });
     }
-    return { datasets, networks };
+    return { config, datasets, networks };
   } catch (error) {
     disposeNetworks(networks);
     await datasets.close();
     throw error;
   }
+}
+
+async function settledConfig(
+  { config, run, resume = false }: TrainOptions,
+  onNote: (text: string) => void,
+): Promise<SettledConfig> {
+  if (resume && existsSync(run.configFile)) return completed(config, run.config());
+  const { config: settled, chosen } = await settle(config, onNote);
+  if (chosen.length > 0) onNote(choicesText(chosen));
+  return settled;
 }
 
 /** Weights to start from are not looked for where those of a checkpoint take their place. */
@@ -142,7 +157,7 @@ function requireGraphs({ cudaGraph, device }: Config): void {
 }
 
 async function trainNetworks(
-  { config, run, resume = false, signal }: TrainOptions,
+  { config, run, resume = false, signal }: TrainOptions & { config: SettledConfig },
   datasets: Datasets,
   networks: Networks,
   onEvent: (event: TrainEvent) => void,
@@ -163,7 +178,7 @@ async function trainNetworks(
     };
     const speed = new Speed(config);
     const watch = new HealthWatch(datasets.classes, iterations, run.metrics());
-    onEvent({ kind: 'start', iteration: resumed });
+    onEvent({ kind: 'start', iteration: resumed, iterations });
 
     try {
       for (;;) {
@@ -229,7 +244,7 @@ async function trainNetworks(
   }
 }
 
-function createTrainer(config: Config, networks: Networks, datasets: Datasets) {
+function createTrainer(config: SettledConfig, networks: Networks, datasets: Datasets) {
   const { framework: learning, optimiser, schedule, iterations, seed, device, cudaGraph } = config;
   const framework = createFramework(learning.name, {
     networks,
@@ -342,7 +357,7 @@ class Speed {
   #seconds: number | null = null;
   readonly #images: number;
 
-  constructor({ batch, framework }: Config) {
+  constructor({ batch, framework }: SettledConfig) {
     const { needsUnlabelled } = frameworkNamed(framework.name);
     this.#images = batch.labelled + (needsUnlabelled ? batch.unlabelled : 0);
   }

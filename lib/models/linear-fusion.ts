@@ -147,8 +147,10 @@ export const linearFusionModel = defineModel({
       .number()
       .nonnegative()
       .max(1000)
-      .default(1)
-      .describe('Standard deviation of the mask token’s initial values.'),
+      .optional()
+      .describe(
+        'Standard deviation of the mask token’s initial values. Absent: 0.02 from scratch, 1 from trained weights and with `framework.fidelity: paper`.',
+      ),
     fusionRatio: z
       .number()
       .min(0)

@@ -146,7 +146,7 @@ describe('m3l compare-frameworks', () => {
   it('05 refuses a changed configuration and a foreign folder before it trains', async () => {
     const changed = await compare(whole, '--set', 'optimiser.encoderLr=0.5');
     expect(changed.code).toBe(1);
-    expect(changed.stderr).toContain('optimiser.encoderLr was 0.0001, is 0.5');
+    expect(changed.stderr).toContain('optimiser.encoderLr was 0.0006, is 0.5');
     const subsets = await compare(whole, '--set', 'evaluate.subsets=true');
     expect(subsets.code).toBe(1);
     expect(subsets.stderr).toContain('evaluate.subsets false');

@@ -18,6 +18,7 @@ import {
   writeFolderAtomic,
 } from 'm3l/experiment';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { completed } from '../../dist/experiment/config/follow-data.js';
 
 let folder: string;
 
@@ -92,7 +93,7 @@ describe('RunFolder', () => {
     const run = RunFolder.create(config, join(folder, 'run'));
     expect(existsSync(run.path)).toBe(false);
     run.begin(config);
-    expect(run.config()).toEqual(config);
+    expect(run.config()).toEqual(completed(config));
     // Nothing was trained yet: the same place does after a mended mistake.
     const mended = { ...config, seed: 9 };
     RunFolder.create(mended, run.path).begin(mended);

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { choicesText } from '../../experiment/choices-text.js';
 import type { CheckReport, Finding } from '../../experiment/index.js';
 import { wholeNumber } from '../arguments.js';
 import { EXIT, printJson, printNote, printResult } from '../output.js';
@@ -95,13 +96,14 @@ function describe(report: CheckReport): string {
       ['void', ...labelled.map(({ labels }) => percent(labels.void / labels.pixels)), ''],
     ],
   );
-  const { findings, sheet, seconds } = report;
+  const { findings, chosen, sheet, seconds } = report;
   const scenes = splits.reduce((sum, split) => sum + split.scenes, 0);
   const speed = `${scenes} scenes in ${seconds.toFixed(1)} s`;
   return [
     overview,
     stored,
     ...(labelled.length === 0 ? [] : [classes]),
+    ...(chosen.length === 0 ? [] : [choicesText(chosen)]),
     findings.length === 0 ? 'Nothing found that is in the way.' : findings.map(line).join('\n'),
     sheet === null ? speed : `${speed}. Contact sheet: ${sheet}`,
   ].join('\n\n');

@@ -40,10 +40,7 @@ export function addTrain(program: Command): void {
       const { train } = await import('../../experiment/index.js');
       const { run, config, resumed } = await openRun(file, options);
       const interruption = listenForInterruption();
-      const progress = trainingProgress({
-        label: config.framework.name,
-        iterations: config.iterations,
-      });
+      const progress = trainingProgress({ label: config.framework.name });
       try {
         const summary = await train({
           config,

@@ -10,6 +10,7 @@ import {
 } from '../../data/index.js';
 import type { Config } from '../config/config.js';
 import { datasetOf, openSources, type Sources, spread } from '../datasets.js';
+import { settle } from '../settle.js';
 import { duplicateFindings } from './duplicates.js';
 import {
   classFindings,
@@ -49,8 +50,9 @@ export interface ScannedSplit {
  * @throws DataError of a list; the signal's reason. What is wrong with files is a finding, not thrown
  */
 export async function checkData(options: CheckOptions): Promise<CheckReport> {
-  const { config, full = false, onNote } = options;
+  const { full = false, onNote } = options;
   const started = performance.now();
+  const { config, chosen } = await settle(options.config, onNote);
   const sources = await openSources(config, onNote);
   const { classes } = sources;
   const { modalities, labelRule: rule, align, resize } = datasetOf(config, sources.labelled);
@@ -75,6 +77,7 @@ export async function checkData(options: CheckOptions): Promise<CheckReport> {
       }),
     ) as CheckReport['splits'],
     findings: findings.sort((a, b) => Number(a.level !== 'error') - Number(b.level !== 'error')),
+    chosen,
     sheet: null,
     seconds: (performance.now() - started) / 1000,
   };

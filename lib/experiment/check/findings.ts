@@ -6,7 +6,7 @@ import {
   NO_CLASS,
   suggestLabelMap,
 } from '../../data/index.js';
-import type { Config } from '../config/config.js';
+import type { Config, SettledConfig } from '../config/config.js';
 import type { ScannedSplit } from './check.js';
 import type { Finding } from './report.js';
 import { labelsOf } from './summarise.js';
@@ -23,7 +23,7 @@ export function fileFindings({ name, scenes }: ScannedSplit): Finding[] {
 }
 
 /** Crops that are larger than any training picture can be. */
-export function sizeFindings({ name, scenes }: ScannedSplit, { data }: Config): Finding[] {
+export function sizeFindings({ name, scenes }: ScannedSplit, { data }: SettledConfig): Finding[] {
   if (name === 'val') return [];
   const [height, width] = data.crop;
   const largest = Math.max(...data.scales);

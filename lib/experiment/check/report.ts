@@ -1,9 +1,13 @@
+import type { Choice } from '../config/follow-data.js';
+
 /** What `m3l check` found; plain JSON. */
 export interface CheckReport {
   name: string;
   classes: string[];
   splits: Record<SplitName, SplitReport | null>;
   findings: Finding[];
+  /** What the configuration leaves open, as training would choose it. */
+  chosen: Choice[];
   /** The contact sheet; null where none was asked for. */
   sheet: string | null;
   seconds: number;

@@ -11,7 +11,7 @@ import { applySet } from './set.js';
 import { expandShortForms } from './shape.js';
 
 export type { ListConfig, RoomsConfig } from './data-schema.js';
-export type { Config } from './schema.js';
+export type { Config, SettledConfig } from './schema.js';
 
 /**
  * Reads a YAML configuration and the files that it extends, applies `key.path=value` overrides and

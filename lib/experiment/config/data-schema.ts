@@ -228,7 +228,11 @@ export const data = z.strictObject({
       'Without resize: the modality whose size the others, and training labels, are brought to. ' +
         'Absent: the sizes of a scene must agree.',
     ),
-  crop: size.prefault([540, 540]).describe('What training crops from the scaled images.'),
+  crop: size
+    .optional()
+    .describe(
+      'What training crops from the scaled images. Absent: a square of the shorter side of the images (their median, as resized) in whole 32s, at most 480; `framework.fidelity: paper`: 540.',
+    ),
   evaluationSize: size
     .optional()
     .describe(
@@ -239,8 +243,10 @@ export const data = z.strictObject({
     .array(z.number().min(0.01).max(100))
     .min(1)
     .max(1000)
-    .default([0.5, 0.75, 1, 1.5, 1.75, 2])
-    .describe('Training draws a scale from these.'),
+    .optional()
+    .describe(
+      'Training draws a scale from these. Absent: 0.5, 0.75, 1, 1.5, 1.75 and 2, of those below 1 the ones at which an image fills three quarters of the crop’s side; `framework.fidelity: paper`: all.',
+    ),
   augmentOn: z
     .enum(['worker', 'device'])
     .optional()

@@ -154,8 +154,12 @@ const rate = z.number().positive().max(1000);
 
 const optimiser = z.strictObject({
   name: z.enum(['adamw', 'sgd']).default('adamw').describe('`sgd` with momentum 0.9.'),
-  encoderLr: rate.default(1e-4).describe('Learning rate of the encoder.'),
-  decoderLr: rate.default(3e-4).describe('Learning rate of all else.'),
+  encoderLr: rate
+    .optional()
+    .describe(
+      'Learning rate of the encoder. Absent, by rule of thumb: 6e-4 from scratch, 3e-4 with trained weights to start from (`model.pretrained`, `initialise`); with `sgd` or `framework.fidelity: paper` 1e-4.',
+    ),
+  decoderLr: rate.optional().describe('Learning rate of all else. Absent: three times as much.'),
   weightDecay: factor
     .default(1e-4)
     .describe("Of all but the encoder's norms and the ensemble's weights."),
@@ -175,12 +179,18 @@ const schedule = z.strictObject({
     .describe('`poly`: rates fall as (1 − iteration / iterations)^power.'),
   power: z.number().positive().max(100).default(0.9).describe('Of `poly`.'),
   warmup: countOrNone
-    .default(0)
-    .describe('Iterations over which the rates rise to their full value.'),
+    .optional()
+    .describe(
+      'Iterations over which the rates rise to their full value. Absent: 5 % of all from scratch, 2 % from trained weights, at most 500; `framework.fidelity: paper`: 0.',
+    ),
 });
 
 const evaluate = z.strictObject({
-  every: countOrNone.default(0).describe('Iterations between evaluations; 0: only at the end.'),
+  every: countOrNone
+    .optional()
+    .describe(
+      'Iterations between evaluations; 0: only at the end. Absent: a quarter of all, in whole hundreds; `framework.fidelity: paper`: 0.',
+    ),
   batch: batchSize.default(4).describe('Images evaluated at a time.'),
   fill: z
     .enum(FILLS)
@@ -223,11 +233,21 @@ const common = {
   data: data.describe('The data set, and how its images reach the model.'),
   optimiser: optimiser.prefault({}).describe('What moves the weights.'),
   schedule: schedule.prefault({}).describe('How the learning rates change.'),
-  iterations: count.default(15_370).describe('Training steps.'),
+  iterations: count
+    .optional()
+    .describe(
+      'Training steps. Absent: 2,000 · √(training images / 50), from 2,000 to 15,000 in steps of 500; `framework.fidelity: paper`: 15,370.',
+    ),
   batch: z
     .strictObject({
-      labelled: batchSize.default(16).describe('Labelled images a step.'),
-      unlabelled: batchSizeOrNone.default(16).describe('Unlabelled images a step.'),
+      labelled: batchSize
+        .optional()
+        .describe(
+          'Labelled images a step. Absent: as many as there are, at most 8; `framework.fidelity: paper`: 16.',
+        ),
+      unlabelled: batchSizeOrNone
+        .optional()
+        .describe('Unlabelled images a step. Absent: by the same rule.'),
     })
     .prefault({})
     .describe('Images of a training step.'),
@@ -304,7 +324,10 @@ export type ConfigSchema = ReturnType<typeof schemaOf>;
 /** What the schema gives, before model, framework and data are held against each other. */
 export type CheckedConfig = z.output<ConfigSchema>;
 
-/** A checked configuration with every default filled in. */
+/**
+ * A checked configuration. Keys that follow the data or the start are open where they were not written:
+ * see `followData`.
+ */
 export type Config = Omit<CheckedConfig, 'model' | 'framework' | 'evaluate'> & {
   name: string;
   /** With the options of that model. */
@@ -312,6 +335,16 @@ export type Config = Omit<CheckedConfig, 'model' | 'framework' | 'evaluate'> & {
   /** With the options that the framework has of its own. */
   framework: LearningOptions & { name: FrameworkName; fidelity: Fidelity };
   evaluate: CheckedConfig['evaluate'] & { fill: Fill };
+};
+
+/** A configuration with every key filled in: what a run is trained with. */
+export type SettledConfig = Config & {
+  data: { crop: [number, number]; scales: number[] };
+  optimiser: { encoderLr: number; decoderLr: number };
+  schedule: { warmup: number };
+  iterations: number;
+  batch: { labelled: number; unlabelled: number };
+  evaluate: { every: number };
 };
 
 /** Names of the models or frameworks, as `key` says, that have an option. */

@@ -28,7 +28,7 @@ describe('extends', () => {
   it('02 takes a key back to its default by null', () => {
     write(`${ROOMS}seed: 2\nbatch: { labelled: 3, unlabelled: 4 }\n`, 'base.yaml');
     const { seed, batch } = folder.read('extends: base.yaml\nseed: null\nbatch: { labelled: }\n');
-    expect([seed, batch]).toEqual([1, { labelled: 16, unlabelled: 4 }]);
+    expect([seed, batch]).toEqual([1, { unlabelled: 4 }]);
     write(`${ROOMS}framework: { confidenceThreshold: 0.5 }\n`, 'base.yaml');
     const { framework } = folder.read(
       'extends: base.yaml\nframework: { confidenceThreshold: null }',

@@ -12,6 +12,8 @@ data:
   classes: [road, pothole]
   modalities: { rgb: rgb, depth: depth }
   lists: { labelled: a.txt, unlabelled: b.txt, val: c.txt }
+  crop: 540
+  scales: [0.5, 0.75, 1, 1.5, 1.75, 2]
 model: linear-fusion
 framework: m3l
 `;

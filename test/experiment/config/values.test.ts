@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { configToYaml, RunFolder, resolveConfig } from 'm3l/experiment';
 import { describe, expect, it } from 'vitest';
+import { completed } from '../../../dist/experiment/config/follow-data.js';
 import { configFolder, ROOMS } from './files.js';
 
 const folder = configFolder();
@@ -78,7 +79,7 @@ describe('the environment', () => {
       const run = RunFolder.create(config, join(folder.path(), 'run'));
       run.begin(config);
       delete process.env[B];
-      expect(run.config()).toEqual(config);
+      expect(run.config()).toEqual(completed(config));
       const set = run.config([`data.files.depth=${variable(A)}{name}`]);
       expect(set.data.files?.depth).toBe(`a${variable(B)}{name}`);
     } finally {
