@@ -25,6 +25,8 @@ export const Stream = {
   jitter: 7,
   masks: 8,
   teacherMasks: 9,
+  roomNormals: 10,
+  roomThermal: 11,
 } as const;
 
 /**
