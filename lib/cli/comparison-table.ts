@@ -43,7 +43,8 @@ function spreadOf({ deviation, values }: Spread): string {
   return values.length > 1 ? ` ± ${deviation.toFixed(1)}` : '';
 }
 
-function signed(points: number): string {
+/** Points with their sign. */
+export function signed(points: number): string {
   const text = points.toFixed(1);
   return points < 0 || text === '0.0' ? text.replace('-0.0', '0.0') : `+${text}`;
 }

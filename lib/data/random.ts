@@ -26,6 +26,8 @@ export const Stream = {
   masks: 8,
   teacherMasks: 9,
   cutMix: 10,
+  roomNormals: 11,
+  roomThermal: 12,
 } as const;
 
 /**

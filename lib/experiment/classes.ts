@@ -2,8 +2,8 @@ import { type Colour, classColours, STANFORD_CLASSES } from '../data/index.js';
 import type { Config } from './config/config.js';
 
 /** The class names of a configuration, without opening its data. */
-export function classNames({ data }: Config): string[] {
-  return data.rooms === undefined ? data.classes! : [...STANFORD_CLASSES.names];
+export function classNames({ data }: Pick<Config, 'data'>): string[] {
+  return data.classes ?? [...STANFORD_CLASSES.names];
 }
 
 /** The colours of its pictures: its own, or those that its classes are known by. */

@@ -4,7 +4,8 @@ import { type FrameworkName, frameworkNames } from '../learning/index.js';
 import { FILLS, type Fill } from '../models/index.js';
 import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
 import { type ComparedRun, type Comparison, compareRuns, type RunScore } from './comparison.js';
-import { type Config, resolveConfig } from './config/config.js';
+import { type Config, frameworkKeys, resolveConfig } from './config/config.js';
+import { optionOwners } from './config/schema.js';
 import { ConfigError, Interrupted, RunError, reasonOf } from './errors.js';
 import { type EvaluationReport, evaluateRun, headline } from './evaluate.js';
 import { nearest } from './nearest.js';
@@ -53,7 +54,8 @@ export interface CompareOptions {
 
 /**
  * Trains frameworks on one configuration from the same seeds and compares their robust mIoU; a model
- * without mask token is evaluated with each fill.
+ * without mask token is evaluated with each fill. An option that only some of the frameworks have
+ * (`framework.KEY`) is theirs alone.
  *
  * @throws ConfigError of the configuration; M3L_COMPARE_FRAMEWORK, M3L_COMPARE_SEED, M3L_COMPARE_FILL
  * @throws RunError M3L_COMPARE_FOLDER, M3L_RESUME_CONFIG where the folder holds something else: both
@@ -64,8 +66,7 @@ export async function compareFrameworks(options: CompareOptions): Promise<Compar
   const { signal, onEvent = () => {} } = options;
   checkOptions(options);
   const { fills = FILLS } = options;
-  const own = resolveConfig(options.config, options.sets).evaluate.fill;
-  const fill = fills.includes(own) ? own : fills[0]!;
+  const fill = fillOf(options, fills);
   const jobs = jobsOf(options, fill);
   const folder = openFolder(options.folder);
   const runs = jobs.map((job) => openRun(folder, job));
@@ -130,17 +131,39 @@ function checkOptions({ frameworks, seeds, fills = FILLS }: CompareOptions): voi
   );
 }
 
+/** The configuration's own fill where it is among those that are tried. */
+function fillOf(options: CompareOptions, fills: readonly Fill[]): Fill {
+  const { config, frameworks, sets = [] } = options;
+  const first = frameworks[0]!;
+  const all = [...sets, ...withoutOthers(options, first), `framework.name=${first}`];
+  const own = resolveConfig(config, all).evaluate.fill;
+  return fills.includes(own) ? own : fills[0]!;
+}
+
+/**
+ * Overrides that take away the options that others of the compared frameworks have of their own. What
+ * none of them has stays, and is refused by name.
+ */
+function withoutOthers(
+  { config, frameworks, sets }: CompareOptions,
+  framework: FrameworkName,
+): string[] {
+  return frameworkKeys(config, sets).flatMap((key) => {
+    const owners = optionOwners('framework', key);
+    const foreign = !owners.includes(framework) && frameworks.some((one) => owners.includes(one));
+    return foreign ? [`framework.${key}=null`] : [];
+  });
+}
+
 /** Seed by seed, so that a comparison that is not finished has all frameworks of some seeds. */
-function jobsOf(
-  { config, frameworks, seeds, sets = [] }: CompareOptions,
-  fill: Fill,
-): CompareJob[] {
+function jobsOf(options: CompareOptions, fill: Fill): CompareJob[] {
+  const { config, frameworks, seeds, sets = [] } = options;
   const of = seeds.length * frameworks.length;
   return seeds.flatMap((seed, row) =>
     frameworks.map((framework, column) => {
       const own = [`framework.name=${framework}`, `seed=${seed}`, `evaluate.fill=${fill}`];
       const index = row * frameworks.length + column + 1;
-      const all = [...sets, ...own];
+      const all = [...sets, ...withoutOthers(options, framework), ...own];
       return { framework, seed, index, of, sets: all, config: resolveConfig(config, all) };
     }),
   );

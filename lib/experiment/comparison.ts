@@ -114,7 +114,8 @@ function rowsOf(framework: string, runs: readonly ComparedRun[]): ComparisonRow[
   return rows.map((row) => ({ ...row, best: row === best }));
 }
 
-function spread(values: number[]): Spread {
+/** Mean and deviation of values, one a seed. */
+export function spread(values: number[]): Spread {
   const mean = average(values);
   return {
     mean,
@@ -123,6 +124,6 @@ function spread(values: number[]): Spread {
   };
 }
 
-function average(values: readonly number[]): number {
+export function average(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0) / values.length;
 }

@@ -11,13 +11,12 @@ import {
   readList,
   readNames,
   type Sample,
-  STANFORD_CLASSES,
   type Transform,
   underRoot,
   withoutLabels,
 } from '../data/index.js';
 import { frameworkNamed, type TrainingBatch } from '../learning/index.js';
-import { writeRooms } from '../rooms/index.js';
+import { type RoomSensor, roomSensors, writeRooms } from '../rooms/index.js';
 import { cacheFolder } from '../torch/libtorch.js';
 import { classNames } from './classes.js';
 import type { Config, ListConfig, RoomsConfig } from './config/config.js';
@@ -196,7 +195,7 @@ export async function openSources(
   { allLists = false } = {},
 ): Promise<Sources> {
   const { rooms } = config.data;
-  return rooms === undefined ? readSources(config, allLists) : renderRooms(rooms, note);
+  return rooms === undefined ? readSources(config, allLists) : renderRooms(config, rooms, note);
 }
 
 function readSources(config: Config, allLists: boolean): Sources {
@@ -260,9 +259,15 @@ function choose(samples: Sample[], { count, choose, names, file }: ListConfig, k
   return choose === 'spread' ? spread(chosen, count) : chosen.slice(0, count);
 }
 
-async function renderRooms(rooms: RoomsConfig, note: (text: string) => void): Promise<Sources> {
+async function renderRooms(
+  config: Config,
+  rooms: RoomsConfig,
+  note: (text: string) => void,
+): Promise<Sources> {
   const { size, ...options } = rooms;
   const [height, width] = size;
+  const wanted = Object.keys(config.data.modalities) as RoomSensor[];
+  const sensors = roomSensors(wanted);
   const name = [
     `${rooms.labelled}-${rooms.unlabelled}-${rooms.val}`,
     `${height}x${width}`,
@@ -270,6 +275,7 @@ async function renderRooms(rooms: RoomsConfig, note: (text: string) => void): Pr
     `camouflage${rooms.camouflage}`,
     `typical${rooms.typicalColours}`,
     `noise${rooms.depthNoise}`,
+    ...sensors.filter((sensor) => sensor !== 'rgb' && sensor !== 'depth'),
   ].join('-');
   let told = 0;
   const { folder, labelledList, unlabelledList, valList } = await writeRooms(
@@ -278,6 +284,7 @@ async function renderRooms(rooms: RoomsConfig, note: (text: string) => void): Pr
       ...options,
       height,
       width,
+      sensors,
       onProgress(done, total) {
         const quarter = Math.floor((4 * done) / total);
         if (quarter > told) note(`Rendered ${done} of ${total} rooms.`);
@@ -285,13 +292,17 @@ async function renderRooms(rooms: RoomsConfig, note: (text: string) => void): Pr
       },
     },
   );
+  const read = (list: string, labelled: boolean) =>
+    readList(list, { root: folder, modalities: sensors.length, labelled }).map((sample) => ({
+      ...sample,
+      files: wanted.map((sensor) => sample.files[sensors.indexOf(sensor)]!),
+    }));
   return {
     root: folder,
-    classes: [...STANFORD_CLASSES.names],
-    labelled: readList(labelledList, { root: folder, labelled: true }),
-    unlabelled:
-      rooms.unlabelled === 0 ? null : readList(unlabelledList, { root: folder, labelled: false }),
-    val: readList(valList, { root: folder, labelled: true }),
+    classes: classNames(config),
+    labelled: read(labelledList, true),
+    unlabelled: rooms.unlabelled === 0 ? null : read(unlabelledList, false),
+    val: read(valList, true),
   };
 }
 

@@ -1,9 +1,12 @@
 /** One procedural room as a camera with a depth sensor would record it. */
 
 import { createRoom } from './layout.js';
+import { senseNormals } from './normals.js';
 import { castView } from './raycast.js';
 import { labelsOf, senseDepth } from './sensor.js';
+import type { RoomSensor } from './sensors.js';
 import { paintPicture } from './shade.js';
+import { senseHeat } from './thermal.js';
 import { wearTypicalColours } from './typical-colours.js';
 
 export interface RoomOptions {
@@ -20,10 +23,12 @@ export interface RoomOptions {
    * stronger. Default 0.
    */
   readonly typicalColours?: number;
-  /** Multiplies noise and holes of the depth sensor; 0 gives exact depth. Default 1. */
+  /** Multiplies noise and holes of the depth sensor, and noise of normals; 0: exact. Default 1. */
   readonly depthNoise?: number;
   /** Rays a pixel and direction for the colour picture: 1 is fastest, 2 smooths edges. Default 2. */
   readonly smoothing?: 1 | 2;
+  /** What is sensed; colour and depth always are. Default: nothing more. */
+  readonly sensors?: readonly RoomSensor[];
 }
 
 /** A rendered room; all pictures row-major, top row first. */
@@ -36,20 +41,26 @@ export interface Room {
   readonly depth: Uint16Array;
   /** Stanford classes 0 to 12. */
   readonly label: Uint8Array;
+  /** Camera-space unit normals as bytes, 3 a pixel (see `senseNormals`), where they were asked for. */
+  readonly normals?: Uint8Array;
+  /** Heat as a grey picture, a byte a pixel (see `senseHeat`), where it was asked for. */
+  readonly thermal?: Uint8Array;
 }
 
 /** Renders the room of a seed. The same seed and options give the same bytes. */
 export function renderRoom(seed: number, options: RoomOptions = {}): Room {
   const width = options.width ?? 160;
   const height = options.height ?? 120;
-  const { camouflage = 0.4, typicalColours = 0 } = options;
+  const { camouflage = 0.4, typicalColours = 0, depthNoise = 1, sensors = [] } = options;
   const scene = wearTypicalColours(createRoom(seed, camouflage), typicalColours, seed);
   const view = castView(scene, width, height);
   return {
     width,
     height,
     rgb: paintPicture(scene, width, height, options.smoothing ?? 2, seed),
-    depth: senseDepth(scene, view, seed, options.depthNoise ?? 1),
+    depth: senseDepth(scene, view, seed, depthNoise),
     label: labelsOf(scene, view),
+    ...(sensors.includes('normals') && { normals: senseNormals(scene, view, seed, depthNoise) }),
+    ...(sensors.includes('thermal') && { thermal: senseHeat(scene, view, seed) }),
   };
 }

@@ -11,7 +11,10 @@ export interface RoomTask {
   readonly labelled: boolean;
 }
 
-/** Writes `rgb/NAME.png`, `depth/NAME.png` (16-bit millimetres) and, if labelled, `label/NAME.png`. */
+/**
+ * Writes `rgb/NAME.png`, `depth/NAME.png` (16-bit millimetres), those of further sensors and, if
+ * labelled, `label/NAME.png`.
+ */
 export async function writeRoom({
   folder,
   name,
@@ -19,7 +22,7 @@ export async function writeRoom({
   options,
   labelled,
 }: RoomTask): Promise<null> {
-  const { width, height, rgb, depth, label } = renderRoom(seed, options);
+  const { width, height, rgb, depth, label, normals, thermal } = renderRoom(seed, options);
   const file = (part: string) => join(folder, part, `${name}.png`);
   await sharp(rgb, { raw: { width, height, channels: 3 } })
     .png()
@@ -28,11 +31,17 @@ export async function writeRoom({
     .toColourspace('grey16')
     .png()
     .toFile(file('depth'));
-  if (labelled) {
-    await sharp(label, { raw: { width, height, channels: 1 } })
+  if (normals !== undefined) {
+    await sharp(normals, { raw: { width, height, channels: 3 } })
+      .png()
+      .toFile(file('normals'));
+  }
+  const grey = (data: Uint8Array, part: string) =>
+    sharp(data, { raw: { width, height, channels: 1 } })
       .toColourspace('b-w')
       .png()
-      .toFile(file('label'));
-  }
+      .toFile(file(part));
+  if (thermal !== undefined) await grey(thermal, 'thermal');
+  if (labelled) await grey(label, 'label');
   return null;
 }

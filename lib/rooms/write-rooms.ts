@@ -8,6 +8,7 @@ import { STANFORD_CLASSES } from '../data/classes.js';
 import { DataError } from '../data/errors.js';
 import { WorkerPool } from '../data/worker-pool.js';
 import type { RoomOptions } from './render-room.js';
+import { roomSensors } from './sensors.js';
 import { type RoomTask, writeRoom } from './write-room.js';
 
 export interface WriteRoomsOptions extends RoomOptions {
@@ -44,7 +45,8 @@ const SPLIT_SEEDS = { labelled: 0, unlabelled: 300_000, val: 600_000 } as const;
 type Split = keyof typeof SPLIT_SEEDS;
 
 /**
- * Writes rooms as PNGs: `rgb/`, `depth/` (16-bit millimetres), `label/`, three lists, `classes.json`.
+ * Writes rooms as PNGs: `rgb/`, `depth/` (16-bit millimetres), `normals/` and `thermal/` where they are
+ * among the sensors, `label/`, three lists with these columns in this order, `classes.json`.
  * Rendered beside the folder and moved into place when complete; a folder that holds the same rooms is
  * left as it is.
  * @throws DataError M3L_ROOMS_FOLDER where the folder holds something else; the signal's reason
@@ -64,7 +66,7 @@ export async function writeRooms(folder: string, options: WriteRoomsOptions): Pr
   const staging = join(dirname(target), `.${basename(target)}.${process.pid}.partial`);
   await rm(staging, { recursive: true, force: true });
   try {
-    for (const part of ['rgb', 'depth', 'label']) {
+    for (const part of [...roomSensors(options.sensors), 'label']) {
       await mkdir(join(staging, part), { recursive: true });
     }
     await renderAll(staging, options);
@@ -91,8 +93,8 @@ async function renderAll(folder: string, options: WriteRoomsOptions): Promise<vo
   const { signal, onProgress } = options;
   const tasks = (Object.keys(SPLIT_SEEDS) as Split[]).flatMap((split) =>
     roomsOf(split, options).map(({ name, seed }): RoomTask => {
-      const { width, height, camouflage, typicalColours, depthNoise, smoothing } = options;
-      const room = { width, height, camouflage, typicalColours, depthNoise, smoothing };
+      const { width, height, camouflage, typicalColours, depthNoise, smoothing, sensors } = options;
+      const room = { width, height, camouflage, typicalColours, depthNoise, smoothing, sensors };
       return { folder, name, seed, options: room, labelled: split !== 'unlabelled' };
     }),
   );
@@ -124,7 +126,8 @@ async function writeLists(folder: string, options: WriteRoomsOptions): Promise<v
     ['val', 'val.txt'],
   ];
   for (const [split, file] of lists) {
-    const parts = split === 'unlabelled' ? ['rgb', 'depth'] : ['rgb', 'depth', 'label'];
+    const sensors = roomSensors(options.sensors);
+    const parts = split === 'unlabelled' ? sensors : [...sensors, 'label'];
     const lines = roomsOf(split, options).map(({ name }) =>
       parts.map((part) => `${part}/${name}.png`).join('\t'),
     );
@@ -145,7 +148,12 @@ function manifestOf(options: WriteRoomsOptions): string {
   const { width = 160, height = 120, depthNoise = 1, smoothing = 2 } = options;
   const { camouflage = 0.4, typicalColours = 0 } = options;
   const splits = { labelled, unlabelled, val };
-  const room = { width, height, camouflage, typicalColours, depthNoise, smoothing };
+  const sensors = roomSensors(options.sensors);
+  const room = {
+    ...{ width, height, camouflage, typicalColours, depthNoise, smoothing },
+    // As before there were more sensors, so that folders of these two stay what they are.
+    ...(sensors.length > 2 && { sensors }),
+  };
   return `${JSON.stringify({ rooms: VERSION, seed, ...splits, ...room }, null, 2)}\n`;
 }
 

@@ -1,15 +1,11 @@
-import { checkModality, labelRule, STANFORD_CLASSES } from '../../data/index.js';
+import { checkModality, labelRule } from '../../data/index.js';
 import { maskWeights } from '../../learning/index.js';
+import { classNames } from '../classes.js';
 import { ConfigError, reasonOf } from '../errors.js';
 import { type Complain, fitted } from './fit.js';
 import { explain } from './messages.js';
+import { checkRoomsLabels, roomsModalities } from './rooms.js';
 import { type Config, configSchemaFor } from './schema.js';
-
-/** What the procedural rooms give: colour, and depth with holes of value 0. */
-const ROOMS_MODALITIES = {
-  rgb: { kind: 'rgb' },
-  depth: { kind: 'depth', invalid: 0 },
-} as const;
 
 /**
  * Checks values against the schema and against each other, and fills in every default.
@@ -31,28 +27,7 @@ export function check(
 
   const { data, framework } = config;
   if (data.rooms !== undefined) {
-    for (const key of ['root', 'lists', 'files', 'classes'] as const) {
-      if (data[key] !== undefined) {
-        complain(
-          `data.${key}`,
-          "has no meaning beside 'data.rooms'; remove one of the two (null removes an inherited one).",
-        );
-      }
-    }
-    const other = Object.entries(data.modalities).find(
-      ([name, { kind }]) => ROOMS_MODALITIES[name as keyof typeof ROOMS_MODALITIES]?.kind !== kind,
-    );
-    if (other !== undefined) {
-      complain(
-        'data.modalities',
-        `found '${other[0]}' of kind '${other[1].kind}', but rooms have 'rgb' and 'depth'. Leave it out, or name files instead of rooms.`,
-      );
-    }
-    const { rgb, depth } = data.modalities;
-    data.modalities = {
-      rgb: { ...ROOMS_MODALITIES.rgb, ...rgb },
-      depth: { ...ROOMS_MODALITIES.depth, ...depth },
-    };
+    data.modalities = roomsModalities(data, complain);
   } else {
     for (const key of ['root', 'lists', 'classes'] as const) {
       if (data[key] === undefined) complain(`data.${key}`, "is missing (or give 'data.rooms').");
@@ -76,9 +51,16 @@ export function check(
     complain('data.align', `found '${data.align}', expected one of ${known.join(', ')}.`);
   }
   const { labels, labelOffset } = data;
-  const classNames = data.classes ?? STANFORD_CLASSES.names;
-  const numClasses = classNames.length;
-  allows('data.labels', () => labelRule({ numClasses, labelOffset, labels, classNames }));
+  const names = classNames(config);
+  allows('data.labels', () => {
+    const rule = labelRule({
+      numClasses: names.length,
+      labelOffset,
+      labels,
+      classNames: names,
+    });
+    if (data.rooms !== undefined) checkRoomsLabels(rule);
+  });
   const weights = framework.maskWeights;
   if (weights !== undefined) {
     allows('framework.maskWeights', () => maskWeights(weights, Object.keys(data.modalities)));
@@ -103,11 +85,11 @@ function checkFiles(
   }
 }
 
-function checkPalette({ palette, classes, rooms }: Config['data'], complain: Complain): void {
-  const expected = rooms === undefined ? classes?.length : STANFORD_CLASSES.names.length;
-  if (palette === undefined || palette.length === expected) return;
+function checkPalette(data: Config['data'], complain: Complain): void {
+  const expected = classNames({ data }).length;
+  if (data.palette === undefined || data.palette.length === expected) return;
   complain(
     'data.palette',
-    `found ${palette.length} colours for ${expected} classes: one for each.`,
+    `found ${data.palette.length} colours for ${expected} classes: one for each.`,
   );
 }

@@ -8,7 +8,7 @@ import { resolvePaths } from './paths.js';
 import { pathKey } from './read.js';
 import { type Config, layoutSchema } from './schema.js';
 import { applySet } from './set.js';
-import { expandShortForms } from './shape.js';
+import { expandShortForms, isRecord } from './shape.js';
 
 export type { ListConfig, RoomsConfig } from './data-schema.js';
 export type { Config, SettledConfig } from './schema.js';
@@ -29,6 +29,14 @@ export function resolveConfig(name: string, sets: readonly string[] = []): Confi
   const layer = readLayer(file);
   for (const set of sets) applySet(layer, set);
   return { name: nameOf(file), ...check(layer.values, placeIn(layer, file)) };
+}
+
+/** The keys of `framework` that a configuration and overrides give, unchecked. Throws as they do. */
+export function frameworkKeys(name: string, sets: readonly string[] = []): string[] {
+  const layer = readLayer(configFile(name));
+  for (const set of sets) applySet(layer, set);
+  const { framework } = layer.values;
+  return isRecord(framework) ? Object.keys(framework) : [];
 }
 
 /** Checks a configuration that does not come from a file: tests, scripts. */

@@ -148,7 +148,7 @@ const rooms = z.strictObject({
     .nonnegative()
     .max(1000)
     .default(1)
-    .describe('Multiplies noise and holes of the depth sensor.'),
+    .describe('Multiplies noise and holes of the depth sensor, and noise of normals.'),
 });
 
 const channel = z.int().min(0).max(255);
@@ -185,7 +185,10 @@ export const data = z.strictObject({
   modalities: z
     .record(text, modality)
     .prefault({ rgb: 'rgb', depth: 'depth' })
-    .describe('What a sample consists of, by name; a text is short for `{ kind: … }`.'),
+    .describe(
+      'What a sample consists of, by name; a text is short for `{ kind: … }`. Rooms have rgb, depth, ' +
+        'normals (of kind rgb) and thermal (of kind grey).',
+    ),
   classes: shorthand(
     (value) =>
       typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= MOST_CLASSES
@@ -200,7 +203,10 @@ export const data = z.strictObject({
       } satisfies KeyMeta),
   )
     .optional()
-    .describe('Class names in the order of the labels, or how many there are.'),
+    .describe(
+      'Class names in the order of the labels, or how many there are. Beside `rooms`: what ' +
+        '`labels` makes of their 13.',
+    ),
   palette: z
     .array(colour)
     .min(2)
