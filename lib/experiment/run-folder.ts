@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
 import { M3lError } from '../torch/errors.js';
 import { findCheckpoint, removeLeftovers } from './checkpoint.js';
-import { type Config, configToYaml, resolveConfig } from './config/config.js';
+import { type Config, configToYaml, resolveStored } from './config/config.js';
 import { RunError, reasonOf } from './errors.js';
 import { requireFolder } from './folders.js';
 import { appendMetrics, type MetricsLine, parseMetrics } from './metrics.js';
@@ -123,7 +123,7 @@ export class RunFolder {
   }
 
   config(sets: readonly string[] = []): Config {
-    return resolveConfig(this.configFile, sets);
+    return resolveStored(this.configFile, sets);
   }
 
   /** Stores the configuration that a resumed run goes on with. */

@@ -8,7 +8,7 @@ import { resolvePaths } from './paths.js';
 import { pathKey } from './read.js';
 import { type Config, layoutSchema } from './schema.js';
 import { applySet } from './set.js';
-import { expandShortForms } from './shape.js';
+import { expandShortForms, isRecord } from './shape.js';
 
 export type { ListConfig, RoomsConfig } from './data-schema.js';
 export type { Config } from './schema.js';
@@ -29,6 +29,16 @@ export function resolveConfig(name: string, sets: readonly string[] = []): Confi
   const layer = readLayer(file);
   for (const set of sets) applySet(layer, set);
   return { name: nameOf(file), ...check(layer.values, placeIn(layer, file)) };
+}
+
+/**
+ * As `resolveConfig`, of the file that a run stored, which holds every default. What had no key yet
+ * when it was written is what it was then: all heads voted in the ensemble.
+ */
+export function resolveStored(file: string, sets: readonly string[] = []): Config {
+  const { model } = readLayer(file).values;
+  const earlier = isRecord(model) && model.name === 'linear-fusion' && !('ensemble' in model);
+  return resolveConfig(file, earlier ? ['model.ensemble=all', ...sets] : sets);
 }
 
 /** Checks a configuration that does not come from a file: tests, scripts. */
