@@ -101,6 +101,7 @@ export function createStepper(batch, settings) {
       numClasses,
       modalities: modalities.length,
       maskToken: true,
+      ensemble: 'all',
       dropPath: 0,
       dropout: 0,
     }).to({ device });

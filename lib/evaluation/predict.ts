@@ -75,10 +75,10 @@ function predictLogits(
   heads: readonly Head[],
   { flip = false, upsample = true, ...options }: PredictOptions,
 ): { logits: Tensor[]; inputs: HeadInputs } {
-  const complete = withoutMissing(model, inputs, options);
+  const { complete, filled } = withoutMissing(model, inputs, options);
   const padded = padInputs(complete, options.specs, model.leastSide);
   const predict = (given: readonly (Tensor | null)[]) =>
-    model.forwardHeads(given, heads, { upsample });
+    model.forwardHeads(given, heads, { upsample, filled });
   const straight = predict(padded.inputs);
   const averaged = (mirrored: Tensor[]) =>
     straight.map((logits, h) => logits.add(mirrored[h]!.flip([3])).mul(0.5));
@@ -118,21 +118,22 @@ function padInputs(
   return { inputs: inputs.map((input, m) => input && pad(input, specs[m]!)), geometry };
 }
 
-/** What the model is given: null where it has a mask token, else the fill. */
+/** What the model is given: null where it has a mask token, else the fill, and of which that is. */
 function withoutMissing(
   model: Predictor,
   inputs: readonly (Tensor | null)[],
   { specs, missing = [], fill = 'zeros', seed = 0 }: PredictOptions,
-): (Tensor | null)[] {
+): { complete: (Tensor | null)[]; filled: ReadonlySet<number> } {
   const lost = inputs.flatMap((input, index) =>
     input === null || missing.includes(index) ? [index] : [],
   );
   checkMissing([...missing, ...lost], inputs.length);
   if (model.hasMaskToken) {
-    return inputs.map((input, index) => (lost.includes(index) ? null : input));
+    const complete = inputs.map((input, index) => (lost.includes(index) ? null : input));
+    return { complete, filled: new Set() };
   }
   const present = inputs.find((_, index) => !lost.includes(index))!;
-  return inputs.map((input, index) => {
+  const complete = inputs.map((input, index) => {
     if (!lost.includes(index)) return input;
     const generator =
       fill === 'noise'
@@ -140,4 +141,5 @@ function withoutMissing(
         : undefined;
     return fillModality(present, specs[index]!, fill, generator);
   });
+  return { complete, filled: new Set(lost) };
 }

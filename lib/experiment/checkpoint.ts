@@ -156,7 +156,8 @@ function modelOf({ model, data }: Config): Record<string, unknown> {
   const { name, maskToken, pretrained: _, maskTokenStd: __, ...given } = model;
   const known = models.find((each) => each.name === name);
   const options = known?.options.safeParse(given).data ?? given;
-  const all = { name, ...options, maskToken };
+  // Whose heads the ensemble weighs is asked of a model anew each time; its weights are of either kind.
+  const all = { name, ...options, maskToken, ensemble: undefined };
   return {
     ...Object.fromEntries(Object.entries(all).map(([key, value]) => [`model.${key}`, value])),
     'data.modalities': Object.keys(data.modalities).join(', '),

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
 import { M3lError } from '../torch/errors.js';
 import { findCheckpoint, removeLeftovers } from './checkpoint.js';
-import { type Config, configToYaml, resolveConfig, type SettledConfig } from './config/config.js';
+import { type Config, configToYaml, resolveStored, type SettledConfig } from './config/config.js';
 import { completed } from './config/follow-data.js';
 import { RunError, reasonOf } from './errors.js';
 import { requireFolder } from './folders.js';
@@ -124,7 +124,7 @@ export class RunFolder {
   }
 
   config(sets: readonly string[] = []): SettledConfig {
-    return completed(resolveConfig(this.configFile, sets));
+    return completed(resolveStored(this.configFile, sets));
   }
 
   /** Stores the configuration that a resumed run goes on with. */

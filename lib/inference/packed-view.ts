@@ -1,4 +1,4 @@
-import { ensemble } from '../models/linear-fusion.js';
+import { type EnsembleRule, votesOf } from '../models/ensemble.js';
 import { checkInputs } from '../models/missing-modalities/inputs.js';
 import type {
   ForwardOptions,
@@ -6,8 +6,7 @@ import type {
   Prediction,
   StreamedModel,
 } from '../models/segmentation-model.js';
-import { asPrediction, everyHead, perHead, selectStreams, streamsOf } from '../models/streams.js';
-import { bilinear } from '../models/upsample.js';
+import { asPrediction, everyHead, logitsOf, selectStreams, streamsOf } from '../models/streams.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { Constants } from './constants.js';
@@ -24,10 +23,11 @@ export class PackedView implements InferenceView {
   readonly #constants: Constants;
   readonly #encoder: InferenceEncoder;
   readonly #head: InferenceHead;
-  readonly #alpha: Tensor | null;
+  readonly #alpha: Tensor | undefined;
+  readonly #ensemble: EnsembleRule | undefined;
 
   constructor(
-    { encoder, decoder, alpha, ...shape }: StreamedModel,
+    { encoder, decoder, alpha, ensemble, ...shape }: StreamedModel,
     { measure = true }: InferenceOptions = {},
   ) {
     this.#constants = new Constants(measure);
@@ -37,7 +37,8 @@ export class PackedView implements InferenceView {
     this.leastSide = shape.leastSide;
     this.#encoder = new InferenceEncoder(encoder, this.#constants);
     this.#head = new InferenceHead(decoder, this.#constants);
-    this.#alpha = alpha ?? null;
+    this.#alpha = alpha;
+    this.#ensemble = ensemble;
   }
 
   forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
@@ -51,23 +52,20 @@ export class PackedView implements InferenceView {
   ): Tensor[] {
     const { modalities } = this;
     const { height, width } = checkInputs(inputs, modalities, options, this);
-    const streams = streamsOf(heads, modalities);
+    const size: [number, number] | null = options.upsample === false ? null : [height, width];
     // The scope lets each activation's memory go before the caller's scope ends.
     return torch.scope(() =>
       torch.inferenceMode(() => {
+        const votes = votesOf(inputs, options, this.#ensemble);
+        const streams = streamsOf(heads, modalities, votes);
         const stages = this.#encoder.forward(inputs, options, streams);
         const last = stages.length - 1; // which has these streams alone already
         const read = stages.map((feature, stage) =>
           stage === last ? feature : selectStreams(feature, streams, modalities),
         );
         const predictions = this.#head.forward(read); // [S·B, K, H/4, W/4]
-        const own = predictions.unflatten(0, [streams.length, -1]).unbind(0); // S × [B, K, …]
-        const upsample = options.upsample === false ? null : bilinear(own[0]!, [height, width]);
-        return perHead(heads, modalities, (head) => {
-          const small =
-            head === 'ensemble' ? ensemble(predictions, this.#alpha!) : own[streams.indexOf(head)]!;
-          return upsample ? upsample(small) : small;
-        });
+        const model = { modalities, alpha: this.#alpha };
+        return logitsOf(predictions, { heads, streams, votes, size, model });
       }),
     );
   }

@@ -177,7 +177,7 @@ export function forward(
   if (!model.hasMaskToken) {
     const drawn = options.fill === 'noise' ? generator() : undefined;
     const filled = fillMasked(modalities, masked, context.modalities, options.fill, drawn);
-    return model.forward(filled, { upsample });
+    return model.forward(filled, { filled: masked, upsample });
   }
   if (maskingRatio === 1) return model.forward(modalities, { masked, upsample });
   return model.forward(modalities, { masked, maskingRatio, generator: generator(), upsample });

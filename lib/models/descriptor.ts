@@ -31,6 +31,8 @@ export interface ModelDescriptor<
   readonly maskToken: boolean;
   /** The options of its own that a configuration may set, with their defaults. */
   readonly options: z.ZodObject;
+  /** Defaults of these that differ under `fidelity: paper`. */
+  readonly paperOptions?: Readonly<Record<string, unknown>>;
   /** A model with values from scratch. Options that are absent have their defaults. */
   create(input: Input): SegmentationModel;
 }

@@ -6,6 +6,7 @@ export {
   loadPretrained,
 } from './adapters.js';
 export { defineModel, type ModelDescriptor, type ModelInput } from './descriptor.js';
+export { ENSEMBLES, type EnsembleRule } from './ensemble.js';
 export {
   type CreateFusion,
   type Fused,

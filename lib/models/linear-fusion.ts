@@ -3,6 +3,7 @@ import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { defineModel, type ModelInput } from './descriptor.js';
+import { ENSEMBLES, type EnsembleRule, votesOf } from './ensemble.js';
 import { type Fused, Fusion, type ResidualSum } from './fusion.js';
 import { initialise } from './initialise.js';
 import { checkInputs } from './missing-modalities/inputs.js';
@@ -16,8 +17,7 @@ import {
   type Prediction,
   type StreamedModel,
 } from './segmentation-model.js';
-import { asPrediction, everyHead, perHead, selectStreams, streamsOf } from './streams.js';
-import { bilinear } from './upsample.js';
+import { asPrediction, everyHead, logitsOf, selectStreams, streamsOf } from './streams.js';
 
 /** For M ≥ 2 modalities. */
 export interface LinearFusionOptions extends ModelInput {
@@ -30,6 +30,8 @@ export interface LinearFusionOptions extends ModelInput {
   maskTokenStd?: number;
   /** r: the share of a modality's own tokens in the fusion. */
   fusionRatio?: number;
+  /** Whose heads the ensemble weighs; `present` by default, `all` is the paper's. */
+  ensemble?: EnsembleRule;
   /** Stochastic depth of the last block; it rises linearly from 0. */
   dropPath?: number;
   /** Dropout2d of the decoder. */
@@ -64,15 +66,6 @@ export class LinearFuse extends Fusion {
   }
 }
 
-/** Σ_m softmax(α)_m · detach(prediction_m) (m3l.md section 3): it trains α alone. */
-export function ensemble(predictions: Tensor, alpha: Tensor): Tensor {
-  const weights_1M = alpha.softmax(0).unsqueeze(0);
-  const [rows, ...map] = predictions.shape as [number, ...number[]]; // [M·B, K, h, w]
-  const modalities = alpha.shape[0]!;
-  const detached = predictions.detach().view([modalities, -1]); // [M, B·K·h·w]
-  return weights_1M.mm(detached).view([rows / modalities, ...map]);
-}
-
 /**
  * Linear Fusion (Maheshwari, Liu, Kira, 2024) for M ≥ 2 modalities: one encoder and one head with
  * shared weights; the modalities meet in every attention, and in the ensemble of their predictions.
@@ -87,6 +80,7 @@ export class LinearFusion extends nn.Module implements StreamedModel {
   readonly numClasses: number;
   readonly hasMaskToken: boolean;
   readonly leastSide = leastSide;
+  readonly ensemble: EnsembleRule;
   precision: torch.AutocastDType = 'float32';
 
   constructor(options: LinearFusionOptions) {
@@ -102,6 +96,7 @@ export class LinearFusion extends nn.Module implements StreamedModel {
     this.modalities = modalities;
     this.numClasses = numClasses;
     this.hasMaskToken = maskToken;
+    this.ensemble = options.ensemble ?? 'present';
     this.encoder = new MixTransformer({
       backbone,
       modalities,
@@ -159,6 +154,12 @@ export const linearFusionModel = defineModel({
       .describe(
         'r of linear fusion: the share of a modality’s own tokens; the rest comes from the others.',
       ),
+    ensemble: z
+      .enum(ENSEMBLES)
+      .default('present')
+      .describe(
+        'Whose heads the ensemble weighs: `present`, of the modalities that a sample has; `all`, as the paper does and `framework.fidelity: paper` has it.',
+      ),
     dropPath: z
       .number()
       .min(0)
@@ -167,6 +168,7 @@ export const linearFusionModel = defineModel({
       .describe('Highest drop-path rate of the encoder.'),
     dropout: z.number().min(0).max(1).default(0.1).describe('The heads’ dropout.'),
   }),
+  paperOptions: { ensemble: 'all' },
   create: (options: LinearFusionOptions) => new LinearFusion(options),
 });
 
@@ -182,9 +184,10 @@ export function predictStreams(
   heads: readonly Head[],
   options: ForwardOptions,
 ): { logits: Tensor[]; penalty?: Tensor } {
-  const { encoder, decoder, alpha, modalities: M, precision } = model;
+  const { encoder, decoder, modalities: M, precision } = model;
   const { height, width } = checkInputs(inputs, M, options, model);
-  const streams = streamsOf(heads, M); // the modalities whose predictions are read, S of them
+  const votes = votesOf(inputs, options, model.ensemble);
+  const streams = streamsOf(heads, M, votes); // the modalities whose predictions are read, S of them
   const compute = () => {
     // The mask token stands for the tokens of what is missing (section 4); the blocks fuse (2).
     const { maskToken } = encoder.patchEmbed1;
@@ -202,11 +205,6 @@ export function predictStreams(
     precision === 'float32' ? compute() : torch.autocast({ dtype: precision, device }, compute);
 
   const wide = precision === 'float32' ? predictions : predictions.to('float32');
-  const own = wide.unflatten(0, [streams.length, -1]).unbind(0); // S × [B, K, H/4, W/4]
-  const upsample = options.upsample === false ? null : bilinear(own[0]!, [height, width]);
-  const logits = perHead(heads, M, (head) => {
-    const small = head === 'ensemble' ? ensemble(wide, alpha!) : own[streams.indexOf(head)]!;
-    return upsample ? upsample(small) : small;
-  });
-  return { logits, penalty };
+  const size: [number, number] | null = options.upsample === false ? null : [height, width];
+  return { logits: logitsOf(wide, { heads, streams, votes, size, model }), penalty };
 }

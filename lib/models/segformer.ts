@@ -17,7 +17,7 @@ import { asPrediction, everyHead } from './streams.js';
 
 export type SegformerOptions = Omit<
   LinearFusionOptions,
-  'fusionRatio' | 'maskToken' | 'maskTokenStd'
+  'ensemble' | 'fusionRatio' | 'maskToken' | 'maskTokenStd'
 >;
 
 /**

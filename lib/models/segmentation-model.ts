@@ -2,7 +2,8 @@ import type * as nn from '../nn/index.js';
 import { M3lError } from '../torch/errors.js';
 import type * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { Masking } from './missing-modalities/inputs.js';
+import type { EnsembleRule } from './ensemble.js';
+import type { Masking, Masks } from './missing-modalities/inputs.js';
 import type { MixTransformer } from './mit.js';
 import type { SegformerHead } from './segformer-head.js';
 
@@ -10,6 +11,12 @@ import type { SegformerHead } from './segformer-head.js';
 export class ModelError extends M3lError {}
 
 export interface ForwardOptions extends Masking {
+  /**
+   * Which inputs hold nothing of their modality but something that fills its place, so that its head
+   * does not vote in the ensemble: for each sample as `masked`, or for the whole batch a set of
+   * modalities. Their values are computed with all the same.
+   */
+  filled?: Masks | ReadonlySet<number>;
   /** Whether predictions have the input's size (default), or a quarter of it (rounded up). */
   upsample?: boolean;
 }
@@ -74,4 +81,6 @@ export interface StreamedModel extends SegmentationModel {
   readonly decoder: SegformerHead;
   /** [M]; absent where there is one modality. */
   readonly alpha?: Tensor;
+  /** Whose heads the ensemble weighs; absent: `present`. */
+  readonly ensemble?: EnsembleRule;
 }

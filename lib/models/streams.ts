@@ -1,13 +1,24 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { ensemble, type Votes } from './ensemble.js';
 import type { Feature } from './mit.js';
-import { type Head, ModelError, type Prediction } from './segmentation-model.js';
+import {
+  type Head,
+  ModelError,
+  type Prediction,
+  type StreamedModel,
+} from './segmentation-model.js';
+import { bilinear } from './upsample.js';
 
 /**
  * The modalities, ascending, whose streams the heads asked for read.
  * @throws {ModelError} `M3L_MODEL_HEAD`
  */
-export function streamsOf(heads: readonly Head[], modalities: number): number[] {
+export function streamsOf(
+  heads: readonly Head[],
+  modalities: number,
+  { voters }: Pick<Votes, 'voters'>,
+): number[] {
   const foreign = heads.find(
     (head) => head !== 'ensemble' && !(Number.isInteger(head) && head >= 0 && head < modalities),
   );
@@ -18,8 +29,8 @@ export function streamsOf(heads: readonly Head[], modalities: number): number[] 
         `or modalities from 0 to ${modalities - 1}.`,
     );
   }
-  const all = Array.from({ length: modalities }, (_, index) => index);
-  return heads.includes('ensemble') ? all : all.filter((index) => heads.includes(index));
+  const read = heads.includes('ensemble') ? [...heads, ...voters] : heads;
+  return Array.from({ length: modalities }, (_, index) => index).filter((m) => read.includes(m));
 }
 
 /** The rows of `streams` of a feature [M·B, N, C], modality by modality: itself where they are all. */
@@ -44,16 +55,35 @@ export function everyHead(modalities: number): Head[] {
   return [...Array(modalities).keys(), 'ensemble'];
 }
 
-/** What `make` gives of each head, made once: of one modality the ensemble is its own prediction. */
-export function perHead(
-  heads: readonly Head[],
-  modalities: number,
-  make: (head: Head) => Tensor,
+/**
+ * The logits of the heads asked for, each made once: of one modality the ensemble is its own prediction.
+ * @param predictions [S·B, K, h, w], of the modalities `streams`
+ * @param size what they are brought to; null: they stay
+ */
+export function logitsOf(
+  predictions: Tensor,
+  asked: {
+    heads: readonly Head[];
+    streams: readonly number[];
+    votes: Votes;
+    size: [number, number] | null;
+    model: Pick<StreamedModel, 'modalities' | 'alpha'>;
+  },
 ): Tensor[] {
+  const { heads, streams, votes, size, model } = asked;
+  const own = predictions.unflatten(0, [streams.length, -1]).unbind(0); // S × [B, K, h, w]
+  const upsample = size && bilinear(own[0]!, size);
+  const vote = () => {
+    const voters = votes.voters.map((m) => streams.indexOf(m));
+    return ensemble(selectRows(predictions, voters, streams.length), model.alpha!, votes);
+  };
   const made = new Map<Head, Tensor>();
-  return heads.map((asked) => {
-    const head = modalities === 1 ? 0 : asked;
-    const logits = made.get(head) ?? make(head);
+  return heads.map((each) => {
+    const head = model.modalities === 1 ? 0 : each;
+    const found = made.get(head);
+    if (found) return found;
+    const small = head === 'ensemble' ? vote() : own[streams.indexOf(head)]!;
+    const logits = upsample ? upsample(small) : small;
     made.set(head, logits);
     return logits;
   });

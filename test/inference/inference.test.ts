@@ -197,7 +197,8 @@ describe('optimizeForInference', () => {
   it.skipIf(!golden).each(['full', 'masked'])('agrees with the authors’ %s predictions', (kind) => {
     torch.scope(() => {
       const { tensors, metadata } = torch.loadSafetensors(golden!);
-      using model = createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 5 });
+      const shape = { backbone: 'mit-b0', numClasses: 5, ensemble: 'all' } as const;
+      using model = createModel({ name: 'linear-fusion', ...shape });
       const state = Object.entries(tensors).filter(([name]) => name.startsWith('state.'));
       model.loadStateDict(Object.fromEntries(state.map(([name, t]) => [name.slice(6), t])));
       using view = optimizeForInference(model);

@@ -30,7 +30,7 @@ describe.skipIf(!golden)('linear fusion against the authors’ implementation', 
   it.each(['full', 'masked'])('%s predictions, at full and at quarter size', (kind) => {
     torch.scope(() => {
       const { tensors, metadata } = torch.loadSafetensors(golden!);
-      using model = new LinearFusion({ backbone: 'mit-b0', numClasses: 5 });
+      using model = new LinearFusion({ backbone: 'mit-b0', numClasses: 5, ensemble: 'all' });
       const state = Object.entries(tensors).filter(([name]) => name.startsWith('state.'));
       // Strict: every name and shape of the authors' model, and no other.
       model.loadStateDict(Object.fromEntries(state.map(([name, t]) => [name.slice(6), t])));

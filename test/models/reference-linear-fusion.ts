@@ -17,6 +17,8 @@ export interface Reference {
   modalities: number;
   /** r of section 2. */
   ratio: number;
+  /** Whose predictions the ensemble weighs, of each sample. */
+  ensemble: 'present' | 'all';
 }
 
 /** One modality's tokens, [B, N, C] with N = height · width. */
@@ -48,11 +50,30 @@ export function referenceForward(
       stages.map((maps) => maps[m]!),
     ),
   );
-  // Σ softmax(α)_m · detach(prediction_m)
-  const weights = model.state.alpha!.softmax(0).unbind(0);
-  const weighted = predictions.map((prediction, m) => prediction.detach().mul(weights[m]!));
-  return [...predictions, sum(weighted)].map((logits) =>
+  const samples = images[0]!.shape[0]!;
+  const votes = Array.from({ length: samples }, (_, b) =>
+    vote(
+      model,
+      predictions.map((prediction) => prediction.select(0, b)),
+      missing.map((of) => of[b]!),
+    ),
+  );
+  return [...predictions, torch.stack(votes)].map((logits) =>
     torch.upsampleBilinear2d(logits, size, true),
+  );
+}
+
+/** Σ_m w_m · detach(prediction_m) of a sample, w the softmax of α over those that vote. */
+function vote(
+  { state, ensemble }: Reference,
+  predictions: readonly Tensor[],
+  missing: readonly boolean[],
+): Tensor {
+  const voting = predictions.flatMap((_, m) => (ensemble === 'all' || !missing[m] ? [m] : []));
+  const alphas = state.alpha!.unbind(0);
+  const exponentials = voting.map((m) => alphas[m]!.exp());
+  return sum(
+    voting.map((m, i) => predictions[m]!.detach().mul(exponentials[i]!.div(sum(exponentials)))),
   );
 }
 

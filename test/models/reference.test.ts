@@ -9,12 +9,13 @@ const RATIO = 0.7;
 const KEYS_BIAS = /attn\.kv\.module\.bias$/;
 
 /** A float64 model in evaluation mode with no norm at the identity and no bias or statistic at zero. */
-function createModel(modalities: number): LinearFusion {
+function createModel(modalities: number, ensemble: 'present' | 'all'): LinearFusion {
   const model = new LinearFusion({
     backbone: 'mit-b0',
     numClasses: 4,
     modalities,
     fusionRatio: RATIO,
+    ensemble,
   });
   torch.noGrad(() => {
     for (const tensor of Object.values(model.stateDict())) {
@@ -32,12 +33,15 @@ function error(found: torch.Tensor, expected: torch.Tensor): number {
 
 describe('linear fusion as computed here', () => {
   it.each([
-    ['both modalities', 2, [-1, -1]],
-    ['masked modalities', 2, [1, 0]],
-    ['three modalities', 3, [-1, 2]],
-  ] as const)('is the paper’s, read plainly: %s', (_, modalities, masked) => {
+    ['both modalities', 2, [-1, -1], 'present'],
+    ['masked modalities', 2, [1, 0], 'all'],
+    ['masked modalities', 2, [1, -1], 'present'],
+    ['three modalities', 3, [-1, 2], 'all'],
+    ['three modalities', 3, [-1, 2], 'present'],
+  ] as const)('is the paper’s, read plainly: %s (%i: %o), %s voting', (...facts) => {
+    const [, modalities, masked, voting] = facts;
     torch.scope(() => {
-      using model = createModel(modalities);
+      using model = createModel(modalities, voting);
       const parameters = model.namedParameters();
       const state = Object.fromEntries([...parameters, ...model.namedBuffers()]);
       const { depths } = backbones['mit-b0'];
@@ -48,7 +52,7 @@ describe('linear fusion as computed here', () => {
 
       const { heads, ensemble } = model.forward(images, { masked });
       const found = [...heads, ensemble];
-      const reference = { state, depths, modalities, ratio: RATIO };
+      const reference = { state, depths, modalities, ratio: RATIO, ensemble: voting };
       const expected = referenceForward(reference, images, missing);
       for (const [i, logits] of found.entries()) {
         expect(error(logits, expected[i]!), `prediction ${i}`).toBeLessThan(1e-9);

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 export interface Choice {
   readonly name: string;
   readonly options?: z.ZodObject;
+  readonly paperOptions?: Readonly<Record<string, unknown>>;
 }
 
 /** The one that a raw configuration names under `key`; the default one where it names none that there is. */
@@ -28,7 +29,8 @@ export function withoutForeign(value: unknown, own: Choice, all: readonly Choice
     !hasOption(own, key) &&
     all.some((each) => {
       const option = optionOf(each, key);
-      return option !== undefined && sameJson(option.safeParse(undefined).data, entry);
+      const defaults = [option?.safeParse(undefined).data, each.paperOptions?.[key]];
+      return option !== undefined && defaults.some((value) => sameJson(value, entry));
     });
   return Object.fromEntries(Object.entries(value).filter(([key, entry]) => !isForeign(key, entry)));
 }

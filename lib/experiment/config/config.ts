@@ -39,6 +39,32 @@ export function frameworkKeys(name: string, sets: readonly string[] = []): strin
   return isRecord(framework) ? Object.keys(framework) : [];
 }
 
+/** What keys stood for, before they were there, in the files that runs store. */
+const BEFORE = {
+  model: { ensemble: 'all' },
+  framework: {
+    lambdaFollowsTeacher: false,
+    distributionAlignment: 0,
+    cutMix: 0,
+    colourJitter: 0,
+  },
+} as const;
+
+/**
+ * As `resolveConfig`, of the file that a run stored, which holds every default. What had no key yet
+ * when it was written is what it was then.
+ */
+export function resolveStored(file: string, sets: readonly string[] = []): Config {
+  const { model, framework } = readLayer(file).values;
+  const earlier = (part: 'model' | 'framework', given: unknown) =>
+    Object.entries(BEFORE[part]).flatMap(([key, value]) =>
+      isRecord(given) && !(key in given) ? [`${part}.${key}=${value}`] : [],
+    );
+  const fused = isRecord(model) && model.name === 'linear-fusion';
+  const before = [...(fused ? earlier('model', model) : []), ...earlier('framework', framework)];
+  return resolveConfig(file, [...before, ...sets]);
+}
+
 /** Checks a configuration that does not come from a file: tests, scripts. */
 export function checkConfig(raw: unknown, origin = 'the configuration'): Config {
   const values = resolvePaths(expandShortForms(raw, layoutSchema), layoutSchema, process.cwd());

@@ -18,6 +18,7 @@ import {
 import { type Choice, chosen, ownersOf, withoutForeign } from './choice.js';
 import { data } from './data-schema.js';
 import { count, countOrNone, factor, path, seed, share, shorthand, text } from './schema-parts.js';
+import { isRecord } from './shape.js';
 
 const DEFAULT_MODEL: ModelName = 'linear-fusion';
 const DEFAULT_FRAMEWORK: FrameworkName = 'm3l';
@@ -134,11 +135,14 @@ const frameworkKeys = {
     .describe("Also report the teacher's own supervised loss, at a cost."),
 };
 
-/** A model's keys, and the options of its own. */
-function modelSchema(chosen: ModelDescriptor) {
+/** A model's keys, and the options of its own with the defaults of the fidelity. */
+function modelSchema(chosen: ModelDescriptor, fidelity: unknown) {
+  const shape: Record<string, z.ZodType> = { ...chosen.options.shape };
+  const paper = fidelity === 'paper' ? (chosen.paperOptions ?? {}) : {};
+  for (const [key, value] of Object.entries(paper)) shape[key] = shape[key]!.default(value);
   return shorthand(
     (value) => withoutForeign(named(value), chosen, models),
-    z.strictObject({ ...modelKeys, ...chosen.options.shape }),
+    z.strictObject({ ...modelKeys, ...shape }),
   );
 }
 
@@ -286,10 +290,10 @@ const common = {
 };
 
 /** The schema of configurations with this model and this framework. */
-function schemaOf(model: ModelDescriptor, framework: FrameworkDescriptor) {
+function schemaOf(model: ModelDescriptor, framework: FrameworkDescriptor, fidelity: unknown) {
   return z.strictObject({
     ...common,
-    model: modelSchema(model).prefault({}),
+    model: modelSchema(model, fidelity).prefault({}),
     framework: frameworkSchema(framework).prefault({}),
   });
 }
@@ -312,11 +316,13 @@ function allOptions(all: readonly Choice[]): z.core.$ZodLooseShape {
   return Object.assign({}, ...all.map(({ options }) => options?.shape));
 }
 
-/** The schema that a raw configuration is to be checked with: that of the model and framework it names. */
+/** The schema that a raw configuration is to be checked with: that of what it names, and its fidelity's. */
 export function configSchemaFor(raw: unknown): ConfigSchema {
+  const framework = isRecord(raw) ? raw.framework : undefined;
   return schemaOf(
     chosen(raw, 'model', models, DEFAULT_MODEL),
     chosen(raw, 'framework', frameworks, DEFAULT_FRAMEWORK),
+    isRecord(framework) ? framework.fidelity : undefined,
   );
 }
 

@@ -52,6 +52,7 @@ export function goldenModel(
     modalities,
     maskToken: names.includes('encoder.patch_embed1.mask_token'),
     fusionRatio: facts.fusionRatio,
+    ensemble: 'all',
     dropPath: 0,
     dropout: 0,
   });

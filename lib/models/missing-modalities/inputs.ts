@@ -1,6 +1,6 @@
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
-import { ModelError, type Predictor } from '../segmentation-model.js';
+import { type ForwardOptions, ModelError, type Predictor } from '../segmentation-model.js';
 
 /** For each sample of a batch the index of the modality that it has not, -1 for none. */
 export type Masks = readonly number[] | Tensor;
@@ -25,7 +25,7 @@ export interface Masking {
 export function checkInputs(
   inputs: readonly (Tensor | null)[],
   modalities: number,
-  { masked = [] }: Masking,
+  { masked = [], filled = [] }: ForwardOptions,
   { hasMaskToken, leastSide }: Pick<Predictor, 'hasMaskToken' | 'leastSide'>,
 ): { batch: number; height: number; width: number } {
   const fail = (message: string): never => {
@@ -45,17 +45,20 @@ export function checkInputs(
   if (height! < leastSide || width! < leastSide) {
     fail(`Inputs of ${height} × ${width} pixels, expected at least ${leastSide} a side: pad them.`);
   }
-  const onHost = masked instanceof torch.Tensor ? [] : masked;
-  const count = masked instanceof torch.Tensor ? masked.shape.join(' × ') : masked.length;
-  if (count !== 0 && String(count) !== String(batch)) {
-    fail(`\`masked\` has ${count} entries for a batch of ${batch}, expected one a sample.`);
-  }
-  for (const index of onHost) {
-    if (!Number.isInteger(index) || index < -1 || index >= modalities) {
-      fail(`\`masked\` holds ${index}, expected -1 or a modality from 0 to ${modalities - 1}.`);
+  for (const [name, given] of Object.entries({ masked, filled })) {
+    const perSample = !(given instanceof Set);
+    const count = given instanceof torch.Tensor ? given.shape.join(' × ') : [...given].length;
+    if (perSample && count !== 0 && String(count) !== String(batch)) {
+      fail(`\`${name}\` has ${count} entries for a batch of ${batch}, expected one a sample.`);
+    }
+    for (const index of given instanceof torch.Tensor ? [] : given) {
+      if (!Number.isInteger(index) || index < (perSample ? -1 : 0) || index >= modalities) {
+        const none = perSample ? '-1 or ' : '';
+        fail(`\`${name}\` holds ${index}, expected ${none}a modality from 0 to ${modalities - 1}.`);
+      }
     }
   }
-  const mayMask = masked instanceof torch.Tensor || onHost.some((index) => index >= 0);
+  const mayMask = masked instanceof torch.Tensor || masked.some((index) => index >= 0);
   if (!hasMaskToken && (shapes.length < modalities || mayMask)) {
     fail(
       'A modality is missing and the model has no mask token: fill the input instead ' +
