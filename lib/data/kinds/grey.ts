@@ -13,6 +13,7 @@ export const grey: ModalityKind = {
   interpolation: 'bilinear',
   mean: MEAN,
   std: STD,
+  measured: true,
   keys: ['channel'],
   middle: null,
   async read(request) {

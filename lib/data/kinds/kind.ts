@@ -30,6 +30,11 @@ export interface ModalityKind {
   /** The default normalisation. */
   readonly mean: number | readonly number[];
   readonly std: number | readonly number[];
+  /**
+   * Whether an experiment measures the normalisation on its own images instead: not where pretrained
+   * encoders expect the default.
+   */
+  readonly measured: boolean;
   readonly keys: readonly KindKey[];
   /** What the fill `mean` stands for in [0, 1]; null: what the normalisation subtracts. */
   readonly middle: number | null;

@@ -89,12 +89,15 @@ const modality = shorthand(
     mean: perChannel(z.number().min(-1e6).max(1e6))
       .optional()
       .describe(
-        "Subtracted after the scaling to [0, 1]. Absent: ImageNet's for rgb, 0.449 for grey, 0 for " +
-          'depth.',
+        "Subtracted after the scaling to [0, 1]. Absent: ImageNet's for rgb; for grey and depth " +
+          'measured on up to 200 images of each training list (`framework.fidelity: paper`: 0.449 and 0).',
       ),
     std: perChannel(z.number().positive().max(1e6))
       .optional()
-      .describe("Divided by then. Absent: ImageNet's for rgb, 0.226 for grey, 1 for depth."),
+      .describe(
+        "Divided by then. Absent: ImageNet's for rgb; for grey and depth measured " +
+          '(`framework.fidelity: paper`: 0.226 and 1).',
+      ),
     jitter: z
       .strictObject({
         gain: factor

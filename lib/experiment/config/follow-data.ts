@@ -136,11 +136,21 @@ export function isSettled(config: Config): config is SettledConfig {
  * The configuration with its open keys as `from` has them or else as the paper has, whatever the
  * data: what a run's own configuration means that was written before a key was there.
  */
-export function completed(config: Config, from: Partial<Config> = {}): SettledConfig {
-  return rulesFor(config).reduce((filled, { path, constant }) => {
+export function completed(config: Config, from?: Config): SettledConfig {
+  const settled = rulesFor(config).reduce((filled, { path, constant }) => {
     if (valueAt(filled, path) !== undefined) return filled;
-    return withValue(filled, path, valueAt(from, path) ?? constant);
+    return withValue(filled, path, (from && valueAt(from, path)) ?? constant);
   }, config) as SettledConfig;
+  if (from === undefined) return settled;
+  const modalities = Object.entries(settled.data.modalities).map(([name, modality]) => {
+    const { mean, std } = from.data.modalities[name] ?? {};
+    const measured = {
+      ...(mean === undefined ? {} : { mean }),
+      ...(std === undefined ? {} : { std }),
+    };
+    return [name, { ...measured, ...modality }];
+  });
+  return withValue(settled, ['data', 'modalities'], Object.fromEntries(modalities));
 }
 
 /**
