@@ -236,6 +236,12 @@ export const data = z.strictObject({
     .describe(
       'What training crops from the scaled images. Absent: a square of the shorter side of the images (their median, as resized) in whole 32s, at most 480; `framework.fidelity: paper`: 540.',
     ),
+  cropMostOneClass: share
+    .nullable()
+    .optional()
+    .describe(
+      'The place of a labelled crop is drawn anew, 10 times at most, while one class holds more than this share of its labelled pixels, so that rare classes are met; null: it is taken as it comes. Absent: 0.75; `framework.fidelity: paper`: null.',
+    ),
   evaluationSize: size
     .optional()
     .describe(

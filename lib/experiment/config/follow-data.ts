@@ -77,6 +77,11 @@ const RULES: readonly Rule[] = [
     },
   },
   {
+    path: ['data', 'cropMostOneClass'],
+    constant: null,
+    choose: () => ({ value: 0.75, why: 'rare classes are met more often' }),
+  },
+  {
     path: ['optimiser', 'encoderLr'],
     constant: 1e-4,
     choose: rates(6e-4, 3e-4),
@@ -139,7 +144,8 @@ export function isSettled(config: Config): config is SettledConfig {
 export function completed(config: Config, from?: Config): SettledConfig {
   const settled = rulesFor(config).reduce((filled, { path, constant }) => {
     if (valueAt(filled, path) !== undefined) return filled;
-    return withValue(filled, path, (from && valueAt(from, path)) ?? constant);
+    const taken = from && valueAt(from, path);
+    return withValue(filled, path, taken === undefined ? constant : taken);
   }, config) as SettledConfig;
   if (from === undefined) return settled;
   const modalities = Object.entries(settled.data.modalities).map(([name, modality]) => {
