@@ -34,6 +34,11 @@ export interface TrainingTransform {
   readonly scales?: readonly number[];
   /** Of depth and labels. Default `half-pixel`. */
   readonly nearest?: NearestRule;
+  /**
+   * A labelled sample's crop is drawn anew while one class holds more of it; null (the default): it is
+   * taken as it comes.
+   */
+  readonly mostOneClass?: number | null;
 }
 
 /** Inputs are resized to `size` [height, width] (absent: stay as they are); labels keep their size. */
@@ -78,22 +83,25 @@ export function drawGeometry(
   const scale = random.pick(transform.scales ?? TRAINING_SCALES);
   const scaledWidth = Math.max(1, Math.round(width * scale));
   const scaledHeight = Math.max(1, Math.round(height * scale));
-  const place = (scaled: number, crop: number) =>
-    scaled > crop ? [random.integer(scaled - crop + 1), 0] : [0, Math.floor((crop - scaled) / 2)];
-  const [left, padLeft] = place(scaledWidth, cropWidth) as [number, number];
-  const [top, padTop] = place(scaledHeight, cropHeight) as [number, number];
-  return {
-    flip,
+  const sizes = { scaledWidth, scaledHeight, width: cropWidth, height: cropHeight };
+  return { flip, ...sizes, ...drawPlace(sizes, random), nearest: transform.nearest };
+}
+
+/** Draws the place of a crop, across and then down. */
+export function drawPlace(
+  {
     scaledWidth,
     scaledHeight,
-    left,
-    top,
-    padLeft,
-    padTop,
-    width: cropWidth,
-    height: cropHeight,
-    nearest: transform.nearest,
-  };
+    width,
+    height,
+  }: Pick<Geometry, 'scaledWidth' | 'scaledHeight' | 'width' | 'height'>,
+  random: Random,
+): Pick<Geometry, 'left' | 'top' | 'padLeft' | 'padTop'> {
+  const place = (scaled: number, crop: number) =>
+    scaled > crop ? [random.integer(scaled - crop + 1), 0] : [0, Math.floor((crop - scaled) / 2)];
+  const [left, padLeft] = place(scaledWidth, width) as [number, number];
+  const [top, padTop] = place(scaledHeight, height) as [number, number];
+  return { left, top, padLeft, padTop };
 }
 
 /** The geometry of plain resizing. */

@@ -73,4 +73,5 @@ export {
   scanScene,
 } from './scan.js';
 export { stageValues } from './staging.js';
+export { measureNormalisation } from './statistics.js';
 export { WorkerPool } from './worker-pool.js';

@@ -4,6 +4,7 @@
  */
 
 import { sampleLabels, samplePlane, validMask } from './augment.js';
+import { drawLabelledGeometry } from './class-share.js';
 import { IGNORE_LABEL } from './classes.js';
 import {
   drawGeometry,
@@ -130,7 +131,10 @@ export class SampleLoader {
     let geometry: Geometry;
     if (training) {
       const random = new Random(Stream.augmentation, seed, task.epoch, task.position);
-      geometry = drawGeometry(decoded.width, decoded.height, transform, random);
+      const { width, height, label } = decoded;
+      geometry = label
+        ? drawLabelledGeometry(label, transform, random)
+        : drawGeometry(width, height, transform, random);
     } else {
       const [height, width] = transform.size ?? [decoded.height, decoded.width];
       geometry = resizeGeometry(width, height, transform.nearest);

@@ -72,9 +72,10 @@ export async function openDatasets(
     loaders.push(made);
     return made;
   };
-  const { crop, flip, scales } = data;
+  const { crop, cropMostOneClass: mostOneClass, flip, scales } = data;
   const { evaluationSize, nearest: rule } = sizingOf(config);
-  const training: Transform = { kind: 'training', crop, flip, scales, nearest: rule };
+  const place = { crop, flip, scales, mostOneClass };
+  const training: Transform = { kind: 'training', ...place, nearest: rule };
   const evaluation: Transform = { kind: 'evaluation', size: evaluationSize, nearest: rule };
   const { batch, seed, workers } = config;
   // Labelled and unlabelled images are loaded at the same time: each gets half of the threads.

@@ -21,12 +21,14 @@ import {
 } from './checkpoint.js';
 import { bestIn, trainingFacts } from './checkpoint-facts.js';
 import { choicesText } from './choices-text.js';
+import { classNames } from './classes.js';
 import type { Config, SettledConfig } from './config/config.js';
 import { completed } from './config/follow-data.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { Interrupted, RunError } from './errors.js';
 import { type EvaluationReport, evaluateNetworks, writeSamples } from './evaluate.js';
 import { type HealthMeans, HealthWatch } from './health.js';
+import { measureModalities } from './measure.js';
 import { createNetworks, disposeNetworks, headlineOf, prepareTorch } from './networks.js';
 import { rescue } from './rescue.js';
 import type { RunFolder } from './run-folder.js';
@@ -108,36 +110,32 @@ async function beforeTraining(
   requireGraphs(options.config);
   prepareTorch(options.config);
   const onNote = (text: string) => onEvent({ kind: 'note', text });
-  const config = await settledConfig(options, onNote);
-  const datasets = await openDatasets(config, onNote);
+  const { resume = false, run, signal } = options;
+  const own = resume && existsSync(run.configFile) ? run.config() : null;
+  const settled = own
+    ? { config: completed(options.config, own), chosen: [] }
+    : await settle(options.config, onNote);
   let networks: Networks = {};
   try {
     // Before the data, which takes longest: the weights to start from may not be there.
-    networks = createNetworks(startOf({ ...options, config }), datasets.classes.length, onNote);
+    const start = startOf({ ...options, config: settled.config });
+    networks = createNetworks(start, classNames(start).length, onNote);
     if (options.check !== false) {
       await requireUsableData({
-        config,
+        config: settled.config,
         onNote,
         onProgress: (done, scenes) => onEvent({ kind: 'checking', done, scenes }),
-        signal: options.signal,
+        signal,
       });
     }
-    return { config, datasets, networks };
+    const { config, chosen } = own ? settled : await measureModalities(settled.config, { signal });
+    const all = [...settled.chosen, ...chosen];
+    if (all.length > 0) onNote(choicesText(all));
+    return { config, datasets: await openDatasets(config, onNote), networks };
   } catch (error) {
     disposeNetworks(networks);
-    await datasets.close();
     throw error;
   }
-}
-
-async function settledConfig(
-  { config, run, resume = false }: TrainOptions,
-  onNote: (text: string) => void,
-): Promise<SettledConfig> {
-  if (resume && existsSync(run.configFile)) return completed(config, run.config());
-  const { config: settled, chosen } = await settle(config, onNote);
-  if (chosen.length > 0) onNote(choicesText(chosen));
-  return settled;
 }
 
 /** Weights to start from are not looked for where those of a checkpoint take their place. */

@@ -11,6 +11,7 @@ export const depth: ModalityKind = {
   interpolation: 'nearest',
   mean: 0,
   std: 1,
+  measured: true,
   keys: ['invalid', 'channel', 'jitter.offset'],
   photometric: false,
   middle: 0.5,

@@ -13,6 +13,7 @@ export const grey: ModalityKind = {
   interpolation: 'bilinear',
   mean: MEAN,
   std: STD,
+  measured: true,
   keys: ['channel'],
   photometric: true,
   middle: null,

@@ -30,6 +30,11 @@ export interface ModalityKind {
   /** The default normalisation. */
   readonly mean: number | readonly number[];
   readonly std: number | readonly number[];
+  /**
+   * Whether an experiment measures the normalisation on its own images instead: not where pretrained
+   * encoders expect the default.
+   */
+  readonly measured: boolean;
   readonly keys: readonly KindKey[];
   /** Whether the light changes its values, so that training may brighten, darken and fade it. */
   readonly photometric: boolean;

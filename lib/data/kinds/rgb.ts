@@ -12,6 +12,7 @@ export const rgb: ModalityKind = {
   interpolation: 'bilinear',
   mean: IMAGENET_MEAN,
   std: IMAGENET_STD,
+  measured: false,
   keys: [],
   photometric: true,
   middle: null,

@@ -10,6 +10,7 @@ import {
 } from '../../data/index.js';
 import type { Config } from '../config/config.js';
 import { datasetOf, openSources, type Sources, spread } from '../datasets.js';
+import { measureModalities } from '../measure.js';
 import { settle } from '../settle.js';
 import { duplicateFindings } from './duplicates.js';
 import {
@@ -28,6 +29,8 @@ export interface CheckOptions {
   full?: boolean;
   /** Threads (one a core, at most 8); 0: this one. */
   workers?: number;
+  /** Also measures the modalities' means and deviations where they are open (true). */
+  measure?: boolean;
   onProgress?: (done: number, scenes: number) => void;
   onNote?: (text: string) => void;
   signal?: AbortSignal | undefined;
@@ -50,7 +53,7 @@ export interface ScannedSplit {
  * @throws DataError of a list; the signal's reason. What is wrong with files is a finding, not thrown
  */
 export async function checkData(options: CheckOptions): Promise<CheckReport> {
-  const { full = false, onNote } = options;
+  const { full = false, measure = true, onNote } = options;
   const started = performance.now();
   const { config, chosen } = await settle(options.config, onNote);
   const sources = await openSources(config, onNote);
@@ -67,6 +70,7 @@ export async function checkData(options: CheckOptions): Promise<CheckReport> {
     ]),
     ...duplicateFindings(splits),
   ];
+  const statistics = measure ? (await measureModalities(config, options)).chosen : [];
   return {
     name: config.name,
     classes,
@@ -77,7 +81,7 @@ export async function checkData(options: CheckOptions): Promise<CheckReport> {
       }),
     ) as CheckReport['splits'],
     findings: findings.sort((a, b) => Number(a.level !== 'error') - Number(b.level !== 'error')),
-    chosen,
+    chosen: [...chosen, ...statistics],
     sheet: null,
     seconds: (performance.now() - started) / 1000,
   };

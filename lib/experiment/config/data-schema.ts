@@ -89,12 +89,15 @@ const modality = shorthand(
     mean: perChannel(z.number().min(-1e6).max(1e6))
       .optional()
       .describe(
-        "Subtracted after the scaling to [0, 1]. Absent: ImageNet's for rgb, 0.449 for grey, 0 for " +
-          'depth.',
+        "Subtracted after the scaling to [0, 1]. Absent: ImageNet's for rgb; for grey and depth " +
+          'measured on up to 200 images of each training list (`framework.fidelity: paper`: 0.449 and 0).',
       ),
     std: perChannel(z.number().positive().max(1e6))
       .optional()
-      .describe("Divided by then. Absent: ImageNet's for rgb, 0.226 for grey, 1 for depth."),
+      .describe(
+        "Divided by then. Absent: ImageNet's for rgb; for grey and depth measured " +
+          '(`framework.fidelity: paper`: 0.226 and 1).',
+      ),
     jitter: z
       .strictObject({
         gain: factor
@@ -238,6 +241,12 @@ export const data = z.strictObject({
     .optional()
     .describe(
       'What training crops from the scaled images. Absent: a square of the shorter side of the images (their median, as resized) in whole 32s, at most 480; `framework.fidelity: paper`: 540.',
+    ),
+  cropMostOneClass: share
+    .nullable()
+    .optional()
+    .describe(
+      'The place of a labelled crop is drawn anew, 10 times at most, while one class holds more than this share of its labelled pixels, so that rare classes are met; null: it is taken as it comes. Absent: 0.75; `framework.fidelity: paper`: null.',
     ),
   evaluationSize: size
     .optional()

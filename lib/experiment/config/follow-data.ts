@@ -77,6 +77,11 @@ const RULES: readonly Rule[] = [
     },
   },
   {
+    path: ['data', 'cropMostOneClass'],
+    constant: null,
+    choose: () => ({ value: 0.75, why: 'rare classes are met more often' }),
+  },
+  {
     path: ['optimiser', 'encoderLr'],
     constant: 1e-4,
     choose: rates(6e-4, 3e-4),
@@ -136,11 +141,22 @@ export function isSettled(config: Config): config is SettledConfig {
  * The configuration with its open keys as `from` has them or else as the paper has, whatever the
  * data: what a run's own configuration means that was written before a key was there.
  */
-export function completed(config: Config, from: Partial<Config> = {}): SettledConfig {
-  return rulesFor(config).reduce((filled, { path, constant }) => {
+export function completed(config: Config, from?: Config): SettledConfig {
+  const settled = rulesFor(config).reduce((filled, { path, constant }) => {
     if (valueAt(filled, path) !== undefined) return filled;
-    return withValue(filled, path, valueAt(from, path) ?? constant);
+    const taken = from && valueAt(from, path);
+    return withValue(filled, path, taken === undefined ? constant : taken);
   }, config) as SettledConfig;
+  if (from === undefined) return settled;
+  const modalities = Object.entries(settled.data.modalities).map(([name, modality]) => {
+    const { mean, std } = from.data.modalities[name] ?? {};
+    const measured = {
+      ...(mean === undefined ? {} : { mean }),
+      ...(std === undefined ? {} : { std }),
+    };
+    return [name, { ...measured, ...modality }];
+  });
+  return withValue(settled, ['data', 'modalities'], Object.fromEntries(modalities));
 }
 
 /**

@@ -345,7 +345,7 @@ export type Config = Omit<CheckedConfig, 'model' | 'framework' | 'evaluate'> & {
 
 /** A configuration with every key filled in: what a run is trained with. */
 export type SettledConfig = Config & {
-  data: { crop: [number, number]; scales: number[] };
+  data: { crop: [number, number]; cropMostOneClass: number | null; scales: number[] };
   optimiser: { encoderLr: number; decoderLr: number };
   schedule: { warmup: number };
   iterations: number;

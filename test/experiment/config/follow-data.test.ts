@@ -16,7 +16,11 @@ const follow = (sets: string[] = [], facts: Partial<DataFacts> = {}) =>
 describe('followData', () => {
   it('01 chooses what is open, and says what', () => {
     const { config, chosen } = follow();
-    expect(config.data).toMatchObject({ crop: [288, 288], scales: [0.75, 1, 1.5, 1.75, 2] });
+    expect(config.data).toMatchObject({
+      crop: [288, 288],
+      cropMostOneClass: 0.75,
+      scales: [0.75, 1, 1.5, 1.75, 2],
+    });
     expect(config.optimiser).toMatchObject({ encoderLr: 6e-4, decoderLr: 1.8e-3 });
     expect([config.iterations, config.schedule.warmup, config.evaluate.every]).toEqual([
       2000, 100, 500,
@@ -24,7 +28,7 @@ describe('followData', () => {
     expect(config.batch).toEqual({ labelled: 6, unlabelled: 8 });
     expect(config.model.maskTokenStd).toBe(0.02);
     expect(chosen).toContainEqual({ key: 'iterations', value: 2000, why: '48 images' });
-    expect(chosen).toHaveLength(10);
+    expect(chosen).toHaveLength(11);
   });
 
   it('02 leaves what is written, and follows it', () => {
@@ -88,7 +92,7 @@ describe('followData', () => {
       optimiser: { encoderLr: 1e-4, decoderLr: 3e-4 },
       evaluate: { every: 0 },
       model: { maskTokenStd: 1 },
-      data: { crop: [540, 540], scales: [0.5, 0.75, 1, 1.5, 1.75, 2] },
+      data: { crop: [540, 540], cropMostOneClass: null, scales: [0.5, 0.75, 1, 1.5, 1.75, 2] },
     });
   });
 
