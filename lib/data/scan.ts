@@ -12,6 +12,7 @@ import { kindOf, type ModalitySpec, readPlane } from './modality.js';
 import type { PictureHeader } from './picture.js';
 import { measuredExtremes } from './plane.js';
 import { checkLabelSize, checkSceneSizes, type SceneOptions } from './scene.js';
+import { momentsOf } from './statistics.js';
 
 export interface ScanOptions extends SceneOptions {
   readonly modalities: readonly ModalitySpec[];
@@ -46,6 +47,8 @@ export interface SceneFacts {
   readonly ranges: readonly (readonly [number, number] | null)[];
   /** How much of [0, 1] a model sees of each, see `spreadOfLevels`; null where it was not decoded. */
   readonly spreads: readonly (number | null)[];
+  /** The mean of what each reads as, in [0, 1]; null where it was not decoded or nothing was measured. */
+  readonly levels: readonly (number | null)[];
   /** What is wrong with the scene's files, in the order of the files. */
   readonly problems: readonly PortableError[];
 }
@@ -70,12 +73,14 @@ export async function scanScene(
   const files: (FileFacts | null)[] = [];
   const ranges: ([number, number] | null)[] = [];
   const spreads: (number | null)[] = [];
+  const levels: (number | null)[] = [];
   for (const [m, spec] of modalities.entries()) {
     const facts = await attempt(() => fileFacts(sample.files[m]!));
     const values = facts && (await attempt(() => valuesOf(spec, facts, decode)));
     files.push(facts);
     ranges.push(values?.measured ?? null);
     spreads.push(values?.spread ?? null);
+    levels.push(values?.level ?? null);
   }
   const reference = files.some((facts) => facts !== null)
     ? await attempt(() => checkSceneSizes(files, modalities, options))
@@ -84,7 +89,7 @@ export async function scanScene(
   if (label && reference) {
     await attempt(() => checkLabelSize(label.file, label, { reference }, options));
   }
-  return { files, label, ranges, spreads, problems };
+  return { files, label, ranges, spreads, levels, problems };
 }
 
 async function fileFacts(file: string): Promise<FileFacts> {
@@ -108,7 +113,7 @@ async function valuesOf(
   spec: ModalitySpec,
   facts: FileFacts,
   decode: boolean,
-): Promise<{ measured: [number, number]; spread: number | null } | null> {
+): Promise<{ measured: [number, number]; spread: number | null; level: number | null } | null> {
   const colours = facts.colour === 'palette' || facts.channels > 2;
   const doubtful = (kindOf(spec).channels === 1 && colours) || !(await endsWhole(facts));
   if (!decode && !doubtful && spec.channel === undefined) return null;
@@ -129,7 +134,9 @@ async function valuesOf(
         );
   const holes = (typeof invalid === 'number' ? [invalid] : invalid).filter(Number.isFinite);
   const [least, greatest] = measuredExtremes(data, holes);
-  return { measured: [least, greatest], spread: spreadOfLevels(plane) };
+  const mean = momentsOf(plane)?.mean;
+  const level = mean === undefined ? null : mean.reduce((sum, each) => sum + each, 0) / mean.length;
+  return { measured: [least, greatest], spread: spreadOfLevels(plane), level };
 }
 
 /** The last bytes of a whole file, of formats whose end can be told. */

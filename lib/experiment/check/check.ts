@@ -20,8 +20,10 @@ import {
   sizeFindings,
   valueFindings,
 } from './findings.js';
+import { constantFindings, fewFindings } from './little.js';
 import { type CheckReport, type Finding, type SplitName, splitNames } from './report.js';
 import { summarise } from './summarise.js';
+import { unlikeFindings } from './unlike.js';
 
 export interface CheckOptions {
   config: Config;
@@ -67,8 +69,11 @@ export async function checkData(options: CheckOptions): Promise<CheckReport> {
       ...classFindings(split, classes, rule),
       ...sizeFindings(split, config),
       ...levelFindings(split, config),
+      ...constantFindings(split, config),
     ]),
     ...duplicateFindings(splits),
+    ...unlikeFindings(splits, config),
+    ...fewFindings(splits),
   ];
   const statistics = measure ? (await measureModalities(config, options)).chosen : [];
   return {

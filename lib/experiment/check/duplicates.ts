@@ -25,6 +25,8 @@ export function duplicateFindings(splits: readonly ScannedSplit[]): Finding[] {
       bySize.set(facts.bytes, places);
     }
   }
+  // Told by itself.
+  const allOne = splits.find((split) => split.name === 'unlabelled' && areAllTheSame(split))?.name;
   const shared: [Place, Place][] = [];
   const twice: [Place, Place][] = [];
   for (const places of bySize.values()) {
@@ -34,6 +36,7 @@ export function duplicateFindings(splits: readonly ScannedSplit[]): Finding[] {
       const inTraining = same.find(({ split }) => split !== 'val');
       if (inVal && inTraining) shared.push([inVal, inTraining]);
       for (const split of new Set(same.map((place) => place.split))) {
+        if (split === allOne) continue;
         const [first, second] = same.filter((place) => place.split === split);
         if (first && second) twice.push([first, second]);
       }
@@ -63,6 +66,15 @@ function found(
   if (first === undefined) return [];
   const { length: count } = pairs;
   return [{ level: 'warning', code, split: first[0].split, message: message(first, count), count }];
+}
+
+/** Whether all scenes of a split are one: told by the first modality's files. */
+export function areAllTheSame({ name: split, samples, scenes }: ScannedSplit): boolean {
+  const [first] = scenes;
+  const size = first?.files[0]?.bytes;
+  if (size === undefined || scenes.some(({ files }) => files[0]?.bytes !== size)) return false;
+  const places = samples.map(({ name, files }) => ({ split, name, file: files[0]! }));
+  return byContent(places)[0]?.length === samples.length;
 }
 
 /** Groups of places of files of one size that hold the same bytes; a place alone is none. */

@@ -8,6 +8,7 @@ import {
 } from '../../data/index.js';
 import type { Config, SettledConfig } from '../config/config.js';
 import type { ScannedSplit } from './check.js';
+import { isConstant } from './little.js';
 import type { Finding } from './report.js';
 import { labelsOf } from './summarise.js';
 
@@ -57,6 +58,8 @@ export function levelFindings({ name, scenes }: ScannedSplit, { data }: Config):
     const flat = decoded.filter(({ spreads }) => spreads[m]! < FLAT);
     const [first] = flat;
     if (first === undefined || 2 * flat.length <= decoded.length) return [];
+    // Constant: told by itself.
+    if (decoded.every(isConstant(m))) return [];
     const key = `data.modalities.${modality}`;
     const [least, greatest] = first.ranges[m]!.map(rounded);
     const holes = KINDS[kind].keys.includes('invalid')
