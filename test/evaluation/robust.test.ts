@@ -133,6 +133,27 @@ describe('evaluateRobust', () => {
 });
 
 describe('predictMissing', () => {
+  it.each([true, false])('leaves what is missing no vote (mask token: %s)', (maskToken) => {
+    torch.scope(() => {
+      using network = model(maskToken);
+      network.eval();
+      const { modalities } = batch(1, 2);
+      const predict = (missing: number[], flip: boolean) =>
+        torch.noGrad(() => predictMissing(network, modalities, { specs, missing, flip }));
+      for (const flip of [false, true]) {
+        for (const lost of [0, 1]) {
+          const { heads, ensemble } = predict([lost], flip);
+          expect(ensemble.equal(heads[1 - lost]!)).toBe(true);
+          expect(ensemble.equal(heads[lost]!)).toBe(false);
+        }
+        const { heads, ensemble } = predict([], flip);
+        const mean = heads[0]!.add(heads[1]!).mul(0.5);
+        expect(ensemble).toBeCloseToTensor(mean, { rtol: 1e-5, atol: 1e-5 });
+      }
+      torch.dispose(modalities);
+    });
+  });
+
   it.each([true, false])('reads nothing of a missing input (mask token: %s)', (maskToken) => {
     torch.scope(() => {
       using network = model(maskToken);

@@ -119,6 +119,8 @@ describe('checkpoints', () => {
       /model\.dropout is 0.1 there, 0.3 is wanted\. Use/,
     );
     expect(() => checkSameModel('run', config, change({ pretrained: '/a' }))).not.toThrow();
+    // Of one checkpoint either ensemble can be asked for.
+    expect(() => checkSameModel('run', config, change({ ensemble: 'all' }))).not.toThrow();
     // Saved before the option was there.
     expect(() => checkSameModel('run', change({ fusionRatio: undefined }), config)).not.toThrow();
   });

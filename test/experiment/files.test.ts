@@ -105,6 +105,16 @@ describe('RunFolder', () => {
     expect(() => RunFolder.open(join(folder, 'absent'))).toThrow(/does not exist/);
   });
 
+  it('a run stored before the key was there keeps the ensemble that it was trained with', () => {
+    const run = RunFolder.create(config, join(folder, 'earlier'));
+    run.begin(config);
+    expect(run.config().model.ensemble).toBe('present');
+    const stored = readFileSync(run.configFile, 'utf8');
+    writeFileSync(run.configFile, stored.replace(/^ +ensemble: present\n/m, ''));
+    expect(run.config().model.ensemble).toBe('all');
+    expect(run.config(['model.ensemble=present']).model.ensemble).toBe('present');
+  });
+
   it('07 drops metrics after the resumed iteration and a line cut short', () => {
     const run = RunFolder.create(config, join(folder, 'metrics'));
     run.begin(config);

@@ -109,7 +109,8 @@ describe('files of other sizes than the golden ones', () => {
 
   it('linear-fusion: the loss of a masked batch, with its gradients whole and summarised', async () => {
     await torch.scope(async () => {
-      using model = createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 3 });
+      const shape = { backbone: 'mit-b0', numClasses: 3, ensemble: 'all' } as const;
+      using model = createModel({ name: 'linear-fusion', ...shape });
       model.eval();
       const inputs = [torch.randn([2, 3, 32, 32]), torch.randn([2, 3, 32, 32])];
       const labels = torch.randint(0, 3, [2, 32, 32], { dtype: 'int64' });

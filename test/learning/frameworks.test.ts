@@ -77,6 +77,30 @@ function losses(
   return { ...found, gradient: norm };
 }
 
+it.each([true, false])(
+  'a lost modality does not vote in training (mask token: %s)',
+  (maskToken) => {
+    torch.scope(() => {
+      const gradientOfAlpha = (lost: number) => {
+        const framework = createFramework('supervised-modality-dropout', {
+          networks: () => model({ maskToken }),
+          modalities,
+          masks: (_, count) => new Array<number>(count).fill(lost),
+        });
+        const data = { labelled: labelled() };
+        framework.losses(data, framework.draw(data, 0)).total.backward();
+        const { student } = framework.networks;
+        const gradient = new Map(student!.namedParameters()).get('alpha')!.grad!.clone();
+        student!.dispose();
+        return gradient.abs().max().item();
+      };
+      expect(gradientOfAlpha(-1)).toBeGreaterThan(0);
+      // One head alone has all the weight, whatever its α.
+      expect(gradientOfAlpha(0)).toBe(0);
+    });
+  },
+);
+
 describe.each(frameworkNames)('%s', (name) => {
   it('gives a finite loss made of its parts, with a gradient', () => {
     torch.scope(() => {

@@ -115,7 +115,7 @@ describe('the configurations of the package', () => {
     for (const config of [stanford, sun]) {
       expect(config.framework).toMatchObject({ name: 'm3l', fidelity: 'paper' });
       expect(config.batch).toEqual({ labelled: 16, unlabelled: 16 });
-      expect(config.model.backbone).toBe('mit-b2');
+      expect(config.model).toMatchObject({ backbone: 'mit-b2', ensemble: 'all' });
     }
     expect([stanford.iterations, sun.iterations]).toEqual([5 * 3074, 50 * 297]);
   });
