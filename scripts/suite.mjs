@@ -10,10 +10,15 @@ import { parseArgs } from 'node:util';
 import { seeds, unknownWord } from '../dist/cli/arguments.js';
 import { compareProgress } from '../dist/cli/compare-progress.js';
 import { listenForInterruption } from '../dist/cli/interruption.js';
-import { EXIT, printJson, printNote, printResult, report } from '../dist/cli/output.js';
+import { EXIT, printJson, printNote, printResult, report, UsageError } from '../dist/cli/output.js';
 import { duration } from '../dist/cli/progress.js';
 import { suiteTable } from '../dist/cli/suite-table.js';
-import { compareFrameworks, Interrupted, writeFileAtomic } from '../dist/experiment/index.js';
+import {
+  ConfigError,
+  compareFrameworks,
+  Interrupted,
+  writeFileAtomic,
+} from '../dist/experiment/index.js';
 import { scoreTask, suiteGain } from '../dist/experiment/suite.js';
 
 /** On the first of them settings are chosen; on the others they are only reported. */
@@ -25,7 +30,8 @@ const PAGE = fileURLToPath(new URL('../docs/results.md', import.meta.url));
 const MARKERS = ['<!-- suite: begin -->', '<!-- suite: end -->'];
 
 async function main() {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       tasks: { type: 'string', default: TASKS.join() },
       frameworks: { type: 'string', default: FRAMEWORKS.join() },
@@ -36,10 +42,16 @@ async function main() {
       json: { type: 'boolean', default: false },
     },
   });
+  const stray = positionals.find((text) => values.set.length === 0 || !text.includes('='));
+  if (stray !== undefined) {
+    throw new UsageError(`found '${stray}', expected an option, such as --tasks rooms-8.`);
+  }
+  // As m3l itself takes them: --set a=1 b=2.
+  values.set.push(...positionals);
   const tasks = values.tasks.split(',');
   for (const task of tasks) {
     if (!TASKS.includes(task))
-      throw new Error(`--tasks: found '${task}'. ${unknownWord(task, TASKS)}`);
+      throw new UsageError(`--tasks: found '${task}'. ${unknownWord(task, TASKS)}`);
   }
   const frameworks = values.frameworks.split(',');
   const folder = resolve(values.out);
@@ -61,8 +73,8 @@ async function main() {
       }).finally(watch.end);
       scores.push(scoreTask(task, CHOOSING.includes(task), comparison));
     } catch (error) {
-      if (error instanceof Interrupted) throw error;
-      // The other tasks are worth their hours all the same.
+      if (error instanceof Interrupted || isMistyped(error)) throw error;
+      // The other tasks are worth their time all the same.
       report(error, false);
       failures.push({ task, message: error.message });
     }
@@ -79,6 +91,11 @@ async function main() {
     printNote(`Failed: ${failures.map(({ task }) => task).join(', ')}.`);
     process.exitCode = EXIT.failure;
   }
+}
+
+/** Whether all tasks would fail alike: but for data that are not here, what was typed is wrong. */
+function isMistyped(error) {
+  return error instanceof ConfigError && error.code !== 'M3L_CONFIG_DATA_ROOT';
 }
 
 /** Progress of the running training, and a line for each that is done with the time left for all. */
@@ -107,13 +124,20 @@ function watcher(total) {
   return { onEvent, end: progress.end };
 }
 
-function writeDocs(table, { seeds: asked, set }) {
+function writeDocs(table, { tasks, frameworks, seeds: asked, set }) {
   const [begin, end] = MARKERS;
   const page = readFileSync(PAGE, 'utf8');
   const [head, rest] = page.split(begin);
   const tail = rest?.split(end)[1];
-  if (tail === undefined) throw new Error(`${PAGE} has no ${begin} … ${end}: put them back.`);
-  const options = [`--seeds ${asked}`, ...set.map((one) => `--set ${one}`)].join(' ');
+  if (tail === undefined) {
+    throw new UsageError(`${PAGE} has no ${begin} … ${end} any more: put them back.`);
+  }
+  const options = [
+    ...(tasks === TASKS.join() ? [] : [`--tasks ${tasks}`]),
+    ...(frameworks === FRAMEWORKS.join() ? [] : [`--frameworks ${frameworks}`]),
+    `--seeds ${asked}`,
+    ...set.map((one) => `--set ${one}`),
+  ].join(' ');
   writeFileAtomic(
     PAGE,
     `${head}${begin}\n\nWritten by \`npm run suite -- --docs ${options}\`; do not edit.\n\n${table}\n\n${end}${tail}`,

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { type FrameworkName, frameworkNames } from '../learning/index.js';
+import { type FrameworkName, frameworkNames, frameworks } from '../learning/index.js';
 import { FILLS, type Fill } from '../models/index.js';
 import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
 import { type ComparedRun, type Comparison, compareRuns, type RunScore } from './comparison.js';
+import { optionsOfOthers } from './config/choice.js';
 import { type Config, frameworkKeys, resolveConfig } from './config/config.js';
-import { optionOwners } from './config/schema.js';
 import { ConfigError, Interrupted, RunError, reasonOf } from './errors.js';
 import { type EvaluationReport, evaluateRun, headline } from './evaluate.js';
 import { nearest } from './nearest.js';
@@ -118,8 +118,8 @@ export async function compareFrameworks(options: CompareOptions): Promise<Compar
   return comparison;
 }
 
-function checkOptions({ frameworks, seeds, fills = FILLS }: CompareOptions): void {
-  checkWords('FRAMEWORK', 'framework', frameworks, frameworkNames);
+function checkOptions({ frameworks: compared, seeds, fills = FILLS }: CompareOptions): void {
+  checkWords('FRAMEWORK', 'framework', compared, frameworkNames);
   checkWords('FILL', 'fill', fills, FILLS);
   const wrong = seeds.find(
     (seed, at) => !Number.isInteger(seed) || seed < 0 || seeds.indexOf(seed) < at,
@@ -133,36 +133,32 @@ function checkOptions({ frameworks, seeds, fills = FILLS }: CompareOptions): voi
 
 /** The configuration's own fill where it is among those that are tried. */
 function fillOf(options: CompareOptions, fills: readonly Fill[]): Fill {
-  const { config, frameworks, sets = [] } = options;
-  const first = frameworks[0]!;
+  const { config, sets = [] } = options;
+  const first = options.frameworks[0]!;
   const all = [...sets, ...withoutOthers(options, first), `framework.name=${first}`];
   const own = resolveConfig(config, all).evaluate.fill;
   return fills.includes(own) ? own : fills[0]!;
 }
 
-/**
- * Overrides that take away the options that others of the compared frameworks have of their own. What
- * none of them has stays, and is refused by name.
- */
+/** Overrides that take away the options that only others of the compared frameworks have. */
 function withoutOthers(
-  { config, frameworks, sets }: CompareOptions,
+  { config, frameworks: compared, sets }: CompareOptions,
   framework: FrameworkName,
 ): string[] {
-  return frameworkKeys(config, sets).flatMap((key) => {
-    const owners = optionOwners('framework', key);
-    const foreign = !owners.includes(framework) && frameworks.some((one) => owners.includes(one));
-    return foreign ? [`framework.${key}=null`] : [];
-  });
+  const keys = frameworkKeys(config, sets);
+  return optionsOfOthers(keys, framework, compared, frameworks).map(
+    (key) => `framework.${key}=null`,
+  );
 }
 
 /** Seed by seed, so that a comparison that is not finished has all frameworks of some seeds. */
 function jobsOf(options: CompareOptions, fill: Fill): CompareJob[] {
-  const { config, frameworks, seeds, sets = [] } = options;
-  const of = seeds.length * frameworks.length;
+  const { config, frameworks: compared, seeds, sets = [] } = options;
+  const of = seeds.length * compared.length;
   return seeds.flatMap((seed, row) =>
-    frameworks.map((framework, column) => {
+    compared.map((framework, column) => {
       const own = [`framework.name=${framework}`, `seed=${seed}`, `evaluate.fill=${fill}`];
-      const index = row * frameworks.length + column + 1;
+      const index = row * compared.length + column + 1;
       const all = [...sets, ...withoutOthers(options, framework), ...own];
       return { framework, seed, index, of, sets: all, config: resolveConfig(config, all) };
     }),

@@ -16,7 +16,7 @@ import {
   withoutLabels,
 } from '../data/index.js';
 import { frameworkNamed, type TrainingBatch } from '../learning/index.js';
-import { type RoomSensor, roomSensors, writeRooms } from '../rooms/index.js';
+import { FURTHER_SENSORS, type RoomSensor, roomSensors, writeRooms } from '../rooms/index.js';
 import { cacheFolder } from '../torch/libtorch.js';
 import { classNames } from './classes.js';
 import type { Config, ListConfig, RoomsConfig } from './config/config.js';
@@ -276,7 +276,7 @@ async function renderRooms(
     `camouflage${rooms.camouflage}`,
     `typical${rooms.typicalColours}`,
     `noise${rooms.depthNoise}`,
-    ...sensors.filter((sensor) => sensor !== 'rgb' && sensor !== 'depth'),
+    ...FURTHER_SENSORS.filter((sensor) => wanted.includes(sensor)),
   ].join('-');
   let told = 0;
   const { folder, labelledList, unlabelledList, valList } = await writeRooms(

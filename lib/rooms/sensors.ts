@@ -8,8 +8,10 @@ export const ROOM_SENSORS = {
 
 export type RoomSensor = keyof typeof ROOM_SENSORS;
 
+/** Those that rooms are seen with only where they are asked for. */
+export const FURTHER_SENSORS = ['normals', 'thermal'] as const satisfies RoomSensor[];
+
 /** The sensors that rooms are written with: colour, depth and what was asked for, in their order. */
 export function roomSensors(asked: readonly RoomSensor[] = []): RoomSensor[] {
-  const all = Object.keys(ROOM_SENSORS) as RoomSensor[];
-  return all.filter((name) => name === 'rgb' || name === 'depth' || asked.includes(name));
+  return ['rgb', 'depth', ...FURTHER_SENSORS.filter((name) => asked.includes(name))];
 }

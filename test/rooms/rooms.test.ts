@@ -9,7 +9,7 @@ import {
   readLabels,
   STANFORD_CLASSES,
 } from 'm3l/data';
-import { renderRoom, writeRooms } from 'm3l/rooms';
+import { type RoomOptions, renderRoom, writeRooms } from 'm3l/rooms';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../data/fixtures.js';
 
@@ -100,6 +100,93 @@ describe('renderRoom', () => {
       expect(mean).toBeGreaterThan(50);
       expect(mean).toBeLessThan(215);
     }
+  });
+});
+
+describe('further sensors', () => {
+  const sensors = ['thermal', 'normals'] as const;
+
+  it('leave colour, depth and label the bytes that they were before there were any', () => {
+    const hash = (seed: number, options: RoomOptions) => {
+      const { rgb, depth, label } = renderRoom(seed, { ...size, ...options, sensors });
+      return createHash('sha256').update(rgb).update(depth).update(label).digest('hex');
+    };
+    expect(hash(3, {})).toBe('3119b298bcee37762e58669f9ee7601998e52bfd5db0c447678e8d767ae1fbf2');
+    expect(hash(7_000_004, { camouflage: 0.1, typicalColours: 0.5, depthNoise: 0.5 })).toBe(
+      '8d70200b294b9bea5e5ffd1eb548dad08de2a2b7c792d0e0c8e488f919e3b5c5',
+    );
+    expect(renderRoom(3, size)).not.toHaveProperty('normals');
+    expect(renderRoom(3, { ...size, sensors: ['normals'] })).not.toHaveProperty('thermal');
+  });
+
+  it('give unit normals that face the camera, and a floor that faces up', () => {
+    for (const depthNoise of [0, 1]) {
+      const { normals, label, depth } = renderRoom(3, { ...size, depthNoise, sensors });
+      let up = 0;
+      let floor = 0;
+      for (let i = 0; i < depth.length; i++) {
+        const normal = [0, 1, 2].map((k) => normals![3 * i + k]! / 127.5 - 1) as number[];
+        // Three bytes, each rounded by half a step at most.
+        expect(Math.abs(Math.hypot(...normal) - 1)).toBeLessThan(Math.sqrt(3) / 255 + 1e-9);
+        const [row, column] = [Math.floor(i / size.width), i % size.width];
+        if (depthNoise === 0) {
+          // The field of view is at most 1.45 radians: the ray through the pixel, z towards the camera.
+          const ray = [column / size.width - 0.5, 0.5 - row / size.height, -0.5 / Math.tan(0.725)];
+          const against = normal[0]! * ray[0]! + normal[1]! * ray[1]! + normal[2]! * ray[2]!;
+          expect(against).toBeLessThan(0.2);
+        }
+        if (label[i] === 8) {
+          floor++;
+          if (normal[1]! > 0.8) up++;
+        }
+      }
+      expect(floor).toBeGreaterThan(100);
+      expect(up / floor).toBeGreaterThan(0.97);
+    }
+  });
+
+  it('give the same heat for a seed, however things are painted, and tell classes by it', () => {
+    const heat = (seed: number, options: RoomOptions = {}) =>
+      renderRoom(seed, { ...size, smoothing: 1, sensors, ...options });
+    expect(heat(3).thermal).toEqual(heat(3).thermal);
+    expect(heat(3, { depthNoise: 0 }).thermal).toEqual(heat(3).thermal);
+    expect(heat(3).thermal).toEqual(heat(3, { typicalColours: 1 }).thermal);
+    expect(heat(4).thermal).not.toEqual(heat(3).thermal);
+    // Columns and sofas against the walls of the same room, in greys.
+    const contrast = { 6: [] as number[], 9: [] as number[] };
+    for (let seed = 0; seed < 60; seed++) {
+      const { thermal, label } = heat(seed);
+      const meanOf = (wanted: number) => {
+        const own = thermal!.filter((_, i) => label[i] === wanted);
+        return own.length < 30 ? null : own.reduce((sum, value) => sum + value, 0) / own.length;
+      };
+      const wall = meanOf(11);
+      for (const [name, values] of Object.entries(contrast)) {
+        const own = meanOf(Number(name));
+        if (own !== null && wall !== null) values.push(own - wall);
+      }
+    }
+    const colder = contrast[6].filter((value) => value < 0).length / contrast[6].length;
+    const warmer = contrast[9].filter((value) => value > 0).length / contrast[9].length;
+    expect(colder).toBeGreaterThan(0.8);
+    expect(warmer).toBeGreaterThan(0.7);
+  });
+
+  it('are columns of the lists, before the label', async () => {
+    const counts = { labelled: 1, unlabelled: 1, val: 1, workers: 0, ...size };
+    const rooms = await writeRooms(join(folder, 'sensors'), { ...counts, sensors });
+    const names = ['rgb', 'depth', 'normals', 'thermal'];
+    const line = (name: string, ...more: string[]) =>
+      `${[...names, ...more].map((part) => `${part}/${name}.png`).join('\t')}\n`;
+    expect(readFileSync(rooms.labelledList, 'utf8')).toBe(line('labelled_000000', 'label'));
+    expect(readFileSync(rooms.unlabelledList, 'utf8')).toBe(line('unlabelled_000000'));
+    const room = renderRoom(1_000_000, { ...size, sensors });
+    const file = (part: string) => join(rooms.folder, part, 'labelled_000000.png');
+    expect((await readColour(file('normals'))).data).toEqual(room.normals);
+    expect((await readGrey(file('thermal'))).data).toEqual(room.thermal);
+    expect((await writeRooms(rooms.folder, { ...counts, sensors })).reused).toBe(true);
+    expect((await writeRooms(rooms.folder, counts)).reused).toBe(false);
+    expect(existsSync(file('thermal'))).toBe(false);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { number, pictureSize, wholeNumber } from '../arguments.js';
+import { FURTHER_SENSORS, type RoomSensor } from '../../rooms/sensors.js';
+import { number, pictureSize, someOf, wholeNumber } from '../arguments.js';
 import { examples } from '../command-line.js';
 import { printJson, printResult } from '../output.js';
 import { createProgress } from '../progress.js';
@@ -13,6 +14,7 @@ interface Options {
   camouflage: number;
   typicalColours: number;
   depthNoise: number;
+  sensors?: RoomSensor[];
   workers?: number;
   json: boolean;
 }
@@ -44,7 +46,12 @@ export function addRooms(program: Command): void {
       number(1),
       0,
     )
-    .option('--depth-noise <factor>', 'noise and holes of the depth sensor', number(), 1)
+    .option('--depth-noise <factor>', 'noise and holes of depth, noise of normals', number(), 1)
+    .option(
+      '--sensors <names...>',
+      `what else to render beside rgb and depth: ${FURTHER_SENSORS.join(', ')}`,
+      someOf(FURTHER_SENSORS),
+    )
     .option('--workers <count>', 'threads to render with (default: one a core, at most 4)', workers)
     .option('--json', 'print the result as JSON', false)
     .addHelpText(
@@ -52,6 +59,7 @@ export function addRooms(program: Command): void {
       examples(
         'm3l rooms data/rooms',
         'm3l rooms data/hard --size 240x320 --camouflage 0.8 --seed 2',
+        'm3l rooms data/warm --sensors thermal,normals',
       ),
     )
     .action(async (out: string, options: Options) => {

@@ -40,6 +40,22 @@ export function ownersOf(key: string, all: readonly Choice[]): string[] {
   return all.filter((each) => hasOption(each, key)).map(({ name }) => name);
 }
 
+/**
+ * Of the keys, those that `own` has no option for but another of the compared ones has: where one
+ * configuration serves them all, it means the others. What none of them has is left to be refused.
+ */
+export function optionsOfOthers(
+  keys: readonly string[],
+  own: string,
+  compared: readonly string[],
+  all: readonly Choice[],
+): string[] {
+  return keys.filter((key) => {
+    const owners = ownersOf(key, all);
+    return !owners.includes(own) && compared.some((name) => owners.includes(name));
+  });
+}
+
 function hasOption(each: Choice, key: string): boolean {
   return optionOf(each, key) !== undefined;
 }

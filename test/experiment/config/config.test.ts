@@ -31,7 +31,38 @@ describe('resolveConfig', () => {
       depth: { kind: 'depth', invalid: 0, mean: 0.5 },
     });
     const { message } = refusal(ROOMS, ['data.modalities={ thermal: depth }']);
-    expect(message).toContain("rooms have 'rgb' and 'depth'");
+    expect(message).toContain("rooms have 'rgb' (rgb), 'depth' (depth), 'normals' (rgb)");
+  });
+
+  it('takes the modalities of rooms that are named, in their order, and depth with its holes', () => {
+    const modalities = (text: string) =>
+      resolveConfig(write(ROOMS), [`data.modalities=${text}`]).data.modalities;
+    const named = modalities('{ thermal: { kind: grey, mean: 0.5 }, normals: rgb, depth: depth }');
+    expect(Object.entries(named)).toEqual([
+      ['depth', { kind: 'depth', invalid: 0 }],
+      ['normals', { kind: 'rgb' }],
+      ['thermal', { kind: 'grey', mean: 0.5 }],
+    ]);
+  });
+
+  it('takes classes made of those of rooms, and refuses what leaves some out', () => {
+    const classes = 'data.classes=[rest, board, chair]';
+    const map = [0, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0];
+    const all = map.map((found, raw) => `${raw}: ${found}`);
+    const maps = (entries: string[], more = '') => [
+      classes,
+      `data.labels={ map: { ${entries.join(', ')} }${more} }`,
+    ];
+    expect(resolveConfig(write(ROOMS), maps(all)).data.classes).toEqual(['rest', 'board', 'chair']);
+    resolveConfig(write(ROOMS), maps(all.slice(0, 5), ', void: others'));
+    const none = refusal(ROOMS, [classes]);
+    expect(none.code).toBe('M3L_CONFIG_VALUE');
+    expect(none.message).toContain('say in data.labels.map which class each of them is');
+    const { code, message } = refusal(ROOMS, maps(all.slice(0, 11)));
+    expect(code).toBe('M3L_CONFIG_VALUE');
+    expect(message).toContain('11 (wall), 12 (window) of the rooms become no class');
+    const palette = 'data.palette=["#000000", "#ffffff"]';
+    expect(refusal(ROOMS, [...maps(all), palette]).message).toContain('2 colours for 3 classes');
   });
 
   it('takes a normalisation of one number, or of three for rgb', () => {
