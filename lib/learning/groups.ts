@@ -15,6 +15,8 @@ export interface GroupOptions {
   encoderLr?: number;
   /** Learning rate of everything else (3e-4). */
   decoderLr?: number;
+  /** Learning rate of α, where it is trained, as a multiple of `decoderLr` (1). */
+  alphaRate?: number;
   /** Weight decay of all but the encoder's norms and α (1e-4). */
   weightDecay?: number;
   /** See `LearningOptions.alpha`. `fixed` also takes α's gradient away. */
@@ -23,15 +25,21 @@ export interface GroupOptions {
 
 /**
  * The authors' parameter groups (m3l.md section 5), for AdamW: `encoder`, `encoder-norm` (names
- * with "norm": no decay), `decoder`, and `alpha` where it is trained (decoder's rate, no decay).
+ * with "norm": no decay), `decoder`, and `alpha` where it is trained (no decay).
  * Empty groups are left out.
  */
 export function parameterGroups(model: nn.Module, options: GroupOptions = {}): ParameterGroup[] {
-  const { encoderLr = 1e-4, decoderLr = 3e-4, weightDecay = 1e-4, alpha = 'trained' } = options;
+  const { encoderLr = 1e-4, decoderLr = 3e-4, weightDecay = 1e-4 } = options;
+  const { alpha = 'trained', alphaRate = 1 } = options;
   const encoder: ParameterGroup = { name: 'encoder', params: [], lr: encoderLr, weightDecay };
   const norms = { name: 'encoder-norm', params: [] as Tensor[], lr: encoderLr, weightDecay: 0 };
   const decoder = { name: 'decoder', params: [] as Tensor[], lr: decoderLr, weightDecay };
-  const alphas = { name: 'alpha', params: [] as Tensor[], lr: decoderLr, weightDecay: 0 };
+  const alphas = {
+    name: 'alpha',
+    params: [] as Tensor[],
+    lr: alphaRate * decoderLr,
+    weightDecay: 0,
+  };
   for (const [name, parameter] of model.namedParameters()) {
     if (name === 'alpha') {
       parameter.requiresGrad_(alpha !== 'fixed');
@@ -48,10 +56,14 @@ export function parameterGroups(model: nn.Module, options: GroupOptions = {}): P
 /** The parameter groups of every network that a framework trains, one network after the other. */
 export function trainableGroups(
   { networks, trainable, options }: Framework,
-  rates: Omit<GroupOptions, 'alpha'> = {},
+  rates: Omit<GroupOptions, 'alpha' | 'alphaRate'> = {},
 ): ParameterGroup[] {
   return trainable.flatMap((network) =>
-    parameterGroups(networks[network]!, { ...rates, alpha: options.alpha }).map((group) =>
+    parameterGroups(networks[network]!, {
+      ...rates,
+      alpha: options.alpha,
+      alphaRate: options.alphaRate,
+    }).map((group) =>
       trainable.length === 1 ? group : { ...group, name: `${network}.${group.name}` },
     ),
   );

@@ -31,6 +31,7 @@ export {
   trainableGroups,
 } from './groups.js';
 export {
+  type AbsentHeads,
   allHeads,
   minKeptPixels,
   type OhemOptions,

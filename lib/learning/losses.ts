@@ -74,29 +74,62 @@ export function allHeads({ heads, ensemble }: Prediction): Tensor[] {
 }
 
 /**
- * Both losses of a semi-supervised step in one pass: as `supervisedLoss` and `pseudoLoss`.
+ * Both losses of a semi-supervised step: as `supervisedLoss` and `pseudoLoss`.
  * @param heads logits, [B, K, h, w] each
+ * @param absent where given, a modality's head learns nothing from the samples that lost it; see there
  */
 export function semiSupervisedLosses(
   heads: readonly Tensor[],
   labels: Tensor,
   pseudo: Tensor,
   ohem: OhemOptions,
+  absent?: AbsentHeads,
 ): { sup: Tensor; pseudo: Tensor } {
-  return crossEntropies(heads, { labels, pseudo }, ohem);
+  return withoutAbsent(heads, { labels, pseudo }, ohem, absent);
 }
 
 /**
  * OHEM cross entropy, mean over the heads.
  * @param heads logits of any resolution, [B, K, h, w] each
  * @param labels [N, H, W] int64 with N ≤ B: the labels of the first N samples
+ * @param absent where given, a modality's head learns nothing from the samples that lost it; see there
  */
 export function supervisedLoss(
   heads: readonly Tensor[],
   labels: Tensor,
   ohem: OhemOptions,
+  absent?: AbsentHeads,
 ): Tensor {
-  return crossEntropies(heads, { labels }, ohem).sup;
+  return withoutAbsent(heads, { labels }, ohem, absent).sup;
+}
+
+/**
+ * Per sample the modality it lost, −1 for none; [B] int64 as a tensor. The heads are then those of the
+ * modalities in their order, and others (the ensemble's) after them.
+ */
+export type AbsentHeads = readonly number[] | Tensor;
+
+function withoutAbsent(
+  heads: readonly Tensor[],
+  { labels, pseudo }: Targets,
+  ohem: OhemOptions,
+  absent: AbsentHeads | undefined,
+): { sup: Tensor; pseudo: Tensor } {
+  if (absent === undefined) return crossEntropies(heads, { labels, pseudo }, ohem);
+  const { device } = heads[0]!;
+  const lost =
+    absent instanceof torch.Tensor
+      ? absent
+      : torch.tensor(BigInt64Array.from(absent, BigInt), { device });
+  const losses = heads.map((head, m) => {
+    const isLost = lost.eq(m).reshape([-1, 1, 1]);
+    const kept = (given: Tensor | undefined) =>
+      given?.maskedFill(isLost.narrow(0, 0, given.shape[0]!), ohem.ignoreIndex ?? IGNORE_LABEL);
+    return crossEntropies([head], { labels: kept(labels), pseudo: kept(pseudo) }, ohem);
+  });
+  const mean = (each: (loss: { sup: Tensor; pseudo: Tensor }) => Tensor) =>
+    torch.stack(losses.map(each)).mean();
+  return { sup: mean(({ sup }) => sup), pseudo: mean((loss) => loss.pseudo) };
 }
 
 /**

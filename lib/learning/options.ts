@@ -12,6 +12,16 @@ export interface LearningOptions {
    * `trained` gives it one, `fixed` takes its gradient away altogether.
    */
   alpha: 'untrained' | 'trained' | 'fixed';
+  /**
+   * The learning rate of α as a multiple of the decoder's, where it is trained: it has M numbers to move
+   * far in a short training, from heads that count alike to those that the better ones earn.
+   */
+  alphaRate: number;
+  /**
+   * Whether the head of a modality also learns from samples that lost it (the authors' way). It has no
+   * vote there where the ensemble knows who is there.
+   */
+  absentHeadsLearn: boolean;
   /** Whether the pseudo loss also counts padded pixels (the authors' quirk). */
   pseudoOnPadding: boolean;
   /**
@@ -97,6 +107,8 @@ const PRESETS: Record<Fidelity, LearningOptions> = {
     ...SHARED,
     teacherMode: 'train',
     alpha: 'untrained',
+    alphaRate: 1,
+    absentHeadsLearn: true,
     pseudoOnPadding: true,
     confidenceThreshold: null,
     distributionAlignment: 0,
@@ -110,6 +122,8 @@ const PRESETS: Record<Fidelity, LearningOptions> = {
     ...SHARED,
     teacherMode: 'eval',
     alpha: 'trained',
+    alphaRate: 10,
+    absentHeadsLearn: false,
     pseudoOnPadding: false,
     confidenceThreshold: 'adaptive',
     distributionAlignment: 1,

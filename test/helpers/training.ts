@@ -167,12 +167,15 @@ export function expectAlike(found: Trained, wanted: Trained, tolerance = 0, digi
     });
   }
   for (const [i, report] of withoutTimes(found).entries()) {
-    const { loss, parts, gradientNorm, ...exact } = report;
-    const { loss: l, parts: p, gradientNorm: g, ...expected } = withoutTimes(wanted)[i]!;
+    const { loss, parts, health, gradientNorm, ...exact } = report;
+    const { loss: l, parts: p, health: h, gradientNorm: g, ...expected } = withoutTimes(wanted)[i]!;
     expect(exact).toEqual(expected);
     const close = (value: number) => expect.closeTo(value, digits);
     expect(loss).toEqual(close(l));
     expect(parts).toEqual(Object.fromEntries(Object.entries(p).map(([k, v]) => [k, close(v)])));
+    const closeTo = (value: number | number[]) =>
+      typeof value === 'number' ? close(value) : value.map(close);
+    expect(health).toEqual(Object.fromEntries(Object.entries(h).map(([k, v]) => [k, closeTo(v)])));
     if (g === null) expect(gradientNorm).toBeNull();
     else expect(gradientNorm! / g).toBeCloseTo(1, digits);
   }

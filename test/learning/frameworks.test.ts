@@ -44,6 +44,7 @@ const PLAIN = {
   lambdaFollowsTeacher: false,
   cutMix: 0,
   colourJitter: 0,
+  absentHeadsLearn: true,
 } as const;
 
 function losses(

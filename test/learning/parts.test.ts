@@ -10,6 +10,7 @@ import {
   pseudoWeight,
   resolveLearningOptions,
   seededMasks,
+  semiSupervisedLosses,
 } from 'm3l/learning';
 import { createModel, fillMasked, fillModality } from 'm3l/models';
 import { describe, expect, it } from 'vitest';
@@ -175,12 +176,17 @@ describe('parameterGroups', () => {
     expect(names('fixed')).toEqual(['encoder', 'encoder-norm', 'decoder']);
     const alpha = new Map(model.namedParameters()).get('alpha')!;
     expect(alpha.requiresGrad).toBe(false);
-    const groups = parameterGroups(model, { encoderLr: 1, decoderLr: 2, weightDecay: 3 });
+    const groups = parameterGroups(model, {
+      encoderLr: 1,
+      decoderLr: 2,
+      weightDecay: 3,
+      alphaRate: 4,
+    });
     expect(groups.map(({ lr, weightDecay }) => [lr, weightDecay])).toEqual([
       [1, 3],
       [1, 0],
       [2, 3],
-      [2, 0],
+      [8, 0],
     ]);
     const count = groups.reduce((total, { params }) => total + params.length, 0);
     expect(count).toBe(model.parameters().length);
@@ -247,6 +253,40 @@ describe('pseudo labels', () => {
       expect(labels(true, null)).toEqual([0, 1, 1]);
       expect(labels(false, null)).toEqual([0, 1, 255]);
       expect(labels(true, 0.9)).toEqual([0, 255, 1]);
+    });
+  });
+
+  it('leave a head alone with the samples that lost its modality, where told to', () => {
+    torch.scope(() => {
+      const heads = [1, 2, 3].map((seed) => {
+        const generator = new torch.Generator().manualSeed(seed);
+        return torch.randn([3, 2, 2, 2], { generator }).requiresGrad_();
+      });
+      const truth = torch.tensor([0, 1, 1, 0, 1, 1, 0, 0, 0, 1, 0, 1], {
+        shape: [3, 2, 2],
+        dtype: 'int64',
+      });
+      const ohem = { threshold: 1, minKept: 1 };
+      const masked = [0, -1, 1];
+      const given = [masked, torch.tensor(masked, { dtype: 'int64' })];
+      for (const absent of given) {
+        const { sup, pseudo } = semiSupervisedLosses(heads, truth, truth, ohem, absent);
+        const rows = [[1, 2], [0, 1], [0, 1, 2]]; // biome-ignore format: a row a head
+        const wanted = heads.map((head, m) => {
+          const index = torch.tensor(rows[m]!, { dtype: 'int64' });
+          const own = head.detach().indexSelect(0, index).logSoftmax(1);
+          const picked = own.gather(1, truth.indexSelect(0, index).unsqueeze(1));
+          return -picked.mean().item();
+        });
+        const mean = wanted.reduce((a, b) => a + b) / 3;
+        expect(sup.item()).toBeCloseTo(mean, 5);
+        expect(pseudo.item()).toBeCloseTo(mean, 5);
+        for (const head of heads) head.grad = null;
+        sup.backward();
+        expect(heads[0]!.grad!.select(0, 0).abs().max().item()).toBe(0);
+        expect(heads[1]!.grad!.select(0, 2).abs().max().item()).toBe(0);
+        expect(heads[2]!.grad!.select(0, 0).abs().max().item()).toBeGreaterThan(0);
+      }
     });
   });
 

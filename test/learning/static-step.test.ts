@@ -33,12 +33,18 @@ const TRAININGS: [string, Training][] = [
   ['m3l, resumed', { resumeAfter: 2 }],
 ];
 
-describe.each(TRAININGS)('the static step of %s', (_, training) => {
-  it('gives the trajectory of the eager one, to the last bit', () =>
+/**
+ * Where the teacher loses modalities too, the static step weighs every ensemble by who is there, the
+ * eager one only where somebody is missing: sums of two orders.
+ */
+const ROUNDED = ['mean-teacher-modality-dropout'];
+
+describe.each(TRAININGS)('the static step of %s', (title, training) => {
+  it('gives the trajectory of the eager one', () =>
     torch.scope(async () => {
       const wanted = await train({ ...training, resumeAfter: undefined });
       const found = await train({ ...training, execution: 'static' });
-      expectAlike(found, wanted);
+      expectAlike(found, wanted, ROUNDED.includes(title) ? 1e-6 : 0);
     }));
 });
 

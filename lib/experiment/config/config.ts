@@ -47,6 +47,8 @@ const BEFORE = {
     distributionAlignment: 0,
     cutMix: 0,
     colourJitter: 0,
+    alphaRate: 1,
+    absentHeadsLearn: true,
   },
 } as const;
 

@@ -57,6 +57,13 @@ const frameworkKeys = {
     .enum(['untrained', 'trained', 'fixed'])
     .optional()
     .describe("The ensemble's weights: in no parameter group, in one, or without gradient."),
+  alphaRate: factor
+    .optional()
+    .describe("Their learning rate as a multiple of the decoder's, where they are trained."),
+  absentHeadsLearn: z
+    .boolean()
+    .optional()
+    .describe("Whether a modality's head also learns from the samples that lost it."),
   pseudoOnPadding: z
     .boolean()
     .optional()

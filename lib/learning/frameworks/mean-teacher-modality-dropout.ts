@@ -65,7 +65,8 @@ export const meanTeacherModalityDropout = defineFramework({
         const prediction = forward(context, student, view.images, masked, tokenSeed);
 
         const heads = allHeads(prediction);
-        const losses = semiSupervisedLosses(heads, truth, view.pseudo, ohem);
+        const absent = options.absentHeadsLearn ? undefined : masked;
+        const losses = semiSupervisedLosses(heads, truth, view.pseudo, ohem, absent);
         const sup = withPenalty(withDice(losses.sup, heads, truth, options.dice), prediction);
         const lambda = labeller.weight(pseudoWeight);
         const total = totalLoss(sup, losses.pseudo, lambda);

@@ -22,7 +22,9 @@ export const supervisedModalityDropout = defineFramework({
         const ohem = ohemOptions(context, labels);
         const prediction = forward(context, student, labelled.modalities, masked, tokenSeed);
         const heads = allHeads(prediction);
-        const loss = withDice(supervisedLoss(heads, labels, ohem), heads, labels, options.dice);
+        const absent = options.absentHeadsLearn ? undefined : masked;
+        const entropy = supervisedLoss(heads, labels, ohem, absent);
+        const loss = withDice(entropy, heads, labels, options.dice);
         const sup = withPenalty(loss, prediction);
         return { total: sup, parts: { sup } };
       },

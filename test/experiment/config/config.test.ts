@@ -15,7 +15,8 @@ describe('resolveConfig', () => {
     expect(config.model).toMatchObject({ backbone: 'mit-b2', fusionRatio: 0.8, maskToken: true });
     expect(config.schedule).toMatchObject({ name: 'poly', power: 0.9 });
     expect(config.framework).toMatchObject({
-      emaDecay: 0.99,
+      emaDecay: null,
+      emaHorizon: 0.05,
       lambda: 1,
       ohem: { threshold: 0.7, minKeptFraction: 0.08 },
       teacherMode: 'eval',
