@@ -28,6 +28,7 @@ export const Stream = {
   cutMix: 10,
   roomNormals: 11,
   roomThermal: 12,
+  roomVariety: 13,
 } as const;
 
 /**

@@ -277,6 +277,7 @@ async function renderRooms(
     `typical${rooms.typicalColours}`,
     `noise${rooms.depthNoise}`,
     ...FURTHER_SENSORS.filter((sensor) => wanted.includes(sensor)),
+    ...(rooms.varied ? ['varied'] : []),
   ].join('-');
   let told = 0;
   const { folder, labelledList, unlabelledList, valList } = await writeRooms(

@@ -8,6 +8,7 @@ import type { RoomSensor } from './sensors.js';
 import { paintPicture } from './shade.js';
 import { senseHeat } from './thermal.js';
 import { wearTypicalColours } from './typical-colours.js';
+import { drawDifficulty, USUAL_DEVELOPMENT, VARIED_DEVELOPMENT, varyScene } from './variety.js';
 
 export interface RoomOptions {
   /** Picture size, pixels. Default 160 × 120. */
@@ -29,6 +30,11 @@ export interface RoomOptions {
   readonly smoothing?: 1 | 2;
   /** What is sensed; colour and depth always are. Default: nothing more. */
   readonly sensors?: readonly RoomSensor[];
+  /**
+   * Draws camouflage, typical colours and depth noise for each room by itself, and varies textures,
+   * colours, light and camera widely: for pretraining. Default false.
+   */
+  readonly varied?: boolean;
 }
 
 /** A rendered room; all pictures row-major, top row first. */
@@ -51,13 +57,17 @@ export interface Room {
 export function renderRoom(seed: number, options: RoomOptions = {}): Room {
   const width = options.width ?? 160;
   const height = options.height ?? 120;
-  const { camouflage = 0.4, typicalColours = 0, depthNoise = 1, sensors = [] } = options;
-  const scene = wearTypicalColours(createRoom(seed, camouflage), typicalColours, seed);
+  const { varied = false, smoothing = 2, sensors = [] } = options;
+  const given = varied ? drawDifficulty(seed) : options;
+  const { camouflage = 0.4, typicalColours = 0, depthNoise = 1 } = given;
+  const room = createRoom(seed, camouflage);
+  const scene = wearTypicalColours(varied ? varyScene(room, seed) : room, typicalColours, seed);
+  const development = varied ? VARIED_DEVELOPMENT : USUAL_DEVELOPMENT;
   const view = castView(scene, width, height);
   return {
     width,
     height,
-    rgb: paintPicture(scene, width, height, options.smoothing ?? 2, seed),
+    rgb: paintPicture(scene, width, height, smoothing, seed, development),
     depth: senseDepth(scene, view, seed, depthNoise),
     label: labelsOf(scene, view),
     ...(sensors.includes('normals') && { normals: senseNormals(scene, view, seed, depthNoise) }),

@@ -5,6 +5,7 @@ import { albedo } from './materials.js';
 import { castView, isShadowed, type View } from './raycast.js';
 import type { Scene } from './scene.js';
 import { forEachPoint } from './surface.js';
+import type { Development } from './variety.js';
 
 /** Paints the scene as 8-bit sRGB, `smoothing`² rays a pixel. */
 export function paintPicture(
@@ -13,11 +14,12 @@ export function paintPicture(
   height: number,
   smoothing: number,
   seed: number,
+  development: Development,
 ): Uint8Array {
   const view = castView(scene, width * smoothing, height * smoothing);
   const light = shadeView(scene, view);
   const averaged = smoothing === 1 ? light : average(light, width, height, smoothing);
-  return develop(averaged, seed);
+  return develop(averaged, seed, development);
 }
 
 /** Linear light, 3 floats for each ray of the view. */
@@ -95,15 +97,15 @@ function average(light: Float32Array, width: number, height: number, n: number):
   return out;
 }
 
-/** Exposure and white balance as of a camera that errs a little, sRGB curve, noise, 8 bits. */
-function develop(light: Float32Array, seed: number): Uint8Array {
+/** Exposure and white balance as of a camera that errs, sRGB curve, noise, 8 bits. */
+function develop(light: Float32Array, seed: number, development: Development): Uint8Array {
   const random = new Random(Stream.roomPicture, seed);
   let total = 0;
   for (let i = 0; i < light.length; i++) total += Math.min(1.5, light[i]!);
-  const exposure = (random.uniform(0.2, 0.36) * light.length) / Math.max(1e-6, total);
-  const warmth = 0.09 * random.normal();
+  const exposure = (random.uniform(...development.exposure) * light.length) / Math.max(1e-6, total);
+  const warmth = development.warmth * random.normal();
   const gain = [exposure * Math.exp(warmth), exposure, exposure * Math.exp(-warmth)];
-  const grain = random.uniform(0.8, 3.2);
+  const grain = random.uniform(...development.grain);
   const out = new Uint8Array(light.length);
   for (let i = 0; i < light.length; i++) {
     const value = light[i]! * gain[i % 3]!;

@@ -93,8 +93,10 @@ async function renderAll(folder: string, options: WriteRoomsOptions): Promise<vo
   const { signal, onProgress } = options;
   const tasks = (Object.keys(SPLIT_SEEDS) as Split[]).flatMap((split) =>
     roomsOf(split, options).map(({ name, seed }): RoomTask => {
-      const { width, height, camouflage, typicalColours, depthNoise, smoothing, sensors } = options;
-      const room = { width, height, camouflage, typicalColours, depthNoise, smoothing, sensors };
+      const { width, height, camouflage, typicalColours, depthNoise } = options;
+      const { smoothing, sensors, varied } = options;
+      const look = { camouflage, typicalColours, depthNoise, smoothing, varied };
+      const room = { width, height, ...look, sensors };
       return { folder, name, seed, options: room, labelled: split !== 'unlabelled' };
     }),
   );
@@ -147,10 +149,12 @@ function manifestOf(options: WriteRoomsOptions): string {
   const { labelled, unlabelled, val, seed = 1 } = options;
   const { width = 160, height = 120, depthNoise = 1, smoothing = 2 } = options;
   const { camouflage = 0.4, typicalColours = 0 } = options;
+  // Of varied rooms these are drawn; others' manifests stay as they always were.
+  const kind = options.varied ? { varied: true } : { camouflage, typicalColours, depthNoise };
   const splits = { labelled, unlabelled, val };
   const sensors = roomSensors(options.sensors);
   const room = {
-    ...{ width, height, camouflage, typicalColours, depthNoise, smoothing },
+    ...{ width, height, ...kind, smoothing },
     // As before there were more sensors, so that folders of these two stay what they are.
     ...(sensors.length > 2 && { sensors }),
   };

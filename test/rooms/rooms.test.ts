@@ -9,7 +9,7 @@ import {
   readLabels,
   STANFORD_CLASSES,
 } from 'm3l/data';
-import { type RoomOptions, renderRoom, writeRooms } from 'm3l/rooms';
+import { type Room, type RoomOptions, renderRoom, writeRooms } from 'm3l/rooms';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../data/fixtures.js';
 
@@ -50,6 +50,46 @@ describe('renderRoom', () => {
       expect(share(k), name).toBeGreaterThan(0.005);
     }
     expect(share(11)).toBeLessThan(0.6);
+  });
+
+  it('varied: draws its own difficulty for each room, and leaves usual rooms as they are', () => {
+    const digest = ({ rgb, depth }: Room) =>
+      createHash('sha256').update(rgb).update(depth).digest('hex');
+    const usual = { ...size, smoothing: 1 } as const;
+    const varied = { ...usual, varied: true };
+    for (const seed of [3, 4]) {
+      const room = renderRoom(seed, varied);
+      expect(digest(room)).toBe(digest(renderRoom(seed, varied)));
+      expect(digest(room)).not.toBe(digest(renderRoom(seed, usual)));
+      // What is drawn takes the place of what is given.
+      expect(digest(room)).toBe(digest(renderRoom(seed, { ...varied, camouflage: 1 })));
+      expect(Math.max(...room.label)).toBeLessThan(13);
+    }
+  });
+
+  it('varied: pictures differ more in brightness and hue than those of usual rooms', () => {
+    const spread = (options: RoomOptions) => {
+      const rooms = Array.from({ length: 30 }, (_, seed) => {
+        const { rgb } = renderRoom(seed, { width: 32, height: 24, smoothing: 1, ...options });
+        const mean = (channel: number) => {
+          let sum = 0;
+          for (let i = channel; i < rgb.length; i += 3) sum += rgb[i]!;
+          return (3 * sum) / rgb.length;
+        };
+        return { brightness: mean(1), hue: mean(0) - mean(2) };
+      });
+      const deviation = (values: number[]) => {
+        const middle = values.reduce((sum, value) => sum + value, 0) / values.length;
+        return Math.sqrt(values.reduce((sum, v) => sum + (v - middle) ** 2, 0) / values.length);
+      };
+      return {
+        brightness: deviation(rooms.map(({ brightness }) => brightness)),
+        hue: deviation(rooms.map(({ hue }) => hue)),
+      };
+    };
+    const [usual, varied] = [spread({}), spread({ varied: true })];
+    expect(varied.brightness).toBeGreaterThan(1.3 * usual.brightness);
+    expect(varied.hue).toBeGreaterThan(1.2 * usual.hue);
   });
 
   it('senses depth in millimetres, with noise that grows with distance and a few holes', () => {

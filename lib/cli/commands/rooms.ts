@@ -14,6 +14,7 @@ interface Options {
   camouflage: number;
   typicalColours: number;
   depthNoise: number;
+  varied: boolean;
   sensors?: RoomSensor[];
   workers?: number;
   json: boolean;
@@ -47,6 +48,11 @@ export function addRooms(program: Command): void {
       0,
     )
     .option('--depth-noise <factor>', 'noise and holes of depth, noise of normals', number(), 1)
+    .option(
+      '--varied',
+      'draw the three above for each room, and vary textures, light and camera widely',
+      false,
+    )
     .option(
       '--sensors <names...>',
       `what else to render beside rgb and depth: ${FURTHER_SENSORS.join(', ')}`,

@@ -152,6 +152,12 @@ const rooms = z.strictObject({
     .max(1000)
     .default(1)
     .describe('Multiplies noise and holes of the depth sensor, and noise of normals.'),
+  varied: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Draws these three for each room by itself, and varies textures, colours, light and camera widely: for pretraining.',
+    ),
 });
 
 const channel = z.int().min(0).max(255);
