@@ -8,6 +8,7 @@ import { addDoctor } from './commands/doctor.js';
 import { addEvaluate } from './commands/evaluate.js';
 import { addLibtorch } from './commands/libtorch.js';
 import { addPredict } from './commands/predict.js';
+import { addPretrain } from './commands/pretrain.js';
 import { addRooms } from './commands/rooms.js';
 import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
@@ -38,6 +39,7 @@ const program = new CommandLine('m3l')
 for (const add of [
   addCheck,
   addTrain,
+  addPretrain,
   addEvaluate,
   addPredict,
   addCompareFrameworks,

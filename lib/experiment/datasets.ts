@@ -273,11 +273,14 @@ async function renderRooms(
     `${rooms.labelled}-${rooms.unlabelled}-${rooms.val}`,
     `${height}x${width}`,
     `seed${rooms.seed}`,
-    `camouflage${rooms.camouflage}`,
-    `typical${rooms.typicalColours}`,
-    `noise${rooms.depthNoise}`,
+    ...(rooms.varied
+      ? ['varied']
+      : [
+          `camouflage${rooms.camouflage}`,
+          `typical${rooms.typicalColours}`,
+          `noise${rooms.depthNoise}`,
+        ]),
     ...FURTHER_SENSORS.filter((sensor) => wanted.includes(sensor)),
-    ...(rooms.varied ? ['varied'] : []),
   ].join('-');
   let told = 0;
   const { folder, labelledList, unlabelledList, valList } = await writeRooms(

@@ -1,18 +1,13 @@
 import type { ModalitySpec } from '../data/index.js';
 import { frameworkNamed, type Networks } from '../learning/index.js';
-import {
-  fromHuggingFace,
-  fromNvidia,
-  loadPretrained,
-  modelNamed,
-  type SegmentationModel,
-} from '../models/index.js';
+import { modelNamed, type SegmentationModel } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { checkSameModel, loadCheckpoint } from './checkpoint.js';
 import type { Config } from './config/config.js';
 import { CheckpointError, RunError } from './errors.js';
 import { initialise } from './initialise.js';
+import { loadEncoder } from './pretrained/load-encoder.js';
 
 export function specsOf(config: Config): ModalitySpec[] {
   return Object.entries(config.data.modalities).map(([name, modality]) => ({ name, ...modality }));
@@ -47,14 +42,13 @@ export function createNetworks(
 ): Networks {
   torch.manualSeed(config.seed);
   const { networks, trainable } = frameworkNamed(config.framework.name);
-  const { pretrained } = config.model;
   const made: Record<string, SegmentationModel> = {};
   try {
     for (const name of networks) {
       const model = create(config, numClasses);
       made[name] = model;
       if (!trainable.includes(name)) continue;
-      if (pretrained !== undefined) torch.scope(() => loadEncoder(model, pretrained, config));
+      loadEncoder(model, config, note);
       initialise(model, config, note);
     }
     return made;
@@ -136,13 +130,4 @@ function loadWeights(
       { cause: error },
     );
   }
-}
-
-/** Encoder weights of NVIDIA's or Hugging Face's checkpoints, told apart by their names. */
-function loadEncoder(model: SegmentationModel, file: string, config: Config): void {
-  const modalities = Object.keys(config.data.modalities).length;
-  const { tensors } = torch.loadSafetensors(file);
-  const huggingFace = Object.keys(tensors).some((name) => name.includes('patch_embeddings.'));
-  const adapt = huggingFace ? fromHuggingFace : fromNvidia;
-  loadPretrained(model, adapt(tensors, { modalities }));
 }

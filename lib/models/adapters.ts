@@ -115,6 +115,36 @@ function nvidiaName(name: string): string {
 }
 
 /**
+ * An encoder of ours by our names, for other modalities than it was trained with: each takes the norms
+ * of the first modality of its own kind, or where there is none those of the first that is rgb, or of
+ * the first.
+ * @param kinds those of the modalities that it was trained with, in order, and those wanted
+ */
+export function fromEncoder(
+  state: nn.StateDict,
+  kinds: { trained: readonly string[]; wanted: readonly string[] },
+): nn.StateDict {
+  const { trained, wanted } = kinds;
+  const sources = wanted.map((kind) => {
+    const own = trained.indexOf(kind);
+    return own >= 0 ? own : Math.max(0, trained.indexOf('rgb'));
+  });
+  const found: nn.StateDict = {};
+  for (const [name, tensor] of Object.entries(state)) {
+    const norm = /^(.*\.ln_)(\d+)(\.(?:weight|bias))$/.exec(name);
+    if (norm === null) {
+      found[name] = tensor;
+      continue;
+    }
+    const [, before, index, after] = norm;
+    sources.forEach((source, m) => {
+      if (source === Number(index)) found[`${before}${m}${after}`] = tensor;
+    });
+  }
+  return found;
+}
+
+/**
  * Loads converted weights into a model that may have more: a decoder of its own, mask tokens, α.
  * @returns the model's names that kept their values.
  * @throws {ModelError} `M3L_MODEL_CHECKPOINT` when the checkpoint has what the model has not, or

@@ -1,6 +1,7 @@
 export {
   type AdapterOptions,
   fromAuthors,
+  fromEncoder,
   fromHuggingFace,
   fromNvidia,
   loadPretrained,

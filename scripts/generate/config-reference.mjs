@@ -176,7 +176,9 @@ function rows(json, path) {
 /** What a value may be, in words. */
 function wordsOf(json) {
   if (json.expects !== undefined) return json.expects;
-  if (json.path !== undefined) return 'path';
+  if (json.path !== undefined) {
+    return ['path', ...(json.words ?? []).map((word) => `\`${word}\``)].join(', ');
+  }
   if (json.enum !== undefined) return json.enum.map((value) => `\`${value}\``).join(', ');
   if (json.const !== undefined) return `\`${json.const}\``;
   if (json.anyOf !== undefined) return [...new Set(json.anyOf.map(wordsOf))].join(', or ');

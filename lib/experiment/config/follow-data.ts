@@ -171,7 +171,8 @@ export function followData(
   facts: DataFacts,
 ): { config: SettledConfig; chosen: Choice[] } {
   if (config.framework.fidelity === 'paper') return { config: completed(config), chosen: [] };
-  const scratch = config.model.pretrained === undefined && config.initialise === undefined;
+  const { pretrained = 'none' } = config.model;
+  const scratch = pretrained === 'none' && config.initialise === undefined;
   const chosen: Choice[] = [];
   const settled = rulesFor(config).reduce((filled, { path, choose }) => {
     if (valueAt(filled, path) !== undefined) return filled;

@@ -17,8 +17,9 @@ export function resolvePaths(
 ): unknown {
   if (schema === undefined) return value;
   if (typeof value === 'string') {
-    const { path } = metaOf(schema);
+    const { path, words = [] } = metaOf(schema);
     if (path === undefined || value === '' || isAbsolute(value)) return value;
+    if (words.includes(value)) return value;
     const absolute = resolve(folder, value);
     return path === 'file' || (given && existsSync(absolute)) ? absolute : value;
   }

@@ -4,6 +4,8 @@ import { z } from 'zod';
 export interface KeyMeta {
   /** The key names a file or folder; relative ones are made absolute by where they were written. */
   path?: 'file' | 'list';
+  /** Texts that the key may have instead of a path; `./none` is a file of such a name. */
+  words?: readonly string[];
   /** What is expected, as a message says it. */
   expects?: string;
   [key: string]: unknown;

@@ -17,8 +17,21 @@ import {
 } from '../../models/index.js';
 import { type Choice, chosen, ownersOf, withoutForeign } from './choice.js';
 import { data } from './data-schema.js';
-import { count, countOrNone, factor, path, seed, share, shorthand, text } from './schema-parts.js';
+import {
+  count,
+  countOrNone,
+  factor,
+  type KeyMeta,
+  path,
+  seed,
+  share,
+  shorthand,
+  text,
+} from './schema-parts.js';
 import { isRecord } from './shape.js';
+
+/** What `model.pretrained` may say beside a file: random weights, or those trained on procedural rooms. */
+export const PRETRAINED_WORDS = ['none', 'rooms'] as const;
 
 const DEFAULT_MODEL: ModelName = 'linear-fusion';
 const DEFAULT_FRAMEWORK: FrameworkName = 'm3l';
@@ -35,9 +48,12 @@ const modelKeys = {
     .boolean()
     .optional()
     .describe('A learned token for missing modalities; absent: as the framework needs it.'),
-  pretrained: path
+  pretrained: text
+    .meta({ path: 'file', words: PRETRAINED_WORDS } satisfies KeyMeta)
     .optional()
-    .describe('A safetensors file of encoder weights to start from (NVIDIA’s or Hugging Face’s).'),
+    .describe(
+      'The encoder weights to start from: `rooms`, those trained on procedural rooms; `none`, or absent, random ones; or a safetensors file (of `m3l pretrain`, NVIDIA’s or Hugging Face’s). Each modality takes the norms of the trained modality of its kind, rgb’s where there is none.',
+    ),
 };
 
 /** What concerns every framework: what overrides single points of the fidelity's preset. */
