@@ -274,3 +274,33 @@ describe('m3l predict', () => {
     expect(readFileSync(rgb).equals(before)).toBe(true);
   });
 });
+
+describe('m3l pretrain', () => {
+  it('01 trains and writes the package, told as JSON', async () => {
+    const out = join(folder, 'pretrained');
+    const { code, stdout, stderr } = await m3l([
+      ...['pretrain', config, '--out', out, '--json'],
+      ...['--set', 'framework=supervised-modality-dropout', 'iterations=1'],
+    ]);
+    expect(code, stderr).toBe(0);
+    const { weights, run, iterations } = JSON.parse(stdout);
+    expect({ run, iterations }).toEqual({ run: out, iterations: 1 });
+    expect(weights).toMatchObject({
+      name: '@m3l/weights-mit-b0-tiny',
+      file: join(out, 'package/encoder.safetensors'),
+    });
+    expect(readFileSync(weights.file)).toHaveLength(weights.bytes);
+  });
+
+  it('02 exports a run that is there, and trains nothing', async () => {
+    const target = join(folder, 'weights');
+    const { code, stderr } = await m3l(['pretrain', whole, '--export', target]);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toContain(`model.pretrained=${join(target, 'encoder.safetensors')}`);
+    const mixed = await m3l(['pretrain', whole, '--export', target, '--set', 'seed=2']);
+    expect(mixed.code).toBe(2);
+    expect(mixed.stderr).toContain(`m3l pretrain --resume ${whole}`);
+    const none = await m3l(['pretrain']);
+    expect(none.stderr).toContain('Give a configuration: m3l pretrain CONFIG.yaml');
+  });
+});

@@ -16,7 +16,15 @@ describe('m3l', () => {
   it('01 tells its version and commands', async () => {
     const help = await m3l(['--help']);
     expect(help.code).toBe(0);
-    for (const command of ['train', 'evaluate', 'predict', 'verify', 'rooms', 'doctor']) {
+    for (const command of [
+      'train',
+      'pretrain',
+      'evaluate',
+      'predict',
+      'verify',
+      'rooms',
+      'doctor',
+    ]) {
       expect(help.stdout).toContain(command);
     }
     const version = await m3l(['--version']);
