@@ -21,10 +21,6 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const [HEIGHT, WIDTH] = [36, 52];
-const specs = [
-  { name: 'rgb', kind: 'rgb' },
-  { name: 'depth', kind: 'depth' },
-] as const;
 let folder: string;
 let run: RunFolder;
 
@@ -145,6 +141,8 @@ describe('predict', () => {
     const { data } = await readLabels(out);
 
     const config = run.config();
+    // As the run has them: the depth's normalisation was measured.
+    const specs = Object.entries(config.data.modalities).map(([name, one]) => ({ name, ...one }));
     const { networks } = loadNetworks(join(run.checkpoints, 'step-0000001'), config, 13);
     networks.student.eval();
     const { inputs } = await loadInputs(specs, [images.rgb, images.depth]);
