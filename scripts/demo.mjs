@@ -40,7 +40,8 @@ async function main() {
   );
   const count = points.values.length;
   const each = count > 1 ? ` (by seed: ${points.values.map((g) => g.toFixed(1)).join(', ')})` : '';
-  console.log(`M3L beats supervised by ${points.mean.toFixed(1)} points of robust mIoU${each}.`);
+  const by = `${Math.abs(points.mean).toFixed(1)} points of robust mIoU`;
+  console.log(`M3L is ${by} ${points.mean >= 0 ? 'ahead of' : 'behind'} supervised${each}.`);
   const sheet = comparison.runs.find(({ framework }) => framework === 'm3l')?.samples;
   console.log(`What M3L sees and says, with and without each modality: ${sheet}`);
   if (count < 3) console.log('Over three seeds: npm run demo -- --seeds 3');

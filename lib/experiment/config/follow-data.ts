@@ -72,8 +72,13 @@ const RULES: readonly Rule[] = [
     constant: TRAINING_SCALES,
     choose: ({ config, size }) => {
       const [side, crop] = [Math.min(...size), Math.max(...config.data.crop)];
-      const fitting = TRAINING_SCALES.filter((scale) => scale >= 1 || scale * side >= 0.75 * crop);
-      return { value: fitting, why: 'an image fills three quarters of a crop' };
+      // Larger ones show too little of a scene to tell what is what.
+      const seen = TRAINING_SCALES.filter((scale) => scale <= 1 || scale * side <= 2 * crop);
+      const fitting = seen.filter((scale) => scale >= 1 || scale * side >= 0.75 * crop);
+      return {
+        value: fitting,
+        why: 'an image fills three quarters of a crop, and a crop half of an image',
+      };
     },
   },
   {

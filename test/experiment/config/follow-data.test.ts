@@ -36,7 +36,8 @@ describe('followData', () => {
     const { config, chosen } = follow(sets);
     expect(config).toMatchObject({ iterations: 400, schedule: { warmup: 20 } });
     expect(config.data).toMatchObject({ crop: [64, 128] });
-    expect(config.data.scales).toContain(0.5);
+    // At 1.5 a crop would show less than half of an image's height.
+    expect(config.data.scales).toEqual([0.5, 0.75, 1]);
     expect(config.batch).toEqual({ labelled: 2, unlabelled: 8 });
     const keys = chosen.map(({ key }) => key);
     expect(keys).not.toContain('iterations');
