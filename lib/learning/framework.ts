@@ -9,7 +9,7 @@ import { LearningError } from './errors.js';
 import { minKeptPixels, type OhemOptions, pseudoWeight } from './losses.js';
 import type { MaskDraw } from './masking.js';
 import type { LearningOptions } from './options.js';
-import { drawBoxes, jitterColours, mixBoxes } from './student-view.js';
+import { drawBoxes } from './student-view.js';
 
 /** What one training step learns from. */
 export interface TrainingBatch {
@@ -206,39 +206,6 @@ export function drawOf(
 export function ohemOptions({ options }: FrameworkContext, labels: Tensor): OhemOptions {
   const { threshold, minKeptFraction, minKept } = options.ohem;
   return { threshold, minKept: minKept ?? minKeptPixels(labels, minKeptFraction) };
-}
-
-/**
- * What the student sees of images that are joined, and the labels that it learns from: all from
- * `coloured` on with other colours, the last of them, as many as there are boxes, with a box of one
- * another; their pseudo labels alike. The masks stay those of the places.
- */
-export function studentView(
-  { modalities, options }: FrameworkContext,
-  images: readonly Tensor[],
-  pseudo: Tensor,
-  { coloured, boxes }: { coloured: number; boxes: AnyDraw['boxes'] },
-): { images: Tensor[]; pseudo: Tensor } {
-  const size = pseudo.shape[0]!;
-  const jittered =
-    options.colourJitter === 0
-      ? images
-      : joinRows(images, coloured, (rest) => jitterColours(rest, modalities, options.colourJitter));
-  const numbers = boxes instanceof torch.Tensor ? boxes.shape[0]! : boxes.length;
-  if (numbers === 0) return { images: [...jittered], pseudo };
-  const from = size - numbers / 4;
-  const mixed = joinRows([...jittered, pseudo], from, (rest) => mixBoxes(rest, boxes));
-  return { images: mixed.slice(0, -1), pseudo: mixed.at(-1)! };
-}
-
-/** Tensors whose rows from `from` on are what `change` makes of them. */
-function joinRows(
-  tensors: readonly Tensor[],
-  from: number,
-  change: (rest: Tensor[]) => Tensor[],
-): Tensor[] {
-  const rest = change(tensors.map((tensor) => tensor.narrow(0, from, tensor.shape[0]! - from)));
-  return tensors.map((tensor, i) => torch.cat([tensor.narrow(0, 0, from), rest[i]!]));
 }
 
 export function labelsOf(batch: Batch): Tensor {

@@ -51,7 +51,7 @@ export {
   type LearningOptionsInput,
   resolveLearningOptions,
 } from './options.js';
-export { Labeller, pseudoLabels } from './pseudo-labels.js';
+export { Labeller, type Lesson, pseudoLabels, type Taught } from './pseudo-labels.js';
 export type { Execution } from './step/create-step.js';
 export { CapturedReplay } from './step/replay.js';
 export { StaticStep } from './step/static-step.js';

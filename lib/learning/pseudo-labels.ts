@@ -3,8 +3,22 @@ import type { Masks, Prediction } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { EmaTeacher, horizonDecay } from './ema.js';
-import { type FrameworkContext, forward, type Joined } from './framework.js';
-import { allHeads } from './losses.js';
+import {
+  type FrameworkContext,
+  forward,
+  type Joined,
+  ohemOptions,
+  type StepLosses,
+} from './framework.js';
+import {
+  type AbsentHeads,
+  allHeads,
+  semiSupervisedLosses,
+  supervisedLoss,
+  totalLoss,
+  withDice,
+  withPenalty,
+} from './losses.js';
 import { nearest, oneHot, readsRecord, TeacherRecord } from './teacher-record.js';
 
 export interface Taught extends Pick<Prediction, 'penalty'> {
@@ -14,6 +28,22 @@ export interface Taught extends Pick<Prediction, 'penalty'> {
   heads: Tensor[];
   /** What there is to watch: scalars, and [K] by class; none without a record. */
   health: Record<string, Tensor>;
+}
+
+/** What a student learns from, the rows of its images in order. */
+export interface Lesson {
+  /** [L, H, W] int64: of the labelled images, which come first. */
+  labels: Tensor;
+  /** The labels of the first N ≥ L samples. */
+  truth: Tensor;
+  /** [B, H, W] int64: the teacher's, as the student sees the images. */
+  pseudo: Tensor;
+  /** λ of the iteration. */
+  pseudoWeight: number | Tensor;
+  /** Whose heads rest; see `AbsentHeads`. */
+  absent?: AbsentHeads | undefined;
+  /** The teacher's heads on the student's samples, where these are not the teacher's own. */
+  teacherHeads?: Tensor[];
 }
 
 /** A teacher, and the labels that it gives to images. */
@@ -71,8 +101,26 @@ export class Labeller {
     return torch.scope(() => torch.noGrad(label));
   }
 
+  /** What a student that was taught so comes to: loss = sup + λ · pseudo. */
+  losses(prediction: Prediction, taught: Taught, lesson: Lesson): StepLosses {
+    const { options } = this.context;
+    const { labels, truth, pseudo, absent, teacherHeads = taught.heads } = lesson;
+    const ohem = ohemOptions(this.context, labels);
+    const heads = allHeads(prediction);
+    const losses = semiSupervisedLosses(heads, truth, pseudo, ohem, absent);
+    const sup = withPenalty(withDice(losses.sup, heads, truth, options.dice), prediction);
+    const lambda = this.#weight(lesson.pseudoWeight);
+    const total = totalLoss(sup, losses.pseudo, lambda);
+    const parts: Record<string, Tensor> = { sup, pseudo: losses.pseudo };
+    if (options.reportTeacherLoss) {
+      parts.teacherSup = withPenalty(supervisedLoss(teacherHeads, truth, ohem), taught);
+    }
+    const watched = this.#watch(prediction.ensemble, labels, lambda);
+    return { total, parts, health: { ...taught.health, ...watched } };
+  }
+
   /** λ from its value at an iteration: a number as it came where nothing follows the teacher. */
-  weight(lambda: number | Tensor): number | Tensor {
+  #weight(lambda: number | Tensor): number | Tensor {
     const { record } = this;
     if (record === null || !this.context.options.lambdaFollowsTeacher) return lambda;
     return torch.noGrad(() => {
@@ -82,7 +130,7 @@ export class Labeller {
   }
 
   /** Takes in the student's ensemble of the labelled images, [≥ L, K, h, w]; what there is to watch of it. */
-  watch(ensemble: Tensor, truth: Tensor, lambda: number | Tensor): Record<string, Tensor> {
+  #watch(ensemble: Tensor, truth: Tensor, lambda: number | Tensor): Record<string, Tensor> {
     const { record } = this;
     if (record === null) return {};
     return torch.noGrad(() => {

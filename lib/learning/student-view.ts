@@ -1,10 +1,46 @@
 import { kindOf, type ModalitySpec, Random, Stream } from '../data/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import type { AnyDraw, FrameworkContext } from './framework.js';
 
 /** Side lengths of a CutMix box: its share of the area and its aspect, uniform in log. */
 const AREA = [0.02, 0.4] as const;
 const ASPECT = [0.3, 1 / 0.3] as const;
+
+/**
+ * What the student sees of images that are joined, and the labels that it learns from: all from
+ * `coloured` on with other colours, the last of them, as many as there are boxes, with a box of one
+ * another; their pseudo labels alike. The masks stay those of the places.
+ */
+export function studentView(
+  { modalities, options }: FrameworkContext,
+  images: readonly Tensor[],
+  pseudo: Tensor,
+  { coloured, boxes }: { coloured: number; boxes: AnyDraw['boxes'] },
+): { images: Tensor[]; pseudo: Tensor } {
+  const size = pseudo.shape[0]!;
+  const jittered =
+    options.colourJitter === 0
+      ? images
+      : changeRows(images, coloured, (rest) =>
+          jitterColours(rest, modalities, options.colourJitter),
+        );
+  const numbers = boxes instanceof torch.Tensor ? boxes.shape[0]! : boxes.length;
+  if (numbers === 0) return { images: [...jittered], pseudo };
+  const from = size - numbers / 4;
+  const mixed = changeRows([...jittered, pseudo], from, (rest) => mixBoxes(rest, boxes));
+  return { images: mixed.slice(0, -1), pseudo: mixed.at(-1)! };
+}
+
+/** Tensors whose rows from `from` on are what `change` makes of them. */
+function changeRows(
+  tensors: readonly Tensor[],
+  from: number,
+  change: (rest: Tensor[]) => Tensor[],
+): Tensor[] {
+  const rest = change(tensors.map((tensor) => tensor.narrow(0, from, tensor.shape[0]! - from)));
+  return tensors.map((tensor, i) => torch.cat([tensor.narrow(0, 0, from), rest[i]!]));
+}
 
 /**
  * The boxes of CutMix of `count` images, 4 numbers each: top, left, bottom, right as shares of the sides;

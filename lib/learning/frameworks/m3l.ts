@@ -6,21 +6,12 @@ import {
   forward,
   joinBatches,
   labelsOf,
-  ohemOptions,
   sizeOf,
-  studentView,
   unlabelledOf,
 } from '../framework.js';
-import {
-  allHeads,
-  semiSupervisedLosses,
-  supervisedLoss,
-  totalLoss,
-  withDice,
-  withPenalty,
-} from '../losses.js';
 import { unmasked } from '../masking.js';
 import { Labeller } from '../pseudo-labels.js';
+import { studentView } from '../student-view.js';
 
 /**
  * Multi-modal mean teacher with masked modalities (the paper's M3L; m3l.md section 5).
@@ -52,7 +43,6 @@ export const m3l = defineFramework({
         const { labelled } = batch;
         const unlabelled = unlabelledOf(batch, context);
         const labels = labelsOf(labelled);
-        const ohem = ohemOptions(context, labels);
         const truth = torch.cat([labels, labels]);
         const images = joinBatches(labelled, labelled, unlabelled);
         const count = labels.shape[0]!;
@@ -66,19 +56,14 @@ export const m3l = defineFramework({
         const view = studentView(context, images.modalities, pseudo, { coloured: count, boxes });
         const prediction = forward(context, student, view.images, masked, tokenSeed);
 
-        const heads = allHeads(prediction);
-        const absent = options.absentHeadsLearn ? undefined : masked;
-        const losses = semiSupervisedLosses(heads, truth, view.pseudo, ohem, absent);
-        const sup = withPenalty(withDice(losses.sup, heads, truth, options.dice), prediction);
-        const lambda = labeller.weight(pseudoWeight);
-        const total = totalLoss(sup, losses.pseudo, lambda);
-        const parts: Record<string, Tensor> = { sup, pseudo: losses.pseudo };
-        if (options.reportTeacherLoss) {
-          const both = taught.heads.map(asStudent);
-          parts.teacherSup = withPenalty(supervisedLoss(both, truth, ohem), taught);
-        }
-        const watched = labeller.watch(prediction.ensemble, labels, lambda);
-        return { total, parts, health: { ...taught.health, ...watched } };
+        return labeller.losses(prediction, taught, {
+          labels,
+          truth,
+          pseudo: view.pseudo,
+          pseudoWeight,
+          absent: options.absentHeadsLearn ? undefined : masked,
+          teacherHeads: taught.heads.map(asStudent),
+        });
       },
     };
   },

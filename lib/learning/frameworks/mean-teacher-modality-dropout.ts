@@ -1,5 +1,4 @@
 import { mixSeed } from '../../data/index.js';
-import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import {
   defineFramework,
@@ -7,21 +6,12 @@ import {
   forward,
   joinBatches,
   labelsOf,
-  ohemOptions,
   sizeOf,
-  studentView,
   unlabelledOf,
 } from '../framework.js';
-import {
-  allHeads,
-  semiSupervisedLosses,
-  supervisedLoss,
-  totalLoss,
-  withDice,
-  withPenalty,
-} from '../losses.js';
 import { unmasked } from '../masking.js';
 import { Labeller } from '../pseudo-labels.js';
+import { studentView } from '../student-view.js';
 
 /**
  * As M3L, but the teacher sees the second L and U masked too, by draws of its own, independent of the
@@ -53,7 +43,6 @@ export const meanTeacherModalityDropout = defineFramework({
       },
       losses(batch, { masked, teacherMasked, pseudoWeight, boxes, tokenSeed }) {
         const labels = labelsOf(batch.labelled);
-        const ohem = ohemOptions(context, labels);
         const truth = torch.cat([labels, labels]);
         const images = joinBatches(batch.labelled, batch.labelled, unlabelledOf(batch, context));
 
@@ -64,17 +53,13 @@ export const meanTeacherModalityDropout = defineFramework({
         const view = studentView(context, images.modalities, taught.labels, changes);
         const prediction = forward(context, student, view.images, masked, tokenSeed);
 
-        const heads = allHeads(prediction);
-        const absent = options.absentHeadsLearn ? undefined : masked;
-        const losses = semiSupervisedLosses(heads, truth, view.pseudo, ohem, absent);
-        const sup = withPenalty(withDice(losses.sup, heads, truth, options.dice), prediction);
-        const lambda = labeller.weight(pseudoWeight);
-        const total = totalLoss(sup, losses.pseudo, lambda);
-        const parts: Record<string, Tensor> = { sup, pseudo: losses.pseudo };
-        if (options.reportTeacherLoss)
-          parts.teacherSup = withPenalty(supervisedLoss(taught.heads, truth, ohem), taught);
-        const watched = labeller.watch(prediction.ensemble, labels, lambda);
-        return { total, parts, health: { ...taught.health, ...watched } };
+        return labeller.losses(prediction, taught, {
+          labels,
+          truth,
+          pseudo: view.pseudo,
+          pseudoWeight,
+          absent: options.absentHeadsLearn ? undefined : masked,
+        });
       },
     };
   },
