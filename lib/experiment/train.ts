@@ -29,6 +29,7 @@ import { Interrupted, RunError } from './errors.js';
 import { type EvaluationReport, evaluateNetworks, writeSamples } from './evaluate.js';
 import { type HealthMeans, HealthWatch } from './health.js';
 import { measureModalities } from './measure.js';
+import type { MetricsLine } from './metrics.js';
 import { createNetworks, disposeNetworks, headlineOf, prepareTorch } from './networks.js';
 import { rescue } from './rescue.js';
 import type { RunFolder } from './run-folder.js';
@@ -165,7 +166,8 @@ async function trainNetworks(
   try {
     const resumed = resume ? restore(run, config, trainer) : 0;
     run.truncateMetrics(resumed);
-    const { reports } = history(run);
+    const log = run.metrics();
+    const { reports } = history(log);
     let report = reports.at(-1) ?? null;
     let best = bestIn(run.checkpoints)?.score ?? null;
     let saved = resumed;
@@ -175,7 +177,7 @@ async function trainNetworks(
       onEvent({ kind: 'checkpoint', path });
     };
     const speed = new Speed(config);
-    const watch = new HealthWatch(datasets.classes, iterations, run.metrics());
+    const watch = new HealthWatch(datasets.classes, iterations, log);
     onEvent({ kind: 'start', iteration: resumed, iterations });
 
     try {
@@ -231,7 +233,7 @@ async function trainNetworks(
       framework: config.framework.name,
       iterations,
       parameters: parameterCount(networks[headlineOf(config)]!),
-      seconds: history(run).seconds,
+      seconds: history(run.metrics()).seconds,
       evaluation: report,
       samples: await writeSamples({ config, networks, datasets, path: run.samplesFile }),
     };
@@ -330,11 +332,11 @@ function metricsOf(report: StepReport) {
   return { kind: 'train' as const, iteration: iteration + 1, ...step, seconds, waitSeconds };
 }
 
-/** The evaluations that the run's log holds, and the time its steps took. */
-function history(run: RunFolder): { reports: EvaluationReport[]; seconds: number } {
+/** The evaluations that a run's log holds, and the time its steps took. */
+function history(log: readonly MetricsLine[]): { reports: EvaluationReport[]; seconds: number } {
   const reports: EvaluationReport[] = [];
   let seconds = 0;
-  for (const line of run.metrics()) {
+  for (const line of log) {
     if (line.kind === 'train') seconds += Number(line.seconds ?? 0) + Number(line.waitSeconds ?? 0);
     else if (line.kind === 'evaluation') {
       const { kind: _, ...report } = line;

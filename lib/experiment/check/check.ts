@@ -22,6 +22,7 @@ import {
 } from './findings.js';
 import { constantFindings, fewFindings } from './little.js';
 import { type CheckReport, type Finding, type SplitName, splitNames } from './report.js';
+import { splitNamed } from './shared.js';
 import { summarise } from './summarise.js';
 import { unlikeFindings } from './unlike.js';
 
@@ -81,7 +82,7 @@ export async function checkData(options: CheckOptions): Promise<CheckReport> {
     classes,
     splits: Object.fromEntries(
       splitNames.map((name) => {
-        const split = splits.find((each) => each.name === name);
+        const split = splitNamed(splits, name);
         return [name, split ? summarise(split, modalities, classes, rule) : null];
       }),
     ) as CheckReport['splits'],

@@ -10,6 +10,7 @@ import type { Config, SettledConfig } from '../config/config.js';
 import type { ScannedSplit } from './check.js';
 import { isConstant } from './little.js';
 import type { Finding } from './report.js';
+import { rounded } from './shared.js';
 import { labelsOf } from './summarise.js';
 
 /** Files that are missing, cannot be read, or do not fit together: one finding a kind and split. */
@@ -168,10 +169,6 @@ function mendOf(scenes: ScannedSplit['scenes'], rule: LabelRule): string {
     return 'If the classes are counted from 1 and 0 is void, set data.labelOffset: 1.';
   }
   return 'Check data.classes, data.labels and that the label column names the right files.';
-}
-
-function rounded(value: number): number {
-  return Number.isInteger(value) ? value : Number(value.toPrecision(4));
 }
 
 function listed(texts: readonly string[]): string {

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.js';
 import type { ScannedSplit } from './check.js';
 import { areAllTheSame } from './duplicates.js';
 import type { Finding } from './report.js';
+import { rounded, splitNamed } from './shared.js';
 
 /** Data of which next to nothing can be learned, though training on them works. */
 
@@ -39,9 +40,8 @@ export function isConstant(m: number) {
 /** Lists of which too little can be learned, though training on them works. */
 export function fewFindings(splits: readonly ScannedSplit[]): Finding[] {
   const found: Finding[] = [];
-  const [labelled, unlabelled] = ['labelled', 'unlabelled'].map((name) =>
-    splits.find((split) => split.name === name),
-  );
+  const labelled = splitNamed(splits, 'labelled');
+  const unlabelled = splitNamed(splits, 'unlabelled');
   if (labelled?.samples.length === 1) {
     found.push({
       level: 'warning',
@@ -63,8 +63,4 @@ export function fewFindings(splits: readonly ScannedSplit[]): Finding[] {
     });
   }
   return found;
-}
-
-function rounded(value: number): number {
-  return Number.isInteger(value) ? value : Number(value.toPrecision(4));
 }

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.js';
 import type { ScannedSplit } from './check.js';
 import type { Finding } from './report.js';
+import { rounded, splitNamed } from './shared.js';
 
 /** Sides that differ by more are another kind of picture. */
 const SIDES_APART = 2;
@@ -15,9 +16,8 @@ const UNITS_APART = 8;
  * of one may not hold for the other.
  */
 export function unlikeFindings(splits: readonly ScannedSplit[], { data }: Config): Finding[] {
-  const [labelled, unlabelled] = ['labelled', 'unlabelled'].map((name) =>
-    splits.find((split) => split.name === name),
-  );
+  const labelled = splitNamed(splits, 'labelled');
+  const unlabelled = splitNamed(splits, 'unlabelled');
   if (!labelled || !unlabelled) return [];
   return Object.keys(data.modalities).flatMap((modality, m): Finding[] => {
     const [here, there] = [seenOf(labelled, m), seenOf(unlabelled, m)];
@@ -104,8 +104,4 @@ function mostFrequent(values: readonly string[]): string | null {
   const counts = new Map<string, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
   return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0] ?? null;
-}
-
-function rounded(value: number): number {
-  return Number.isInteger(value) ? value : Number(value.toPrecision(4));
 }
