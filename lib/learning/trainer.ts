@@ -169,7 +169,7 @@ export class Trainer {
     return {
       tensors: {
         ...Object.fromEntries(networks),
-        ...prefixed('framework.', framework.state ?? {}),
+        ...prefixed('framework.', detached(framework.state ?? {})),
         ...prefixed('optimizer.', tensors),
       },
       meta: {
@@ -311,6 +311,13 @@ function trained({ networks, trainable }: Framework): SegmentationModel[] {
 
 function prefixed<T>(prefix: string, record: Record<string, T>): Record<string, T> {
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [prefix + name, value]));
+}
+
+/** Views: whoever disposes of a snapshot leaves the live ones. */
+function detached(tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [name, tensor.detach()]),
+  );
 }
 
 function withoutPrefix<T>(prefix: string, record: Record<string, T>): Record<string, T> {

@@ -1,6 +1,7 @@
 import { optim, torch } from 'm3l';
 import {
   createFramework,
+  type Fidelity,
   type FrameworkName,
   parameterGroups,
   type StepReport,
@@ -21,7 +22,7 @@ async function withTrainer<T>(
   use: (trainer: Trainer, parameters: () => number[]) => Promise<T>,
   options: Partial<TrainerOptions> & { framework?: never } = {},
   name: FrameworkName = 'm3l',
-  freezeBatchNorm = true,
+  { freezeBatchNorm = true, fidelity = 'paper' as Fidelity } = {},
 ): Promise<T> {
   torch.manualSeed(11);
   const framework = createFramework(name, {
@@ -29,7 +30,7 @@ async function withTrainer<T>(
       createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 3, freezeBatchNorm }),
     modalities,
     seed: 4,
-    options: { fidelity: 'paper', freezeBatchNorm },
+    options: { fidelity, freezeBatchNorm },
   });
   const optimizer = new optim.AdamW(
     parameterGroups(framework.networks.student!, { encoderLr: 1e-3 }),
@@ -55,6 +56,7 @@ async function withTrainer<T>(
   try {
     return await use(trainer, parameters);
   } finally {
+    trainer.dispose();
     optimizer.dispose();
     for (const network of Object.values(framework.networks)) network.dispose();
   }
@@ -99,42 +101,78 @@ describe('Trainer', () => {
     expect(seen).toEqual(steps.flat().filter((entry) => entry !== 'prepare 6'));
   });
 
-  it('gives the same numbers in one go and resumed', async () => {
-    const losses = async (trainer: Trainer, steps: number) => {
-      const found: number[] = [];
-      for (let i = 0; i < steps; i++) found.push((await trainer.step()).loss);
-      return found;
-    };
-    const whole = await withTrainer(async (trainer, parameters) => ({
-      losses: await losses(trainer, 4),
-      parameters: parameters(),
-    }));
-    const resumed = await withTrainer(async (first) => {
-      const before = await losses(first, 2);
-      // What a checkpoint file keeps: copies of the tensors, and JSON.
-      const { tensors, meta } = first.state();
-      const saved = {
-        tensors: Object.fromEntries(
-          Object.entries(tensors).map(([key, tensor]) => [key, tensor.detach().clone()]),
-        ),
-        meta: JSON.parse(JSON.stringify(meta)),
+  it.each(['paper', 'default'] as const)(
+    'gives the same numbers in one go and resumed: %s',
+    async (fidelity) => {
+      const losses = async (trainer: Trainer, steps: number) => {
+        const found: number[] = [];
+        for (let i = 0; i < steps; i++) found.push((await trainer.step()).loss);
+        return found;
       };
-      torch.dispose(
-        Object.fromEntries(
-          Object.entries(tensors).filter(([key]) => !key.startsWith('optimizer.')),
-        ),
-      );
-      torch.manualSeed(999);
-      const rest = await withTrainer(async (second, parameters) => {
-        second.loadState(saved);
-        expect(second.iteration).toBe(2);
-        return { losses: [...before, ...(await losses(second, 2))], parameters: parameters() };
+      const train = <T>(use: Parameters<typeof withTrainer<T>>[0]) =>
+        withTrainer(use, {}, 'm3l', { fidelity });
+      const whole = await train(async (trainer, parameters) => ({
+        losses: await losses(trainer, 4),
+        parameters: parameters(),
+      }));
+      const resumed = await train(async (first) => {
+        const before = await losses(first, 2);
+        // What a checkpoint file keeps: copies of the tensors, and JSON.
+        const { tensors, meta } = first.state();
+        const saved = {
+          tensors: Object.fromEntries(
+            Object.entries(tensors).map(([key, tensor]) => [key, tensor.detach().clone()]),
+          ),
+          meta: JSON.parse(JSON.stringify(meta)),
+        };
+        torch.dispose(
+          Object.fromEntries(
+            Object.entries(tensors).filter(([key]) => !key.startsWith('optimizer.')),
+          ),
+        );
+        torch.manualSeed(999);
+        const rest = await train(async (second, parameters) => {
+          second.loadState(saved);
+          expect(second.iteration).toBe(2);
+          return { losses: [...before, ...(await losses(second, 2))], parameters: parameters() };
+        });
+        torch.dispose(saved.tensors);
+        return rest;
       });
-      torch.dispose(saved.tensors);
-      return rest;
-    });
-    expect(resumed.losses).toEqual(whole.losses);
-    expect(resumed.parameters).toEqual(whole.parameters);
+      expect(resumed.losses).toEqual(whole.losses);
+      expect(resumed.parameters).toEqual(whole.parameters);
+    },
+  );
+
+  it('keeps what it knows of its teacher where a step fails, and where a snapshot is disposed of', async () => {
+    const bad = async (iteration: number) => {
+      const labelled = batch(2 * iteration, { labels: true });
+      if (iteration === 1) labelled.modalities[0]!.fill_(Number.NaN);
+      return { labelled, unlabelled: batch(2 * iteration + 1) };
+    };
+    await withTrainer(
+      async (trainer) => {
+        const known = () =>
+          torch.scope(() =>
+            Object.entries(trainer.state().tensors)
+              .filter(([name]) => name.startsWith('framework.'))
+              .map(([name, tensor]) => [name, [...tensor.toTypedArray()]]),
+          );
+        await trainer.step();
+        const before = known();
+        expect(before.map(([name]) => name)).toContain('framework.hits');
+        await expect(trainer.step()).rejects.toMatchObject({ code: 'M3L_LOSS_NOT_FINITE' });
+        expect(known()).toEqual(before);
+        const { tensors } = trainer.state();
+        torch.dispose(
+          Object.entries(tensors).flatMap(([k, one]) => (k.startsWith('framework.') ? [one] : [])),
+        );
+        expect(known()).toEqual(before);
+      },
+      { source: bad },
+      'm3l',
+      { fidelity: 'default' },
+    );
   });
 
   it('finishes the step it is in when aborted', async () => {
@@ -176,7 +214,7 @@ describe('Trainer', () => {
         },
       },
       'supervised',
-      false,
+      { freezeBatchNorm: false },
     );
   });
 
