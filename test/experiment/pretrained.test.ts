@@ -228,6 +228,14 @@ describe('model.pretrained', () => {
     });
   });
 
+  it('a word that is none of them is a file that is not there, and the near one is told', () => {
+    const { code, message } = refusal(() => student(configured('model.pretrained=room')));
+    expect(code).toBe('M3L_PRETRAINED_MISSING');
+    expect(message).toMatch(
+      /room does not exist; expected a safetensors file, 'rooms' or 'none'\. Did you mean 'rooms'\?/,
+    );
+  });
+
   it('04 each modality takes the norms of its kind, of rgb where there is none', () => {
     torch.scope(() => {
       const of = configured(

@@ -85,7 +85,7 @@ const frameworkKeys = {
     .optional()
     .describe('Whether the pseudo-label loss also counts padded pixels.'),
   confidenceThreshold: z
-    .union([share, z.literal('adaptive')])
+    .union([share, z.literal('adaptive')], "expected a number from 0 to 1, 'adaptive' or null")
     .nullable()
     .optional()
     .describe(

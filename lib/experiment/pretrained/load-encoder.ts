@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import {
   fromEncoder,
   fromHuggingFace,
@@ -9,6 +11,7 @@ import type { StateDict } from '../../nn/index.js';
 import * as torch from '../../torch/index.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
+import { nearest } from '../nearest.js';
 import { encoderFacts } from './encoder-file.js';
 import { findWeights } from './find-weights.js';
 
@@ -27,8 +30,20 @@ export function loadEncoder(
   const { pretrained = 'none', backbone } = config.model;
   if (pretrained === 'none') return;
   const file = pretrained === 'rooms' ? findWeights('rooms', String(backbone)) : pretrained;
+  requireFile(file);
   torch.scope(() => loadPretrained(model, adapted(file, model, config)));
   note(`Starts from the encoder of ${file}.`);
+}
+
+/** A word that is not one of them is taken for a file. */
+function requireFile(file: string): void {
+  if (existsSync(file)) return;
+  const near = nearest(basename(file), ['rooms', 'none']);
+  const hint = near === null ? '' : ` Did you mean '${near}'?`;
+  throw new CheckpointError(
+    'M3L_PRETRAINED_MISSING',
+    `model.pretrained: ${file} does not exist; expected a safetensors file, 'rooms' or 'none'.${hint}`,
+  );
 }
 
 function adapted(file: string, model: SegmentationModel, config: Config): StateDict {

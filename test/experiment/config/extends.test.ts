@@ -137,6 +137,8 @@ describe('the configurations of the package', () => {
         code: 'M3L_CONFIG_MISSING',
         message: expect.stringMatching(/by its name: .*data\/rooms, .*rooms-demo, /),
       });
+      // What weights were trained by is no configuration to name.
+      expect(refusalOf(() => resolveConfig(name))?.message).not.toContain('weights/');
     }
     expect(folder.refusal('extends: papr\n').message).toMatch(/papr does not exist.* paper, /);
   });

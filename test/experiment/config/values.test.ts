@@ -37,6 +37,11 @@ describe('values of a configuration', () => {
     ['optimiser.weightDecay=1.0e+300', 'expected at most 1000000'],
     ['optimiser.clipGradientNorm=0', 'expected more than 0'],
     ['framework.lambda=.inf', 'framework.lambda: found Infinity'],
+    [
+      'framework.confidenceThreshold=adaptve',
+      "found 'adaptve': expected a number from 0 to 1, 'adaptive' or null",
+    ],
+    ['framework.confidenceThreshold=1.5', 'found 1.5, expected at most 1'],
     ['batch.labelled=1000000', 'expected at most 65536'],
     ['workers=100000', 'expected at most 256'],
     ['threads=100000', 'expected at most 1024'],
