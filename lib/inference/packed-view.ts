@@ -24,10 +24,11 @@ export class PackedView implements InferenceView {
   readonly #encoder: InferenceEncoder;
   readonly #head: InferenceHead;
   readonly #alpha: Tensor | undefined;
+  readonly #headShares: Tensor | undefined;
   readonly #ensemble: EnsembleRule | undefined;
 
   constructor(
-    { encoder, decoder, alpha, ensemble, ...shape }: StreamedModel,
+    { encoder, decoder, alpha, headShares, ensemble, ...shape }: StreamedModel,
     { measure = true }: InferenceOptions = {},
   ) {
     this.#constants = new Constants(measure);
@@ -38,6 +39,7 @@ export class PackedView implements InferenceView {
     this.#encoder = new InferenceEncoder(encoder, this.#constants);
     this.#head = new InferenceHead(decoder, this.#constants);
     this.#alpha = alpha;
+    this.#headShares = headShares;
     this.#ensemble = ensemble;
   }
 
@@ -64,7 +66,7 @@ export class PackedView implements InferenceView {
           stage === last ? feature : selectStreams(feature, streams, modalities),
         );
         const predictions = this.#head.forward(read); // [S·B, K, H/4, W/4]
-        const model = { modalities, alpha: this.#alpha };
+        const model = { modalities, alpha: this.#alpha, headShares: this.#headShares };
         return logitsOf(predictions, { heads, streams, votes, size, model });
       }),
     );

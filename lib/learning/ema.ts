@@ -38,7 +38,8 @@ export class EmaTeacher {
   /**
    * @param model a model of the student's architecture; its weights become the student's
    * @param options `mode`: whether dropout and drop-path act while it labels; `decay`: the EMA
-   *   factor's upper limit; `freezeBatchNorm`: false lets the buffers follow the average too
+   *   factor's upper limit; `freezeBatchNorm`: false lets the norms' statistics follow the average too,
+   *   as all other buffers do
    */
   constructor(
     readonly model: SegmentationModel,
@@ -56,8 +57,11 @@ export class EmaTeacher {
     nn.freezeBatchNorm(model);
     const parameters = model.parameters();
     this.#parameters = new Map(student.parameters().map((theirs, i) => [theirs, parameters[i]!]));
-    const ours = model.namedBuffers().map(([, buffer]) => buffer);
-    const theirs = student.namedBuffers().map(([, buffer]) => buffer);
+    const moving = (of: SegmentationModel) => {
+      const frozen = options.freezeBatchNorm ? buffersOfNorms(of) : new Set();
+      return of.namedBuffers().flatMap(([, buffer]) => (frozen.has(buffer) ? [] : [buffer]));
+    };
+    const [ours, theirs] = [moving(model), moving(student)];
     const isFloat = (buffer: Tensor) => buffer.dtype.startsWith('float');
     this.#averagedBuffers = [ours.filter(isFloat), theirs.filter(isFloat)];
     this.#copiedBuffers = ours.flatMap((buffer, i) =>
@@ -115,13 +119,17 @@ export class EmaTeacher {
       return (factor: number | Tensor) =>
         torch.noGrad(() => {
           move(mine, theirs, factor);
-          if (this.options.freezeBatchNorm) return;
           move(...this.#averagedBuffers, factor);
           for (const [ours, values] of this.#copiedBuffers) ours.copy_(values);
         });
     };
     return { take, rest };
   }
+}
+
+function buffersOfNorms(model: nn.Module): Set<unknown> {
+  const norms = [...model.modules()].filter((each) => each instanceof nn.BatchNorm2d);
+  return new Set(norms.flatMap((norm) => norm.namedBuffers().map(([, buffer]) => buffer)));
 }
 
 /** averages ← factor · averages + (1 − factor) · values, a list of each dtype and device at a time. */

@@ -13,8 +13,7 @@ export interface LearningOptions {
    */
   alpha: 'untrained' | 'trained' | 'fixed';
   /**
-   * The learning rate of α as a multiple of the decoder's, where it is trained: it has M numbers to move
-   * far in a short training, from heads that count alike to those that the better ones earn.
+   * The learning rate of α as a multiple of the decoder's, where it is trained.
    */
   alphaRate: number;
   /**
@@ -122,7 +121,7 @@ const PRESETS: Record<Fidelity, LearningOptions> = {
     ...SHARED,
     teacherMode: 'eval',
     alpha: 'trained',
-    alphaRate: 10,
+    alphaRate: 1,
     absentHeadsLearn: false,
     pseudoOnPadding: false,
     confidenceThreshold: 'adaptive',

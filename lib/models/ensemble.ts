@@ -4,10 +4,11 @@ import { type Masks, maskedRows } from './missing-modalities/inputs.js';
 import type { ForwardOptions } from './segmentation-model.js';
 
 /**
- * Whose heads the ensemble of a sample weighs: those of the modalities that are there (`present`), or
- * all (`all`, the paper's), whose streams of what is missing vote as loudly as the others.
+ * Whose heads the ensemble of a sample weighs, and how: those of the modalities that are there, for what
+ * each says beyond what it always says (`evidence`) or as it says it (`present`), or all as they say it
+ * (`all`, the paper's), where streams of what is missing vote as loudly as the others.
  */
-export const ENSEMBLES = ['present', 'all'] as const;
+export const ENSEMBLES = ['evidence', 'present', 'all'] as const;
 
 export type EnsembleRule = (typeof ENSEMBLES)[number];
 
@@ -27,7 +28,7 @@ export interface Votes {
 export function votesOf(
   inputs: readonly (Tensor | null)[],
   { masked, maskingRatio = 1, filled }: ForwardOptions,
-  rule: EnsembleRule = 'present',
+  rule: EnsembleRule = 'evidence',
 ): Votes {
   const all = inputs.map((_, m) => m);
   if (rule === 'all') return { voters: all, absent: null };
@@ -60,25 +61,45 @@ export function votesOf(
  */
 const SILENT = -1e4;
 
+/** What the ensemble weighs heads by. */
+export interface Weighing {
+  /** [M] */
+  alpha: Tensor;
+  /** [M, K], as `rememberShares` keeps them: by `evidence`; absent: heads count as they speak. */
+  headShares?: Tensor | undefined;
+}
+
 /**
- * Σ_m w_mb · detach(prediction_mb), where w_b is the softmax of α over those that vote in sample b
- * (m3l.md section 3): it trains α alone.
+ * Σ_m w_mb · detach(prediction_mb) − max(¼, 1 − Σ_m w_mb²) · Σ_m w_mb · log π_m, where w_b is the softmax
+ * of α over those that vote in sample b and π_m the shares of the classes in what head m says, times K
+ * (m3l.md section 3). It trains α alone, by its first sum. Without π there is no other.
+ *
+ * Of V heads of one weight the second sum is (1 − 1/V) of the mean of log π: but for a factor the ensemble
+ * is Σ_m (log p_m − log π_m) + log π, by which independent witnesses are to be combined. A head that
+ * always says the same says nothing by it. The quarter, which a head by itself has too, is for classes that
+ * are rare: they count as much as others in what is measured (logit adjustment, Menon et al. 2021).
+ *
  * @param predictions [V·B, K, h, w], those of the voters
- * @param alpha [M]
  * @returns [B, K, h, w]
  */
-export function ensemble(predictions: Tensor, alpha: Tensor, { voters, absent }: Votes): Tensor {
+export function ensemble(
+  predictions: Tensor,
+  { alpha, headShares }: Weighing,
+  { voters, absent }: Votes,
+): Tensor {
   const count = voters.length;
   const [rows, ...map] = predictions.shape as [number, ...number[]];
   const alpha_V =
     count === alpha.shape[0] ? alpha : torch.stack(voters.map((m) => alpha.select(0, m)));
+  const log_VK = headShares ? logShares(headShares, voters) : null;
   if (absent === null) {
+    const weights_V = alpha_V.softmax(0);
     const detached = predictions.detach().view([count, -1]); // [V, B·K·h·w]
-    return alpha_V
-      .softmax(0)
+    const voted = weights_V
       .unsqueeze(0)
       .mm(detached)
       .view([rows / count, ...map]);
+    return log_VK === null ? voted : voted.sub(known(weights_V.unsqueeze(1), log_VK));
   }
   const weights_VB = alpha_V
     .unsqueeze(1)
@@ -86,6 +107,68 @@ export function ensemble(predictions: Tensor, alpha: Tensor, { voters, absent }:
     .maskedFill(absent, SILENT)
     .softmax(0);
   const detached = predictions.detach().view([...absent.shape, -1]); // [V, B, K·h·w]
-  const voted = weights_VB.t().unsqueeze(1).bmm(detached.transpose(0, 1)); // [B, 1, K·h·w]
-  return voted.view([rows / count, ...map]);
+  const voted = weights_VB
+    .t()
+    .unsqueeze(1)
+    .bmm(detached.transpose(0, 1)) // [B, 1, K·h·w]
+    .view([rows / count, ...map]);
+  return log_VK === null ? voted : voted.sub(known(weights_VB, log_VK));
+}
+
+/** The least part of log π that is taken off, also where one head is alone. */
+const LEAST_OFF = 0.25;
+
+/** What the voters together say anyhow, [B, K, 1, 1], from weights [V, B] and log π [V, K]. */
+function known(weights: Tensor, logShares: Tensor): Tensor {
+  // Else α would learn to take less off: the loss of the labelled pixels knows no rare classes.
+  const own = weights.detach();
+  const alone = own.square().sum([0]); // 1 where one head decides, 1/V where all do
+  const off = alone.neg().add(1).clamp(LEAST_OFF);
+  const said = own.t().mm(logShares).mul(off.unsqueeze(1));
+  return said.reshape([...said.shape, 1, 1]);
+}
+
+/** A batch moves what is remembered of its heads by this share. */
+const FORGET = 0.01;
+/** Shares below this count as it: of a class that a head never says nothing is known. */
+const LEAST_SHARE = 1e-3;
+
+function logShares(headShares: Tensor, voters: readonly number[]): Tensor {
+  const rows =
+    voters.length === headShares.shape[0]
+      ? headShares
+      : torch.stack(voters.map((m) => headShares.select(0, m)));
+  // A head that never was trained has said nothing: all alike.
+  const sums = rows.add(LEAST_SHARE * FORGET);
+  // Times K, which moves all classes alike, so that nothing is added where all shares are.
+  return sums
+    .div(sums.mean([1], true))
+    .clamp(LEAST_SHARE * rows.shape[1]!)
+    .log();
+}
+
+/**
+ * Takes into `headShares` [M, K] the mean probability of each class by the heads of those who vote: a
+ * moving average over batches, those counting less of which fewer samples have the modality. It starts at 0:
+ * only the ratios count.
+ * @param predictions [V·B, K, h, w], those of the voters
+ */
+export function rememberShares(
+  headShares: Tensor,
+  predictions: Tensor,
+  { voters, absent }: Votes,
+): void {
+  torch.noGrad(() => {
+    const said = predictions.detach().softmax(1).mean([2, 3]); // [V·B, K]
+    const said_VBK = said.view([voters.length, -1, headShares.shape[1]!]);
+    const there = absent?.logicalNot().to('float32').unsqueeze(2); // [V, B, 1]
+    const news = (there ? said_VBK.mul(there) : said_VBK).mean([1]).mul(FORGET); // [V, K]
+    const kept = there?.mean([1]).mul(-FORGET).add(1); // [V, 1]
+    for (const [v, m] of voters.entries()) {
+      const own = headShares.select(0, m);
+      if (kept) own.mul_(kept.select(0, v));
+      else own.mul_(1 - FORGET);
+      own.add_(news.select(0, v));
+    }
+  });
 }

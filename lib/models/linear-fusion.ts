@@ -3,7 +3,7 @@ import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { defineModel, type ModelInput } from './descriptor.js';
-import { ENSEMBLES, type EnsembleRule, votesOf } from './ensemble.js';
+import { ENSEMBLES, type EnsembleRule, rememberShares, votesOf } from './ensemble.js';
 import { type Fused, Fusion, type ResidualSum } from './fusion.js';
 import { initialise } from './initialise.js';
 import { checkInputs } from './missing-modalities/inputs.js';
@@ -17,7 +17,14 @@ import {
   type Prediction,
   type StreamedModel,
 } from './segmentation-model.js';
-import { asPrediction, everyHead, logitsOf, selectStreams, streamsOf } from './streams.js';
+import {
+  asPrediction,
+  everyHead,
+  logitsOf,
+  selectStreams,
+  streamsOf,
+  votersOf,
+} from './streams.js';
 
 /** For M ≥ 2 modalities. */
 export interface LinearFusionOptions extends ModelInput {
@@ -30,7 +37,7 @@ export interface LinearFusionOptions extends ModelInput {
   maskTokenStd?: number;
   /** r: the share of a modality's own tokens in the fusion. */
   fusionRatio?: number;
-  /** Whose heads the ensemble weighs; `present` by default, `all` is the paper's. */
+  /** Whose heads the ensemble weighs, and how; `evidence` by default, `all` is the paper's. */
   ensemble?: EnsembleRule;
   /** Stochastic depth of the last block; it rises linearly from 0. */
   dropPath?: number;
@@ -81,6 +88,7 @@ export class LinearFusion extends nn.Module implements StreamedModel {
   readonly hasMaskToken: boolean;
   readonly leastSide = leastSide;
   readonly ensemble: EnsembleRule;
+  readonly headShares: Tensor | undefined;
   precision: torch.AutocastDType = 'float32';
 
   constructor(options: LinearFusionOptions) {
@@ -96,7 +104,7 @@ export class LinearFusion extends nn.Module implements StreamedModel {
     this.modalities = modalities;
     this.numClasses = numClasses;
     this.hasMaskToken = maskToken;
-    this.ensemble = options.ensemble ?? 'present';
+    this.ensemble = options.ensemble ?? 'evidence';
     this.encoder = new MixTransformer({
       backbone,
       modalities,
@@ -113,7 +121,26 @@ export class LinearFusion extends nn.Module implements StreamedModel {
       freezeBatchNorm: options.freezeBatchNorm,
     });
     this.alpha = nn.parameter(() => torch.ones([modalities]));
+    if (this.ensemble === 'evidence') {
+      this.headShares = nn.buffer(() => torch.zeros([modalities, numClasses]));
+    }
     initialise(this, options);
+  }
+
+  /**
+   * As {@link nn.Module.loadStateDict}; how the ensemble weighs is asked of a model anew each time, so that
+   * weights fit with or without what it remembers for that.
+   */
+  override loadStateDict(
+    { head_shares, ...dict }: nn.StateDict,
+    options: { strict?: boolean } = {},
+  ): nn.LoadResult {
+    const { headShares } = this;
+    if (headShares === undefined) return super.loadStateDict(dict, options);
+    if (head_shares) return super.loadStateDict({ ...dict, head_shares }, options);
+    return torch.scope(() =>
+      super.loadStateDict({ ...dict, head_shares: torch.zerosLike(headShares) }, options),
+    );
   }
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
@@ -156,9 +183,9 @@ export const linearFusionModel = defineModel({
       ),
     ensemble: z
       .enum(ENSEMBLES)
-      .default('present')
+      .default('evidence')
       .describe(
-        'Whose heads the ensemble weighs: `present`, of the modalities that a sample has; `all`, as the paper does and `framework.fidelity: paper` has it.',
+        'Whose heads the ensemble weighs, and how: `evidence`, of the modalities that a sample has, for what each says beyond what it always says; `present`, these as they say it; `all`, as the paper does and `framework.fidelity: paper` has it.',
       ),
     dropPath: z
       .number()
@@ -205,6 +232,9 @@ export function predictStreams(
     precision === 'float32' ? compute() : torch.autocast({ dtype: precision, device }, compute);
 
   const wide = precision === 'float32' ? predictions : predictions.to('float32');
+  if (model.training && model.headShares && streams.length === M) {
+    rememberShares(model.headShares, votersOf(wide, streams, votes), votes);
+  }
   const size: [number, number] | null = options.upsample === false ? null : [height, width];
   return { logits: logitsOf(wide, { heads, streams, votes, size, model }), penalty };
 }

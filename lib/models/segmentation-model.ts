@@ -81,6 +81,8 @@ export interface StreamedModel extends SegmentationModel {
   readonly decoder: SegformerHead;
   /** [M]; absent where there is one modality. */
   readonly alpha?: Tensor;
-  /** Whose heads the ensemble weighs; absent: `present`. */
+  /** Whose heads the ensemble weighs, and how; absent: `evidence`. */
   readonly ensemble?: EnsembleRule;
+  /** [M, K]: how much of each class each head says, which training gathers; for `evidence` alone. */
+  readonly headShares?: Tensor | undefined;
 }

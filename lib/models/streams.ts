@@ -50,6 +50,16 @@ export function selectRows(batch: Tensor, streams: readonly number[], modalities
   return selected.length === 1 ? selected[0]! : torch.cat(selected, 0);
 }
 
+/** The predictions [V·B, ...] of those who vote, out of those [S·B, ...] of `streams`. */
+export function votersOf(
+  predictions: Tensor,
+  streams: readonly number[],
+  { voters }: Pick<Votes, 'voters'>,
+): Tensor {
+  const rows = voters.map((m) => streams.indexOf(m));
+  return selectRows(predictions, rows, streams.length);
+}
+
 /** Every head: those of the modalities, then the ensemble. */
 export function everyHead(modalities: number): Head[] {
   return [...Array(modalities).keys(), 'ensemble'];
@@ -67,15 +77,15 @@ export function logitsOf(
     streams: readonly number[];
     votes: Votes;
     size: [number, number] | null;
-    model: Pick<StreamedModel, 'modalities' | 'alpha'>;
+    model: Pick<StreamedModel, 'modalities' | 'alpha' | 'headShares'>;
   },
 ): Tensor[] {
   const { heads, streams, votes, size, model } = asked;
   const own = predictions.unflatten(0, [streams.length, -1]).unbind(0); // S × [B, K, h, w]
   const upsample = size && bilinear(own[0]!, size);
   const vote = () => {
-    const voters = votes.voters.map((m) => streams.indexOf(m));
-    return ensemble(selectRows(predictions, voters, streams.length), model.alpha!, votes);
+    const weighing = { alpha: model.alpha!, headShares: model.headShares };
+    return ensemble(votersOf(predictions, streams, votes), weighing, votes);
   };
   const made = new Map<Head, Tensor>();
   return heads.map((each) => {

@@ -108,9 +108,9 @@ describe('RunFolder', () => {
   it('a run stored before the key was there keeps the ensemble that it was trained with', () => {
     const run = RunFolder.create(config, join(folder, 'earlier'));
     run.begin(config);
-    expect(run.config().model.ensemble).toBe('present');
+    expect(run.config().model.ensemble).toBe('evidence');
     const stored = readFileSync(run.configFile, 'utf8');
-    writeFileSync(run.configFile, stored.replace(/^ +ensemble: present\n/m, ''));
+    writeFileSync(run.configFile, stored.replace(/^ +ensemble: evidence\n/m, ''));
     expect(run.config().model.ensemble).toBe('all');
     expect(run.config(['model.ensemble=present']).model.ensemble).toBe('present');
   });

@@ -74,6 +74,108 @@ function expectVotes(
 
 const ALL = [0, 1, 2];
 
+const SHARES = [
+  [5, 3, 1, 1],
+  [8, 0.5, 1, 0.5],
+  [0.9, 0.06, 0.04, 0], // the last counts as 0.001
+];
+
+/** max(¼, 1 − Σ w²) · Σ w_m · log(K · π_m) in plain numbers. */
+function plainKnown(weights: readonly number[], shares: readonly number[][]): number[] {
+  const alone = weights.reduce((sum, w) => sum + w * w, 0);
+  return shares[0]!.map((_, k) => {
+    const logs = shares.map((of) => {
+      const total = of.reduce((sum, share) => sum + share, 0);
+      return Math.log(of.length * Math.max(of[k]! / total, 1e-3));
+    });
+    return Math.max(0.25, 1 - alone) * logs.reduce((sum, log, m) => sum + weights[m]! * log, 0);
+  });
+}
+
+describe('the ensemble by evidence', () => {
+  const sharesOf = (model: SegmentationModel) =>
+    new Map(model.namedBuffers()).get('head_shares') as Tensor;
+
+  it('takes off what the heads say anyhow, of those that vote', () => {
+    withModel({}, (model) => {
+      torch.noGrad(() => sharesOf(model).copy_(torch.tensor(SHARES).mul(1e4)));
+      const inputs = images();
+      const voters = [[0, 2], ALL, [1]];
+      using view = optimizeForInference(model, { measure: false });
+      for (const masked of [[1, -1, 0], int64([1, -1, 0])]) {
+        for (const predictor of [model, view]) {
+          const { heads, ensemble } = torch.noGrad(() =>
+            predictor.forward(inputs, { masked, filled: [-1, -1, 2], upsample: false }),
+          );
+          const voted = plainEnsemble(heads, voters);
+          const size = voted.length / BATCH / 4;
+          const wanted = voted.map((value, i) => {
+            const voting = voters[Math.floor(i / size / 4)]!;
+            const exps = voting.map((m) => Math.exp(ALPHA[m]!));
+            const total = exps.reduce((sum, each) => sum + each, 0);
+            const known = plainKnown(
+              exps.map((each) => each / total),
+              voting.map((m) => SHARES[m]!),
+            );
+            return value - known[Math.floor(i / size) % 4]!;
+          });
+          const expected = torch.tensor(wanted, { dtype: 'float64', shape: [...ensemble.shape] });
+          expect(ensemble.to('float64')).toBeCloseToTensor(expected, { rtol: 1e-5, atol: 1e-5 });
+        }
+      }
+    });
+  });
+
+  it('remembers in training what each head says of the samples that have its modality', () => {
+    withModel({ dropPath: 0, dropout: 0, modalities: 2 }, (model) => {
+      const inputs = images(2);
+      const forward = (masked: number[]) =>
+        torch.noGrad(() => model.forward(inputs, { masked, upsample: false }).heads);
+      forward([-1, -1, -1]);
+      expect(sharesOf(model).countNonzero().item()).toBe(0); // evaluation mode
+      model.train();
+      const means = (heads: readonly Tensor[]) =>
+        heads.map((logits) => logits.softmax(1).mean([2, 3])); // 2 × [B, K]
+      const first = means(forward([-1, -1, -1]));
+      const [rgb, depth] = means(forward([1, -1, 0])) as [Tensor, Tensor];
+      const [firstRgb, firstDepth] = first.map((each) => each.mean([0])) as [Tensor, Tensor];
+      const moved = (before: Tensor, said: Tensor) =>
+        before
+          .mul(0.01)
+          .mul(1 - 0.01 * (2 / 3))
+          .add(said.sum([0]).div(BATCH).mul(0.01));
+      const wanted = torch.stack([
+        moved(firstRgb, torch.stack([rgb.select(0, 0), rgb.select(0, 1)])),
+        moved(firstDepth, torch.stack([depth.select(0, 1), depth.select(0, 2)])),
+      ]);
+      expect(sharesOf(model)).toBeCloseToTensor(wanted, { rtol: 1e-5, atol: 1e-8 });
+      forward([0, 0, 0]);
+      const { heads } = model.eval().forward(inputs, { masked: [0, 0, 0], upsample: false });
+      const alone = wanted
+        .select(0, 1)
+        .mul(0.99)
+        .add(means(heads)[1]!.mean([0]).mul(0.01));
+      expect(sharesOf(model).select(0, 1)).toBeCloseToTensor(alone, { rtol: 1e-4, atol: 1e-8 });
+      expect(sharesOf(model).select(0, 0)).toBeCloseToTensor(wanted.select(0, 0), { rtol: 1e-6 });
+    });
+  });
+
+  it('takes weights that hold no shares, as they then speak, and gives its own to models without', () => {
+    withModel({}, (model) => {
+      torch.noGrad(() => sharesOf(model).copy_(torch.tensor(SHARES)));
+      withModel({ ensemble: 'present' }, (plain) => {
+        plain.loadStateDict(model.stateDict());
+        expect(plain.namedBuffers().some(([name]) => name === 'head_shares')).toBe(false);
+        const inputs = images();
+        const said = () => model.forward(inputs).ensemble;
+        expect(said().equal(plain.forward(inputs).ensemble)).toBe(false);
+        model.loadStateDict(plain.stateDict());
+        expect(said().equal(plain.forward(inputs).ensemble)).toBe(true);
+      });
+    });
+  });
+});
+
 describe('the ensemble of those that are there', () => {
   it.each([
     ['nothing is missing', { masked: [-1, -1, -1] }, [ALL, ALL, ALL]],
@@ -186,7 +288,7 @@ describe('the ensemble of those that are there', () => {
   });
 
   it('differentiates to α alone, as finite differences say', () => {
-    withModel({}, (model) => {
+    withModel({ ensemble: 'present' }, (model) => {
       model.to({ dtype: 'float64' });
       const inputs = images().map((input) => input.to('float64'));
       const alpha = alphaOf(model);

@@ -18,7 +18,7 @@ export interface Reference {
   /** r of section 2. */
   ratio: number;
   /** Whose predictions the ensemble weighs, of each sample. */
-  ensemble: 'present' | 'all';
+  ensemble: 'evidence' | 'present' | 'all';
 }
 
 /** One modality's tokens, [B, N, C] with N = height · width. */
@@ -63,7 +63,10 @@ export function referenceForward(
   );
 }
 
-/** Σ_m w_m · detach(prediction_m) of a sample, w the softmax of α over those that vote. */
+/**
+ * Σ_m w_m · detach(prediction_m) of a sample, w the softmax of α over those that vote; by evidence less
+ * max(¼, 1 − Σ_m w_m²) · Σ_m w_m · log π_m, π_m a head's shares relative to their mean.
+ */
 function vote(
   { state, ensemble }: Reference,
   predictions: readonly Tensor[],
@@ -72,9 +75,13 @@ function vote(
   const voting = predictions.flatMap((_, m) => (ensemble === 'all' || !missing[m] ? [m] : []));
   const alphas = state.alpha!.unbind(0);
   const exponentials = voting.map((m) => alphas[m]!.exp());
-  return sum(
-    voting.map((m, i) => predictions[m]!.detach().mul(exponentials[i]!.div(sum(exponentials)))),
-  );
+  const weights = exponentials.map((each) => each.div(sum(exponentials)));
+  const voted = sum(voting.map((m, i) => predictions[m]!.detach().mul(weights[i]!)));
+  if (ensemble !== 'evidence') return voted;
+  const shares = voting.map((m) => state.head_shares!.select(0, m));
+  const known = sum(shares.map((each, i) => each.div(each.mean()).log().mul(weights[i]!)));
+  const alone = sum(weights.map((each) => each.square()));
+  return voted.sub(known.mul(alone.neg().add(1).clamp(0.25)).detach().reshape([-1, 1, 1]));
 }
 
 /** Section 1: the four stages' features. */

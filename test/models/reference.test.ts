@@ -9,7 +9,7 @@ const RATIO = 0.7;
 const KEYS_BIAS = /attn\.kv\.module\.bias$/;
 
 /** A float64 model in evaluation mode with no norm at the identity and no bias or statistic at zero. */
-function createModel(modalities: number, ensemble: 'present' | 'all'): LinearFusion {
+function createModel(modalities: number, ensemble: 'evidence' | 'present' | 'all'): LinearFusion {
   const model = new LinearFusion({
     backbone: 'mit-b0',
     numClasses: 4,
@@ -18,6 +18,13 @@ function createModel(modalities: number, ensemble: 'present' | 'all'): LinearFus
     ensemble,
   });
   torch.noGrad(() => {
+    // Classes in 0.5 to 1.5 shares: none so rare that the floor is felt.
+    model.headShares?.copy_(
+      torch
+        .rand([...model.headShares.shape])
+        .add(0.5)
+        .mul(1e4),
+    );
     for (const tensor of Object.values(model.stateDict())) {
       if (tensor.ndim === 1) tensor.add_(torch.rand([...tensor.shape]).mul(0.3));
     }
@@ -34,6 +41,9 @@ function error(found: torch.Tensor, expected: torch.Tensor): number {
 describe('linear fusion as computed here', () => {
   it.each([
     ['both modalities', 2, [-1, -1], 'present'],
+    ['both modalities', 2, [-1, -1], 'evidence'],
+    ['masked modalities', 2, [1, -1], 'evidence'],
+    ['three modalities', 3, [-1, 2], 'evidence'],
     ['masked modalities', 2, [1, 0], 'all'],
     ['masked modalities', 2, [1, -1], 'present'],
     ['three modalities', 3, [-1, 2], 'all'],

@@ -160,15 +160,15 @@ describe('resolveConfig', () => {
   it('08 lets all heads vote by default under the fidelity of the paper alone', () => {
     const ensembleOf = (text: string, sets: string[] = []) =>
       resolveConfig(write(`${ROOMS}${text}`), sets).model.ensemble;
-    expect(ensembleOf('')).toBe('present');
-    expect(ensembleOf('framework: m3l\n')).toBe('present');
+    expect(ensembleOf('')).toBe('evidence');
+    expect(ensembleOf('framework: m3l\n')).toBe('evidence');
     expect(ensembleOf('framework: { fidelity: paper }\n')).toBe('all');
     expect(ensembleOf('', ['framework.fidelity=paper', 'model.name=linear-fusion'])).toBe('all');
     const paper = 'framework: { fidelity: paper }\nmodel: { ensemble: present }\n';
     expect(ensembleOf(paper)).toBe('present');
     expect(ensembleOf('model: { ensemble: all }\n')).toBe('all');
     const wrong = refusal(`${ROOMS}model: { ensemble: none }\n`).message;
-    expect(wrong).toMatch(/model\.ensemble: .*present.*all/);
+    expect(wrong).toMatch(/model\.ensemble: .*evidence.*present.*all/);
   });
 
   it('09 refuses a malformed override', () => {
