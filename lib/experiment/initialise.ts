@@ -68,10 +68,10 @@ function differInClasses(
   theirs: Config,
   ours: Config,
 ): boolean {
+  const [there, here] = [classNames(theirs).length, classNames(ours).length];
   return (
-    found[0] === classNames(theirs).length &&
-    own[0] === classNames(ours).length &&
-    found.slice(1).join() === own.slice(1).join()
+    found.length === own.length &&
+    found.every((size, i) => size === own[i] || (size === there && own[i] === here))
   );
 }
 

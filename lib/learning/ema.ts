@@ -57,11 +57,10 @@ export class EmaTeacher {
     nn.freezeBatchNorm(model);
     const parameters = model.parameters();
     this.#parameters = new Map(student.parameters().map((theirs, i) => [theirs, parameters[i]!]));
-    const moving = (of: SegmentationModel) => {
-      const frozen = options.freezeBatchNorm ? buffersOfNorms(of) : new Set();
-      return of.namedBuffers().flatMap(([, buffer]) => (frozen.has(buffer) ? [] : [buffer]));
-    };
-    const [ours, theirs] = [moving(model), moving(student)];
+    const buffersOf = (of: SegmentationModel) => of.namedBuffers().map(([, buffer]) => buffer);
+    const averaged = options.freezeBatchNorm ? new Set(nn.movingBuffers(model)) : null;
+    const moving = buffersOf(model).map((buffer) => averaged === null || averaged.has(buffer));
+    const [ours, theirs] = [model, student].map((of) => buffersOf(of).filter((_, i) => moving[i]));
     const isFloat = (buffer: Tensor) => buffer.dtype.startsWith('float');
     this.#averagedBuffers = [ours.filter(isFloat), theirs.filter(isFloat)];
     this.#copiedBuffers = ours.flatMap((buffer, i) =>
@@ -125,11 +124,6 @@ export class EmaTeacher {
     };
     return { take, rest };
   }
-}
-
-function buffersOfNorms(model: nn.Module): Set<unknown> {
-  const norms = [...model.modules()].filter((each) => each instanceof nn.BatchNorm2d);
-  return new Set(norms.flatMap((norm) => norm.namedBuffers().map(([, buffer]) => buffer)));
 }
 
 /** averages ← factor · averages + (1 − factor) · values, a list of each dtype and device at a time. */

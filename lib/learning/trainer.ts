@@ -105,9 +105,9 @@ export class Trainer {
       scalesGradients: clipGradientNorm !== null,
       idle: framework.options.decayIdleTokens ? trained(framework).flatMap(maskTokens) : [],
     });
-    // Frozen ones stay as they are, and the teacher's move with the optimiser alone.
-    const gathering = framework.options.freezeBatchNorm ? [] : trained(framework);
-    this.#buffers = new KeptBuffers(gathering, Object.values(framework.state ?? {}));
+    // The teacher's move with the optimiser alone.
+    const moving = trained(framework).flatMap(nn.movingBuffers);
+    this.#buffers = new KeptBuffers([...moving, ...Object.values(framework.state ?? {})]);
   }
 
   /** Iterations done. */

@@ -16,4 +16,4 @@ export {
   StateDictError,
   stateName,
 } from './module.js';
-export { BatchNorm2d, freezeBatchNorm, LayerNorm } from './norm.js';
+export { BatchNorm2d, freezeBatchNorm, LayerNorm, movingBuffers } from './norm.js';

@@ -75,3 +75,10 @@ export function freezeBatchNorm(model: Module): void {
     if (module instanceof BatchNorm2d) module.frozen = true;
   }
 }
+
+/** The buffers of a model that training moves: all but the statistics of frozen BatchNorms. */
+export function movingBuffers(model: Module): Tensor[] {
+  const frozen = model.modules().filter((each) => each instanceof BatchNorm2d && each.frozen);
+  const still = new Set(frozen.flatMap((norm) => norm.namedBuffers().map(([, buffer]) => buffer)));
+  return model.namedBuffers().flatMap(([, buffer]) => (still.has(buffer) ? [] : [buffer]));
+}

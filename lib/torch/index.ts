@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Tensors, operators, autograd, random numbers, scopes, safetensors: what `torch` is. */
 import './generated/methods.js';
 

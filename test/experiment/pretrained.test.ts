@@ -103,7 +103,7 @@ describe('pretrain', () => {
       folder: join(summary.run, 'package'),
       name: '@m3l/weights-mit-b0-rooms',
     });
-    const files = ['README.md', 'config.yaml', 'encoder.safetensors', 'package.json'];
+    const files = ['LICENSE', 'README.md', 'config.yaml', 'encoder.safetensors', 'package.json'];
     expect(readdirSync(weights.folder).sort()).toEqual(files);
     const bytes = readFileSync(weights.file);
     const sha256 = createHash('sha256').update(bytes).digest('hex');

@@ -1,4 +1,4 @@
-import { type Module, persistent } from '../../nn/index.js';
+import { persistent } from '../../nn/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 
@@ -7,15 +7,11 @@ import * as torch from '../../torch/index.js';
  * fails leaves them as the step before did.
  */
 export class KeptBuffers {
-  readonly #live: Tensor[];
+  readonly #live: readonly Tensor[];
   readonly #kept: Tensor[];
 
-  /** @param state what else it changes */
-  constructor(networks: readonly Module[], state: readonly Tensor[] = []) {
-    const buffers = networks.flatMap((network) =>
-      [...network.namedBuffers()].map(([, buffer]) => buffer),
-    );
-    this.#live = [...buffers, ...state];
+  constructor(live: readonly Tensor[]) {
+    this.#live = live;
     this.#kept = this.#live.map((buffer) => persistent(() => buffer.clone()));
   }
 
