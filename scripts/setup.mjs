@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildAddon } from './build-addon.mjs';
 import { buildLibrary } from './build-lib.mjs';
-import { home, install, installed } from './libtorch.mjs';
+import { install } from './libtorch.mjs';
 import { buildTools } from './tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -58,8 +58,7 @@ async function findLibtorch() {
     }
     return folder;
   }
-  if (installed('cpu') === null) say(`libtorch into ${home()} (once, about 200 MB)`);
-  return installed('cpu') ?? (await install({ variant: 'cpu', log: say }));
+  return install({ variant: 'cpu', log: say });
 }
 
 export async function setup() {

@@ -82,7 +82,8 @@ export function pair(text: string, before: Record<string, string> = {}): Record<
 
 /** What of `known` an unknown word may stand for. */
 export function unknownWord(word: string, known: readonly string[]): string {
-  const all = [known.slice(0, -1).join(', '), known.at(-1)].join(' or ');
+  const rest = known.slice(0, -1).join(', ');
+  const all = rest === '' ? known.join() : `${rest} or ${known.at(-1)}`;
   return `Expected ${all}.${meant(nearest(word, known))}`;
 }
 

@@ -1,4 +1,4 @@
-import { ConfigError, Interrupted } from '../experiment/errors.js';
+import { ConfigError } from '../experiment/errors.js';
 import { M3lError } from '../torch/errors.js';
 
 /** A command line that cannot be understood. */
@@ -34,13 +34,16 @@ export function report(error: unknown, json: boolean): number {
   printNote(code === null ? `m3l: ${message}` : `m3l: ${message} [${code}]`);
   if (process.env.M3L_DEBUG && error instanceof Error) printNote(error.stack ?? '');
   else if (code === null) printNote('This is a bug in m3l; M3L_DEBUG=1 shows where.');
-  if (error instanceof Interrupted) return EXIT.interrupted;
+  if (code === 'M3L_INTERRUPTED') return EXIT.interrupted;
   const isUsage = error instanceof ConfigError || error instanceof UsageError || USAGE.has(code);
   return isUsage ? EXIT.usage : EXIT.failure;
 }
 
 /** Errors that only what was typed can cause, whichever layer finds them. */
 const USAGE = new Set<string | null>([
+  'M3L_LIBTORCH_NAME',
+  'M3L_LIBTORCH_SOURCE',
+  'M3L_LIBTORCH_VARIANT',
   'M3L_MISSING_MODALITY',
   'M3L_PICTURE_FORMAT',
   'M3L_PICTURE_PATH',

@@ -159,28 +159,4 @@ describe('m3l libtorch', () => {
     expect(code).toBe(2);
     expect(stderr).toContain('cpu or cu130');
   });
-
-  it('12 answers a machine without Python with the line that installs it', async () => {
-    const env = { M3L_HOME: join(empty, 'home'), PATH: empty };
-    const { code, stderr } = await m3l(['libtorch', 'install'], { env });
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/Run: sudo .*python3/);
-    expect(stderr).not.toMatch(/^\s+at /m);
-  });
-
-  it('13 says what was tried where no index answers', async () => {
-    const env = {
-      M3L_HOME: join(empty, 'home'),
-      PIP_INDEX_URL: 'http://127.0.0.1:9/simple',
-      PIP_EXTRA_INDEX_URL: '',
-      PIP_FIND_LINKS: '',
-      PIP_CONFIG_FILE: '/dev/null',
-      // Keeps PyTorch's own index out of reach.
-      HTTPS_PROXY: 'http://127.0.0.1:9',
-    };
-    const { code, stderr } = await m3l(['libtorch', 'install'], { env });
-    expect(code).toBe(1);
-    expect(stderr).toContain('torch==2.13.0+cpu');
-    expect(stderr).toContain('set LIBTORCH');
-  });
 });
