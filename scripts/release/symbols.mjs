@@ -17,8 +17,11 @@ export const BASELINE = { GLIBC: '2.31', GLIBCXX: '3.4.28', CXXABI: '1.3.12' };
 /** @param {string} a @param {string} b */
 const compare = (a, b) => a.localeCompare(b, 'en', { numeric: true });
 
-/** What one file needs, and what of it is above the baseline. @param {string} file @returns {Needs} */
-export function needsOf(file) {
+/**
+ * What one file needs, and what of it is above the baseline.
+ * @param {string} file @param {Record<string, string>} [baseline] @returns {Needs}
+ */
+export function needsOf(file, baseline = BASELINE) {
   const { status, stdout, error } = spawnSync('readelf', ['--version-info', '--wide', file], {
     encoding: 'utf8',
     maxBuffer: 1 << 28,
@@ -30,8 +33,8 @@ export function needsOf(file) {
     if (compare(version, highest[kind] ?? '0') > 0) highest[kind] = version;
   }
   const above = Object.entries(highest)
-    .filter(([kind, version]) => compare(version, BASELINE[kind]) > 0)
-    .map(([kind, version]) => `${kind}_${version} > ${kind}_${BASELINE[kind]}`);
+    .filter(([kind, version]) => compare(version, baseline[kind]) > 0)
+    .map(([kind, version]) => `${kind}_${version} > ${kind}_${baseline[kind]}`);
   return { file, highest, above };
 }
 
@@ -46,7 +49,7 @@ export function needsOfAll(places) {
             .map((name) => join(place, name)),
     )
     .sort()
-    .map(needsOf);
+    .map((file) => needsOf(file));
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
