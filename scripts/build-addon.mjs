@@ -1,6 +1,10 @@
-// Builds the addon with cmake-js, or takes it from the user's cache: the cache is keyed by the content
-// of every source, the libtorch and the compiler, so an equal key is an equal build.
-import { spawnSync } from 'node:child_process';
+// Fills build/native with what is compiled: the loader and the image addon once, core and kernels for
+// each libtorch that is given. prebuildify builds each by cmake-js, or it comes from the user's cache,
+// keyed by the content of its sources, the libtorch and the compiler: an equal key is an equal build.
+//
+//     npm run build:addon [-- [--sysroot FOLDER] LIBTORCH …]
+//
+// Default: $LIBTORCH, else the pinned one in the cache. --sysroot: scripts/release/sysroot.mjs.
 import { createHash } from 'node:crypto';
 import {
   copyFileSync,
@@ -12,14 +16,24 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join, sep } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
 import { findNvcc } from './compile-cuda.mjs';
 import { home, install } from './libtorch.mjs';
-import { firstLine } from './tools.mjs';
+import { firstLine, which } from './tools.mjs';
+
+/**
+ * A root of the native folder (lib/torch/addon.ts).
+ * @typedef {{ root: string, part: 'loader' | 'image' | 'torch', addon: string, files: string[],
+ *   libtorch: string | null, nvcc: { nvcc: string, version: string } | null }} Build
+ */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const ADDONS = ['m3l_loader.node', 'm3l_core.node', 'm3l_kernels.so', 'm3l_image.node'];
+const native = join(root, 'build', 'native');
+const platform = `${process.platform}-${process.arch}`;
+/** The folders of binding/ that only one part is made of. */
+const OWN = { loader: ['loader'], image: ['image'], torch: ['core', 'kernels'] };
 
 /** @param {string} folder @returns {string[]} */
 function filesBelow(folder) {
@@ -30,98 +44,177 @@ function filesBelow(folder) {
 }
 
 /**
- * The CUDA compiler, where the libtorch has CUDA; the kernels are built without it otherwise.
+ * The minor of a libtorch by its headers, as '2.13'.
  * @param {string} libtorch
  */
-function nvccFor(libtorch) {
-  return existsSync(join(libtorch, 'lib', 'libtorch_cuda.so')) ? findNvcc() : null;
+export function minorOf(libtorch) {
+  const header = readFileSync(join(libtorch, 'include/torch/headeronly/version.h'), 'utf8');
+  const part = (/** @type {string} */ name) =>
+    new RegExp(`#define TORCH_VERSION_${name} (\\d+)`).exec(header)?.[1];
+  return `${part('MAJOR')}.${part('MINOR')}`;
 }
 
-/** @param {string} libtorch @param {string | null} nvcc its version */
-function keyOf(libtorch, nvcc) {
+/** @param {string[]} libtorchs @param {(line: string) => void} log @returns {Build[]} */
+function buildsFor(libtorchs, log) {
+  const simple = (/** @type {'loader' | 'image'} */ part) => {
+    const addon = `m3l_${part}`;
+    return { root: part, part, addon, files: [`${addon}.node`], libtorch: null, nvcc: null };
+  };
+  const torch = libtorchs.map((libtorch) => {
+    const hasCuda = existsSync(join(libtorch, 'lib', 'libtorch_cuda.so'));
+    const found = hasCuda ? findNvcc() : null;
+    if (found?.nvcc === null) log(`kernels without CUDA, though libtorch has it: ${found.reason}`);
+    const nvcc = found?.nvcc ? found : null;
+    const files = ['m3l_core.node', 'm3l_kernels.so', ...(nvcc ? ['m3l_kernels_cuda.so'] : [])];
+    const name = `torch-${minorOf(libtorch)}`;
+    return {
+      root: name,
+      part: /** @type {const} */ ('torch'),
+      addon: 'm3l_core',
+      files,
+      libtorch,
+      nvcc,
+    };
+  });
+  return [simple('loader'), simple('image'), ...torch];
+}
+
+/** What of the repository goes into a part. @param {Build['part']} part @param {boolean} cuda */
+function sourcesHash(part, cuda) {
+  const others = Object.entries(OWN).flatMap(([name, folders]) => (name === part ? [] : folders));
+  const left = [...others, ...(cuda ? [] : ['kernels/cuda'])].map((name) => `binding/${name}/`);
   const hash = createHash('sha256');
-  const cuda = join(root, 'binding', 'kernels', 'cuda') + sep;
-  const sources = filesBelow(join(root, 'binding')).filter(
-    (file) => nvcc !== null || !file.startsWith(cuda),
-  );
-  for (const file of [join(root, 'CMakeLists.txt'), ...sources]) {
-    hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0');
+  for (const file of [join(root, 'CMakeLists.txt'), ...filesBelow(join(root, 'binding'))]) {
+    const name = relative(root, file);
+    if (left.some((folder) => name.startsWith(folder))) continue;
+    hash.update(name).update('\0').update(readFileSync(file)).update('\0');
   }
-  hash.update(readFileSync(join(libtorch, 'include/torch/headeronly/version.h')));
-  hash.update(readFileSync(join(root, 'node_modules/node-api-headers/package.json')));
-  hash
-    .update(nvcc ?? '')
-    .update(firstLine('c++') ?? '')
-    .update(`${process.platform}-${process.arch}`);
-  return hash.digest('hex').slice(0, 32);
+  for (const name of ['node-api-headers', 'node-addon-api']) {
+    hash.update(readFileSync(join(root, 'node_modules', name, 'package.json')));
+  }
+  return hash.digest('hex').slice(0, 16);
 }
 
-/** @param {string} from @param {string} to */
-function copyAddons(from, to) {
-  mkdirSync(to, { recursive: true });
-  for (const addon of ADDONS) {
-    // Renamed into place: a process that has the old file mapped must not see it change.
-    copyFileSync(join(from, addon), join(to, `${addon}.${process.pid}`));
-    renameSync(join(to, `${addon}.${process.pid}`), join(to, addon));
+/** @param {Build} build @param {string} sysroot */
+function keyOf({ part, libtorch, nvcc }, sysroot) {
+  const system = `${firstLine('c++') ?? ''}\0${platform}\0${basename(sysroot)}\0`;
+  const hash = createHash('sha256').update(system);
+  if (libtorch !== null) {
+    hash.update(readFileSync(join(libtorch, 'include/torch/headeronly/version.h')));
   }
+  hash.update(nvcc?.version ?? '');
+  return `${sourcesHash(part, nvcc !== null)}-${hash.digest('hex').slice(0, 16)}`;
+}
+
+/** @param {string} from @param {string} to @param {string[]} files */
+function copyFiles(from, to, files) {
+  mkdirSync(to, { recursive: true });
+  for (const file of files) {
+    // Renamed into place: a process that has the old file mapped must not see it change.
+    copyFileSync(join(from, file), join(to, `${file}.${process.pid}`));
+    renameSync(join(to, `${file}.${process.pid}`), join(to, file));
+  }
+  for (const file of readdirSync(to)) if (!files.includes(file)) rmSync(join(to, file));
 }
 
 /**
- * cmake-js configures a folder once, whatever it is given later.
- * @param {string[]} options
+ * Builds in build/stage, and returns the folder that then holds the files.
+ * @param {Build} build @param {string} sysroot
  */
-function configureFor(options) {
-  const stamp = join(root, 'build', '.m3l-configured');
+async function prebuild({ root: name, part, addon, libtorch, nvcc }, sysroot) {
+  const stage = join(root, 'build', 'stage', name);
+  const options = [
+    `--CDM3L_PARTS=${part}`,
+    `--CDM3L_SYSROOT=${sysroot}`,
+    ...(libtorch === null ? [] : [`--CDLIBTORCH_DIR=${libtorch}`]),
+    `--CDM3L_CUDA=${nvcc === null ? 'OFF' : 'ON'}`,
+    ...(nvcc === null ? [] : [`--CDCMAKE_CUDA_COMPILER=${nvcc.nvcc}`]),
+  ];
+  configureFor(join(stage, 'build'), [firstLine('c++') ?? '', ...options]);
+  const { default: prebuildify } = await import('prebuildify');
+  process.env.M3L_CMAKE_JS = JSON.stringify(['-d', root, '-O', join(stage, 'build'), ...options]);
+  try {
+    await promisify(prebuildify)({
+      ...{ cwd: stage, out: stage, name: addon, napi: true, strip: which('strip') !== null },
+      nodeGyp: join(root, 'scripts', 'release', 'node-gyp.mjs'),
+    });
+  } catch {
+    const error = new Error(`${name} did not build: the compiler's message is above`);
+    throw Object.assign(error, { code: 'M3L_ADDON_BUILD' });
+  }
+  return join(stage, 'prebuilds', platform);
+}
+
+/**
+ * CMake configures a folder once, whatever it is given later.
+ * @param {string} folder @param {string[]} options
+ */
+function configureFor(folder, options) {
+  const stamp = join(folder, '.m3l-configured');
   const wanted = options.join('\n');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  rmSync(join(root, 'build', 'CMakeCache.txt'), { force: true });
-  mkdirSync(join(root, 'build'), { recursive: true });
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
   writeFileSync(stamp, wanted);
 }
 
-/** @param {{ libtorch: string, log?: (line: string) => void }} options */
-export function buildAddon({ libtorch, log = console.error }) {
-  const release = join(root, 'build', 'Release');
-  const stamp = join(release, '.m3l-key');
-  const cuda = nvccFor(libtorch);
-  if (cuda?.nvcc === null) log(`kernels without CUDA, though libtorch has it: ${cuda.reason}`);
-  const key = keyOf(libtorch, cuda?.nvcc ? cuda.version : null);
-  const complete = (/** @type {string} */ folder) =>
-    ADDONS.every((addon) => existsSync(join(folder, addon)));
-  if (complete(release) && existsSync(stamp) && readFileSync(stamp, 'utf8') === key) return;
+/** The roots of build/native whose sources were others. @returns {string[]} */
+export function outdatedBuilds() {
+  return (existsSync(native) ? readdirSync(native) : []).filter((name) => {
+    const part = name === 'loader' || name === 'image' ? name : 'torch';
+    const stamp = join(native, name, '.m3l-key');
+    const built = existsSync(stamp) ? readFileSync(stamp, 'utf8').split('-')[0] : '';
+    return ![false, true].some((cuda) => sourcesHash(part, cuda) === built);
+  });
+}
 
-  const cached = join(home(), 'addon', key);
-  if (complete(cached)) {
-    log(`addon from the cache (${cached})`);
-    copyAddons(cached, release);
-  } else {
-    log('building the addon (C++, about a minute)');
-    const options = [
-      `--CDLIBTORCH_DIR=${libtorch}`,
-      `--CDM3L_CUDA=${cuda?.nvcc ? 'ON' : 'OFF'}`,
-      ...(cuda?.nvcc ? [`--CDCMAKE_CUDA_COMPILER=${cuda.nvcc}`] : []),
-    ];
-    configureFor(options);
-    const run = spawnSync(
-      process.execPath,
-      [join(root, 'node_modules/cmake-js/bin/cmake-js'), 'build', ...options],
-      { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 },
-    );
-    if (run.status !== 0) {
-      const output = `${run.stdout}${run.stderr}`.trim().split('\n').slice(-60).join('\n');
-      const error = new Error(
-        `${output}\nThe addon did not build: the compiler's message is above`,
-      );
-      throw Object.assign(error, { code: 'M3L_ADDON_BUILD' });
+/** What clang-tidy and editors read. */
+function joinCompileCommands() {
+  const stage = join(root, 'build', 'stage');
+  const commands = readdirSync(stage)
+    .map((name) => join(stage, name, 'build', 'compile_commands.json'))
+    .filter((file) => existsSync(file))
+    .flatMap((file) => JSON.parse(readFileSync(file, 'utf8')));
+  writeFileSync(join(root, 'build', 'compile_commands.json'), JSON.stringify(commands, null, 1));
+}
+
+/** @param {{ libtorchs: string[], sysroot?: string, log?: (line: string) => void }} options */
+export async function buildAddon({ libtorchs, sysroot = '', log = console.error }) {
+  for (const build of buildsFor(libtorchs, log)) {
+    const target = join(native, build.root, 'prebuilds', platform);
+    const stamp = join(native, build.root, '.m3l-key');
+    const key = keyOf(build, sysroot);
+    const complete = (/** @type {string} */ folder) =>
+      build.files.every((file) => existsSync(join(folder, file)));
+    if (complete(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === key) continue;
+    const cached = join(home(), 'addon', key);
+    if (complete(cached)) log(`${build.root} from the cache (${cached})`);
+    else {
+      log(`building ${build.root} (C++${build.libtorch === null ? '' : ', about a minute'})`);
+      copyFiles(await prebuild(build, sysroot), cached, build.files);
+      joinCompileCommands();
     }
-    copyAddons(release, cached);
+    copyFiles(cached, target, build.files);
+    writeFileSync(stamp, key);
   }
-  writeFileSync(stamp, key);
+  // One for another libtorch that other sources made would disagree with the library.
+  for (const name of outdatedBuilds()) rmSync(join(native, name), { recursive: true });
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const { LIBTORCH } = process.env;
   try {
-    buildAddon({ libtorch: process.env.LIBTORCH || (await install({ variant: 'cpu' })) });
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { sysroot: { type: 'string', default: '' } },
+    });
+    const named = (positionals.length > 0 || !LIBTORCH ? positionals : [LIBTORCH]).map((folder) =>
+      resolve(folder),
+    );
+    await buildAddon({
+      sysroot: values.sysroot,
+      libtorchs: named.length > 0 ? named : [await install({ variant: 'cpu' })],
+    });
   } catch (error) {
     console.error(error instanceof Error && 'code' in error ? error.message : error);
     process.exit(1);

@@ -88,7 +88,7 @@ export function compileCuda() {
 }
 
 /**
- * Builds m3l_kernels.so with CUDA, no symbol left undefined, against LIBTORCH where that has CUDA, else
+ * Builds m3l_kernels_cuda.so, no symbol left undefined, against LIBTORCH where that has CUDA, else
  * against the pinned CUDA wheel.
  */
 export async function linkCuda() {
@@ -110,10 +110,18 @@ export async function linkCuda() {
   const linker = `-Wl,--no-undefined -Wl,--no-as-needed ${join(libtorch, 'lib', 'libgomp.so.1')}`;
   const steps = [
     [
-      ...['-S', root, '-B', build, '-DM3L_CUDA=ON', `-DLIBTORCH_DIR=${libtorch}`],
+      ...[
+        '-S',
+        root,
+        '-B',
+        build,
+        '-DM3L_PARTS=torch',
+        '-DM3L_CUDA=ON',
+        `-DLIBTORCH_DIR=${libtorch}`,
+      ],
       ...[`-DCMAKE_CUDA_COMPILER=${found.nvcc}`, `-DCMAKE_MODULE_LINKER_FLAGS=${linker}`],
     ],
-    ['--build', build, '--target', 'm3l_kernels'],
+    ['--build', build, '--target', 'm3l_kernels_cuda'],
   ];
   const ok = steps.every(
     (args) => spawnSync('cmake', args, { stdio: ['ignore', 2, 2] }).status === 0,

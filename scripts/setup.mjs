@@ -70,7 +70,7 @@ export async function setup() {
     );
   }
   installModules();
-  buildAddon({ libtorch: await findLibtorch(), log: say });
+  await buildAddon({ libtorchs: [await findLibtorch()], log: say });
   buildLibrary({ log: say });
 }
 

@@ -2,7 +2,18 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { cacheFolder, libtorchCandidates, type Refusals } from '../torch/libtorch.js';
+import { fileURLToPath } from 'node:url';
+import { builtMinors } from '../torch/addon.js';
+import { addonMend, glibcVersion, isClone, libtorchMend } from '../torch/installation.js';
+import {
+  cacheFolder,
+  gpuVisible,
+  type Libtorch,
+  libtorchCandidates,
+  type Refusals,
+} from '../torch/libtorch.js';
+import { processesForbidden, readingForbidden } from '../torch/permission.js';
+import { load, type Outcome } from './load-probe.js';
 
 /** One thing that was looked at. `warn` does not keep m3l from working. */
 export interface Check {
@@ -17,39 +28,33 @@ interface Tools {
   buildTools(): { name: string; ok: boolean; found: string; fix: string | null }[];
 }
 
-interface Loaded {
-  version: string;
-  folder: string;
-  sum: number;
-  cuda: string[];
-  milliseconds: number;
-}
-
 const GIGABYTE = 2 ** 30;
+const LOADING_SECONDS = 120;
 
 /** Looks at everything m3l needs. Loads libtorch in a child process, which may even crash. */
 export async function examine(): Promise<Check[]> {
-  const script = new URL('../../scripts/tools.mjs', import.meta.url);
-  const tools = (await import(script.href)) as Tools;
-  const loaded = loadInChild();
+  const outcome = processesForbidden() === null ? loadInChild() : load(() => {});
   return [
     node(),
     platform(),
-    ...libtorch(),
-    addon(loaded),
-    gpu(loaded),
+    libtorch(outcome),
+    native(outcome),
+    gpu(outcome),
     memory(),
     disk(),
-    // A published package has its addon built: without the tools it still works.
-    ...tools.buildTools().map(
-      ({ name, ok, found, fix }): Check => ({
-        name,
-        status: ok ? 'ok' : typeof loaded === 'string' ? 'fail' : 'warn',
-        found,
-        fix,
-      }),
-    ),
+    ...(isClone() ? await tools(outcome) : []),
   ];
+}
+
+/** What a build needs; without it a clone that is built still works. */
+async function tools(outcome: Outcome): Promise<Check[]> {
+  const script = new URL('../../scripts/tools.mjs', import.meta.url);
+  const { buildTools } = (await import(script.href)) as Tools;
+  const missing = 'loaded' in outcome ? 'warn' : 'fail';
+  return buildTools().map(({ name, ok, found, fix }) => ({
+    ...{ name, status: ok ? 'ok' : missing },
+    ...{ found, fix },
+  }));
 }
 
 function node(): Check {
@@ -64,83 +69,92 @@ function node(): Check {
 }
 
 function platform(): Check {
-  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
-  const glibc = header.glibcVersionRuntime;
-  const ok = process.platform === 'linux' && glibc !== undefined;
+  const glibc = glibcVersion();
+  const ok = process.platform === 'linux' && glibc !== null;
   return {
     name: 'platform',
     status: ok ? 'ok' : 'fail',
-    found: `${process.platform}-${process.arch}${glibc === undefined ? '' : `, glibc ${glibc}`}`,
+    found: `${process.platform}-${process.arch}${glibc === null ? '' : `, glibc ${glibc}`}`,
     fix: ok ? null : 'Use Linux with glibc (not musl): torch has no wheels for anything else here.',
   };
 }
 
-function libtorch(): Check[] {
-  const tried: Refusals = [];
-  const found = [...libtorchCandidates(tried)];
-  const none = found.length === 0;
-  return [
-    {
-      name: 'libtorch',
-      status: none ? 'fail' : 'ok',
-      found: [
-        ...found.map(
-          ({ version, folder, source }) => `${version ?? '?'} from ${source}: ${folder}`,
-        ),
-        ...tried.map((line) => (none ? line : `(${line})`)),
-      ].join('\n'),
-      fix: none ? 'm3l libtorch install' : null,
-    },
-  ];
-}
-
-/** The addon's facts, or why it does not load. */
-function loadInChild(): Loaded | string {
-  const program = `
-    const started = performance.now();
-    const torch = await import(${JSON.stringify(new URL('../torch/index.js', import.meta.url).href)});
-    const { libtorch } = await import(${JSON.stringify(new URL('../torch/native.js', import.meta.url).href)});
-    const { native } = await import(${JSON.stringify(new URL('../data/native.js', import.meta.url).href)});
-    native();
-    const sum = torch.ones([2, 3]).sum().item();
-    const cuda = torch.cuda.isAvailable() ? ['cuda:0'] : [];
-    const { version, folder } = libtorch();
-    const milliseconds = Math.round(performance.now() - started);
-    console.log(JSON.stringify({ version, folder, sum, cuda, milliseconds }));`;
-  const { status, signal, stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--input-type=module', '--eval', program],
-    { encoding: 'utf8', timeout: 60_000 },
-  );
-  if (status === 0) return JSON.parse(stdout) as Loaded;
-  const message = stderr.split('\n').find((line) => /error/i.test(line));
-  return message?.trim() ?? `loading it ended with ${signal ?? `exit code ${status}`}`;
-}
-
-function addon(loaded: Loaded | string): Check {
-  if (typeof loaded !== 'string' && loaded.sum === 6) {
-    const found = `loads with libtorch ${loaded.version} in ${loaded.milliseconds} ms and computes`;
-    return { name: 'addon', status: 'ok', found, fix: null };
+/** Every candidate: the one in use, those after it, and why others do not do. */
+function libtorch(outcome: Outcome): Check {
+  const name = 'libtorch';
+  const searched: Refusals = [];
+  const found = [...libtorchCandidates(searched)];
+  const told = ({ version, folder, source }: Libtorch) =>
+    `${version ?? '?'} from ${source}: ${folder}`;
+  if ('loaded' in outcome) {
+    const { folder, passedOver } = outcome.loaded;
+    const used = found.findIndex((candidate) => candidate.folder === folder);
+    const refusals = [...new Set([...passedOver, ...searched])];
+    const lines = [
+      ...found.slice(Math.max(used, 0)).map((one, at) => told(one) + (at === 0 ? ', in use' : '')),
+      ...refusals.map((line) => `(${line})`),
+    ];
+    return { name, status: 'ok', found: lines.join('\n'), fix: null };
   }
-  const found =
-    typeof loaded === 'string' ? loaded : `computes wrongly: 1+1+1+1+1+1 = ${loaded.sum}`;
-  const fix = /LIBTORCH_NOT_FOUND|no usable libtorch/.test(found)
-    ? 'm3l libtorch install'
-    : 'npm run setup (in the package folder: builds the addon)';
-  return { name: 'addon', status: 'fail', found, fix };
+  const { code, refusals, mend } = outcome.failure;
+  if (code === 'M3L_LIBTORCH_NOT_FOUND') {
+    return { name, status: 'fail', found: refusals.join('\n'), fix: mend };
+  }
+  const lines = [...found.map(told), ...searched.map((line) => `(${line})`)];
+  const status = found.length > 0 || builtMinors().length === 0 ? 'warn' : 'fail';
+  const fix = status === 'fail' ? libtorchMend(searched) : null;
+  return { name, status, found: lines.join('\n'), fix };
 }
 
-function gpu(loaded: Loaded | string): Check {
+/** In a process of its own: of a crash the last step that was told is left. */
+function loadInChild(): Outcome {
+  const program = fileURLToPath(new URL('./load-probe.js', import.meta.url));
+  const { status, signal, stdout, stderr, error } = spawnSync(process.execPath, [program], {
+    encoding: 'utf8',
+    timeout: LOADING_SECONDS * 1000,
+  });
+  const lines = (stdout ?? '').split('\n').filter((line) => line !== '');
+  const last = lines.at(-1) ?? '{}';
+  if (status === 0 && !last.startsWith('{"doing"')) return JSON.parse(last) as Outcome;
+  const { doing = 'starting' } = JSON.parse(last) as { doing?: string };
+  const end = signal ?? error?.message ?? `exit code ${status}`;
+  const message = `${doing} ended the process with ${end}`;
+  const refusals = stderr
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-3);
+  return { failure: { code: null, message, refusals, mend: null } };
+}
+
+function native(outcome: Outcome): Check {
+  const name = 'addon';
+  const minors = builtMinors().join(', ') || 'none';
+  if ('loaded' in outcome) {
+    const { version, milliseconds, sum } = outcome.loaded;
+    const ok = sum === 6;
+    const found = ok
+      ? `loads with libtorch ${version} in ${milliseconds} ms and computes (built for ${minors})`
+      : `computes wrongly: 1+1+1+1+1+1 = ${sum}`;
+    return { name, status: ok ? 'ok' : 'fail', found, fix: ok ? null : addonMend([]) };
+  }
+  const { code, message, refusals, mend } = outcome.failure;
+  // The libtorchs stand in the line before.
+  const lines = code === 'M3L_LIBTORCH_NOT_FOUND' ? [] : refusals;
+  const found = [code === null ? message : `${code}: ${message}`, ...lines].join('\n');
+  return { name, status: 'fail', found, fix: mend ?? addonMend(refusals) };
+}
+
+function gpu(outcome: Outcome): Check {
   const name = 'GPU';
-  if (typeof loaded !== 'string' && loaded.cuda.length > 0) {
-    return { name, status: 'ok', found: loaded.cuda.join(', '), fix: null };
+  if ('loaded' in outcome && outcome.loaded.cuda) {
+    return { name, status: 'ok', found: 'cuda:0', fix: null };
   }
-  const present = existsSync('/dev/nvidia0');
+  const present = gpuVisible();
   return {
     name,
     status: present ? 'warn' : 'ok',
     found: present ? 'an NVIDIA GPU that this libtorch does not use' : 'none, the CPU is used',
-    fix: present ? 'm3l libtorch install --variant cu130' : null,
+    fix: present ? 'run `npx m3l libtorch install --variant cu130`' : null,
   };
 }
 
@@ -166,6 +180,8 @@ function availableMemory(): number {
 
 function disk(): Check {
   let folder = cacheFolder();
+  const forbidden = readingForbidden(folder);
+  if (forbidden !== null) return { name: 'disk', status: 'warn', found: forbidden, fix: null };
   while (!existsSync(folder)) folder = dirname(folder);
   const { bavail, bsize } = statfsSync(folder);
   const free = bavail * bsize;

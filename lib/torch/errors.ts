@@ -1,3 +1,5 @@
+import { addonMend, libtorchMend } from './installation.js';
+
 /**
  * The one error class of the package. `code` is stable and starts with `M3L_`; the message names the
  * value found, the value expected and the mend.
@@ -21,24 +23,34 @@ export class ArgumentError extends M3lError {
 
 /** No usable libtorch: `refusals` says, place by place, what was tried and why it did not do. */
 export class LibtorchNotFoundError extends M3lError {
+  readonly mend: string;
+
   constructor(readonly refusals: readonly string[]) {
+    const mend = libtorchMend(refusals);
     super(
       'M3L_LIBTORCH_NOT_FOUND',
-      `no usable libtorch was found. Tried:\n${refusals.map((line) => `  - ${line}`).join('\n')}\n` +
-        'Mend: run `npx m3l libtorch install`, or set LIBTORCH to a libtorch folder (2.11 or newer).',
+      `no usable libtorch was found. Tried:\n${listed(refusals)}\nMend: ${mend}.`,
     );
+    this.mend = mend;
   }
 }
 
 /** The compiled addon is missing or does not load: `refusals` says what was tried. */
 export class AddonNotFoundError extends M3lError {
+  readonly mend: string;
+
   constructor(readonly refusals: readonly string[]) {
+    const mend = addonMend(refusals);
     super(
       'M3L_ADDON_NOT_FOUND',
-      `the native addon could not be loaded. Tried:\n${refusals.map((line) => `  - ${line}`).join('\n')}\n` +
-        'Mend: run `npm run setup` in the package folder (it needs CMake and a C++20 compiler).',
+      `the native addon could not be loaded. Tried:\n${listed(refusals)}\nMend: ${mend}.`,
     );
+    this.mend = mend;
   }
+}
+
+function listed(refusals: readonly string[]): string {
+  return refusals.map((line) => `  - ${line}`).join('\n');
 }
 
 /**

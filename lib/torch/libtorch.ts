@@ -3,13 +3,17 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { messageOf, torchBuild } from './addon.js';
+import { libraryFault } from './elf.js';
+import { isClone, libtorchPackage } from './installation.js';
+import { processesForbidden, readingForbidden } from './permission.js';
 
-/** Oldest libtorch whose operators and binary interface the addon is tested with. */
-export const minimumVersion = '2.11';
+const require = createRequire(import.meta.url);
 
-/** A folder that holds lib/libtorch.so. */
+/** A folder that holds lib/libtorch.so, of a minor that m3l is built for. */
 export interface Libtorch {
   /** The folder with lib/ in it. */
   readonly folder: string;
@@ -17,8 +21,10 @@ export interface Libtorch {
   readonly library: string;
   /** For example `2.13.0+cpu`; null where the folder does not say. */
   readonly version: string | null;
-  /** Which rule found it. */
-  readonly source: 'LIBTORCH' | 'cache' | 'python';
+  /** Which rule found it; 'use' is the one in the cache that `m3l libtorch use` chose. */
+  readonly source: 'LIBTORCH' | 'use' | 'cache' | 'package' | 'python';
+  /** Whether it has CUDA. */
+  readonly cuda: boolean;
 }
 
 /** One line a place that was looked at and did not do. */
@@ -31,12 +37,20 @@ export function cacheFolder(): string {
 }
 
 /**
- * Candidates in the order LIBTORCH, the user's cache, Python's torch; places that hold none are
- * added to `refusals`. Python is only asked when the caller comes to it.
+ * Whole libtorchs of a minor with a build, in the order to try them: LIBTORCH, the one that
+ * `m3l libtorch use` chose, the user's cache and the package @m3l/libtorch-* (CUDA first where a GPU
+ * is visible, else CPU first; of one kind the cache, its newest first), Python's torch. Places that
+ * hold none are added to `refusals`. Python is only asked when the caller comes to it.
  */
 export function* libtorchCandidates(refusals: Refusals): Generator<Libtorch> {
   yield* fromEnvironment(refusals);
-  yield* fromCache(refusals);
+  const chosen = fromChoice(refusals);
+  if (chosen !== null) yield chosen;
+  const installed = [...fromCache(refusals), ...fromPackage(refusals)].filter(
+    ({ folder }) => folder !== chosen?.folder,
+  );
+  const wanted = gpuVisible();
+  yield* installed.sort((a, b) => Number(a.cuda !== wanted) - Number(b.cuda !== wanted));
   yield* fromPython(refusals);
 }
 
@@ -45,29 +59,60 @@ export function findLibtorch(refusals: Refusals = []): Libtorch | null {
   return libtorchCandidates(refusals).next().value ?? null;
 }
 
+/** Whether this system (or container) shows an NVIDIA driver. */
+export function gpuVisible(): boolean {
+  return ['/dev/nvidiactl', '/proc/driver/nvidia/version'].some(isThere);
+}
+
 function* fromEnvironment(refusals: Refusals): Generator<Libtorch> {
   const named = process.env.LIBTORCH;
-  if (!named) {
-    refusals.push('LIBTORCH is not set');
-    return;
+  if (named) yield* inspect(resolve(named), 'LIBTORCH', refusals);
+  else refusals.push('LIBTORCH is not set');
+}
+
+function fromChoice(refusals: Refusals): Libtorch | null {
+  const file = join(cacheFolder(), 'libtorch', 'use');
+  if (!isThere(file)) return null;
+  const name = readFileSync(file, 'utf8').trim();
+  if (name === '' || name.includes('/')) {
+    refusals.push(`use: ${file} names no folder beside it: remove it, or write it anew`);
+    return null;
   }
-  const inspected = inspect(resolve(named), 'LIBTORCH');
-  if (typeof inspected === 'string') refusals.push(`LIBTORCH: ${inspected}`);
-  else yield inspected;
+  const folder = join(cacheFolder(), 'libtorch', name, 'torch');
+  return [...inspect(folder, 'use', refusals)][0] ?? null;
 }
 
 function* fromCache(refusals: Refusals): Generator<Libtorch> {
   const folder = join(cacheFolder(), 'libtorch');
-  const entries = existsSync(folder) ? readdirSync(folder) : [];
+  const forbidden = readingForbidden(folder);
+  if (forbidden !== null) {
+    refusals.push(`cache: ${forbidden}`);
+    return;
+  }
+  const entries = (existsSync(folder) ? readdirSync(folder) : []).filter((name) => name !== 'use');
   if (entries.length === 0) refusals.push(`cache: ${folder} is empty or missing`);
   for (const entry of entries.sort(newestFirst)) {
-    const inspected = inspect(join(folder, entry, 'torch'), 'cache');
-    if (typeof inspected === 'string') refusals.push(`cache: ${inspected}`);
-    else yield inspected;
+    yield* inspect(join(folder, entry, 'torch'), 'cache', refusals);
+  }
+}
+
+function* fromPackage(refusals: Refusals): Generator<Libtorch> {
+  try {
+    const folder = dirname(require.resolve(`${libtorchPackage}/package.json`));
+    yield* inspect(folder, 'package', refusals);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+    const reason = missing ? 'is not installed' : messageOf(error);
+    refusals.push(`package: ${libtorchPackage} ${reason}`);
   }
 }
 
 function* fromPython(refusals: Refusals): Generator<Libtorch> {
+  const forbidden = processesForbidden();
+  if (forbidden !== null) {
+    refusals.push(`python: was not asked: ${forbidden}`);
+    return;
+  }
   // find_spec locates the package without importing it, which would take seconds.
   const script =
     'import importlib.util as u; s = u.find_spec("torch"); print((s and s.submodule_search_locations or [""])[0])';
@@ -75,22 +120,42 @@ function* fromPython(refusals: Refusals): Generator<Libtorch> {
   const folder = status === 0 ? stdout.trim() : '';
   if (error) refusals.push(`python: python3 does not start (${error.message})`);
   else if (!folder) refusals.push('python: python3 has no torch');
-  else {
-    const inspected = inspect(folder, 'python');
-    if (typeof inspected === 'string') refusals.push(`python: ${inspected}`);
-    else yield inspected;
-  }
+  else yield* inspect(folder, 'python', refusals);
 }
 
-/** A folder as a Libtorch, or why it is none. */
-function inspect(folder: string, source: Libtorch['source']): Libtorch | string {
-  const library = join(folder, 'lib', 'libtorch.so');
-  if (!existsSync(library)) return `${library} does not exist`;
-  const version = readVersion(folder);
-  if (version !== null && compareVersions(version, minimumVersion) < 0) {
-    return `${folder} is libtorch ${version}; ${minimumVersion} or newer is needed`;
+/** A folder as a Libtorch, unless a refusal says why it is none. */
+function* inspect(
+  folder: string,
+  source: Libtorch['source'],
+  refusals: Refusals,
+): Generator<Libtorch> {
+  const refuse = (reason: string) => refusals.push(`${source}: ${reason}`);
+  const forbidden = readingForbidden(folder);
+  if (forbidden !== null) {
+    refuse(forbidden);
+    return;
   }
-  return { folder, library, version, source };
+  const path = (name: string) => join(folder, 'lib', libraryName(name));
+  const cuda = existsSync(path('torch_cuda'));
+  for (const name of ['torch', 'torch_cpu', 'c10', ...(cuda ? ['torch_cuda', 'c10_cuda'] : [])]) {
+    const fault = libraryFault(path(name));
+    if (fault === null) continue;
+    refuse(`${path(name)} ${fault}`);
+    return;
+  }
+  const version = readVersion(folder);
+  const build = torchBuild(version);
+  if (typeof build === 'string') {
+    const mend = isClone() ? `; \`LIBTORCH=${folder} npm run build:addon\` makes one` : '';
+    refuse(`${folder} is libtorch ${version ?? 'of no version'}: ${build}${mend}`);
+    return;
+  }
+  yield { folder, library: path('torch'), version, source, cuda };
+}
+
+function libraryName(name: string): string {
+  if (process.platform === 'win32') return `${name}.dll`;
+  return process.platform === 'darwin' ? `lib${name}.dylib` : `lib${name}.so`;
 }
 
 function readVersion(folder: string): string | null {
@@ -102,17 +167,12 @@ function readVersion(folder: string): string | null {
   return existsSync(archive) ? readFileSync(archive, 'utf8').trim() : null;
 }
 
-/** Of two folder names such as `2.13.0-cpu`: the newer first, and of one version CUDA before CPU. */
-function newestFirst(a: string, b: string): number {
-  return compareVersions(b, a) || Number(a.endsWith('cpu')) - Number(b.endsWith('cpu'));
+/** False as well where Node's permission model forbids to look. */
+function isThere(path: string): boolean {
+  return readingForbidden(path) === null && existsSync(path);
 }
 
-function compareVersions(a: string, b: string): number {
-  const parts = (version: string) => version.split(/[^\d]+/, 3).map(Number);
-  const [left, right] = [parts(a), parts(b)];
-  for (let i = 0; i < 3; i++) {
-    const difference = (left[i] || 0) - (right[i] || 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
+/** Of two folder names such as `2.13.0-cpu`: the newer first. */
+function newestFirst(a: string, b: string): number {
+  return b.localeCompare(a, 'en', { numeric: true });
 }

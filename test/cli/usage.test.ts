@@ -142,7 +142,7 @@ describe('m3l doctor', () => {
     const { code, stdout } = await m3l(['doctor'], { env });
     expect(code).toBe(1);
     expect(stdout).toContain(join(empty, 'none'));
-    expect(stdout).toContain('→ m3l libtorch install');
+    expect(stdout).toContain('→ run `npx m3l libtorch install`');
     expect(stdout).toContain('Python 3 is not installed');
   });
 });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -27,6 +27,10 @@ describe('the image addon', () => {
       mkdirSync(join(copy, layer), { recursive: true });
       cpSync(`${dist}${layer}`, join(copy, layer), { recursive: true });
     }
+    const manifest = join(folder, 'package', 'package.json');
+    writeFileSync(manifest, '{ "type": "module", "version": "1.2.3" }');
+    const gyp = 'node_modules/node-gyp-build';
+    cpSync(`${dist}../${gyp}`, join(folder, 'package', gyp), { recursive: true });
     const program = `
       const { native } = await import(${JSON.stringify(`${copy}/data/native.js`)});
       try { native(); } catch (error) { console.log(error.code, error.message); }`;
@@ -35,8 +39,8 @@ describe('the image addon', () => {
       env: { ...process.env, M3L_ADDON_DIR: join(folder, 'addon') },
     });
     expect(stdout).toMatch(/^M3L_ADDON_NOT_FOUND/);
-    expect(stdout).toMatch(/addon\/m3l_image.node does not exist/);
-    expect(stdout).toMatch(/npm run setup/);
+    expect(stdout).toMatch(/addon holds no m3l_image\.node/);
+    expect(stdout).toMatch(/npm install @m3l\/linux-x64/);
   });
 
   it('refuses arguments that reach beyond their arrays', () => {

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { type TorchBuild, torchBuild } from '../../dist/torch/addon.js';
 import { libtorch } from '../../dist/torch/native.js';
 
-const folder = process.env.M3L_ADDON_DIR ?? resolve(import.meta.dirname, '../../build/Release');
-const kernels = join(folder, 'm3l_kernels.so');
-const wheel = libtorch().folder;
+const { folder: wheel, version } = libtorch();
+const { kernels } = torchBuild(version) as TorchBuild;
 const environment = {
   ...process.env,
   PYTHONPATH: [dirname(wheel), process.env.PYTHONPATH].filter(Boolean).join(delimiter),
