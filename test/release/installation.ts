@@ -45,7 +45,7 @@ export class Installation {
         cpSync(join(root, 'node_modules', name), join(this.modules, name), { recursive: true });
       } else symlinkSync(join(root, 'node_modules', name), join(this.modules, name));
     }
-    for (const name of ['dist', 'package.json', 'scripts/libtorch.mjs', 'scripts/tools.mjs']) {
+    for (const name of ['dist', 'package.json', 'scripts/tools.mjs']) {
       cpSync(join(root, name), join(this.modules, 'm3l', name), { recursive: true });
     }
     cpSync(join(root, 'build/native'), this.native, { recursive: true });
