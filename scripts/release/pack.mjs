@@ -2,7 +2,8 @@
 //
 //     npm run release:pack [-- --allow-dirty] [--any-glibc] [--libtorch FOLDER] [--out FOLDER] [--json]
 //
-// Packs what build/native holds: `scripts/release/baseline.mjs` or `npm run build:addon` fill it.
+// Packs what build/native holds: npm run build:addon -- --sysroot "$(node scripts/release/sysroot.mjs)"
+// fills it, for every Linux since Debian 11.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -70,7 +71,7 @@ function refuseUnfitNatives() {
   const outdated = outdatedBuilds();
   if (outdated.length > 0) {
     throw new PackError(
-      `${outdated.join(', ')} in ${native} are of other sources: build them anew`,
+      `${outdated.join(', ')} in ${native} are of other sources: run npm run build:addon`,
     );
   }
   if (given['any-glibc']) return;
@@ -78,7 +79,7 @@ function refuseUnfitNatives() {
   if (above.length === 0) return;
   const told = above.map((needs) => `${relative(native, needs.file)}: ${needs.above.join(', ')}`);
   throw new PackError(
-    `built on too new a system: ${told.join('; ')}. Build in the Debian 11 root (scripts/release/baseline.mjs), or give --any-glibc`,
+    `built on too new a system: ${told.join('; ')}. Run: npm run build:addon -- --sysroot "$(node scripts/release/sysroot.mjs)"; or give --any-glibc`,
   );
 }
 
