@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import yauzl from 'yauzl';
+import { crc32 } from '../torch/crc32.js';
 import { isSystemError } from '../torch/errors.js';
-import { startCrc } from './crc.js';
 import { LibtorchInstallError, size } from './errors.js';
 
 /** A file in an archive. */
@@ -56,10 +56,9 @@ export class Archive {
     if (entry.size > MOST.text) throw damaged(this.path, `${entry.path} has ${size(entry.size)}`);
     const chunks: Buffer[] = [];
     for await (const chunk of this.#chunks(entry)) chunks.push(chunk);
-    const crc = startCrc();
-    for (const chunk of chunks) crc.update(chunk);
-    this.#checkCrc(entry, crc.value());
-    return Buffer.concat(chunks).toString('utf8');
+    const bytes = Buffer.concat(chunks);
+    this.#checkCrc(entry, crc32(bytes));
+    return bytes.toString('utf8');
   }
 
   /**
@@ -78,14 +77,14 @@ export class Archive {
     const executable = ((entry.raw.externalFileAttributes >>> 16) & 0o111) !== 0;
     const file = await open(to, 'wx', executable ? 0o755 : 0o644);
     try {
-      const crc = startCrc();
+      let crc = 0;
       for await (const chunk of this.#chunks(entry)) {
         signal?.throwIfAborted();
-        crc.update(chunk);
+        crc = crc32(chunk, crc);
         await writeFully(file, chunk);
         onBytes?.(chunk.length);
       }
-      this.#checkCrc(entry, crc.value());
+      this.#checkCrc(entry, crc);
       // What a cut of the power could leave broken and still open.
       if (/\.so(\.|$)/.test(to)) await file.sync();
     } finally {

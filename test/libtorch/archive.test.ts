@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { crc32 as expectedCrc } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Archive } from '../../dist/libtorch/archive.js';
-import { crc32 } from '../../dist/libtorch/crc.js';
+import { tableCrc32 as crc32 } from '../../dist/torch/crc32.js';
 import { type FakeEntry, torchFiles, wheel, zip } from './fake-wheel.js';
 
 let folder: string;

@@ -5,9 +5,9 @@
  */
 
 import { inflateSync } from 'node:zlib';
+import { crc32 } from '../../torch/crc32.js';
 import { native } from '../native.js';
 import type { Picture } from '../picture.js';
-import { crc32 } from './crc32.js';
 import { exifOrientation } from './exif.js';
 import { type ImageReader, plainBytes, type StoredHeader, UnsupportedImage } from './reader.js';
 import { unpackBits } from './samples.js';
@@ -114,7 +114,7 @@ function readChunks(bytes: Buffer): { data: Buffer; palette: Uint8Array | null }
   let palette: Uint8Array | null = null;
   let complete = false;
   for (const { type, body, crc } of chunks(bytes)) {
-    if (crc32(Buffer.from(type, 'latin1'), body) !== crc) {
+    if (crc32(body, crc32(Buffer.from(type, 'latin1'))) !== crc) {
       throw new Error(`the checksum of its ${JSON.stringify(type)} chunk is wrong`);
     }
     if (type === 'IDAT') data.push(body);
