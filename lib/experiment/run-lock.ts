@@ -2,6 +2,7 @@ import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync }
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isRunning } from '../torch/running.js';
 import { RunError, reasonOf, systemCode } from './errors.js';
 
 const ownerSchema = z.object({
@@ -98,12 +99,7 @@ function locked(file: string, { pid, host, since }: Owner): RunError {
 /** Of another host's process nothing can be known. */
 function isAlive({ pid, host, process: identity }: Owner): boolean {
   if (host !== hostname()) return true;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // Another user's process may not be signalled, but it is there.
-    if (systemCode(error) !== 'EPERM') return false;
-  }
+  if (!isRunning(pid)) return false;
   const now = identityOf(pid);
   return identity === null || now === null || identity === now;
 }

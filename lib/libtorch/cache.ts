@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { makeFolder, syncFolder, writeFileAtomic } from '../torch/atomic-write.js';
+import { versionOf } from '../torch/libtorch-version.js';
+import { isRunning } from '../torch/running.js';
 import { cacheProblem, LibtorchInstallError } from './errors.js';
 import { type Keep, variantOf } from './kept.js';
-import { versionOf } from './verify.js';
 
 /** The folders of one cache (M3L_HOME). */
 export function foldersOf(home: string) {
@@ -205,15 +206,6 @@ export function prepare(incomplete: string): void {
     if (pid !== undefined && !isRunning(Number(pid))) {
       rmSync(join(incomplete, entry), { recursive: true, force: true });
     }
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

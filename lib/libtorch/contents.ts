@@ -1,8 +1,9 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { versionIn } from '../torch/libtorch-version.js';
 import { Archive, type Entry } from './archive.js';
 import { LibtorchInstallError } from './errors.js';
-import { isKept, type Keep, versionIn } from './kept.js';
+import { isKept, type Keep } from './kept.js';
 
 /** Files to be put under an install's folder, from wheels or from a folder. */
 export interface Contents {

@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { readElfHead, type Segment } from '../torch/elf.js';
 
 /** What the header and the dynamic section of a shared library say. */
 export interface Elf {
@@ -10,7 +11,7 @@ export interface Elf {
   searched: string[];
 }
 
-const MACHINES: Record<number, string> = {
+const NAMES: Record<number, string> = {
   3: 'x86',
   20: 'ppc',
   21: 'ppc64',
@@ -21,20 +22,16 @@ const MACHINES: Record<number, string> = {
   243: 'riscv64',
 };
 
-/** ELF's number of the architecture that Node calls `arch`. */
-export function machineOf(arch: string): number | null {
-  return { x64: 62, arm64: 183, ia32: 3, arm: 40, s390x: 22, riscv64: 243 }[arch] ?? null;
-}
-
 export function machineName(machine: number): string {
-  return MACHINES[machine] ?? `machine number ${machine}`;
+  return NAMES[machine] ?? `machine number ${machine}`;
 }
 
+const SHARED = 3;
 const LOAD = 1;
 const DYNAMIC = 2;
 const TAGS = { needed: 1, strings: 5, stringsSize: 10, rpath: 15, runpath: 29 };
 /** Larger tables than any library has are not read. */
-const MOST = { headers: 4096, dynamic: 1 << 20, strings: 1 << 26 };
+const MOST = { dynamic: 1 << 20, strings: 1 << 26 };
 
 /**
  * Reads a 64-bit little-endian ELF library; returns a sentence where it is none or ends too soon.
@@ -50,44 +47,18 @@ export function readElf(path: string): Elf | string {
 }
 
 function parse(file: number, size: number): Elf | string {
-  const head = read(file, 0, 64, size);
-  if (head === null) return `it has ${size} bytes, too few for a library`;
-  if (head.readUInt32BE(0) !== 0x7f454c46) return 'it is no ELF file';
-  if (head[4] !== 2 || head[5] !== 1) return 'it is no 64-bit little-endian ELF file';
-  if (head.readUInt16LE(16) !== 3) return 'it is no shared library';
-  const machine = head.readUInt16LE(18);
-  const sections = Number(head.readBigUInt64LE(40));
-  const end = sections + head.readUInt16LE(58) * head.readUInt16LE(60);
+  if (size < 64) return `it has ${size} bytes, too few for a library`;
+  const head = readElfHead(file);
+  if (!head?.littleEndian) return 'it is no ELF file of 64 bits, little-endian';
+  const { type, machine, segments, mappedEnd, sectionsEnd } = head;
+  if (type !== SHARED) return 'it is no shared library';
+  if (segments === 'damaged') return 'its program headers are damaged';
+  const end = Math.max(sectionsEnd, mappedEnd);
   if (end > size) return `it is cut off: ${size} bytes of at least ${end}`;
-
-  const count = head.readUInt16LE(56);
-  const entry = head.readUInt16LE(54);
-  if (count > MOST.headers || (count > 0 && entry < 56)) return 'its program headers are damaged';
-  const table = read(file, Number(head.readBigUInt64LE(32)), count * entry, size);
-  if (table === null) return 'it is cut off within its program headers';
-  const segments = Array.from({ length: count }, (_, i) => segmentAt(table, i * entry));
-  const longest = Math.max(0, ...segments.map(({ offset, length }) => offset + length));
-  if (longest > size) return `it is cut off: ${size} bytes of at least ${longest}`;
-  const dynamic = segments.find(({ type }) => type === DYNAMIC);
+  const dynamic = segments.find((segment) => segment.type === DYNAMIC);
   if (dynamic === undefined) return { machine, needed: [], searched: [] };
   const names = dynamicNames(file, size, segments, dynamic);
   return names === null ? 'its dynamic section is damaged' : { machine, ...names };
-}
-
-interface Segment {
-  type: number;
-  offset: number;
-  address: number;
-  length: number;
-}
-
-function segmentAt(table: Buffer, at: number): Segment {
-  return {
-    type: table.readUInt32LE(at),
-    offset: Number(table.readBigUInt64LE(at + 8)),
-    address: Number(table.readBigUInt64LE(at + 16)),
-    length: Number(table.readBigUInt64LE(at + 32)),
-  };
 }
 
 function dynamicNames(file: number, size: number, segments: Segment[], dynamic: Segment) {

@@ -40,14 +40,6 @@ export function isKept(path: string, keep: Keep): boolean {
   return keep === 'headers' && /^torch\/(include|share\/cmake)\//.test(path);
 }
 
-/** The version that a `version.py` or a libtorch's `build-version` says, or null. */
-export function versionIn(file: string, text: string): string | null {
-  const found = file.endsWith('.py')
-    ? /__version__\s*=\s*['"]([^'"]+)['"]/.exec(text)?.[1]
-    : text.trim();
-  return found !== undefined && /^\d+\.\d+\.\d+[\w.+-]*$/.test(found) ? found : null;
-}
-
 /** The cache's name of a version: `2.13.0+cpu` is `2.13.0-cpu`. */
 export function nameOf(version: string, cuda: boolean): string {
   const [plain = '', local = ''] = version.split('+', 2);

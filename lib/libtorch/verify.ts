@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Elf, machineName, machineOf, readElf } from './elf.js';
+import { machineOf } from '../torch/elf.js';
+import { versionOf } from '../torch/libtorch-version.js';
+import { type Elf, machineName, readElf } from './elf.js';
 import { LibtorchInstallError } from './errors.js';
-import { versionIn } from './kept.js';
 
 /** A libtorch folder that was looked through. */
 export interface Verified {
@@ -66,16 +67,6 @@ export function requireNewEnough(place: string, version: string): void {
     'M3L_LIBTORCH_VERSION',
     `${place} is libtorch ${version}, and ${OLDEST.major}.${OLDEST.minor} or newer is needed. Take the pinned one: m3l libtorch install`,
   );
-}
-
-/** What a libtorch folder says of its version, or null. */
-export function versionOf(folder: string): string | null {
-  for (const file of ['version.py', 'build-version']) {
-    if (!isFile(join(folder, file))) continue;
-    const version = versionIn(file, readFileSync(join(folder, file), 'utf8'));
-    if (version !== null) return version;
-  }
-  return null;
 }
 
 /**

@@ -9,6 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 import { messageOf, torchBuild } from './addon.js';
 import { libraryFault } from './elf.js';
 import { isClone, libtorchPackage } from './installation.js';
+import { versionOf } from './libtorch-version.js';
 import { processesForbidden, readingForbidden } from './permission.js';
 
 const require = createRequire(import.meta.url);
@@ -143,7 +144,7 @@ function* inspect(
     refuse(`${path(name)} ${fault}`);
     return;
   }
-  const version = readVersion(folder);
+  const version = versionOf(folder);
   const build = torchBuild(version);
   if (typeof build === 'string') {
     const mend = isClone() ? `; \`LIBTORCH=${folder} npm run build:addon\` makes one` : '';
@@ -156,15 +157,6 @@ function* inspect(
 function libraryName(name: string): string {
   if (process.platform === 'win32') return `${name}.dll`;
   return process.platform === 'darwin' ? `lib${name}.dylib` : `lib${name}.so`;
-}
-
-function readVersion(folder: string): string | null {
-  const wheel = join(folder, 'version.py');
-  if (existsSync(wheel)) {
-    return /__version__\s*=\s*['"]([^'"]+)['"]/.exec(readFileSync(wheel, 'utf8'))?.[1] ?? null;
-  }
-  const archive = join(folder, 'build-version');
-  return existsSync(archive) ? readFileSync(archive, 'utf8').trim() : null;
 }
 
 /** False as well where Node's permission model forbids to look. */
