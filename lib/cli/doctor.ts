@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
-import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freeBytes } from '../libtorch/disk.js';
 import { builtMinors } from '../torch/addon.js';
 import { addonMend, glibcVersion, isClone, libtorchMend } from '../torch/installation.js';
 import {
@@ -179,12 +179,10 @@ function availableMemory(): number {
 }
 
 function disk(): Check {
-  let folder = cacheFolder();
+  const folder = cacheFolder();
   const forbidden = readingForbidden(folder);
   if (forbidden !== null) return { name: 'disk', status: 'warn', found: forbidden, fix: null };
-  while (!existsSync(folder)) folder = dirname(folder);
-  const { bavail, bsize } = statfsSync(folder);
-  const free = bavail * bsize;
+  const free = freeBytes(folder);
   const few = free < 2 * GIGABYTE;
   return {
     name: 'disk',

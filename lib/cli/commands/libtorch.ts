@@ -5,13 +5,17 @@ import { interrupted, LibtorchInstallError, size } from '../../libtorch/errors.j
 import { installLibtorch } from '../../libtorch/install.js';
 import { withLock } from '../../libtorch/lock.js';
 import { VARIANTS, type Variant } from '../../libtorch/pins.js';
-import { M3lError } from '../../torch/errors.js';
+import { LibtorchNotFoundError } from '../../torch/errors.js';
 import { cacheFolder, findLibtorch, type Libtorch } from '../../torch/libtorch.js';
 import { oneOf, unknownWord } from '../arguments.js';
 import { byteProgress } from '../byte-progress.js';
 import { examples } from '../command-line.js';
-import { EXIT, printJson, printNote, printResult } from '../output.js';
+import { listenForInterruption } from '../interruption.js';
+import { printJson, printNote, printResult } from '../output.js';
 import { formatTable } from '../table.js';
+
+/** What was fetched is kept, which the error says. */
+const STOPPING = { note: null, reason: interrupted };
 
 export function addLibtorch(program: Command): void {
   const libtorch = program
@@ -50,9 +54,9 @@ function addInstall(libtorch: Command): void {
     .action(async (options: InstallFlags) => {
       const { variant, from, force, withHeaders, json } = options;
       const progress = byteProgress();
-      const stop = stopOnSignal();
+      const interruption = listenForInterruption(STOPPING);
       try {
-        const { signal } = stop;
+        const { signal } = interruption;
         const keep = withHeaders ? 'headers' : 'runtime';
         const settings = { variant, from, force, keep, signal, reporter: progress } as const;
         const installed = await installLibtorch(settings);
@@ -62,7 +66,7 @@ function addInstall(libtorch: Command): void {
         else printResult(installed.folder);
       } finally {
         progress.end();
-        stop.off();
+        interruption.stop();
       }
     });
 }
@@ -168,14 +172,14 @@ function addRemove(libtorch: Command): void {
       const home = cacheFolder();
       if (name !== 'incomplete') requireName(home, name, ['incomplete']);
       const before = freeable(home, name);
-      const stop = stopOnSignal();
+      const interruption = listenForInterruption(STOPPING);
       try {
         await withLock(home, async () => remove(home, name), {
-          signal: stop.signal,
+          signal: interruption.signal,
           waiting: () => printNote(`another m3l is installing into ${home}: waiting for it`),
         });
       } finally {
-        stop.off();
+        interruption.stop();
       }
       if (json) printJson({ removed: name, bytes: before });
       else printResult(`Removed ${name}, ${size(before)}.`);
@@ -214,31 +218,8 @@ function addPath(libtorch: Command): void {
     .action(({ json }: { json: boolean }) => {
       const tried: string[] = [];
       const found = findLibtorch(tried);
-      if (found === null) {
-        throw new M3lError(
-          'M3L_LIBTORCH_NOT_FOUND',
-          `No libtorch was found. Tried:\n${tried.map((line) => `  - ${line}`).join('\n')}\nRun: m3l libtorch install`,
-        );
-      }
+      if (found === null) throw new LibtorchNotFoundError(tried);
       if (json) printJson(found);
       else printResult(found.folder);
     });
-}
-
-/** The first signal ends what is under way and keeps what was fetched; the second ends the process. */
-function stopOnSignal(): { signal: AbortSignal; off(): void } {
-  const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(EXIT.interrupted);
-    controller.abort(interrupted());
-  };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  return {
-    signal: controller.signal,
-    off() {
-      process.off('SIGINT', stop);
-      process.off('SIGTERM', stop);
-    },
-  };
 }
