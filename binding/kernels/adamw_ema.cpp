@@ -9,7 +9,7 @@
 namespace m3l {
 namespace {
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def(
       "adamw_ema_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] exp_avgs, "
       "Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] steps, Tensor(e!)[] teachers, *, float lr, "
@@ -58,15 +58,11 @@ void AdamwEmaElsewhere(at::TensorList parameters, at::TensorList gradients, at::
 }
 
 // As ema_update_'s.
-TORCH_LIBRARY_IMPL(m3l, CompositeExplicitAutograd, library) {
-  library.impl("adamw_ema_", AdamwEmaElsewhere);
-}
-TORCH_LIBRARY_IMPL(m3l, Autograd, library) {
+M3L_KERNELS(CompositeExplicitAutograd, library) { library.impl("adamw_ema_", AdamwEmaElsewhere); }
+M3L_KERNELS(Autograd, library) {
   library.impl("adamw_ema_", torch::CppFunction::makeFallthrough());
 }
-TORCH_LIBRARY_IMPL(m3l, ADInplaceOrView, library) {
-  library.impl("adamw_ema_", AdamwEmaBumpingVersions);
-}
+M3L_KERNELS(ADInplaceOrView, library) { library.impl("adamw_ema_", AdamwEmaBumpingVersions); }
 
 void CheckOptions(const AdamwOptions& options) {
   const auto in_unit = [](double beta) { return beta >= 0 && beta < 1; };

@@ -13,7 +13,7 @@
 namespace m3l {
 namespace {
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def("attention(Tensor query, Tensor key, Tensor value, Tensor? key_bias=None) -> Tensor");
 }
 
@@ -124,9 +124,7 @@ at::Tensor Attention(const at::Tensor& query, const at::Tensor& key, const at::T
   return std::get<0>(Attend(query, key, value, key_bias, false));
 }
 
-TORCH_LIBRARY_IMPL(m3l, CompositeImplicitAutograd, library) {
-  library.impl("attention", Attention);
-}
+M3L_KERNELS(CompositeImplicitAutograd, library) { library.impl("attention", Attention); }
 
 }  // namespace
 }  // namespace m3l

@@ -58,8 +58,8 @@ void Register(torch::Library& library) {
   library.impl("mix_ffn", narrow());
 }
 
-TORCH_LIBRARY_IMPL(m3l, AutocastCPU, library) { Register<c10::kCPU>(library); }
-TORCH_LIBRARY_IMPL(m3l, AutocastCUDA, library) { Register<c10::kCUDA>(library); }
+M3L_KERNELS(AutocastCPU, library) { Register<c10::kCPU>(library); }
+M3L_KERNELS(AutocastCUDA, library) { Register<c10::kCUDA>(library); }
 
 }  // namespace
 }  // namespace m3l

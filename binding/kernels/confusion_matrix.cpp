@@ -3,7 +3,7 @@
 namespace m3l {
 namespace {
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def(
       "confusion_matrix(Tensor labels, Tensor predictions, int classes, int ignore_index=255) "
       "-> Tensor");
@@ -31,7 +31,7 @@ at::Tensor ConfusionMatrixOfAny(const at::Tensor& labels, const at::Tensor& pred
   return counts;
 }
 
-TORCH_LIBRARY_IMPL(m3l, CompositeExplicitAutograd, library) {
+M3L_KERNELS(CompositeExplicitAutograd, library) {
   library.impl("confusion_matrix", ConfusionMatrixOfAny);
 }
 

@@ -27,7 +27,7 @@ void Replay(int64_t graph) { Graphs().Replay(graph); }
 void Destroy(int64_t graph) { Graphs().Destroy(graph); }
 
 // No tensor among the arguments says which device's kernel to take, so there is one for all.
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def("cuda_graph_create(Device device) -> int", Create);
   library.def("cuda_graph_enter(int graph) -> ()", Enter);
   library.def("cuda_graph_leave(int graph) -> ()", Leave);

@@ -6,7 +6,7 @@
 namespace m3l {
 namespace {
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def(
       "ema_update_(Tensor(a!)[] teachers, Tensor[] students, float factor, "
       "Tensor? scalar=None) -> ()");
@@ -46,15 +46,11 @@ void EmaUpdateElsewhere(at::TensorList teachers, at::TensorList students, double
 }
 
 // A device without a kernel of its own, or CUDA where these were built without it.
-TORCH_LIBRARY_IMPL(m3l, CompositeExplicitAutograd, library) {
-  library.impl("ema_update_", EmaUpdateElsewhere);
-}
-TORCH_LIBRARY_IMPL(m3l, Autograd, library) {
+M3L_KERNELS(CompositeExplicitAutograd, library) { library.impl("ema_update_", EmaUpdateElsewhere); }
+M3L_KERNELS(Autograd, library) {
   library.impl("ema_update_", torch::CppFunction::makeFallthrough());
 }
-TORCH_LIBRARY_IMPL(m3l, ADInplaceOrView, library) {
-  library.impl("ema_update_", EmaUpdateBumpingVersions);
-}
+M3L_KERNELS(ADInplaceOrView, library) { library.impl("ema_update_", EmaUpdateBumpingVersions); }
 
 }  // namespace
 

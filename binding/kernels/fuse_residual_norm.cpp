@@ -150,7 +150,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def(
       "fuse_residual_norm(Tensor residual, Tensor branch, Tensor? scale, Tensor weight, "
       "Tensor bias, int modalities, float ratio, float eps) -> (Tensor sum, Tensor normal)");
@@ -230,11 +230,9 @@ std::tuple<at::Tensor, at::Tensor> FuseResidualNorm(const at::Tensor& residual,
   return {sum, normal};
 }
 
-TORCH_LIBRARY_IMPL(m3l, Autograd, library) {
-  library.impl("fuse_residual_norm", FuseResidualNormAutograd);
-}
+M3L_KERNELS(Autograd, library) { library.impl("fuse_residual_norm", FuseResidualNormAutograd); }
 
-TORCH_LIBRARY_IMPL(m3l, CompositeExplicitAutograd, library) {
+M3L_KERNELS(CompositeExplicitAutograd, library) {
   library.impl("fuse_residual_norm", FuseResidualNorm);
 }
 

@@ -16,7 +16,7 @@
 namespace m3l {
 namespace {
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor");
 }
 
@@ -104,7 +104,7 @@ at::Tensor Linear(const at::Tensor& input, const at::Tensor& weight,
 
 namespace {
 
-TORCH_LIBRARY_IMPL(m3l, CompositeImplicitAutograd, library) { library.impl("linear", Linear); }
+M3L_KERNELS(CompositeImplicitAutograd, library) { library.impl("linear", Linear); }
 
 }  // namespace
 }  // namespace m3l

@@ -10,7 +10,7 @@ void CheckLinearFuse(const at::Tensor& tokens, int64_t modalities) {
 
 namespace {
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def("linear_fuse(Tensor tokens, int modalities, float ratio) -> Tensor");
 }
 
@@ -43,7 +43,7 @@ at::Tensor LinearFuseAutograd(const at::Tensor& tokens, int64_t modalities, doub
   return LinearFuseFunction::apply(tokens, modalities, ratio);
 }
 
-TORCH_LIBRARY_IMPL(m3l, Autograd, library) { library.impl("linear_fuse", LinearFuseAutograd); }
+M3L_KERNELS(Autograd, library) { library.impl("linear_fuse", LinearFuseAutograd); }
 
 }  // namespace
 }  // namespace m3l

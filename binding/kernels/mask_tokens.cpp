@@ -28,7 +28,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def("mask_tokens(Tensor tokens, Tensor token, Tensor mask) -> Tensor");
   library.def(
       "mask_tokens_backward(Tensor gradient, Tensor mask, bool[2] needed) "
@@ -63,7 +63,7 @@ at::Tensor MaskTokensAutograd(const at::Tensor& tokens, const at::Tensor& token,
   return MaskTokensFunction::apply(tokens, token.to(tokens.scalar_type()), mask);
 }
 
-TORCH_LIBRARY_IMPL(m3l, Autograd, library) { library.impl("mask_tokens", MaskTokensAutograd); }
+M3L_KERNELS(Autograd, library) { library.impl("mask_tokens", MaskTokensAutograd); }
 
 }  // namespace
 }  // namespace m3l

@@ -12,7 +12,7 @@
 namespace m3l {
 namespace {
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def(
       "mix_ffn(Tensor tokens, Tensor in_weight, Tensor in_bias, Tensor weight, Tensor bias, "
       "Tensor out_weight, Tensor out_bias, int height, int width) -> Tensor");
@@ -124,7 +124,7 @@ at::Tensor MixFfn(const at::Tensor& tokens, const at::Tensor& in_weight, const a
                 out_weight, out_bias);
 }
 
-TORCH_LIBRARY_IMPL(m3l, CompositeImplicitAutograd, library) { library.impl("mix_ffn", MixFfn); }
+M3L_KERNELS(CompositeImplicitAutograd, library) { library.impl("mix_ffn", MixFfn); }
 
 }  // namespace
 }  // namespace m3l

@@ -7,7 +7,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def(
       "modality_norm(Tensor tokens, Tensor weight, Tensor bias, int modalities, float eps) "
       "-> Tensor");
@@ -47,11 +47,9 @@ at::Tensor ModalityNorm(const at::Tensor& tokens, const at::Tensor& weight, cons
                                                modalities, 1, eps));
 }
 
-TORCH_LIBRARY_IMPL(m3l, Autograd, library) { library.impl("modality_norm", ModalityNormAutograd); }
+M3L_KERNELS(Autograd, library) { library.impl("modality_norm", ModalityNormAutograd); }
 
-TORCH_LIBRARY_IMPL(m3l, CompositeExplicitAutograd, library) {
-  library.impl("modality_norm", ModalityNorm);
-}
+M3L_KERNELS(CompositeExplicitAutograd, library) { library.impl("modality_norm", ModalityNorm); }
 
 }  // namespace
 }  // namespace m3l

@@ -57,7 +57,7 @@ std::tuple<at::Tensor, at::Tensor> FromTaps(const at::Tensor& taps, const at::Te
 
 namespace {
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def(
       "token_dwconv_gelu(Tensor tokens, Tensor weight, Tensor bias, int height, int width) "
       "-> Tensor");
@@ -132,7 +132,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> TokenDwconvGeluBackwardAutograd(
   return {result[0], result[1], result[2]};
 }
 
-TORCH_LIBRARY_IMPL(m3l, Autograd, library) {
+M3L_KERNELS(Autograd, library) {
   library.impl("token_dwconv_gelu", TokenDwconvGeluAutograd);
   library.impl("token_dwconv_gelu_backward", TokenDwconvGeluBackwardAutograd);
 }

@@ -3,7 +3,7 @@
 namespace m3l {
 namespace {
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def(
       "upsample_argmax(Tensor logits, int[2] size, float? confidence=None, Tensor? valid=None, "
       "int ignore_index=255) -> Tensor");

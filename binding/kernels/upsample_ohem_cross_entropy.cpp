@@ -7,7 +7,7 @@
 namespace m3l {
 namespace {
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def(
       "upsample_ohem_cross_entropy(Tensor[] heads, Tensor? labels, Tensor? pseudo, "
       "float threshold, int min_kept, int ignore_index=255) -> (Tensor, Tensor)");
@@ -127,11 +127,11 @@ std::tuple<at::Tensor, at::Tensor> UpsampleOhemCrossEntropyComposite(
   return {loss, pseudo_loss};
 }
 
-TORCH_LIBRARY_IMPL(m3l, CompositeImplicitAutograd, library) {
+M3L_KERNELS(CompositeImplicitAutograd, library) {
   library.impl("upsample_ohem_cross_entropy", UpsampleOhemCrossEntropyComposite);
 }
 
-TORCH_LIBRARY_IMPL(m3l, CompositeExplicitAutograd, library) {
+M3L_KERNELS(CompositeExplicitAutograd, library) {
   library.impl("upsample_ohem_cross_entropy_backward", Backward);
 }
 

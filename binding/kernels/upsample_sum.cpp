@@ -42,7 +42,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-TORCH_LIBRARY_FRAGMENT(m3l, library) {
+M3L_OPERATORS(library) {
   library.def(
       "upsample_sum(Tensor base, Tensor[] maps, int[] sizes, int height, int width, bool relu) "
       "-> Tensor");
@@ -113,11 +113,9 @@ at::Tensor UpsampleSumAutograd(const at::Tensor& base, at::TensorList maps, at::
   return UpsampleSumFunction::apply(base, maps, sizes, height, width, relu);
 }
 
-TORCH_LIBRARY_IMPL(m3l, Autograd, library) { library.impl("upsample_sum", UpsampleSumAutograd); }
+M3L_KERNELS(Autograd, library) { library.impl("upsample_sum", UpsampleSumAutograd); }
 
-TORCH_LIBRARY_IMPL(m3l, CompositeExplicitAutograd, library) {
-  library.impl("upsample_sum", Composed);
-}
+M3L_KERNELS(CompositeExplicitAutograd, library) { library.impl("upsample_sum", Composed); }
 
 }  // namespace
 }  // namespace m3l

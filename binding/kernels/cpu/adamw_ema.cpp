@@ -106,7 +106,7 @@ void AdamwEmaCpu(at::TensorList parameters, at::TensorList gradients, at::Tensor
               {lr, beta1, beta2, eps, weight_decay, ema_factor, scalars.value_or(at::Tensor())});
 }
 
-TORCH_LIBRARY_IMPL(m3l, CPU, library) { library.impl("adamw_ema_", AdamwEmaCpu); }
+M3L_KERNELS(CPU, library) { library.impl("adamw_ema_", AdamwEmaCpu); }
 
 }  // namespace
 }  // namespace m3l

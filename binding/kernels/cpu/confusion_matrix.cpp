@@ -69,9 +69,7 @@ void ConfusionMatrixAddCpu(at::Tensor& counts, at::Tensor& out_of_range, const a
   });
 }
 
-TORCH_LIBRARY_IMPL(m3l, CPU, library) {
-  library.impl("confusion_matrix_add_", ConfusionMatrixAddCpu);
-}
+M3L_KERNELS(CPU, library) { library.impl("confusion_matrix_add_", ConfusionMatrixAddCpu); }
 
 }  // namespace
 }  // namespace m3l

@@ -35,7 +35,7 @@ void EmaUpdateCpu(at::TensorList teachers, at::TensorList students, double facto
   RunEmaUpdate(EmaUpdateOnCpu, teachers, students, {factor, scalar.value_or(at::Tensor())});
 }
 
-TORCH_LIBRARY_IMPL(m3l, CPU, library) { library.impl("ema_update_", EmaUpdateCpu); }
+M3L_KERNELS(CPU, library) { library.impl("ema_update_", EmaUpdateCpu); }
 
 }  // namespace
 }  // namespace m3l

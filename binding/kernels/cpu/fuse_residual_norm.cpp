@@ -122,7 +122,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCpu(
   return {t.residual_gradient, t.branch_gradient, weight_gradient, bias_gradient};
 }
 
-TORCH_LIBRARY_IMPL(m3l, CPU, library) {
+M3L_KERNELS(CPU, library) {
   library.impl("fuse_residual_norm_forward", ForwardCpu);
   library.impl("fuse_residual_norm_backward", BackwardCpu);
 }

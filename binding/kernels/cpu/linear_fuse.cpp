@@ -50,7 +50,7 @@ at::Tensor LinearFuseCpu(const at::Tensor& tokens, int64_t modalities, double ra
   return y;
 }
 
-TORCH_LIBRARY_IMPL(m3l, CPU, library) { library.impl("linear_fuse", LinearFuseCpu); }
+M3L_KERNELS(CPU, library) { library.impl("linear_fuse", LinearFuseCpu); }
 
 }  // namespace
 }  // namespace m3l

@@ -120,7 +120,7 @@ std::tuple<at::Tensor, at::Tensor> MaskTokensBackwardCpu(const at::Tensor& gradi
   return {tokens, token};
 }
 
-TORCH_LIBRARY_IMPL(m3l, CPU, library) {
+M3L_KERNELS(CPU, library) {
   library.impl("mask_tokens", MaskTokensCpu);
   library.impl("mask_tokens_backward", MaskTokensBackwardCpu);
 }

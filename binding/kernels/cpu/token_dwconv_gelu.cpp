@@ -148,7 +148,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> TokenDwconvGeluBackwardCpu(
   return {grad_x, grad_weight, grad_bias};
 }
 
-TORCH_LIBRARY_IMPL(m3l, CPU, library) {
+M3L_KERNELS(CPU, library) {
   library.impl("token_dwconv_gelu", TokenDwconvGeluCpu);
   library.impl("token_dwconv_gelu_backward", TokenDwconvGeluBackwardCpu);
 }

@@ -153,7 +153,7 @@ at::Tensor UpsampleArgmaxCpu(const at::Tensor& logits, at::IntArrayRef size,
   return out;
 }
 
-TORCH_LIBRARY_IMPL(m3l, CPU, library) { library.impl("upsample_argmax", UpsampleArgmaxCpu); }
+M3L_KERNELS(CPU, library) { library.impl("upsample_argmax", UpsampleArgmaxCpu); }
 
 }  // namespace
 }  // namespace m3l

@@ -264,7 +264,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> UpsampleOhemCrossEntr
   });
 }
 
-TORCH_LIBRARY_IMPL(m3l, CPU, library) {
+M3L_KERNELS(CPU, library) {
   library.impl("upsample_ohem_cross_entropy_forward", UpsampleOhemCrossEntropyCpu);
 }
 

@@ -135,7 +135,7 @@ at::Tensor UpsampleSumCpu(const at::Tensor& base, at::TensorList maps, at::IntAr
   return result;
 }
 
-TORCH_LIBRARY_IMPL(m3l, CPU, library) { library.impl("upsample_sum", UpsampleSumCpu); }
+M3L_KERNELS(CPU, library) { library.impl("upsample_sum", UpsampleSumCpu); }
 
 }  // namespace
 }  // namespace m3l

@@ -61,7 +61,7 @@ void AdamwEmaCuda(at::TensorList parameters, at::TensorList gradients, at::Tenso
               {lr, beta1, beta2, eps, weight_decay, ema_factor, scalars.value_or(at::Tensor())});
 }
 
-TORCH_LIBRARY_IMPL(m3l, CUDA, library) { library.impl("adamw_ema_", AdamwEmaCuda); }
+M3L_KERNELS(CUDA, library) { library.impl("adamw_ema_", AdamwEmaCuda); }
 
 }  // namespace
 }  // namespace m3l

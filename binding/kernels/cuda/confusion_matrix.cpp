@@ -24,9 +24,7 @@ void ConfusionMatrixAddCuda(at::Tensor& counts, at::Tensor& out_of_range, const 
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
-TORCH_LIBRARY_IMPL(m3l, CUDA, library) {
-  library.impl("confusion_matrix_add_", ConfusionMatrixAddCuda);
-}
+M3L_KERNELS(CUDA, library) { library.impl("confusion_matrix_add_", ConfusionMatrixAddCuda); }
 
 }  // namespace
 }  // namespace m3l

@@ -35,7 +35,7 @@ void EmaUpdateCuda(at::TensorList teachers, at::TensorList students, double fact
   RunEmaUpdate(EmaUpdateOnCuda, teachers, students, {factor, scalar.value_or(at::Tensor())});
 }
 
-TORCH_LIBRARY_IMPL(m3l, CUDA, library) { library.impl("ema_update_", EmaUpdateCuda); }
+M3L_KERNELS(CUDA, library) { library.impl("ema_update_", EmaUpdateCuda); }
 
 }  // namespace
 }  // namespace m3l

@@ -94,7 +94,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCuda(
           both.select(1, 1).contiguous()};
 }
 
-TORCH_LIBRARY_IMPL(m3l, CUDA, library) {
+M3L_KERNELS(CUDA, library) {
   library.impl("fuse_residual_norm_forward", ForwardCuda);
   library.impl("fuse_residual_norm_backward", BackwardCuda);
 }

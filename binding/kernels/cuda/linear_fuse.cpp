@@ -25,7 +25,7 @@ at::Tensor LinearFuseCuda(const at::Tensor& tokens, int64_t modalities, double r
   return y;
 }
 
-TORCH_LIBRARY_IMPL(m3l, CUDA, library) { library.impl("linear_fuse", LinearFuseCuda); }
+M3L_KERNELS(CUDA, library) { library.impl("linear_fuse", LinearFuseCuda); }
 
 }  // namespace
 }  // namespace m3l

@@ -69,7 +69,7 @@ std::tuple<at::Tensor, at::Tensor> MaskTokensBackwardCuda(const at::Tensor& grad
   return {tokens, token};
 }
 
-TORCH_LIBRARY_IMPL(m3l, CUDA, library) {
+M3L_KERNELS(CUDA, library) {
   library.impl("mask_tokens", MaskTokensCuda);
   library.impl("mask_tokens_backward", MaskTokensBackwardCuda);
 }

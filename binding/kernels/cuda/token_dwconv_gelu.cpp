@@ -77,7 +77,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> TokenDwconvGeluBackwardCuda(
   return {grad_x, grad_weight, grad_bias};
 }
 
-TORCH_LIBRARY_IMPL(m3l, CUDA, library) {
+M3L_KERNELS(CUDA, library) {
   library.impl("token_dwconv_gelu", TokenDwconvGeluCuda);
   library.impl("token_dwconv_gelu_backward", TokenDwconvGeluBackwardCuda);
 }

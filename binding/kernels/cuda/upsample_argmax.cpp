@@ -34,7 +34,7 @@ at::Tensor UpsampleArgmaxCuda(const at::Tensor& logits, at::IntArrayRef size,
   return out;
 }
 
-TORCH_LIBRARY_IMPL(m3l, CUDA, library) { library.impl("upsample_argmax", UpsampleArgmaxCuda); }
+M3L_KERNELS(CUDA, library) { library.impl("upsample_argmax", UpsampleArgmaxCuda); }
 
 }  // namespace
 }  // namespace m3l

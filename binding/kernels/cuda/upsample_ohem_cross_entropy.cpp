@@ -82,7 +82,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> UpsampleOhemCrossEntr
   return {loss, pseudo_loss, derivatives, pseudo_derivatives};
 }
 
-TORCH_LIBRARY_IMPL(m3l, CUDA, library) {
+M3L_KERNELS(CUDA, library) {
   library.impl("upsample_ohem_cross_entropy_forward", UpsampleOhemCrossEntropyCuda);
 }
 
