@@ -15,7 +15,11 @@ export type TypedArray =
 
 /** Opens shared libraries so that those opened later find their symbols. */
 export interface NativeLoader {
-  open(path: string): void;
+  readonly interfaceVersion: number;
+  /** `visible`: what is opened later finds the library's symbols. */
+  open(path: string, visible: boolean): void;
+  /** The file of the libtorch_cpu that this process has opened, whoever did; null where none has. */
+  libtorch(): string | null;
 }
 
 /** Slot and generation of a native tensor; never reused, so a stale one is an error. */
@@ -46,6 +50,7 @@ export interface OperatorTime {
 }
 
 export interface NativeCore {
+  readonly interfaceVersion: number;
   setErrorClass(errorClass: new (code: string, message: string) => Error): void;
   operators(): string[];
   resolve(name: string, overload: string): number;

@@ -7,6 +7,7 @@ type PlaneValues = Pixels | Float32Array;
 type StoredValues = PlaneValues | Int16Array | Int32Array | Uint32Array | Float64Array;
 
 export interface NativeImage {
+  readonly interfaceVersion: number;
   /**
    * Undoes the row filters of a PNG in place: `count` rows of the filter's number and `stride` bytes
    * become rows without numbers. `step`: bytes from a value to its neighbour's; `wide`: values of 16

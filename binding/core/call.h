@@ -1,11 +1,11 @@
-// One call from JavaScript: its arguments with checked conversions, and the guard through which no
-// C++ exception passes.
+// One call from JavaScript: its arguments with checked conversions, its result, and the guard
+// through which no C++ exception passes.
 #pragma once
 
-#include <node_api.h>
+#include <napi.h>
 
-#include <array>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "environment.h"
@@ -15,12 +15,13 @@ namespace m3l {
 
 class Call {
  public:
-  Call(napi_env env, napi_callback_info info);
+  explicit Call(const Napi::CallbackInfo& info)
+      : info_(info), state_(*static_cast<Environment*>(info.Data())) {}
 
-  [[nodiscard]] napi_env env() const { return env_; }
-  [[nodiscard]] Environment& state() const { return *state_; }
-  [[nodiscard]] size_t count() const { return count_; }
-  napi_value operator[](size_t index) const { return index < count_ ? values_[index] : nullptr; }
+  [[nodiscard]] Napi::Env env() const { return info_.Env(); }
+  [[nodiscard]] Environment& state() const { return state_; }
+  /// `undefined` beyond the last one.
+  Napi::Value operator[](size_t index) const { return info_[index]; }
 
   /// Absent, undefined or null.
   [[nodiscard]] bool missing(size_t index) const;
@@ -36,72 +37,94 @@ class Call {
   [[nodiscard]] std::vector<int64_t> integers(size_t index, const char* what) const;
 
  private:
-  static constexpr size_t kInline = 10;
-  napi_env env_;
-  Environment* state_ = nullptr;
-  size_t count_ = kInline;
-  std::array<napi_value, kInline> inline_values_;
-  std::vector<napi_value> more_values_;
-  const napi_value* values_ = nullptr;
+  [[nodiscard]] Napi::Array array(size_t index, const char* what, const char* expected) const;
+
+  const Napi::CallbackInfo& info_;
+  Environment& state_;
 };
 
-/// Throws what the failed Node-API call means; call it with every status.
-void check(napi_env env, napi_status status, const char* what);
-
-std::string text_of(napi_env env, napi_value value);
 /// "string 'abc'", "undefined", "an object": for error messages.
-std::string describe(napi_env env, napi_value value);
+std::string describe(Napi::Value value);
 /// The tensor behind a JavaScript handle; throws M3L_DISPOSED or M3L_ARGUMENT, with `where` in
 /// front.
 const at::Tensor& tensor_of(Environment& state, napi_value value, const std::string& where);
 
-napi_value to_js(napi_env env, double value);
-napi_value to_js(napi_env env, bool value);
-napi_value to_js(napi_env env, const std::string& value);
-/// A number where it is exact, a BigInt beyond 2^53.
-napi_value integer_to_js(napi_env env, int64_t value);
-napi_value integers_to_js(napi_env env, c10::IntArrayRef values);
-napi_value undefined(napi_env env);
-napi_value null_value(napi_env env);
-/// A new handle of the tensor in the current scope; null for an undefined tensor.
-napi_value tensor_to_js(Environment& state, at::Tensor tensor);
+/// What JavaScript gets: a number where an integer is exact and a BigInt beyond 2^53, an array, a
+/// new handle of a tensor in the current scope and null for an undefined one.
+Napi::Value integer_to_js(Napi::Env env, int64_t value);
+Napi::Value to_js(Environment& state, at::Tensor tensor);
+Napi::Value to_js(Environment& state, c10::IntArrayRef values);
+Napi::Value to_js(Environment& state, std::vector<at::Tensor>&& tensors);
+Napi::Value to_js(Environment& state, const at::Scalar& scalar);
 
-void throw_to_js(napi_env env, Environment* state, const char* code, const std::string& message);
-/// Turns the exception being handled into a JavaScript one; `where` names the operator, if any.
-void rethrow_to_js(napi_env env, Environment* state, const std::string& where);
-
-using Body = napi_value (*)(Call&);
-
-template <Body body>
-napi_value entry(napi_env env, napi_callback_info info) {
-  Environment* state = nullptr;
-  try {
-    Call call(env, info);
-    state = &call.state();
-    return body(call);
-  } catch (...) {
-    rethrow_to_js(env, state, "");
+template <typename Value>
+Napi::Value to_js(Environment& state, const Value& value)
+  requires std::is_arithmetic_v<Value>
+{
+  if constexpr (std::is_same_v<Value, bool>) {
+    return Napi::Boolean::New(state.env, value);
+  } else if constexpr (std::is_integral_v<Value>) {
+    return integer_to_js(state.env, static_cast<int64_t>(value));
+  } else {
+    return Napi::Number::New(state.env, value);
   }
-  return nullptr;
 }
 
-struct Export {
-  const char* name;
-  napi_callback callback;
+inline Napi::Value to_js(Environment& state, const std::string& value) {
+  return Napi::String::New(state.env, value);
+}
+
+inline Napi::Value to_js(Environment& /*state*/, Napi::Value value) { return value; }
+
+template <auto body>
+Napi::Value entry(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  try {
+    if constexpr (std::is_void_v<decltype(body(call))>) {
+      body(call);
+      return call.env().Undefined();
+    } else {
+      return to_js(call.state(), body(call));
+    }
+  } catch (...) {
+    rethrow_to_js(call.state(), "");
+  }
+  return {};
+}
+
+/// What the addon's object holds. A function's callback data is the environment.
+class Exports {
+ public:
+  Exports(Environment& state, Napi::Object object) : state_(state), object_(object) {}
+
+  /// `body` takes a `const Call&` and gives nothing, or something that `to_js` takes.
+  template <auto body>
+  void add(const char* name) {
+    object_.Set(name, Napi::Function::New<entry<body>>(state_.env, name, &state_));
+  }
+
+  void add(const char* name, napi_callback callback) {
+    napi_value function = nullptr;
+    if (napi_create_function(state_.env, name, NAPI_AUTO_LENGTH, callback, &state_, &function) !=
+        napi_ok) {
+      throw Napi::Error::New(state_.env);
+    }
+    object_.Set(name, function);
+  }
+
+ private:
+  Environment& state_;
+  Napi::Object object_;
 };
-using Exports = std::vector<Export>;
 
-/// Ends the profile that this environment began, if one runs.
-void end_profile_of(const Environment* state);
-
-Exports operator_exports();
-Exports scope_exports();
-Exports buffer_exports();
-Exports tensor_exports();
-Exports autograd_exports();
-Exports random_exports();
-Exports precision_exports();
-Exports profiler_exports();
-Exports system_exports();
+void export_operators(Exports& exports);
+void export_scopes(Exports& exports);
+void export_buffers(Exports& exports);
+void export_tensors(Exports& exports);
+void export_autograd(Exports& exports);
+void export_random(Exports& exports);
+void export_precision(Exports& exports);
+void export_profiler(Exports& exports);
+void export_system(Exports& exports);
 
 }  // namespace m3l

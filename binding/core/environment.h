@@ -2,7 +2,7 @@
 // a tensor, a Node-API value or a cached operator: environments never see each other.
 #pragma once
 
-#include <node_api.h>
+#include <napi.h>
 
 #include <memory>
 #include <vector>
@@ -22,16 +22,23 @@ struct AutocastMode {
 };
 
 struct Environment {
-  explicit Environment(napi_env environment) : env(environment), tracker(environment, handles) {}
+  explicit Environment(Napi::Env environment) : env(environment), tracker(environment, handles) {}
+  /// Ends the profile that this environment began, if one runs.
+  ~Environment();
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
 
-  napi_env env;
+  Napi::Env env;
   HandleTable handles;
   OperatorTable operators;
   Tracker tracker;
   torch::jit::Stack stack;
   std::vector<std::unique_ptr<c10::InferenceMode>> inference_modes;
   std::vector<AutocastMode> autocast_modes;
-  napi_ref error_class = nullptr;
+  /// lib/'s M3lError, made of a code and a message.
+  Napi::FunctionReference error_class;
+  /// The array whose element `handles` writes: held, so that the memory stays where it is.
+  Napi::Reference<Napi::Uint32Array> large_flag;
 };
 
 }  // namespace m3l

@@ -3,9 +3,10 @@
 
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 namespace m3l {
+
+struct Environment;
 
 class CoreError : public std::runtime_error {
  public:
@@ -17,7 +18,7 @@ class CoreError : public std::runtime_error {
   const char* code_;
 };
 
-/// A Node-API call failed with a JavaScript exception pending; unwinding must not replace it.
-class PendingException : public std::exception {};
+/// Throws the C++ exception being handled into JavaScript; `where` names the operator, if any.
+void rethrow_to_js(const Environment& state, const std::string& where);
 
 }  // namespace m3l

@@ -1,11 +1,12 @@
 // The addon's entry: one Environment for each JavaScript environment that loads it.
-#include <malloc.h>
-
 #include <cstdlib>
-#include <memory>
 
+#include "../interface-version.h"
 #include "call.h"
-#include "large-blocks.h"
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace m3l {
 
@@ -16,6 +17,7 @@ namespace {
 /// every large free, which made an unscoped operator call twice as slow. Only where the user has
 /// not set his own.
 void keep_freed_memory() {
+#if defined(__GLIBC__)
   mallopt(M_MXFAST, 0);
   if (std::getenv("MALLOC_MMAP_THRESHOLD_") == nullptr) {
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
@@ -26,49 +28,30 @@ void keep_freed_memory() {
   if (std::getenv("MALLOC_TOP_PAD_") == nullptr) {
     mallopt(M_TOP_PAD, 64 << 20);
   }
+#endif
 }
 
-void define(napi_env env, napi_value exports, Environment* state, const Exports& functions) {
-  for (const Export& function : functions) {
-    napi_value value = nullptr;
-    check(env,
-          napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.callback, state,
-                               &value),
-          function.name);
-    check(env, napi_set_named_property(env, exports, function.name, value), function.name);
-  }
-}
-
-napi_value initialise(napi_env env, napi_value exports) {
-  try {
-    keep_freed_memory();
-    use_large_block_allocator();
-    auto state = std::make_unique<Environment>(env);
-    Environment* raw = state.get();
-    check(env,
-          napi_set_instance_data(
-              env, raw,
-              [](napi_env, void* data, void*) {
-                auto* ended = static_cast<Environment*>(data);
-                end_profile_of(ended);
-                delete ended;
-              },
-              nullptr),
-          "instance data");
-    static_cast<void>(state.release());
-    for (const Exports& functions : {operator_exports(), scope_exports(), buffer_exports(),
-                                     tensor_exports(), autograd_exports(), random_exports(),
-                                     precision_exports(), profiler_exports(), system_exports()}) {
-      define(env, exports, raw, functions);
-    }
-  } catch (...) {
-    rethrow_to_js(env, nullptr, "m3l_core");
-  }
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  keep_freed_memory();
+  auto* state = new Environment(env);
+  // Which deletes it at the end of the environment.
+  env.SetInstanceData(state);
+  exports.Set("interfaceVersion", kInterfaceVersion);
+  Exports functions(*state, exports);
+  export_operators(functions);
+  export_scopes(functions);
+  export_buffers(functions);
+  export_tensors(functions);
+  export_autograd(functions);
+  export_random(functions);
+  export_precision(functions);
+  export_profiler(functions);
+  export_system(functions);
   return exports;
 }
 
 }  // namespace
 
-}  // namespace m3l
+NODE_API_MODULE(m3l_core, initialise)
 
-NAPI_MODULE_INIT() { return m3l::initialise(env, exports); }
+}  // namespace m3l

@@ -13,7 +13,7 @@ c10::DeviceType device_type(const Call& call, size_t index) {
 }
 
 /// autocastPush(device, dtype): on until autocastPop(), which brings back what was before.
-napi_value autocast_push(Call& call) {
+void autocast_push(const Call& call) {
   const c10::DeviceType device = device_type(call, 0);
   const auto dtype = static_cast<at::ScalarType>(call.integer(1, "dtype"));
   call.state().autocast_modes.push_back({device, at::autocast::is_autocast_enabled(device),
@@ -24,10 +24,9 @@ napi_value autocast_push(Call& call) {
     at::autocast::set_autocast_dtype(device, dtype);
   }
   at::autocast::increment_nesting();
-  return undefined(call.env());
 }
 
-napi_value autocast_pop(Call& call) {
+void autocast_pop(const Call& call) {
   auto& modes = call.state().autocast_modes;
   if (modes.empty()) {
     throw CoreError("M3L_ARGUMENT", "autocastPop() without autocastPush()");
@@ -40,28 +39,26 @@ napi_value autocast_pop(Call& call) {
   if (at::autocast::decrement_nesting() == 0) {
     at::autocast::clear_cache();
   }
-  return undefined(call.env());
 }
 
-napi_value is_autocast_enabled(Call& call) {
-  return to_js(call.env(), at::autocast::is_autocast_enabled(device_type(call, 0)));
+bool is_autocast_enabled(const Call& call) {
+  return at::autocast::is_autocast_enabled(device_type(call, 0));
 }
 
 /// For the whole process, as libtorch keeps it.
-napi_value set_tf32(Call& call) {
+void set_tf32(const Call& call) {
   const bool allowed = call.boolean(0, "allowed");
   at::globalContext().setAllowTF32CuBLAS(allowed);
   at::globalContext().setAllowTF32CuDNN(allowed);
-  return undefined(call.env());
 }
 
 }  // namespace
 
-Exports precision_exports() {
-  return {{"autocastPush", entry<autocast_push>},
-          {"autocastPop", entry<autocast_pop>},
-          {"isAutocastEnabled", entry<is_autocast_enabled>},
-          {"setTf32", entry<set_tf32>}};
+void export_precision(Exports& exports) {
+  exports.add<autocast_push>("autocastPush");
+  exports.add<autocast_pop>("autocastPop");
+  exports.add<is_autocast_enabled>("isAutocastEnabled");
+  exports.add<set_tf32>("setTf32");
 }
 
 }  // namespace m3l

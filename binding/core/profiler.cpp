@@ -91,7 +91,7 @@ double milliseconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double, std::milli>(time).count();
 }
 
-napi_value start_profile(Call& call) {
+void start_profile(const Call& call) {
   const std::lock_guard<std::mutex> guard(lock);
   if (callback.has_value()) {
     throw CoreError("M3L_PROFILE",
@@ -105,20 +105,15 @@ napi_value start_profile(Call& call) {
           .needsInputs(sizes)
           .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
   owner = &call.state();
-  return undefined(call.env());
 }
 
-napi_value row_of(napi_env env, const Key& key, const OperatorTime& time) {
-  napi_value row = nullptr;
-  check(env, napi_create_object(env, &row), "profile");
-  const auto set = [&](const char* property, napi_value value) {
-    check(env, napi_set_named_property(env, row, property, value), property);
-  };
-  set("name", to_js(env, key.first));
-  set("sizes", to_js(env, key.second));
-  set("calls", integer_to_js(env, time.calls));
-  set("selfMs", to_js(env, milliseconds(time.self)));
-  set("totalMs", to_js(env, milliseconds(time.total)));
+Napi::Object row_of(Napi::Env env, const Key& key, const OperatorTime& time) {
+  const Napi::Object row = Napi::Object::New(env);
+  row.Set("name", key.first);
+  row.Set("sizes", key.second);
+  row.Set("calls", static_cast<double>(time.calls));
+  row.Set("selfMs", milliseconds(time.self));
+  row.Set("totalMs", milliseconds(time.total));
   return row;
 }
 
@@ -130,18 +125,16 @@ void remove_callback() {
   owner = nullptr;
 }
 
-napi_value stop_profile(Call& call) {
+Napi::Value stop_profile(const Call& call) {
   const std::lock_guard<std::mutex> guard(lock);
   if (!callback.has_value() || owner != &call.state()) {
     throw CoreError("M3L_PROFILE", "this profile has ended already");
   }
   remove_callback();
-  napi_value rows = nullptr;
-  check(call.env(), napi_create_array_with_length(call.env(), times.size(), &rows), "profile");
+  const Napi::Array rows = Napi::Array::New(call.env(), times.size());
   uint32_t index = 0;
   for (const auto& [key, time] : times) {
-    check(call.env(), napi_set_element(call.env(), rows, index++, row_of(call.env(), key, time)),
-          "profile");
+    rows.Set(index++, row_of(call.env(), key, time));
   }
   times.clear();
   return rows;
@@ -149,15 +142,16 @@ napi_value stop_profile(Call& call) {
 
 }  // namespace
 
-void end_profile_of(const Environment* state) {
+Environment::~Environment() {
   const std::lock_guard<std::mutex> guard(lock);
-  if (callback.has_value() && owner == state) {
+  if (callback.has_value() && owner == this) {
     remove_callback();
   }
 }
 
-Exports profiler_exports() {
-  return {{"startProfile", entry<start_profile>}, {"stopProfile", entry<stop_profile>}};
+void export_profiler(Exports& exports) {
+  exports.add<start_profile>("startProfile");
+  exports.add<stop_profile>("stopProfile");
 }
 
 }  // namespace m3l

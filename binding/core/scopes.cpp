@@ -15,100 +15,79 @@ ScopeId scope_id(const Call& call, size_t index) {
   return static_cast<ScopeId>(id);
 }
 
-napi_value scope_open(Call& call) {
-  return to_js(call.env(), static_cast<double>(call.state().handles.open_scope()));
+ScopeId scope_open(const Call& call) { return call.state().handles.open_scope(); }
+
+ScopeId scope_enter(const Call& call) {
+  return call.state().handles.enter_scope(scope_id(call, 0));
 }
 
-napi_value scope_enter(Call& call) {
-  return to_js(call.env(),
-               static_cast<double>(call.state().handles.enter_scope(scope_id(call, 0))));
-}
+void scope_close(const Call& call) { call.state().handles.close_scope(scope_id(call, 0)); }
 
-napi_value scope_close(Call& call) {
-  call.state().handles.close_scope(scope_id(call, 0));
-  return undefined(call.env());
-}
-
-napi_value scope_move(Call& call) {
+void scope_move(const Call& call) {
   call.state().handles.move_to_scope(call.live_handle(0), scope_id(call, 1));
-  return undefined(call.env());
 }
 
-napi_value scope_of(Call& call) {
-  return to_js(call.env(), static_cast<double>(call.state().handles.scope_of(call.live_handle(0))));
-}
+ScopeId scope_of(const Call& call) { return call.state().handles.scope_of(call.live_handle(0)); }
 
-napi_value track(Call& call) {
-  if (call.count() < 2) {
-    throw CoreError("M3L_ARGUMENT", "track(object, handle): two arguments expected");
-  }
-  call.state().tracker.track(call[0], call.handle(1));
-  return undefined(call.env());
-}
-
-/// The numbers of a typed array that JavaScript owns; valid as long as the array is.
-void* numbers_of(const Call& call, size_t index, napi_typedarray_type wanted, size_t* length) {
-  napi_typedarray_type type = napi_int8_array;
-  void* data = nullptr;
-  if (index >= call.count() ||
-      napi_get_typedarray_info(call.env(), call[index], &type, length, &data, nullptr, nullptr) !=
-          napi_ok ||
-      type != wanted) {
+Napi::Object object_at(const Call& call, size_t index, const char* what) {
+  if (!call[index].IsObject()) {
     throw CoreError("M3L_ARGUMENT",
-                    "expected a typed array, found " + describe(call.env(), call[index]));
+                    std::string(what) + ": expected an object, found " + describe(call[index]));
   }
-  return data;
+  return call[index].As<Napi::Object>();
 }
 
-napi_value track_page(Call& call) {
-  size_t length = 0;
-  const auto* handles =
-      static_cast<const double*>(numbers_of(call, 1, napi_float64_array, &length));
-  const double count = call.number(2, "trackPage: count");
-  call.state().tracker.track_page(call[0], handles,
-                                  std::min(length, static_cast<size_t>(std::max(0.0, count))));
-  return undefined(call.env());
+void track(const Call& call) {
+  call.state().tracker.track(object_at(call, 0, "track(object, handle)"), call.handle(1));
 }
 
-napi_value share_large(Call& call) {
-  size_t length = 0;
-  auto* flag = static_cast<uint32_t*>(numbers_of(call, 0, napi_uint32_array, &length));
-  if (length == 0) {
+/// A typed array of this type; its memory is JavaScript's, and valid as long as the array is.
+template <typename Value>
+Napi::TypedArrayOf<Value> numbers_at(const Call& call, size_t index, napi_typedarray_type type) {
+  const Napi::Value value = call[index];
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
+    throw CoreError("M3L_ARGUMENT", "expected a typed array, found " + describe(value));
+  }
+  return value.As<Napi::TypedArrayOf<Value>>();
+}
+
+void track_page(const Call& call) {
+  auto handles = numbers_at<double>(call, 1, napi_float64_array);
+  const double count = std::max(0.0, call.number(2, "trackPage: count"));
+  call.state().tracker.track_page(
+      object_at(call, 0, "trackPage(page, …)"),
+      {handles.Data(), std::min(handles.ElementLength(), static_cast<size_t>(count))});
+}
+
+void share_large(const Call& call) {
+  auto flag = numbers_at<uint32_t>(call, 0, napi_uint32_array);
+  if (flag.ElementLength() == 0) {
     throw CoreError("M3L_ARGUMENT", "shareLarge: expected a Uint32Array of one element");
   }
-  // Kept for the environment's life, so that the memory stays where it is.
-  napi_ref kept = nullptr;
-  check(call.env(), napi_create_reference(call.env(), call[0], 1, &kept), "shareLarge");
-  call.state().handles.note_large_at(flag);
-  return undefined(call.env());
+  call.state().large_flag = Napi::Persistent(flag);
+  call.state().handles.note_large_at(flag.Data());
 }
 
-napi_value sweep(Call& call) {
-  return to_js(call.env(), static_cast<double>(call.state().tracker.sweep()));
-}
+size_t sweep(const Call& call) { return call.state().tracker.sweep(); }
 
-napi_value dispose(Call& call) {
-  return to_js(call.env(), call.state().handles.release(call.handle(0)));
-}
+bool dispose(const Call& call) { return call.state().handles.release(call.handle(0)); }
 
-napi_value is_live(Call& call) {
-  return to_js(call.env(), call.state().handles.find(call.handle(0)) != nullptr);
-}
+bool is_live(const Call& call) { return call.state().handles.find(call.handle(0)) != nullptr; }
 
 }  // namespace
 
-Exports scope_exports() {
-  return {{"scopeOpen", entry<scope_open>},
-          {"scopeEnter", entry<scope_enter>},
-          {"scopeClose", entry<scope_close>},
-          {"scopeMove", entry<scope_move>},
-          {"scopeOf", entry<scope_of>},
-          {"track", entry<track>},
-          {"trackPage", entry<track_page>},
-          {"shareLarge", entry<share_large>},
-          {"sweep", entry<sweep>},
-          {"dispose", entry<dispose>},
-          {"isLive", entry<is_live>}};
+void export_scopes(Exports& exports) {
+  exports.add<scope_open>("scopeOpen");
+  exports.add<scope_enter>("scopeEnter");
+  exports.add<scope_close>("scopeClose");
+  exports.add<scope_move>("scopeMove");
+  exports.add<scope_of>("scopeOf");
+  exports.add<track>("track");
+  exports.add<track_page>("trackPage");
+  exports.add<share_large>("shareLarge");
+  exports.add<sweep>("sweep");
+  exports.add<dispose>("dispose");
+  exports.add<is_live>("isLive");
 }
 
 }  // namespace m3l

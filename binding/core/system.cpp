@@ -12,16 +12,6 @@ namespace m3l {
 
 namespace {
 
-void set_number(napi_env env, napi_value object, const char* name, double value) {
-  check(env, napi_set_named_property(env, object, name, to_js(env, value)), name);
-}
-
-napi_value new_object(napi_env env) {
-  napi_value object = nullptr;
-  check(env, napi_create_object(env, &object), "object");
-  return object;
-}
-
 int thread_count(const Call& call) {
   const int64_t count = call.integer(0, "threads");
   if (count < 1 || count > 4096) {
@@ -30,26 +20,13 @@ int thread_count(const Call& call) {
   return static_cast<int>(count);
 }
 
-napi_value set_num_threads(Call& call) {
-  at::set_num_threads(thread_count(call));
-  return undefined(call.env());
-}
-
-napi_value get_num_threads(Call& call) {
-  return to_js(call.env(), static_cast<double>(at::get_num_threads()));
-}
-
-napi_value set_interop_threads(Call& call) {
-  at::set_num_interop_threads(thread_count(call));
-  return undefined(call.env());
-}
-
-napi_value get_interop_threads(Call& call) {
-  return to_js(call.env(), static_cast<double>(at::get_num_interop_threads()));
-}
+void set_num_threads(const Call& call) { at::set_num_threads(thread_count(call)); }
+int get_num_threads(const Call& /*call*/) { return at::get_num_threads(); }
+void set_interop_threads(const Call& call) { at::set_num_interop_threads(thread_count(call)); }
+int get_interop_threads(const Call& /*call*/) { return at::get_num_interop_threads(); }
 
 /// Bytes once per storage, whatever the number of views of it.
-napi_value memory(Call& call) {
+Napi::Value memory(const Call& call) {
   const Environment& state = call.state();
   std::unordered_set<const void*> seen;
   std::map<std::string, double> bytes_by_device;
@@ -62,17 +39,16 @@ napi_value memory(Call& call) {
     bytes += size;
     bytes_by_device[tensor.device().str()] += size;
   });
-  napi_value result = new_object(call.env());
-  napi_value devices = new_object(call.env());
+  const Napi::Object devices = Napi::Object::New(call.env());
   for (const auto& [device, size] : bytes_by_device) {
-    set_number(call.env(), devices, device.c_str(), size);
+    devices.Set(device, size);
   }
-  set_number(call.env(), result, "tensors", static_cast<double>(state.handles.live_count()));
-  set_number(call.env(), result, "bytes", bytes);
-  set_number(call.env(), result, "scopes", static_cast<double>(state.handles.scope_count()));
-  set_number(call.env(), result, "tracked", static_cast<double>(state.tracker.count()));
-  check(call.env(), napi_set_named_property(call.env(), result, "bytesByDevice", devices),
-        "bytesByDevice");
+  const Napi::Object result = Napi::Object::New(call.env());
+  result.Set("tensors", static_cast<double>(state.handles.live_count()));
+  result.Set("bytes", bytes);
+  result.Set("scopes", static_cast<double>(state.handles.scope_count()));
+  result.Set("tracked", static_cast<double>(state.tracker.count()));
+  result.Set("bytesByDevice", devices);
   return result;
 }
 
@@ -89,13 +65,9 @@ void require_cuda() {
   }
 }
 
-napi_value cuda_device_count(Call& call) {
-  return to_js(call.env(), has_cuda() ? static_cast<double>(cuda_guard()->deviceCount()) : 0.0);
-}
+int cuda_device_count(const Call& /*call*/) { return has_cuda() ? cuda_guard()->deviceCount() : 0; }
 
-napi_value cuda_available(Call& call) {
-  return to_js(call.env(), has_cuda() && cuda_guard()->deviceCount() > 0);
-}
+bool cuda_available(const Call& /*call*/) { return has_cuda() && cuda_guard()->deviceCount() > 0; }
 
 c10::DeviceIndex cuda_index(const Call& call) {
   require_cuda();
@@ -103,68 +75,51 @@ c10::DeviceIndex cuda_index(const Call& call) {
   return device.has_index() ? device.index() : cuda_guard()->getDevice().index();
 }
 
-napi_value cuda_synchronize(Call& call) {
-  const c10::DeviceIndex index = cuda_index(call);
-  cuda_guard()->synchronizeDevice(index);
-  return undefined(call.env());
-}
+void cuda_synchronize(const Call& call) { cuda_guard()->synchronizeDevice(cuda_index(call)); }
 
-napi_value cuda_memory(Call& call) {
+Napi::Value cuda_memory(const Call& call) {
   const c10::DeviceIndex index = cuda_index(call);
   const auto stats = at::getDeviceAllocator(c10::DeviceType::CUDA)->getDeviceStats(index);
-  napi_value result = new_object(call.env());
-  set_number(call.env(), result, "allocated",
-             static_cast<double>(stats.allocated_bytes[0].current));
-  set_number(call.env(), result, "peak", static_cast<double>(stats.allocated_bytes[0].peak));
-  set_number(call.env(), result, "reserved", static_cast<double>(stats.reserved_bytes[0].current));
+  const Napi::Object result = Napi::Object::New(call.env());
+  result.Set("allocated", static_cast<double>(stats.allocated_bytes[0].current));
+  result.Set("peak", static_cast<double>(stats.allocated_bytes[0].peak));
+  result.Set("reserved", static_cast<double>(stats.reserved_bytes[0].current));
   return result;
 }
 
-napi_value empty_cache(Call& call) {
+void empty_cache(const Call& /*call*/) {
   if (has_cuda() && cuda_guard()->deviceCount() > 0) {
     at::getDeviceAllocator(c10::DeviceType::CUDA)->emptyCache();
   }
-  return undefined(call.env());
 }
 
-napi_value build_version(Call& call) { return to_js(call.env(), std::string(TORCH_VERSION)); }
+std::string build_version(const Call& /*call*/) { return TORCH_VERSION; }
 
-napi_value config(Call& call) { return to_js(call.env(), at::show_config()); }
+std::string config(const Call& /*call*/) { return at::show_config(); }
 
-napi_value set_error_class(Call& call) {
-  Environment& state = call.state();
-  napi_valuetype type = napi_undefined;
-  if (call.count() > 0) {
-    napi_typeof(call.env(), call[0], &type);
-  }
-  if (type != napi_function) {
+void set_error_class(const Call& call) {
+  if (!call[0].IsFunction()) {
     throw CoreError("M3L_ARGUMENT", "setErrorClass(constructor): expected a class");
   }
-  if (state.error_class != nullptr) {
-    napi_delete_reference(call.env(), state.error_class);
-    state.error_class = nullptr;
-  }
-  check(call.env(), napi_create_reference(call.env(), call[0], 1, &state.error_class),
-        "setErrorClass");
-  return undefined(call.env());
+  call.state().error_class = Napi::Persistent(call[0].As<Napi::Function>());
 }
 
 }  // namespace
 
-Exports system_exports() {
-  return {{"setNumThreads", entry<set_num_threads>},
-          {"getNumThreads", entry<get_num_threads>},
-          {"setInteropThreads", entry<set_interop_threads>},
-          {"getInteropThreads", entry<get_interop_threads>},
-          {"memory", entry<memory>},
-          {"cudaAvailable", entry<cuda_available>},
-          {"cudaDeviceCount", entry<cuda_device_count>},
-          {"cudaSynchronize", entry<cuda_synchronize>},
-          {"cudaMemory", entry<cuda_memory>},
-          {"emptyCache", entry<empty_cache>},
-          {"buildVersion", entry<build_version>},
-          {"config", entry<config>},
-          {"setErrorClass", entry<set_error_class>}};
+void export_system(Exports& exports) {
+  exports.add<set_num_threads>("setNumThreads");
+  exports.add<get_num_threads>("getNumThreads");
+  exports.add<set_interop_threads>("setInteropThreads");
+  exports.add<get_interop_threads>("getInteropThreads");
+  exports.add<memory>("memory");
+  exports.add<cuda_available>("cudaAvailable");
+  exports.add<cuda_device_count>("cudaDeviceCount");
+  exports.add<cuda_synchronize>("cudaSynchronize");
+  exports.add<cuda_memory>("cudaMemory");
+  exports.add<empty_cache>("emptyCache");
+  exports.add<build_version>("buildVersion");
+  exports.add<config>("config");
+  exports.add<set_error_class>("setErrorClass");
 }
 
 }  // namespace m3l

@@ -5,47 +5,29 @@ namespace m3l {
 
 namespace {
 
-napi_value shape(Call& call) { return integers_to_js(call.env(), call.tensor(0).sizes()); }
+c10::IntArrayRef shape(const Call& call) { return call.tensor(0).sizes(); }
+c10::IntArrayRef strides(const Call& call) { return call.tensor(0).strides(); }
+int64_t numel(const Call& call) { return call.tensor(0).numel(); }
+size_t nbytes(const Call& call) { return call.tensor(0).nbytes(); }
+int dtype(const Call& call) { return static_cast<int>(call.tensor(0).scalar_type()); }
+std::string device(const Call& call) { return call.tensor(0).device().str(); }
+int64_t storage_offset(const Call& call) { return call.tensor(0).storage_offset(); }
+int64_t version(const Call& call) { return call.tensor(0)._version(); }
+bool is_leaf(const Call& call) { return call.tensor(0).is_leaf(); }
+bool requires_grad(const Call& call) { return call.tensor(0).requires_grad(); }
 
-napi_value strides(Call& call) { return integers_to_js(call.env(), call.tensor(0).strides()); }
-
-napi_value numel(Call& call) { return integer_to_js(call.env(), call.tensor(0).numel()); }
-
-napi_value nbytes(Call& call) {
-  return to_js(call.env(), static_cast<double>(call.tensor(0).nbytes()));
-}
-
-napi_value dtype(Call& call) {
-  return to_js(call.env(), static_cast<double>(call.tensor(0).scalar_type()));
-}
-
-napi_value device(Call& call) { return to_js(call.env(), call.tensor(0).device().str()); }
-
-napi_value storage_offset(Call& call) {
-  return integer_to_js(call.env(), call.tensor(0).storage_offset());
-}
-
-napi_value version(Call& call) {
-  return to_js(call.env(), static_cast<double>(call.tensor(0)._version()));
-}
-
-napi_value is_leaf(Call& call) { return to_js(call.env(), call.tensor(0).is_leaf()); }
-
-napi_value requires_grad(Call& call) { return to_js(call.env(), call.tensor(0).requires_grad()); }
-
-napi_value set_requires_grad(Call& call) {
+void set_requires_grad(const Call& call) {
   const at::Tensor& tensor = call.tensor(0);
   tensor.set_requires_grad(call.boolean(1, "requiresGrad"));
-  return undefined(call.env());
 }
 
-napi_value grad(Call& call) { return tensor_to_js(call.state(), call.tensor(0).grad()); }
+at::Tensor grad(const Call& call) { return call.tensor(0).grad(); }
 
-napi_value set_grad(Call& call) {
+void set_grad(const Call& call) {
   const at::Tensor& tensor = call.tensor(0);
   if (call.missing(1)) {
     tensor.mutable_grad().reset();
-    return undefined(call.env());
+    return;
   }
   const at::Tensor& gradient = call.tensor(1);
   if (!gradient.sizes().equals(tensor.sizes())) {
@@ -59,36 +41,34 @@ napi_value set_grad(Call& call) {
                         " on " + gradient.device().str());
   }
   tensor.mutable_grad() = gradient;
-  return undefined(call.env());
 }
 
-napi_value alias(Call& call) { return tensor_to_js(call.state(), call.tensor(0)); }
+at::Tensor alias(const Call& call) { return call.tensor(0); }
 
-napi_value same_storage(Call& call) {
+bool same_storage(const Call& call) {
   const at::Tensor& one = call.tensor(0);
   const at::Tensor& other = call.tensor(1);
-  return to_js(call.env(), one.has_storage() && other.has_storage() &&
-                               one.storage().is_alias_of(other.storage()));
+  return one.has_storage() && other.has_storage() && one.storage().is_alias_of(other.storage());
 }
 
 }  // namespace
 
-Exports tensor_exports() {
-  return {{"shape", entry<shape>},
-          {"strides", entry<strides>},
-          {"numel", entry<numel>},
-          {"nbytes", entry<nbytes>},
-          {"dtype", entry<dtype>},
-          {"device", entry<device>},
-          {"storageOffset", entry<storage_offset>},
-          {"version", entry<version>},
-          {"isLeaf", entry<is_leaf>},
-          {"requiresGrad", entry<requires_grad>},
-          {"setRequiresGrad", entry<set_requires_grad>},
-          {"grad", entry<grad>},
-          {"setGrad", entry<set_grad>},
-          {"alias", entry<alias>},
-          {"sameStorage", entry<same_storage>}};
+void export_tensors(Exports& exports) {
+  exports.add<shape>("shape");
+  exports.add<strides>("strides");
+  exports.add<numel>("numel");
+  exports.add<nbytes>("nbytes");
+  exports.add<dtype>("dtype");
+  exports.add<device>("device");
+  exports.add<storage_offset>("storageOffset");
+  exports.add<version>("version");
+  exports.add<is_leaf>("isLeaf");
+  exports.add<requires_grad>("requiresGrad");
+  exports.add<set_requires_grad>("setRequiresGrad");
+  exports.add<grad>("grad");
+  exports.add<set_grad>("setGrad");
+  exports.add<alias>("alias");
+  exports.add<same_storage>("sameStorage");
 }
 
 }  // namespace m3l

@@ -1,9 +1,6 @@
 #include "tracker.h"
 
 #include <algorithm>
-#include <utility>
-
-#include "errors.h"
 
 namespace m3l {
 
@@ -36,14 +33,6 @@ size_t Tracker::count() const {
   return total;
 }
 
-napi_ref Tracker::weak_reference(napi_value object) {
-  napi_ref reference = nullptr;
-  if (napi_create_reference(env_, object, 0, &reference) != napi_ok) {
-    throw CoreError("M3L_ARGUMENT", "track(object, …): expected an object");
-  }
-  return reference;
-}
-
 void Tracker::sweep_if_due() {
   // As many new ones as there were: each allocation then pays for looking at two entries at most.
   if (bytes_since_sweep_ >= kSweepBytes ||
@@ -52,7 +41,7 @@ void Tracker::sweep_if_due() {
   }
 }
 
-void Tracker::track(napi_value object, Handle handle) {
+void Tracker::track(Napi::Object object, Handle handle) {
   const at::Tensor* tensor = handles_.find(handle);
   if (tensor == nullptr) {
     return;
@@ -61,19 +50,19 @@ void Tracker::track(napi_value object, Handle handle) {
   bytes_since_sweep_ += bytes;
   ++count_since_sweep_;
   sweep_if_due();
-  entries_.push_back({weak_reference(object), handle, bytes});
+  entries_.push_back({Napi::Weak(object), handle, bytes});
   live_bytes_ += bytes;
 }
 
-void Tracker::track_page(napi_value page, const double* handles, size_t count) {
-  bytes_since_sweep_ += count * kSmallTensorBytes;
-  live_bytes_ += count * kSmallTensorBytes;
+void Tracker::track_page(Napi::Object page, std::span<const double> handles) {
+  bytes_since_sweep_ += handles.size() * kSmallTensorBytes;
+  live_bytes_ += handles.size() * kSmallTensorBytes;
   sweep_if_due();
-  pages_.push_back({weak_reference(page), {}});
+  pages_.push_back({Napi::Weak(page), {}});
   std::vector<Handle>& own = pages_.back().handles;
-  own.reserve(count);
-  for (size_t i = 0; i < count; ++i) {
-    own.push_back(static_cast<Handle>(handles[i]));
+  own.reserve(handles.size());
+  for (const double handle : handles) {
+    own.push_back(static_cast<Handle>(handle));
   }
 }
 
@@ -88,69 +77,54 @@ size_t Tracker::release(Handle handle) {
 size_t Tracker::sweep() {
   bytes_since_sweep_ = 0;
   count_since_sweep_ = 0;
-  size_t released = 0;
-  size_t kept = 0;
-  napi_handle_scope scope = nullptr;
-  napi_open_handle_scope(env_, &scope);
-  for (size_t index = 0; index < entries_.size(); ++index) {
-    const Entry entry = entries_[index];
-    napi_value object = nullptr;
-    if (handles_.find(entry.handle) != nullptr) {
-      napi_get_reference_value(env_, entry.reference, &object);
-    }
-    if (object == nullptr) {
-      napi_delete_reference(env_, entry.reference);
-      released += release(entry.handle);
-      live_bytes_ -= entry.bytes;
-    } else {
-      entries_[kept++] = entry;
-    }
-    if (index % 1024 == 1023) {
-      napi_close_handle_scope(env_, scope);
-      napi_open_handle_scope(env_, &scope);
-    }
-  }
-  napi_close_handle_scope(env_, scope);
-  entries_.resize(kept);
-  released += sweep_pages();
+  const size_t released = sweep_entries() + sweep_pages();
   report_bytes();
+  return released;
+}
+
+/// Reading a weak reference makes a local one, which lives as long as a handle scope.
+bool Tracker::is_gone(const Napi::ObjectReference& owner) const {
+  const Napi::HandleScope scope(env_);
+  return owner.Value().IsEmpty();
+}
+
+size_t Tracker::sweep_entries() {
+  size_t released = 0;
+  std::erase_if(entries_, [&](const Entry& entry) {
+    if (handles_.find(entry.handle) != nullptr && !is_gone(entry.owner)) {
+      return false;
+    }
+    released += release(entry.handle);
+    live_bytes_ -= entry.bytes;
+    return true;
+  });
   return released;
 }
 
 size_t Tracker::sweep_pages() {
   size_t released = 0;
-  size_t kept = 0;
-  for (Page& page : pages_) {
-    napi_handle_scope scope = nullptr;
-    napi_open_handle_scope(env_, &scope);
-    napi_value object = nullptr;
-    napi_get_reference_value(env_, page.reference, &object);
-    napi_close_handle_scope(env_, scope);
-    if (object != nullptr) {
-      std::swap(pages_[kept++], page);
-      continue;
+  std::erase_if(pages_, [&](const Page& page) {
+    if (!is_gone(page.owner)) {
+      return false;
     }
-    napi_delete_reference(env_, page.reference);
     live_bytes_ -= page.handles.size() * kSmallTensorBytes;
     for (const Handle handle : page.handles) {
       released += release(handle);
     }
-  }
-  pages_.resize(kept);
+    return true;
+  });
   return released;
 }
 
 void Tracker::report_bytes() {
   const auto change = static_cast<int64_t>(live_bytes_) - static_cast<int64_t>(reported_bytes_);
-  int64_t total = 0;
-  napi_adjust_external_memory(env_, change, &total);
+  Napi::MemoryManagement::AdjustExternalMemory(env_, change);
   reported_bytes_ = live_bytes_;
 }
 
 void Tracker::collect() {
-  int64_t total = 0;
-  napi_adjust_external_memory(env_, kPressureBytes, &total);
-  napi_adjust_external_memory(env_, -kPressureBytes, &total);
+  Napi::MemoryManagement::AdjustExternalMemory(env_, kPressureBytes);
+  Napi::MemoryManagement::AdjustExternalMemory(env_, -kPressureBytes);
   sweep();
 }
 

@@ -5,10 +5,11 @@
 // of up to kSmallBytes share one, by the page.
 #pragma once
 
-#include <node_api.h>
+#include <napi.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "handle-table.h"
@@ -17,12 +18,12 @@ namespace m3l {
 
 class Tracker {
  public:
-  Tracker(napi_env env, HandleTable& handles) : env_(env), handles_(handles) {}
+  Tracker(Napi::Env env, HandleTable& handles) : env_(env), handles_(handles) {}
 
   /// Ties an unscoped handle to the object that holds it.
-  void track(napi_value object, Handle handle);
+  void track(Napi::Object object, Handle handle);
   /// Ties small tensors to one object that all of theirs hold: one reference serves them all.
-  void track_page(napi_value page, const double* handles, size_t count);
+  void track_page(Napi::Object page, std::span<const double> handles);
   /// Releases the handles whose objects are gone; returns how many.
   size_t sweep();
   /// Asks V8 for a full collection, then sweeps: the last resort before an out-of-memory error.
@@ -31,23 +32,24 @@ class Tracker {
 
  private:
   struct Entry {
-    napi_ref reference;
+    Napi::ObjectReference owner;
     Handle handle;
     uint64_t bytes;
   };
 
   struct Page {
-    napi_ref reference;
+    Napi::ObjectReference owner;
     std::vector<Handle> handles;
   };
 
-  napi_ref weak_reference(napi_value object);
   void sweep_if_due();
+  [[nodiscard]] bool is_gone(const Napi::ObjectReference& owner) const;
+  size_t sweep_entries();
   size_t sweep_pages();
   size_t release(Handle handle);
   void report_bytes();
 
-  napi_env env_;
+  Napi::Env env_;
   HandleTable& handles_;
   std::vector<Entry> entries_;
   std::vector<Page> pages_;

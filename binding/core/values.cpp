@@ -9,7 +9,7 @@ namespace {
 
 [[noreturn]] void refuse(napi_env env, const ArgumentPlan& plan, napi_value value) {
   throw CoreError("M3L_ARGUMENT", "argument '" + plan.name + "': expected " + plan.type +
-                                      ", found " + describe(env, value));
+                                      ", found " + describe({env, value}));
 }
 
 bool is_missing(napi_env env, napi_value value) {
@@ -56,7 +56,7 @@ std::string to_text(napi_env env, const ArgumentPlan& plan, napi_value value) {
   if (type != napi_string) {
     refuse(env, plan, value);
   }
-  return text_of(env, value);
+  return Napi::String(env, value);
 }
 
 /// Integral numbers are integer scalars, as 2 and 2.0 differ in Python but not in JavaScript.
@@ -102,7 +102,7 @@ c10::IValue to_element(Environment& state, const ArgumentPlan& plan, napi_value 
     case Kind::kDevice:
       return {c10::Device(to_text(env, plan, value))};
     case Kind::kGenerator:
-      return {generator_of(env, value)};
+      return {generator_of({env, value})};
     case Kind::kUnsupported:
       break;
   }
@@ -112,7 +112,9 @@ c10::IValue to_element(Environment& state, const ArgumentPlan& plan, napi_value 
 
 napi_value element_at(napi_env env, napi_value array, uint32_t index) {
   napi_value element = nullptr;
-  check(env, napi_get_element(env, array, index, &element), "list element");
+  if (napi_get_element(env, array, index, &element) != napi_ok) {
+    throw Napi::Error::New(env);
+  }
   return element;
 }
 
@@ -176,35 +178,21 @@ c10::IValue to_list_value(Environment& state, const ArgumentPlan& plan, napi_val
   }
 }
 
-napi_value list_to_js(Environment& state, c10::ArrayRef<c10::IValue> values) {
-  napi_value array = nullptr;
-  check(state.env, napi_create_array_with_length(state.env, values.size(), &array), "result");
-  for (size_t i = 0; i < values.size(); ++i) {
-    napi_value element = ivalue_to_js(state, c10::IValue(values[i]));
-    check(state.env, napi_set_element(state.env, array, static_cast<uint32_t>(i), element),
-          "result");
+Napi::Value list_to_js(Environment& state, c10::ArrayRef<c10::IValue> values) {
+  const Napi::Array array = Napi::Array::New(state.env, values.size());
+  for (uint32_t i = 0; i < values.size(); ++i) {
+    array.Set(i, ivalue_to_js(state, c10::IValue(values[i])));
   }
   return array;
 }
 
-napi_value scalar_to_js(napi_env env, const at::Scalar& scalar) {
-  if (scalar.isBoolean()) {
-    return to_js(env, scalar.toBool());
-  }
-  if (scalar.isIntegral(false)) {
-    return integer_to_js(env, scalar.toLong());
-  }
-  return to_js(env, scalar.toDouble());
-}
-
 }  // namespace
 
-at::Generator& generator_of(napi_env env, napi_value value) {
-  void* generator = nullptr;
-  if (napi_get_value_external(env, value, &generator) != napi_ok) {
-    throw CoreError("M3L_ARGUMENT", "expected a generator, found " + describe(env, value));
+at::Generator& generator_of(Napi::Value value) {
+  if (!value.IsExternal()) {
+    throw CoreError("M3L_ARGUMENT", "expected a generator, found " + describe(value));
   }
-  return *static_cast<at::Generator*>(generator);
+  return *value.As<Napi::External<at::Generator>>().Data();
 }
 
 c10::IValue argument_to_ivalue(Environment& state, const ArgumentPlan& plan, napi_value value) {
@@ -234,31 +222,30 @@ c10::IValue argument_to_ivalue(Environment& state, const ArgumentPlan& plan, nap
   return plan.list ? to_list_value(state, plan, value) : to_element(state, plan, value);
 }
 
-napi_value ivalue_to_js(Environment& state, c10::IValue&& value) {
-  napi_env env = state.env;
+Napi::Value ivalue_to_js(Environment& state, c10::IValue&& value) {
   if (value.isTensor()) {
-    return tensor_to_js(state, std::move(value).toTensor());
+    return to_js(state, std::move(value).toTensor());
   }
   if (value.isNone()) {
-    return null_value(env);
+    return state.env.Null();
   }
   if (value.isInt()) {
-    return integer_to_js(env, value.toInt());
+    return to_js(state, value.toInt());
   }
   if (value.isDouble()) {
-    return to_js(env, value.toDouble());
+    return to_js(state, value.toDouble());
   }
   if (value.isBool()) {
-    return to_js(env, value.toBool());
+    return to_js(state, value.toBool());
   }
   if (value.isString()) {
-    return to_js(env, value.toStringRef());
+    return to_js(state, value.toStringRef());
   }
   if (value.isDevice()) {
-    return to_js(env, value.toDevice().str());
+    return to_js(state, value.toDevice().str());
   }
   if (value.isSymInt()) {
-    return integer_to_js(env, value.toSymInt().guard_int(__FILE__, __LINE__));
+    return to_js(state, value.toSymInt().guard_int(__FILE__, __LINE__));
   }
   if (value.isTuple()) {
     const auto tuple = value.toTuple();
@@ -273,7 +260,7 @@ napi_value ivalue_to_js(Environment& state, c10::IValue&& value) {
     return list_to_js(state, list);
   }
   if (value.isScalar()) {
-    return scalar_to_js(env, value.toScalar());
+    return to_js(state, value.toScalar());
   }
   throw CoreError("M3L_UNSUPPORTED_TYPE",
                   "a result of type " + value.tagKind() + " cannot be given to JavaScript yet");

@@ -2,11 +2,11 @@
 // checked here is what memory safety asks for.
 #pragma once
 
-#include <node_api.h>
+#include <napi.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -16,12 +16,6 @@ namespace m3l::image {
 class ArgumentError : public std::invalid_argument {
  public:
   using std::invalid_argument::invalid_argument;
-};
-
-template <class Value>
-struct View {
-  Value* data;
-  size_t count;
 };
 
 template <class Value>
@@ -41,18 +35,15 @@ inline constexpr napi_typedarray_type kArrayType<float> = napi_float32_array;
 
 class Arguments {
  public:
-  Arguments(napi_env env, napi_callback_info info) : env_(env) {
-    napi_get_cb_info(env, info, &count_, values_.data(), nullptr, nullptr);
-  }
+  explicit Arguments(const Napi::CallbackInfo& info) : info_(info) {}
 
   /// The next argument as a number.
   double number() {
-    const napi_value value = next();
-    double number = 0;
-    if (napi_get_value_double(env_, value, &number) != napi_ok) {
+    const Napi::Value value = next();
+    if (!value.IsNumber()) {
       refuse("a number");
     }
-    return number;
+    return value.As<Napi::Number>();
   }
 
   /// The next argument as a whole number that is not negative.
@@ -73,63 +64,57 @@ class Arguments {
   }
 
   bool flag() {
-    const napi_value value = next();
-    bool flag = false;
-    if (napi_get_value_bool(env_, value, &flag) != napi_ok) {
+    const Napi::Value value = next();
+    if (!value.IsBoolean()) {
       refuse("a boolean");
     }
-    return flag;
+    return value.As<Napi::Boolean>();
   }
 
   /// Whether the next argument holds values of this type.
   template <class Value>
   [[nodiscard]] bool holds() const {
-    napi_typedarray_type type = napi_int8_array;
-    return position_ < count_ &&
-           napi_get_typedarray_info(env_, values_[position_], &type, nullptr, nullptr, nullptr,
-                                    nullptr) == napi_ok &&
-           type == kArrayType<Value>;
+    const Napi::Value value = info_[position_];
+    return value.IsTypedArray() &&
+           value.As<Napi::TypedArray>().TypedArrayType() == kArrayType<Value>;
   }
 
   /// The next argument as an array of at least `least` values.
   template <class Value>
-  View<Value> array(size_t least = 0) {
+  std::span<Value> array(size_t least = 0) {
     const bool right = holds<Value>();
-    const napi_value value = next();
-    void* data = nullptr;
-    size_t length = 0;
-    if (!right || napi_get_typedarray_info(env_, value, nullptr, &length, &data, nullptr,
-                                           nullptr) != napi_ok) {
+    const Napi::Value value = next();
+    if (!right) {
       refuse("a typed array of the right kind");
     }
-    if (length < least) {
+    auto array = value.As<Napi::TypedArrayOf<Value>>();
+    if (array.ElementLength() < least) {
       refuse("an array of " + std::to_string(least) + " elements or more");
     }
-    return {static_cast<Value*>(data), length};
+    return {array.Data(), array.ElementLength()};
   }
 
   /// The next argument as indices into `size` rows or columns.
-  View<int32_t> indices(size_t size) {
-    const View<int32_t> view = array<int32_t>();
+  std::span<const int32_t> indices(size_t size) {
+    const std::span<const int32_t> view = array<int32_t>();
     const auto inside = [&](int32_t index) {
       return index >= 0 && static_cast<size_t>(index) < size;
     };
-    if (!std::all_of(view.data, view.data + view.count, inside)) {
+    if (!std::ranges::all_of(view, inside)) {
       refuse("indices from 0 to " + std::to_string(size) + " (exclusive)");
     }
     return view;
   }
 
  private:
-  napi_value next() { return position_ < count_ ? values_[position_++] : nullptr; }
+  /// `undefined` beyond the last one.
+  Napi::Value next() { return info_[position_++]; }
 
   [[noreturn]] void refuse(const std::string& expected) const {
     throw ArgumentError("argument " + std::to_string(position_) + ": expected " + expected);
   }
 
-  napi_env env_;
-  std::array<napi_value, 16> values_{};
-  size_t count_ = values_.size();
+  const Napi::CallbackInfo& info_;
   size_t position_ = 0;
 };
 

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { libraryFault } from './elf.js';
 import { AddonNotFoundError } from './errors.js';
 import { nativePackage, packageFolder, packageVersion } from './installation.js';
+import { versionFault } from './interface-version.js';
 import { readingForbidden } from './permission.js';
 
 const require = createRequire(import.meta.url);
@@ -36,7 +37,9 @@ interface NativeFolder {
  * built, the package of prebuilt files.
  * @throws AddonNotFoundError
  */
-export function openAddon<Addon>(name: 'm3l_loader' | 'm3l_image'): { addon: Addon; file: string } {
+export function openAddon<Addon extends { interfaceVersion: number }>(
+  name: 'm3l_loader' | 'm3l_image',
+): { addon: Addon; file: string } {
   const refusals: string[] = [];
   const absent: string[] = [];
   for (const native of nativeFolders(absent)) {
@@ -47,7 +50,7 @@ export function openAddon<Addon>(name: 'm3l_loader' | 'm3l_image'): { addon: Add
     else if (file === null) refusals.push(`${native.folder} holds no ${name}.node`);
     else {
       try {
-        return { addon: openFile<Addon>(file), file };
+        return { addon: openFile<Addon>(file, (path) => require(path) as Addon), file };
       } catch (error) {
         refusals.push(messageOf(error));
       }
@@ -56,15 +59,24 @@ export function openAddon<Addon>(name: 'm3l_loader' | 'm3l_image'): { addon: Add
   throw new AddonNotFoundError([...refusals, ...absent]);
 }
 
-/** Loads a .node file; throws an error whose message names the file and what is wrong with it. */
-export function openFile<Addon>(file: string): Addon {
+/**
+ * Loads a .node file by `load`; throws an error whose message names the file and what is wrong with it.
+ */
+export function openFile<Addon extends { interfaceVersion: number }>(
+  file: string,
+  load: (file: string) => Addon,
+): Addon {
   const fault = libraryFault(file);
   if (fault !== null) throw new Error(`${file} ${fault}`);
+  let addon: Addon;
   try {
-    return require(file) as Addon;
+    addon = load(file);
   } catch (error) {
     throw new Error(`${file}: ${openingFault(error)}`);
   }
+  const difference = versionFault(addon.interfaceVersion);
+  if (difference !== null) throw new Error(`${file}: ${difference}`);
+  return addon;
 }
 
 /** @throws AddonNotFoundError where nothing was built for any libtorch. */

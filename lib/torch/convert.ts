@@ -7,6 +7,7 @@ import {
   type MemoryFormat,
   memoryFormats,
 } from './dtype.js';
+import { describe } from './errors.js';
 import { Generator } from './generator.js';
 import type { Kind, SchemaType } from './schema.js';
 import { Tensor } from './tensor.js';
@@ -80,6 +81,14 @@ const expectations: Record<Kind, [one: string, many: string]> = {
   Generator: ['a torch.Generator', 'Generators'],
   unsupported: ['a value that JavaScript has no form for', 'values without a JavaScript form'],
 };
+
+/** How a value that `convert` does not take reads: two copies of this package have two Tensors. */
+export function finding(value: unknown): string {
+  const foreign = (value as object | null | undefined)?.constructor?.name === Tensor.name;
+  return foreign && !(value instanceof Tensor)
+    ? 'a Tensor of another copy of m3l'
+    : describe(value);
+}
 
 /** What `convert` takes for a type, in words. */
 export function expectation(type: SchemaType): string {

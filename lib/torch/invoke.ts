@@ -3,9 +3,9 @@
  * schema. Every operator without a direct path of its own goes through here.
  */
 import { refresh } from './context.js';
-import { convert, expectation, mismatch } from './convert.js';
+import { convert, expectation, finding, mismatch } from './convert.js';
 import { dtypeName } from './dtype.js';
-import { ArgumentError, describe, M3lError } from './errors.js';
+import { ArgumentError, M3lError } from './errors.js';
 import { core, type Handle, type NativeResult } from './native.js';
 import { parseSchema, type Return, type Schema } from './schema.js';
 import { Tensor, wrap, wrapOptional } from './tensor.js';
@@ -175,7 +175,7 @@ function bind(
     }
     natives[i] = convert(value, type);
     if (natives[i] === mismatch) {
-      reasons?.push(`argument '${name}' must be ${expectation(type)}, found ${describe(value)}`);
+      reasons?.push(`argument '${name}' must be ${expectation(type)}, found ${finding(value)}`);
       return null;
     }
   }

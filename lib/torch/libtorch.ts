@@ -22,8 +22,11 @@ export interface Libtorch {
   readonly library: string;
   /** For example `2.13.0+cpu`; null where the folder does not say. */
   readonly version: string | null;
-  /** Which rule found it; 'use' is the one in the cache that `m3l libtorch use` chose. */
-  readonly source: 'LIBTORCH' | 'use' | 'cache' | 'package' | 'python';
+  /**
+   * Which rule found it; 'use' is the one in the cache that `m3l libtorch use` chose, 'process' one that
+   * the process had opened already.
+   */
+  readonly source: 'LIBTORCH' | 'use' | 'cache' | 'package' | 'python' | 'process';
   /** Whether it has CUDA. */
   readonly cuda: boolean;
 }
@@ -58,6 +61,13 @@ export function* libtorchCandidates(refusals: Refusals): Generator<Libtorch> {
 /** The first candidate, or null; `refusals` then says why. */
 export function findLibtorch(refusals: Refusals = []): Libtorch | null {
   return libtorchCandidates(refusals).next().value ?? null;
+}
+
+/** The libtorch in `folder`, which this process has opened already. */
+export function openedLibtorch(folder: string): Libtorch {
+  const path = (name: string) => join(folder, 'lib', libraryName(name));
+  const cuda = existsSync(path('torch_cuda'));
+  return { folder, library: path('torch'), version: versionOf(folder), source: 'process', cuda };
 }
 
 /** Whether this system (or container) shows an NVIDIA driver. */

@@ -3,6 +3,7 @@
  * package (for `m3l doctor`, say) works where libtorch is missing.
  */
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { NativeCore, NativeLoader } from '../../types/core.js';
 import {
   messageOf,
@@ -15,7 +16,8 @@ import {
 } from './addon.js';
 import { libraryFault } from './elf.js';
 import { AddonNotFoundError, LibtorchNotFoundError, M3lError } from './errors.js';
-import { type Libtorch, libtorchCandidates } from './libtorch.js';
+import { versionFault } from './interface-version.js';
+import { type Libtorch, libtorchCandidates, openedLibtorch } from './libtorch.js';
 
 export type {
   Handle,
@@ -49,7 +51,14 @@ export function passedOver(): readonly string[] {
   return refusals;
 }
 
-/** Loads libtorch and the addon once; throws LibtorchNotFoundError or AddonNotFoundError. */
+/**
+ * Loads libtorch and the addon once. Another copy of this package in the process may have done so: its
+ * libtorch and its kernels are then used, since a process takes either only once.
+ *
+ * @throws LibtorchNotFoundError
+ * @throws AddonNotFoundError
+ * @throws M3lError M3L_OTHER_COPY where another copy's kernels are of another version
+ */
 export function loadCore(): NativeCore {
   if (inUse !== null) return core;
   const { addon: loader } = openAddon<NativeLoader>('m3l_loader');
@@ -58,7 +67,7 @@ export function loadCore(): NativeCore {
   const build = torchBuild(opened.version);
   if (typeof build === 'string') throw new AddonNotFoundError([build]);
   const native = openCore(build.core);
-  openKernels(loader, opened, build);
+  openKernels(loader, native, opened, build);
   native.setErrorClass(M3lError);
   // Spread into a literal: an object with fast properties, where the addon's own may be a dictionary.
   core = { ...native };
@@ -68,9 +77,11 @@ export function loadCore(): NativeCore {
 
 function openLibtorch(loader: NativeLoader): Libtorch {
   refusals.length = 0;
+  const opened = loader.libtorch();
+  if (opened !== null) return openedLibtorch(dirname(dirname(opened)));
   for (const candidate of libtorchCandidates(refusals)) {
     try {
-      loader.open(candidate.library);
+      loader.open(candidate.library, true);
       return candidate;
     } catch (error) {
       refusals.push(`${candidate.source}: ${candidate.library}: ${openingFault(error)}`);
@@ -79,34 +90,73 @@ function openLibtorch(loader: NativeLoader): Libtorch {
   throw new LibtorchNotFoundError([...refusals]);
 }
 
+/**
+ * A module of its own, also where another copy of this package has opened the same file in this thread:
+ * handles and the current scope are each copy's.
+ */
 function openCore(file: string): NativeCore {
   try {
-    return openFile<NativeCore>(file);
+    return openFile<NativeCore>(file, (path) => {
+      const module = { exports: {} as NativeCore };
+      process.dlopen(module, path);
+      return module.exports;
+    });
   } catch (error) {
     throw new AddonNotFoundError([messageOf(error)]);
   }
 }
 
 /**
- * Registers torch.ops.m3l: a library of its own, since Python can load it too. With CUDA where the
- * libtorch has it; where those do not open, as without a driver's library, the CPU's do.
+ * Registers torch.ops.m3l, unless it is: a library of its own, since Python can load it too. With CUDA
+ * where the libtorch has it; where those do not open, as without a driver's library, the CPU's do.
  */
-function openKernels(loader: NativeLoader, { cuda }: Libtorch, build: TorchBuild): void {
-  const withCuda = cuda && existsSync(build.cudaKernels);
+function openKernels(
+  loader: NativeLoader,
+  native: NativeCore,
+  { cuda }: Libtorch,
+  build: TorchBuild,
+): void {
+  const registered = kernelVersion(native);
+  if (registered !== undefined) {
+    const fault = versionFault(registered);
+    if (fault === null) return;
+    throw new M3lError(
+      'M3L_OTHER_COPY',
+      `another copy of m3l in this process has registered its operators: ${fault}, or use one copy only`,
+    );
+  }
   const faults: string[] = [];
+  const withCuda = cuda && existsSync(build.cudaKernels);
   for (const file of [...(withCuda ? [build.cudaKernels] : []), build.kernels]) {
-    const fault = libraryFault(file);
-    if (fault !== null) {
-      faults.push(`${file} ${fault}`);
-      continue;
-    }
-    try {
-      loader.open(file);
+    const fault = openingKernels(loader, file);
+    if (fault === null) {
       refusals.push(...faults);
+      const difference = versionFault(kernelVersion(native));
+      if (difference !== null) throw new AddonNotFoundError([`${file}: ${difference}`]);
       return;
-    } catch (error) {
-      faults.push(`${file}: ${openingFault(error)}`);
     }
+    faults.push(fault);
   }
   throw new AddonNotFoundError(faults);
+}
+
+/** Opens a library of kernels; gives why that failed, or null. */
+function openingKernels(loader: NativeLoader, file: string): string | null {
+  const fault = libraryFault(file);
+  if (fault !== null) return `${file} ${fault}`;
+  try {
+    loader.open(file, false);
+    return null;
+  } catch (error) {
+    return `${file}: ${openingFault(error)}`;
+  }
+}
+
+/** Which version of torch.ops.m3l is registered in the process. */
+function kernelVersion(native: NativeCore): number | undefined {
+  try {
+    return native.call(native.resolve('m3l::interface_version', '')) as number;
+  } catch {
+    return undefined;
+  }
 }
