@@ -18,6 +18,7 @@ import { libraryFault } from './elf.js';
 import { AddonNotFoundError, LibtorchNotFoundError, M3lError } from './errors.js';
 import { versionFault } from './interface-version.js';
 import { type Libtorch, libtorchCandidates, openedLibtorch } from './libtorch.js';
+import { unpacked } from './unpacked.js';
 
 export type {
   Handle,
@@ -81,7 +82,7 @@ function openLibtorch(loader: NativeLoader): Libtorch {
   if (opened !== null) return openedLibtorch(dirname(dirname(opened)));
   for (const candidate of libtorchCandidates(refusals)) {
     try {
-      loader.open(candidate.library, true);
+      loader.open(unpacked(candidate.library), true);
       return candidate;
     } catch (error) {
       refusals.push(`${candidate.source}: ${candidate.library}: ${openingFault(error)}`);
@@ -145,7 +146,7 @@ function openingKernels(loader: NativeLoader, file: string): string | null {
   const fault = libraryFault(file);
   if (fault !== null) return `${file} ${fault}`;
   try {
-    loader.open(file, false);
+    loader.open(unpacked(file), false);
     return null;
   } catch (error) {
     return `${file}: ${openingFault(error)}`;
