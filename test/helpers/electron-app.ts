@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { cp, link, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { createPackageWithOptions } from '@electron/asar';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** The folder of an Electron that runs here, or null, saying why. */
+export async function electronFolder(): Promise<string | null> {
+  const script = join(root, 'scripts/electron-for-tests.mjs');
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const ran = promisify(execFile)(process.execPath, [script], { env });
+  const [folder, reason] = await ran.then(
+    ({ stdout }) => [stdout.trim(), ''],
+    (error: { stdout: string }) => [null, error.stdout.trim()],
+  );
+  if (folder === null) console.warn(`skipped: no Electron (${reason})`);
+  return folder;
+}
+
+/**
+ * Packages an app as electron-builder and Forge do: Electron beside an archive of the app and its
+ * packages.
+ * @param unpack what goes beside the archive instead of into it
+ * @returns the program
+ */
+export async function packageApp(options: {
+  electron: string;
+  app: string;
+  /** A folder that is not there yet. */
+  out: string;
+  unpack: string;
+}): Promise<string> {
+  const { electron, app, out, unpack } = options;
+  const staging = `${out}-staging`;
+  await cp(app, staging, { recursive: true });
+  await layPackages(join(staging, 'node_modules'));
+  await mkdir(join(out, 'resources'), { recursive: true });
+  for (const name of await readdir(electron)) {
+    if (name !== 'resources' && name !== 'electron') {
+      await symlink(join(electron, name), join(out, name));
+    }
+  }
+  // Chromium looks for its files beside the program that a link leads to.
+  const program = join(out, 'app');
+  await link(join(electron, 'electron'), program).catch(() =>
+    cp(join(electron, 'electron'), program),
+  );
+  await createPackageWithOptions(staging, join(out, 'resources/app.asar'), { unpack });
+  return program;
+}
+
+/** node_modules as they are where `npm install m3l` has run; a libtorch is found in the cache. */
+async function layPackages(folder: string): Promise<void> {
+  const m3l = join(folder, 'm3l');
+  await mkdir(m3l, { recursive: true });
+  for (const name of ['package.json', 'dist', 'configs', 'build/Release']) {
+    await cp(join(root, name), join(m3l, name), { recursive: true, dereference: true });
+  }
+  const { dependencies } = await manifest(m3l);
+  await layDependencies(folder, Object.keys(dependencies));
+}
+
+/** Packages and what they depend on, as far as it is installed here. */
+async function layDependencies(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const installed = join(root, 'node_modules', name);
+    if (!existsSync(installed) || existsSync(join(folder, name))) continue;
+    await cp(installed, join(folder, name), { recursive: true });
+    const { dependencies, optionalDependencies } = await manifest(installed);
+    await layDependencies(folder, Object.keys({ ...dependencies, ...optionalDependencies }));
+  }
+}
+
+interface Manifest {
+  dependencies: Record<string, string>;
+  optionalDependencies?: Record<string, string>;
+}
+
+async function manifest(folder: string): Promise<Manifest> {
+  const text = await readFile(join(folder, 'package.json'), 'utf8');
+  return { dependencies: {}, ...(JSON.parse(text) as object) };
+}
