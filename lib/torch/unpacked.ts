@@ -8,13 +8,26 @@ import { M3lError } from './errors.js';
  * @throws M3lError M3L_ASAR_PACKED where packaging left it inside
  */
 export function unpacked(path: string): string {
-  if (process.versions.electron === undefined) return path;
   const outside = path.replace(/\.asar(?=[\\/])/, '.asar.unpacked');
-  if (outside === path || existsSync(outside)) return outside;
+  if (outside === path || isOnDisk(path)) return path;
+  if (existsSync(outside)) return outside;
+  if (!existsSync(path)) return path;
   throw new M3lError(
     'M3L_ASAR_PACKED',
     `found it inside the archive, expected it at ${outside}, where the system can open it. ` +
       'Have native files unpacked: asarUnpack: ["**/*.node", "**/*.so*"] for electron-builder, ' +
       'packagerConfig.asar.unpack: "**/{*.node,*.so*}" for Electron Forge.',
   );
+}
+
+/** Not by way of an archive. That this is Electron cannot be asked: its worker threads do not know. */
+function isOnDisk(path: string): boolean {
+  const electron = process as NodeJS.Process & { noAsar?: boolean | undefined };
+  const { noAsar } = electron;
+  electron.noAsar = true;
+  try {
+    return existsSync(path);
+  } finally {
+    electron.noAsar = noAsar;
+  }
 }

@@ -6,12 +6,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { m3l } from '../cli/m3l.js';
 import { temporaryFolder } from '../data/fixtures.js';
 import { AppWindow } from '../helpers/dev-tools.js';
-import { electronFolder, packageApp } from '../helpers/electron-app.js';
+import { electronFolder, LIBTORCH, packageApp } from '../helpers/electron-app.js';
 
 const app = fileURLToPath(new URL('../../examples/electron/', import.meta.url));
 const electron = await electronFolder();
 const folder = temporaryFolder();
-const env = { ...process.env, OMP_NUM_THREADS: '1', XDG_CONFIG_HOME: join(folder, 'config') };
 
 /** What electron-builder is told, as the one pattern that @electron/asar takes. */
 const { build } = JSON.parse(readFileSync(join(app, 'package.json'), 'utf8'));
@@ -34,7 +33,12 @@ describe.skipIf(electron === null)('examples/electron, packaged', () => {
     expect(trained.stderr, trained.stderr).not.toMatch(/M3L_/);
     const out = join(folder, 'packaged');
     const program = await packageApp({ electron: electron!, app, out, unpack });
-    window = new AppWindow(program, [run], env);
+    window = new AppWindow(program, [run], {
+      ...process.env,
+      OMP_NUM_THREADS: '1',
+      XDG_CONFIG_HOME: join(folder, 'config'),
+      LIBTORCH: join(out, LIBTORCH),
+    });
     await window.open();
   }, 600_000);
   afterAll(() => window?.close());

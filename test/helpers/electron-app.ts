@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, link, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
+import { cp, link, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { createPackageWithOptions } from '@electron/asar';
+import { findLibtorch } from '../../dist/torch/libtorch.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
+/** Where the app's own libtorch lies, in the archive. */
+export const LIBTORCH = 'resources/app.asar/node_modules/@m3l/libtorch-linux-x64';
 
 /** The folder of an Electron that runs here, or null, saying why. */
 export async function electronFolder(): Promise<string | null> {
@@ -50,11 +53,21 @@ export async function packageApp(options: {
     cp(join(electron, 'electron'), program),
   );
   await createPackageWithOptions(staging, join(out, 'resources/app.asar'), { unpack });
+  // Of 400 MB there need be no copy: a link takes the place of what stood for them.
+  const libraries = join(out, LIBTORCH.replace('app.asar', 'app.asar.unpacked'), 'lib');
+  if (existsSync(libraries)) {
+    await rm(libraries, { recursive: true });
+    await symlink(join(findLibtorch()!.folder, 'lib'), libraries);
+  }
   return program;
 }
 
-/** node_modules as they are where `npm install m3l` has run; a libtorch is found in the cache. */
+/** node_modules as they are where `npm install m3l @m3l/libtorch-linux-x64` has run. */
 async function layPackages(folder: string): Promise<void> {
+  const libtorch = join(folder, '@m3l/libtorch-linux-x64');
+  await mkdir(join(libtorch, 'lib'), { recursive: true });
+  await writeFile(join(libtorch, 'lib/libtorch.so'), '');
+  await writeFile(join(libtorch, 'build-version'), findLibtorch()!.version ?? '');
   const m3l = join(folder, 'm3l');
   await mkdir(m3l, { recursive: true });
   for (const name of ['package.json', 'dist', 'configs', 'build/Release']) {
