@@ -24,7 +24,11 @@ function runFolder() {
 
 /** The process that predicts: `ask` answers in any order, and rejects with what went wrong there. */
 function startPredictor() {
-  const child = utilityProcess.fork(unpacked('predictor.cjs'), [], { serviceName: 'predictor' });
+  const child = utilityProcess.fork(unpacked('predictor.cjs'), [], {
+    serviceName: 'predictor',
+    // Between two products libtorch's threads would spin for long, on cores that the window draws with.
+    env: { GOMP_SPINCOUNT: '5000', ...process.env },
+  });
   const waiting = new Map();
   let last = 0;
   child.on('message', ({ id, answer, error }) => {
@@ -68,7 +72,7 @@ function renderRooms(run, say) {
 function openWindow() {
   const window = new BrowserWindow({
     width: 1180,
-    height: 620,
+    height: 540,
     backgroundColor: '#14181f',
     webPreferences: { preload: join(__dirname, 'preload.cjs') },
   });

@@ -2,6 +2,7 @@
 const { start, predict, onStatus } = window.m3l;
 
 const PLAY_MILLISECONDS = 1500;
+const list = new Intl.ListFormat('en-GB');
 const [panels, legend, status, next, play] = ['panels', 'legend', 'status', 'next', 'play'].map(
   (id) => document.getElementById(id),
 );
@@ -83,7 +84,7 @@ async function main() {
       time.value = `${answer.milliseconds.toFixed(1)} ms`;
       for (const [index, showOne] of showShare.entries()) showOne(answer.shares[index]);
       const seen = modalities.filter((_, index) => !missing.includes(index));
-      status.textContent = `room ${scene + 1} of ${scenes}, seen by ${seen.join(' and ')}`;
+      status.textContent = `room ${scene + 1} of ${scenes}, seen by ${list.format(seen)}`;
     }
     running = false;
   }
