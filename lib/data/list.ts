@@ -1,7 +1,8 @@
 /** List files: one sample a line, a column for each modality and, for labelled samples, one for the label. */
 
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
+import { statIfThere } from '../torch/stat.js';
 import { DataError } from './errors.js';
 import { isHeader, type Row, readLines, splitRows } from './list-text.js';
 
@@ -118,7 +119,7 @@ export function withoutLabels(samples: readonly Sample[]): Sample[] {
 
 function isFile(path: string): boolean {
   try {
-    return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+    return statIfThere(path)?.isFile() ?? false;
   } catch {
     // What is too long for a name, or leads through a file or a circle of links, is there as little.
     return false;

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { statIfThere } from '../torch/stat.js';
 import { readJsonFile } from './json-file.js';
 
 export const FACTS = 'checkpoint.json';
@@ -52,7 +53,7 @@ export function trainingFacts({ meta, iteration }: { meta: unknown; iteration: n
 
 /** Names of the complete checkpoints, oldest first. */
 export function stepsIn(folder: string): string[] {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
+  if (!statIfThere(folder)?.isDirectory()) return [];
   return readdirSync(folder)
     .filter((name) => STEP.test(name) && existsSync(join(folder, name, FACTS)))
     .sort((a, b) => Number(a.slice(5)) - Number(b.slice(5)));

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { makeFolder, syncFolder, writeFileAtomic } from '../torch/atomic-write.js';
 import { versionOf } from '../torch/libtorch-version.js';
 import { isRunning } from '../torch/running.js';
+import { statIfThere } from '../torch/stat.js';
 import { cacheProblem, LibtorchInstallError } from './errors.js';
 import { type Keep, variantOf } from './kept.js';
 
@@ -65,7 +66,7 @@ export function damageOf(install: string, keep: Keep = 'runtime'): string | null
   const manifest = readManifest(install);
   const required = { 'torch/lib/libtorch.so': null, 'torch/lib/libtorch_cpu.so': null };
   for (const [path, bytes] of Object.entries({ ...required, ...manifest?.libraries })) {
-    const found = statSync(join(install, path), { throwIfNoEntry: false })?.size;
+    const found = statIfThere(join(install, path))?.size;
     if (found === undefined) return `${path} is missing`;
     if (bytes !== null && found !== bytes)
       return `${path} has ${found} bytes, ${bytes} were installed`;
@@ -97,7 +98,7 @@ export function installedLibtorchs(home: string): InstalledLibtorch[] {
 
 function namesIn(home: string): string[] {
   const { libtorch } = foldersOf(home);
-  if (!statSync(libtorch, { throwIfNoEntry: false })?.isDirectory()) return [];
+  if (!statIfThere(libtorch)?.isDirectory()) return [];
   return readdirSync(libtorch, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
     .map(({ name }) => name)
@@ -214,6 +215,6 @@ function bytesBelow(folder: string): number {
     .filter((entry) => entry.isFile())
     .reduce((sum, entry) => {
       const path = join(entry.parentPath ?? entry.path, entry.name);
-      return sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+      return sum + (statIfThere(path)?.size ?? 0);
     }, 0);
 }

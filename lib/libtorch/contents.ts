@@ -1,6 +1,7 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { versionIn } from '../torch/libtorch-version.js';
+import { statIfThere } from '../torch/stat.js';
 import { Archive, type Entry } from './archive.js';
 import { LibtorchInstallError } from './errors.js';
 import { isKept, type Keep } from './kept.js';
@@ -84,7 +85,7 @@ export function contentsOfFolder(root: string, keep: Keep): Contents {
   const around = dirname(root);
   const files: { from: string; path: string; bytes: number }[] = [];
   const add = (from: string, path: string) => {
-    const stat = statSync(from, { throwIfNoEntry: false });
+    const stat = statIfThere(from);
     if (stat?.isFile() && isKept(path, keep)) files.push({ from, path, bytes: stat.size });
   };
   const addAll = (folder: string, as: string, recursive: boolean) => {

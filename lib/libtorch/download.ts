@@ -1,16 +1,9 @@
 import { createHash } from 'node:crypto';
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { statIfThere } from '../torch/stat.js';
 import { cacheProblem, LibtorchInstallError, size } from './errors.js';
 
 export interface DownloadOptions {
@@ -295,5 +288,5 @@ function reasonOf(error: unknown): string {
 }
 
 function bytesOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return statIfThere(path)?.size ?? 0;
 }

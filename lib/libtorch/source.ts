@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isFile, statIfThere } from '../torch/stat.js';
 import { download, sha256Of, wrongHash } from './download.js';
 import { LibtorchInstallError, size } from './errors.js';
 import { PINS, type Pin, VARIANTS, type Variant, wheelsOf } from './pins.js';
@@ -36,7 +37,7 @@ export function planOf(from: string | undefined, variant: Variant | undefined): 
   }
   if (/^[a-z][a-z\d+.-]+:/i.test(from)) return planOfUrl(from);
   const path = resolve(from);
-  const found = statSync(path, { throwIfNoEntry: false });
+  const found = statIfThere(path);
   if (found === undefined) throw source(from, 'there is no such file or folder');
   if (found.isFile()) return { kind: 'file', path, pin: pinNamed(basename(path)) };
   if (!found.isDirectory()) throw source(from, 'it is neither a file nor a folder');
@@ -148,8 +149,4 @@ function source(from: string, why: string): LibtorchInstallError {
     'M3L_LIBTORCH_SOURCE',
     `--from ${from}: ${why}. Name a wheel (.whl), a zip of libtorch, a libtorch folder or an http(s) address of one.`,
   );
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { machineOf } from '../torch/elf.js';
 import { versionOf } from '../torch/libtorch-version.js';
+import { isFile } from '../torch/stat.js';
 import { type Elf, machineName, readElf } from './elf.js';
 import { LibtorchInstallError } from './errors.js';
 
@@ -121,8 +122,4 @@ function content(folder: string, why: string): LibtorchInstallError {
     'M3L_LIBTORCH_CONTENT',
     `${folder} is no whole libtorch: ${why}. Name another with --from, or fetch the pinned one: m3l libtorch install --force`,
   );
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { statIfThere } from '../torch/stat.js';
 import { download, type Patience, sha256Of, wrongHash } from './download.js';
 import { LibtorchInstallError, size } from './errors.js';
 import type { Wheel } from './pins.js';
@@ -72,7 +73,7 @@ export function bytesToFetch(
   store: string,
   beside: string | null,
 ): number {
-  const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  const sizeOf = (path: string) => statIfThere(path)?.size ?? 0;
   return wheels.reduce((sum, { file, size: whole }) => {
     if (beside !== null && existsSync(join(beside, file))) return sum;
     const have = Math.max(sizeOf(join(store, file)), sizeOf(join(store, `${file}.partial`)));

@@ -1,16 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isSystemError, M3lError } from './errors.js';
+import { statIfThere } from './stat.js';
 
 /**
  * Writes a file so that at every moment the path holds the whole old one or the whole new one: into a
@@ -70,7 +62,7 @@ export function makeFolder(path: string): void {
 
 /** As `mkdirSync` with `recursive`, which never returns where a parent takes no folders (/proc). */
 function makeAll(path: string): void {
-  const isThere = () => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const isThere = () => statIfThere(path)?.isDirectory() ?? false;
   if (isThere()) return;
   makeAll(dirname(path));
   try {

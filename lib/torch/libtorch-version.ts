@@ -1,11 +1,12 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isFile } from './stat.js';
 
 /** What a libtorch folder says of its version, or null. */
 export function versionOf(folder: string): string | null {
   for (const file of ['version.py', 'build-version']) {
     const path = join(folder, file);
-    if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue;
+    if (!isFile(path)) continue;
     const version = versionIn(file, readFileSync(path, 'utf8'));
     if (version !== null) return version;
   }

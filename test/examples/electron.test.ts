@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { m3l } from '../cli/m3l.js';
 import { temporaryFolder } from '../data/fixtures.js';
 import { AppWindow } from '../helpers/dev-tools.js';
-import { electronFolder, LIBTORCH, packageApp } from '../helpers/electron-app.js';
+import { electronFolder, packageApp } from '../helpers/electron-app.js';
 
 const app = fileURLToPath(new URL('../../examples/electron/', import.meta.url));
 const electron = await electronFolder();
@@ -33,11 +33,12 @@ describe.skipIf(electron === null)('examples/electron, packaged', () => {
     expect(trained.stderr, trained.stderr).not.toMatch(/M3L_/);
     const out = join(folder, 'packaged');
     const program = await packageApp({ electron: electron!, app, out, unpack });
+    const { LIBTORCH: _, M3L_ADDON_DIR: __, ...env } = process.env;
     window = new AppWindow(program, [run], {
-      ...process.env,
+      ...env,
+      M3L_HOME: join(folder, 'home'),
       OMP_NUM_THREADS: '1',
       XDG_CONFIG_HOME: join(folder, 'config'),
-      LIBTORCH: join(out, LIBTORCH),
     });
     await window.open();
   }, 600_000);

@@ -8,8 +8,9 @@ import { createPackageWithOptions } from '@electron/asar';
 import { findLibtorch } from '../../dist/torch/libtorch.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-/** Where the app's own libtorch lies, in the archive. */
-export const LIBTORCH = 'resources/app.asar/node_modules/@m3l/libtorch-linux-x64';
+const LIBTORCH = 'node_modules/@m3l/libtorch-linux-x64';
+/** A small library that is whole: what stands for libtorch's in an archive. */
+const LIBRARY = join(root, 'build/native/loader/prebuilds/linux-x64/m3l_loader.node');
 
 /** The folder of an Electron that runs here, or null, saying why. */
 export async function electronFolder(): Promise<string | null> {
@@ -54,7 +55,7 @@ export async function packageApp(options: {
   );
   await createPackageWithOptions(staging, join(out, 'resources/app.asar'), { unpack });
   // Of 400 MB there need be no copy: a link takes the place of what stood for them.
-  const libraries = join(out, LIBTORCH.replace('app.asar', 'app.asar.unpacked'), 'lib');
+  const libraries = join(out, 'resources/app.asar.unpacked', LIBTORCH, 'lib');
   if (existsSync(libraries)) {
     await rm(libraries, { recursive: true });
     await symlink(join(findLibtorch()!.folder, 'lib'), libraries);
@@ -64,16 +65,24 @@ export async function packageApp(options: {
 
 /** node_modules as they are where `npm install m3l @m3l/libtorch-linux-x64` has run. */
 async function layPackages(folder: string): Promise<void> {
+  const found = findLibtorch()!;
   const libtorch = join(folder, '@m3l/libtorch-linux-x64');
   await mkdir(join(libtorch, 'lib'), { recursive: true });
-  await writeFile(join(libtorch, 'lib/libtorch.so'), '');
-  await writeFile(join(libtorch, 'build-version'), findLibtorch()!.version ?? '');
+  for (const name of await readdir(join(found.folder, 'lib'))) {
+    if (name.includes('.so')) await cp(LIBRARY, join(libtorch, 'lib', name));
+  }
+  await writeFile(join(libtorch, 'build-version'), found.version ?? '');
   const m3l = join(folder, 'm3l');
   await mkdir(m3l, { recursive: true });
-  for (const name of ['package.json', 'dist', 'configs', 'build/Release']) {
-    await cp(join(root, name), join(m3l, name), { recursive: true, dereference: true });
+  for (const name of ['package.json', 'dist', 'configs']) {
+    await cp(join(root, name), join(m3l, name), { recursive: true });
   }
-  const { dependencies } = await manifest(m3l);
+  const native = join(folder, '@m3l/linux-x64');
+  await cp(join(root, 'build/native'), native, { recursive: true });
+  const { dependencies, version } = await manifest(m3l);
+  for (const path of [libtorch, native]) {
+    await writeFile(join(path, 'package.json'), JSON.stringify({ version }));
+  }
   await layDependencies(folder, Object.keys(dependencies));
 }
 
@@ -89,11 +98,12 @@ async function layDependencies(folder: string, names: readonly string[]): Promis
 }
 
 interface Manifest {
+  version: string;
   dependencies: Record<string, string>;
   optionalDependencies?: Record<string, string>;
 }
 
 async function manifest(folder: string): Promise<Manifest> {
   const text = await readFile(join(folder, 'package.json'), 'utf8');
-  return { dependencies: {}, ...(JSON.parse(text) as object) };
+  return { dependencies: {}, ...(JSON.parse(text) as Omit<Manifest, 'dependencies'>) };
 }

@@ -1,6 +1,7 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isFile } from '../../torch/stat.js';
 
 const FOLDER = fileURLToPath(new URL('../../../configs/', import.meta.url));
 
@@ -18,6 +19,5 @@ export function packagedConfigs(): string[] {
 /** The file that a name means: itself, relative to `folder`, or else the package's of that name. */
 export function configFile(name: string, folder = ''): string {
   const file = isAbsolute(name) ? name : join(folder, name);
-  const own = statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
-  return !own && packagedConfigs().includes(name) ? join(FOLDER, `${name}.yaml`) : file;
+  return !isFile(file) && packagedConfigs().includes(name) ? join(FOLDER, `${name}.yaml`) : file;
 }
