@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { slim } from './slim.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -60,6 +61,7 @@ export function stageLibrary(folder) {
     peerDependencies: { '@m3l/libtorch-linux-x64': range.join(' || ') },
     peerDependenciesMeta: { '@m3l/libtorch-linux-x64': { optional: true } },
   });
+  slim(folder);
   return folder;
 }
 
