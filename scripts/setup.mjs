@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildAddon } from './build-addon.mjs';
 import { buildLibrary } from './build-lib.mjs';
 import { install } from './libtorch.mjs';
-import { buildTools } from './tools.mjs';
+import { buildTools, nodeFault } from './tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -17,15 +17,6 @@ export class SetupError extends Error {}
 
 /** @param {string} line */
 export const say = (line) => console.error(`setup: ${line}`);
-
-function checkNode() {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  if (major < 20 || (major === 20 && minor < 11)) {
-    throw new SetupError(
-      `Node ${process.versions.node} is too old, 20.11 or newer is needed: https://nodejs.org/en/download`,
-    );
-  }
-}
 
 /** node_modules follows package-lock.json, told by a stamp of its hash. */
 function installModules() {
@@ -62,7 +53,8 @@ async function findLibtorch() {
 }
 
 export async function setup() {
-  checkNode();
+  const fault = nodeFault();
+  if (fault !== null) throw new SetupError(fault);
   const missing = buildTools().filter((tool) => !tool.ok);
   if (missing.length > 0) {
     throw new SetupError(

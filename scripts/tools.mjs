@@ -1,7 +1,7 @@
-// Which tools a build needs, where they are, and the one line that installs a missing one.
+// Which Node m3l needs, and which tools a build needs, where they are, and the one line that installs a missing one.
 // Plain JavaScript without dependencies: it runs before node_modules exists.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Package names by package manager, in the order the managers are looked for. */
@@ -42,6 +42,25 @@ const MANAGERS = [
     },
   },
 ];
+
+/**
+ * Why m3l does not support this Node, by `engines` of package.json (`^20.19.0 || >=22.12.0`), or null.
+ * @param {string} [version]
+ * @returns {string | null}
+ */
+export function nodeFault(version = process.versions.node) {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  const { node } = JSON.parse(manifest).engines;
+  const [major, minor] = version.split('.').map(Number);
+  const supported = [...node.matchAll(/(\^|>=)(\d+)\.(\d+)/g)].some(
+    ([, range, least, leastMinor]) =>
+      major === Number(least)
+        ? minor >= Number(leastMinor)
+        : range === '>=' && major > Number(least),
+  );
+  if (supported) return null;
+  return `this is Node ${version}, and m3l needs Node ${node}: https://nodejs.org/en/download`;
+}
 
 /**
  * Absolute path of a program on the PATH, or null.
