@@ -18,12 +18,12 @@ export class SetupError extends Error {}
 /** @param {string} line */
 export const say = (line) => console.error(`setup: ${line}`);
 
-/** node_modules follows package-lock.json, told by a stamp of its hash. */
+/** node_modules follows package-lock.json, told by a stamp of its hash. True where it did not yet. */
 function installModules() {
   const lock = readFileSync(join(root, 'package-lock.json'));
   const wanted = createHash('sha256').update(lock).digest('hex');
   const stamp = join(root, 'node_modules', '.m3l-lock');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return false;
   say('npm ci (node_modules)');
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
@@ -33,6 +33,7 @@ function installModules() {
     throw new SetupError('npm ci failed: see its message above, mend it and run this again');
   }
   writeFileSync(stamp, wanted);
+  return true;
 }
 
 /** The libtorch to build against: LIBTORCH where set, else the pinned wheel in the user's cache. */
@@ -56,12 +57,14 @@ export async function setup() {
   const fault = nodeFault();
   if (fault !== null) throw new SetupError(fault);
   const missing = buildTools().filter((tool) => !tool.ok);
-  if (missing.length > 0) {
+  const required = missing.filter((tool) => !tool.optional);
+  if (required.length > 0) {
     throw new SetupError(
-      missing.map((tool) => `${tool.name}: ${tool.found}. Run: ${tool.fix}`).join('\n'),
+      required.map((tool) => `${tool.name}: ${tool.found}. Run: ${tool.fix}`).join('\n'),
     );
   }
-  installModules();
+  const isFirst = installModules();
+  if (isFirst) for (const { found, fix } of missing) say(`${found}. To have it: ${fix}`);
   await buildAddon({ libtorchs: [await findLibtorch()], log: say });
   buildLibrary({ log: say });
 }

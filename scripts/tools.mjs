@@ -43,6 +43,10 @@ const MANAGERS = [
   },
 ];
 
+/** What is done without. */
+const WITHOUT_PIP =
+  'libtorch is fetched without pip, and what compares with PyTorch in Python is left out';
+
 /**
  * Why m3l does not support this Node, by `engines` of package.json (`^20.19.0 || >=22.12.0`), or null.
  * @param {string} [version]
@@ -123,31 +127,38 @@ export function findPip() {
 }
 
 /**
- * The tools that a build from source needs, each with what was found and how to mend it.
- * @returns {{ name: string, ok: boolean, found: string, fix: string | null }[]}
+ * The tools of a build from source, each with what was found and how to mend it. Without the optional
+ * ones a clone builds and passes its tests.
+ * @returns {{ name: string, optional: boolean, ok: boolean, found: string, fix: string | null }[]}
  */
 export function buildTools() {
   const python = findPip();
   const cmake = which('cmake') ? firstLine('cmake') : null;
   const [major = 0, minor = 0] = (cmake?.match(/(\d+)\.(\d+)/)?.slice(1) ?? []).map(Number);
   const newEnough = major > 3 || (major === 3 && minor >= 22);
+  const newer =
+    python.python === null
+      ? 'https://cmake.org/download'
+      : `${python.python} -m pip install --user cmake`;
   const compiler = firstInstalled('c++', 'g++', 'clang++');
   return [
-    python.python === null
-      ? { name: 'python + pip', ok: false, found: python.reason, fix: python.fix }
-      : { name: 'python + pip', ok: true, found: `${python.python}, ${python.pip}`, fix: null },
+    {
+      name: 'python + pip',
+      optional: true,
+      ...(python.python === null
+        ? { ok: false, found: `${python.reason}: ${WITHOUT_PIP}`, fix: python.fix }
+        : { ok: true, found: `${python.python}, ${python.pip}`, fix: null }),
+    },
     {
       name: 'cmake',
+      optional: false,
       ok: newEnough,
       found: cmake === null ? 'not found' : newEnough ? cmake : `${cmake}, 3.22 or newer is needed`,
-      fix: newEnough
-        ? null
-        : cmake === null
-          ? fixFor('cmake')
-          : 'python3 -m pip install --user cmake',
+      fix: newEnough ? null : cmake === null ? fixFor('cmake') : newer,
     },
     {
       name: 'C++ compiler',
+      optional: false,
       ok: compiler !== undefined,
       found: compiler === undefined ? 'not found' : `${firstLine(compiler) ?? compiler}`,
       fix: compiler === undefined ? fixFor('compiler') : null,

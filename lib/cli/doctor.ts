@@ -46,8 +46,8 @@ export async function examine(): Promise<Check[]> {
 /** What a build needs; without it a clone that is built still works. */
 async function builders(outcome: Outcome): Promise<Check[]> {
   const missing = 'loaded' in outcome ? 'warn' : 'fail';
-  return (await tools()).buildTools().map(({ name, ok, found, fix }) => ({
-    ...{ name, status: ok ? 'ok' : missing },
+  return (await tools()).buildTools().map(({ name, optional, ok, found, fix }) => ({
+    ...{ name, status: ok ? 'ok' : optional ? 'warn' : missing },
     ...{ found, fix },
   }));
 }

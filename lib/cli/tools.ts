@@ -1,6 +1,15 @@
+interface Tool {
+  name: string;
+  /** Whether a build does without. */
+  optional: boolean;
+  ok: boolean;
+  found: string;
+  fix: string | null;
+}
+
 /** scripts/tools.mjs, which has to run in a clone where nothing is compiled yet. */
 export interface Tools {
-  buildTools(): { name: string; ok: boolean; found: string; fix: string | null }[];
+  buildTools(): Tool[];
   /** Why m3l does not support this Node, or null. */
   nodeFault(): string | null;
 }
