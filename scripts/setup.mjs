@@ -1,10 +1,13 @@
 // Makes a fresh clone ready: node_modules, libtorch, the addon, the compiled library. Each step does
 // nothing where its inputs have not changed. Plain JavaScript without dependencies.
+//
+//     npm run setup [-- --from FILE|FOLDER|URL]     where libtorch comes from, once: docs/libtorch.md
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { buildAddon } from './build-addon.mjs';
 import { buildLibrary } from './build-lib.mjs';
 import { install } from './libtorch.mjs';
@@ -36,10 +39,14 @@ function installModules() {
   return true;
 }
 
-/** The libtorch to build against: LIBTORCH where set, else the pinned wheel in the user's cache. */
-async function findLibtorch() {
+/**
+ * The libtorch to build against: what `from` names, LIBTORCH where set, else the pinned wheel in the
+ * user's cache.
+ * @param {string | undefined} from
+ */
+async function findLibtorch(from) {
   const given = process.env.LIBTORCH;
-  if (given) {
+  if (given && from === undefined) {
     const folder = [given, join(given, 'torch')].find((path) =>
       existsSync(join(path, 'lib', 'libtorch_cpu.so')),
     );
@@ -50,10 +57,18 @@ async function findLibtorch() {
     }
     return folder;
   }
-  return install({ variant: 'cpu', log: say });
+  try {
+    return await install({ variant: 'cpu', from, log: say });
+  } catch (error) {
+    if (error?.code !== 'M3L_LIBTORCH_NETWORK') throw error;
+    throw new SetupError(
+      `${error.message}\nHere that is: npm run setup -- --from FILE, or LIBTORCH=FOLDER npm run setup with a libtorch that is unpacked.`,
+    );
+  }
 }
 
-export async function setup() {
+/** @param {{ from?: string }} [options] */
+export async function setup({ from } = {}) {
   const fault = nodeFault();
   if (fault !== null) throw new SetupError(fault);
   const missing = buildTools().filter((tool) => !tool.ok);
@@ -65,13 +80,14 @@ export async function setup() {
   }
   const isFirst = installModules();
   if (isFirst) for (const { found, fix } of missing) say(`${found}. To have it: ${fix}`);
-  await buildAddon({ libtorchs: [await findLibtorch()], log: say });
+  await buildAddon({ libtorchs: [await findLibtorch(from)], log: say });
   buildLibrary({ log: say });
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   try {
-    await setup();
+    const { values } = parseArgs({ options: { from: { type: 'string' } } });
+    await setup(values);
   } catch (error) {
     const expected = error instanceof Error && (error instanceof SetupError || 'code' in error);
     console.error(expected ? error.message : error);
