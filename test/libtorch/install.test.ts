@@ -253,6 +253,8 @@ describe('an install of what cannot be used is refused', () => {
     const message =
       /is libtorch 2\.15\.0\+cpu, and there are builds for 2\.13, none .*--with-headers/;
     await refused('M3L_LIBTORCH_VERSION', message, from, { lack });
+    const { folder } = await install(from, { home: join(home, 'of its own') });
+    await refused('M3L_LIBTORCH_VERSION', message, folder, { lack });
     expect((await install(from, { lack, keep: 'headers' })).name).toBe('2.15.0-cpu');
     expect((await install(file(wheel(), 'b.whl'), { lack })).name).toBe('2.13.0-cpu');
   });
