@@ -74,6 +74,21 @@ function environmentFor(kit) {
   return known;
 }
 
+/**
+ * A script of bench/peers as a process of its own, in which Python keeps its bytecode as it does where
+ * it is installed.
+ * @param {string} script
+ * @returns {{ command: string, args: string[], env: NodeJS.ProcessEnv }}
+ */
+export function peerProgram(script) {
+  const { PYTHONDONTWRITEBYTECODE: _, ...env } = environmentFor('basic');
+  // Itself, and not a version manager's shell script before it.
+  const name = ['-c', 'import sys; print(sys.executable)'];
+  const command = spawnSync('python3', name, { env, encoding: 'utf8' }).stdout.trim();
+  const bytecode = { PYTHONPYCACHEPREFIX: join(cacheFolder(), 'bench-python', 'bytecode') };
+  return { command, args: [join(PEERS, script)], env: { ...env, ...bytecode } };
+}
+
 export class Peer {
   #child;
   #answers;

@@ -75,6 +75,32 @@ ${markdownTable(['what varies', 'time a step', 'peak memory'], lines)}`,
   );
 }
 
+/** A text of docs/benchmarks.md with its section on installing replaced. */
+export function withInstallation(text, { runs, npm, seconds, packages, others, total }) {
+  const megabytes = (bytes) => `${number(bytes / 1e6)} MB`;
+  return withSection(
+    text,
+    'Installing',
+    `
+Written by \`node bench/install.mjs --write\` (${when()}): \`npm install\` (${npm}) of the three packed
+tarballs into an empty folder takes ${number(seconds.cold)} s with an empty npm cache and ${number(seconds.warm)} s with a filled one
+(medians of ${runs}, alternating).
+
+${markdownTable(
+  ['package', 'tarball', 'on disk'],
+  [
+    ...packages.map(({ name, packed, unpacked }) => [
+      `\`${name}\``,
+      megabytes(packed),
+      megabytes(unpacked),
+    ]),
+    ['what they depend on', '', megabytes(others)],
+    ['all', '', megabytes(total)],
+  ],
+)}`,
+  );
+}
+
 /** A text of docs/benchmarks.md with its profiles replaced. */
 export function withProfiles(text, profiles) {
   const one = ({ name, title, ms, operators }) => `

@@ -24,19 +24,19 @@ async function installer(log) {
 }
 
 /**
- * Path of the pinned `torch` folder, whole as the wheel is (it holds `lib/`, `include/` and what
- * Python needs), installed if it is not there.
+ * Path of the `torch` folder that is pinned or that `from` names, whole as the wheel is (it holds
+ * `lib/`, `include/` and what Python needs), installed if it is not there.
  *
- * @param {{ variant?: Variant, log?: (line: string) => void }} [options]
+ * @param {{ variant?: Variant, from?: string, log?: (line: string) => void }} [options]
  * @returns {Promise<string>}
  * @throws {Error} with a code, see lib/libtorch/install.ts
  */
-export async function install({ variant = 'cpu', log = console.error } = {}) {
+export async function install({ variant = 'cpu', from, log = console.error } = {}) {
   const { installLibtorch, installedPin, reporter } = await installer(log);
-  const there = installedPin(variant, { keep: 'whole' });
+  const there = from === undefined ? installedPin(variant, { keep: 'whole' }) : null;
   if (there !== null) return there;
   try {
-    return (await installLibtorch({ variant, keep: 'whole', reporter })).folder;
+    return (await installLibtorch({ variant, from, keep: 'whole', reporter })).folder;
   } finally {
     reporter.end();
   }

@@ -1,7 +1,7 @@
-// Which tools a build needs, where they are, and the one line that installs a missing one.
+// Which Node m3l needs, and which tools a build needs, where they are, and the one line that installs a missing one.
 // Plain JavaScript without dependencies: it runs before node_modules exists.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Package names by package manager, in the order the managers are looked for. */
@@ -42,6 +42,29 @@ const MANAGERS = [
     },
   },
 ];
+
+/** What is done without. */
+const WITHOUT_PIP =
+  'libtorch is fetched without pip, and what compares with PyTorch in Python is left out';
+
+/**
+ * Why m3l does not support this Node, by `engines` of package.json (`^20.19.0 || >=22.12.0`), or null.
+ * @param {string} [version]
+ * @returns {string | null}
+ */
+export function nodeFault(version = process.versions.node) {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  const { node } = JSON.parse(manifest).engines;
+  const [major, minor] = version.split('.').map(Number);
+  const supported = [...node.matchAll(/(\^|>=)(\d+)\.(\d+)/g)].some(
+    ([, range, least, leastMinor]) =>
+      major === Number(least)
+        ? minor >= Number(leastMinor)
+        : range === '>=' && major > Number(least),
+  );
+  if (supported) return null;
+  return `this is Node ${version}, and m3l needs Node ${node}: https://nodejs.org/en/download`;
+}
 
 /**
  * Absolute path of a program on the PATH, or null.
@@ -104,31 +127,38 @@ export function findPip() {
 }
 
 /**
- * The tools that a build from source needs, each with what was found and how to mend it.
- * @returns {{ name: string, ok: boolean, found: string, fix: string | null }[]}
+ * The tools of a build from source, each with what was found and how to mend it. Without the optional
+ * ones a clone builds and passes its tests.
+ * @returns {{ name: string, optional: boolean, ok: boolean, found: string, fix: string | null }[]}
  */
 export function buildTools() {
   const python = findPip();
   const cmake = which('cmake') ? firstLine('cmake') : null;
   const [major = 0, minor = 0] = (cmake?.match(/(\d+)\.(\d+)/)?.slice(1) ?? []).map(Number);
   const newEnough = major > 3 || (major === 3 && minor >= 22);
+  const newer =
+    python.python === null
+      ? 'https://cmake.org/download'
+      : `${python.python} -m pip install --user cmake`;
   const compiler = firstInstalled('c++', 'g++', 'clang++');
   return [
-    python.python === null
-      ? { name: 'python + pip', ok: false, found: python.reason, fix: python.fix }
-      : { name: 'python + pip', ok: true, found: `${python.python}, ${python.pip}`, fix: null },
+    {
+      name: 'python + pip',
+      optional: true,
+      ...(python.python === null
+        ? { ok: false, found: `${python.reason}: ${WITHOUT_PIP}`, fix: python.fix }
+        : { ok: true, found: `${python.python}, ${python.pip}`, fix: null }),
+    },
     {
       name: 'cmake',
+      optional: false,
       ok: newEnough,
       found: cmake === null ? 'not found' : newEnough ? cmake : `${cmake}, 3.22 or newer is needed`,
-      fix: newEnough
-        ? null
-        : cmake === null
-          ? fixFor('cmake')
-          : 'python3 -m pip install --user cmake',
+      fix: newEnough ? null : cmake === null ? fixFor('cmake') : newer,
     },
     {
       name: 'C++ compiler',
+      optional: false,
       ok: compiler !== undefined,
       found: compiler === undefined ? 'not found' : `${firstLine(compiler) ?? compiler}`,
       fix: compiler === undefined ? fixFor('compiler') : null,

@@ -14,6 +14,7 @@ import {
 } from '../torch/libtorch.js';
 import { processesForbidden, readingForbidden } from '../torch/permission.js';
 import { load, type Outcome } from './load-probe.js';
+import { tools } from './tools.js';
 
 /** One thing that was looked at. `warn` does not keep m3l from working. */
 export interface Check {
@@ -22,10 +23,6 @@ export interface Check {
   found: string;
   /** One line that mends it, where it needs mending. */
   fix: string | null;
-}
-
-interface Tools {
-  buildTools(): { name: string; ok: boolean; found: string; fix: string | null }[];
 }
 
 const GIGABYTE = 2 ** 30;
@@ -42,30 +39,22 @@ export async function examine(): Promise<Check[]> {
     gpu(outcome),
     memory(),
     disk(),
-    ...(isClone() ? await tools(outcome) : []),
+    ...(isClone() ? await builders(outcome) : []),
   ];
 }
 
 /** What a build needs; without it a clone that is built still works. */
-async function tools(outcome: Outcome): Promise<Check[]> {
-  const script = new URL('../../scripts/tools.mjs', import.meta.url);
-  const { buildTools } = (await import(script.href)) as Tools;
+async function builders(outcome: Outcome): Promise<Check[]> {
   const missing = 'loaded' in outcome ? 'warn' : 'fail';
-  return buildTools().map(({ name, ok, found, fix }) => ({
-    ...{ name, status: ok ? 'ok' : missing },
+  return (await tools()).buildTools().map(({ name, optional, ok, found, fix }) => ({
+    ...{ name, status: ok ? 'ok' : optional ? 'warn' : missing },
     ...{ found, fix },
   }));
 }
 
+/** One that m3l does not support gets no further than the command line's first line. */
 function node(): Check {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  const ok = major > 20 || (major === 20 && minor >= 11);
-  return {
-    name: 'Node.js',
-    status: ok ? 'ok' : 'fail',
-    found: process.version,
-    fix: ok ? null : 'Install Node.js 20.11 or newer: https://nodejs.org',
-  };
+  return { name: 'Node.js', status: 'ok', found: process.version, fix: null };
 }
 
 function platform(): Check {

@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { versionIn } from '../torch/libtorch-version.js';
+import { versionIn, versionOf } from '../torch/libtorch-version.js';
 import { statIfThere } from '../torch/stat.js';
 import { Archive, type Entry } from './archive.js';
 import { LibtorchInstallError } from './errors.js';
@@ -109,8 +109,7 @@ export function contentsOfFolder(root: string, keep: Keep): Contents {
     addAll(join(around, 'nvidia'), 'nvidia', true);
   }
   return {
-    // Verified once it lies in its place, like that of an archive.
-    version: null,
+    version: versionOf(root),
     cuda: files.some(({ path }) => path === 'torch/lib/libtorch_cuda.so'),
     bytes: files.reduce((sum, file) => sum + file.bytes, 0),
     async write(to, { signal, onBytes }) {

@@ -10,6 +10,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { makeFolder, syncFolder } from '../torch/atomic-write.js';
 import { cacheFolder } from '../torch/libtorch.js';
+import { refuseLack } from './builds.js';
 import { damageOf, foldersOf, prepare, writeManifest } from './cache.js';
 import { type Contents, contentsOfArchive, contentsOfFolder } from './contents.js';
 import { freeBytes, requireSpace } from './disk.js';
@@ -35,10 +36,10 @@ export interface InstallOptions {
   /** Without NVIDIA's libraries, where no search finds it: to link against, not to run. */
   linking?: boolean;
   /**
-   * Minors such as `2.13` that this m3l has a build for: a source of another is refused, unless what a
-   * compiler needs is kept to make one. Absent: not known.
+   * Why m3l could not use a libtorch of a version, or null: such a source is refused, unless what a
+   * compiler needs is kept. Absent: any will do.
    */
-  minors?: readonly string[] | undefined;
+  lack?: ((version: string) => string | null) | undefined;
   signal?: AbortSignal | undefined;
   reporter: Reporter;
   patience?: Patience;
@@ -116,6 +117,7 @@ async function installPlan(plan: Plan, home: string, options: InstallOptions): P
   if (plan.kind === 'pin') {
     const there = thereAlready(home, plan.pin.name, options);
     if (there !== null) return there;
+    requireUsable(`--variant ${plan.pin.variant}`, plan.pin.version, options);
     announce(plan, home, options);
   }
   prepare(incomplete);
@@ -171,7 +173,10 @@ async function openAll(source: Source, keep: Keep): Promise<Contents[]> {
 
 /** The install's name as far as it is known before it is unpacked; what cannot be used is refused. */
 function nameFor(source: Source, opened: Contents[], options: InstallOptions): string | null {
-  if (source.kind === 'wheels' && source.pin !== null) return wanted(source.pin.name, options);
+  if (source.kind === 'wheels' && source.pin !== null) {
+    requireUsable(source.told, source.pin.version, options);
+    return wanted(source.pin.name, options);
+  }
   const { version, cuda } = opened[0]!;
   if (version === null) return null;
   requireUsable(source.told, version, options);
@@ -179,15 +184,9 @@ function nameFor(source: Source, opened: Contents[], options: InstallOptions): s
 }
 
 /** Refuses a version that m3l could not open. */
-function requireUsable(told: string, version: string, { minors, keep }: InstallOptions): void {
+function requireUsable(told: string, version: string, { lack, keep }: InstallOptions): void {
   requireNewEnough(told, version);
-  const minor = version.split('.', 2).join('.');
-  const builds = (keep ?? 'runtime') !== 'runtime';
-  if (minors === undefined || minors.includes(minor) || builds) return;
-  throw new LibtorchInstallError(
-    'M3L_LIBTORCH_VERSION',
-    `${told} is libtorch ${version}, and this m3l is built for ${minors.join(', ') || 'none'}. Take one of these, or add --with-headers to build m3l for it.`,
-  );
+  if ((keep ?? 'runtime') === 'runtime') refuseLack(told, version, lack?.(version) ?? null);
 }
 
 function wanted(name: string, { variant, from }: InstallOptions): string {

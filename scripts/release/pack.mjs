@@ -30,7 +30,7 @@ const native = join(root, 'build', 'native');
 
 /** Bytes that a tarball may have; what is above was packed by mistake. @type {Record<string, number>} */
 const LARGEST = {
-  m3l: 500_000,
+  m3l: 430_000,
   '@m3l/linux-x64': 4_000_000,
   '@m3l/libtorch-linux-x64': 150_000_000,
 };
@@ -133,15 +133,15 @@ async function main() {
   if (!given['allow-dirty']) refuseDirty();
   refuseUnfitNatives();
   buildLibrary();
-  const libtorch = given.libtorch ?? (await install({ variant: 'cpu' }));
+  const libtorch = resolve(given.libtorch ?? (await install({ variant: 'cpu' })));
   const out = resolve(given.out);
   const stage = join(out, 'stage');
   rmSync(out, { recursive: true, force: true });
   mkdirSync(stage, { recursive: true });
   const staged = [
     stageLibrary(join(stage, 'm3l')),
-    stageNative(join(stage, 'linux-x64'), native),
-    stageLibtorch(join(stage, 'libtorch-linux-x64'), resolve(libtorch)),
+    stageNative(join(stage, 'linux-x64'), native, libtorch),
+    stageLibtorch(join(stage, 'libtorch-linux-x64'), libtorch),
   ];
   const packed = staged.map((folder) => packOnce(folder, out));
   rmSync(stage, { recursive: true });

@@ -1,8 +1,9 @@
 // Lays out each package in a folder of its own, ready for `npm pack`.
 import { spawnSync } from 'node:child_process';
 import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { slim } from './slim.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -25,6 +26,11 @@ function writeManifest(folder, manifest) {
 function copy(from, to) {
   mkdirSync(dirname(to), { recursive: true });
   cpSync(from, to, { recursive: true });
+}
+
+/** A text of scripts/release/licences, or any other. @param {string} folder @param {string} name @param {string} [text] */
+function addLicence(folder, name, text = join(here, 'licences', basename(name))) {
+  copy(text, join(folder, 'licenses', name));
 }
 
 /** @param {string} folder */
@@ -60,11 +66,16 @@ export function stageLibrary(folder) {
     peerDependencies: { '@m3l/libtorch-linux-x64': range.join(' || ') },
     peerDependenciesMeta: { '@m3l/libtorch-linux-x64': { optional: true } },
   });
+  slim(folder);
   return folder;
 }
 
-/** @param {string} folder @param {string} native */
-export function stageNative(folder, native) {
+/**
+ * The texts are those of what is compiled in: headers of PyTorch and of Node's addon interface. What a
+ * build for CUDA holds beside them, NOTICE says.
+ * @param {string} folder @param {string} native @param {string} libtorch as stageLibtorch's
+ */
+export function stageNative(folder, native, libtorch) {
   const { version } = json(join(root, 'package.json'));
   writeManifest(folder, { version, ...json(join(here, 'linux-x64.json')) });
   for (const name of readdirSync(native)) {
@@ -72,22 +83,31 @@ export function stageNative(folder, native) {
   }
   copy(join(here, 'linux-x64.md'), join(folder, 'README.md'));
   copyLicence(folder);
+  addLicence(folder, 'pytorch/LICENSE', join(wheelInfo(libtorch), 'licenses', 'LICENSE'));
+  const modules = join(root, 'node_modules');
+  addLicence(folder, 'node-addon-api/LICENSE', join(modules, 'node-addon-api', 'LICENSE.md'));
+  addLicence(folder, 'node-api-headers/LICENSE', join(modules, 'node-api-headers', 'LICENSE'));
   return folder;
+}
+
+/** The dist-info folder of a wheel's torch folder: its licences. @param {string} libtorch */
+function wheelInfo(libtorch) {
+  const wheel = dirname(libtorch);
+  const info = readdirSync(wheel).find((name) => /^torch-.*\.dist-info$/.test(name));
+  if (info !== undefined) return join(wheel, info);
+  const message = `${wheel} holds no torch-*.dist-info with PyTorch's licences: give --libtorch the torch folder of an unpacked wheel`;
+  throw Object.assign(new Error(message), { code: 'M3L_PACK' });
 }
 
 /** @param {string} folder @param {string} libtorch a wheel's torch folder, its dist-info beside it */
 export function stageLibtorch(folder, libtorch) {
-  const wheel = dirname(libtorch);
-  const info = readdirSync(wheel).find((name) => /^torch-.*\.dist-info$/.test(name));
-  if (info === undefined) {
-    const message = `${wheel} holds no torch-*.dist-info with PyTorch's licences: give --libtorch the torch folder of an unpacked wheel`;
-    throw Object.assign(new Error(message), { code: 'M3L_PACK' });
-  }
-  const metadata = readFileSync(join(wheel, info, 'METADATA'), 'utf8');
+  const info = wheelInfo(libtorch);
+  const metadata = readFileSync(join(info, 'METADATA'), 'utf8');
   const field = (/** @type {string} */ name) =>
     new RegExp(`^${name}: (.+)$`, 'm').exec(metadata)?.[1] ?? '';
   const version = field('Version');
-  const licence = `${field('License-Expression')} AND GPL-3.0-or-later WITH GCC-exception-3.1`;
+  const others = ['GPL-3.0-or-later WITH GCC-exception-3.1', 'LicenseRef-Intel-Simplified'];
+  const licence = [field('License-Expression'), ...others].join(' AND ');
   const [number] = version.split('+');
   const template = json(join(here, 'libtorch-linux-x64.json'));
   writeManifest(folder, { ...template, version: number, license: licence });
@@ -96,9 +116,11 @@ export function stageLibtorch(folder, libtorch) {
     linkOrCopy(join(libtorch, 'lib', name), join(folder, 'lib', name));
   }
   copy(join(libtorch, 'version.py'), join(folder, 'version.py'));
-  const licences = join(wheel, info, 'licenses');
-  copy(join(licences, 'LICENSE'), join(folder, 'LICENSE'));
-  copy(join(licences, 'third_party'), join(folder, 'licenses', 'third_party'));
+  copy(join(info, 'licenses', 'LICENSE'), join(folder, 'LICENSE'));
+  addLicence(folder, 'third_party', join(info, 'licenses', 'third_party'));
+  addLicence(folder, 'libgomp/GPL-3.0.txt');
+  addLicence(folder, 'libgomp/GCC-exception-3.1.txt');
+  addLicence(folder, 'mkl/Intel-simplified-2022-10.txt');
   copy(join(here, 'libtorch-linux-x64.md'), join(folder, 'README.md'));
   writeFileSync(join(folder, 'NOTICE'), notice(version));
   return folder;
@@ -110,11 +132,14 @@ function notice(version) {
 ${LIBRARIES.join(', ')}.
 
 PyTorch: https://pytorch.org, https://github.com/pytorch/pytorch. Its licence and copyright notices are in
-LICENSE, those of what is compiled into it in licenses/.
+LICENSE, those of what is compiled into it in licenses/third_party.
 
-libgomp.so.1 is GCC's OpenMP runtime, Copyright Free Software Foundation, Inc., under the GNU General Public
-License, version 3 or later, with the GCC Runtime Library Exception, version 3.1; its source is part of GCC:
-https://gcc.gnu.org.
+libtorch_cpu.so contains Intel's oneAPI Math Kernel Library, Copyright Intel Corporation, under the Intel Simplified
+Software License, version October 2022: licenses/mkl.
+
+libgomp.so.1 is the OpenMP runtime of GCC, Copyright Free Software Foundation, Inc., under the GNU General Public
+License, version 3 or later, with the GCC Runtime Library Exception, version 3.1: licenses/libgomp. The build is
+AlmaLinux 8's; its source is part of GCC 8.5: https://gcc.gnu.org.
 `;
 }
 

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { elf, wheel } from '../libtorch/fake-wheel.js';
 import { serve } from '../libtorch/server.js';
 import { type RunOptions, m3l as run } from './m3l.js';
@@ -27,12 +27,23 @@ beforeEach(() => {
   writeFileSync(cpu, wheel());
 });
 
+afterEach(() => vi.unstubAllEnvs());
+
 /** `m3l libtorch …` in a cache of its own, where no other libtorch is found. */
 const libtorch = (args: string[], options: RunOptions = {}) =>
   run(['libtorch', ...args], {
     ...options,
     env: { M3L_HOME: home, LIBTORCH: '', PATH: '/nowhere', ...options.env },
   });
+
+/** A native folder that seems to have a build for this minor. */
+function buildFor(minor: string): string {
+  const folder = join(home, '../native');
+  const prebuilds = join(folder, `torch-${minor}/prebuilds/${process.platform}-${process.arch}`);
+  mkdirSync(prebuilds, { recursive: true });
+  writeFileSync(join(prebuilds, 'm3l_core.node'), '');
+  return folder;
+}
 
 const install = (...args: string[]) => libtorch(['install', '--from', ...args]);
 
@@ -59,6 +70,7 @@ describe('m3l libtorch', () => {
   it('uses the one that is chosen, until it is removed', async () => {
     const newer = join(home, '../newer.whl');
     writeFileSync(newer, wheel({ version: '2.14.1+cpu' }));
+    vi.stubEnv('M3L_ADDON_DIR', buildFor('2.14'));
     await install(cpu);
     await install(newer);
     const chosen = await libtorch(['use', '2.13.0-cpu', '--json']);
@@ -76,6 +88,28 @@ describe('m3l libtorch', () => {
     expect(existsSync(join(home, 'libtorch/use'))).toBe(false);
     await libtorch(['use', '2.14.1-cpu']);
     await libtorch(['use', 'auto']);
+    expect(existsSync(join(home, 'libtorch/use'))).toBe(false);
+  });
+
+  it('refuses to install or to use what there is no build for, and lists it as such', async () => {
+    const none = /2\.99\.0\+cpu, and there are builds of m3l for libtorch 2\.13.*, none for 2\.99/;
+    const other = join(home, '../other.whl');
+    writeFileSync(other, wheel({ version: '2.99.0+cpu' }));
+    const refused = await install(other);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(none);
+    expect(refused.stderr).toMatch(/--with-headers and make a build.*\[M3L_LIBTORCH_VERSION\]/);
+    expect((await libtorch(['list'])).stdout).toMatch(/No libtorch is in/);
+
+    const toBuildFor = await install(other, '--with-headers');
+    expect(toBuildFor.code, toBuildFor.stderr).toBe(0);
+    expect(toBuildFor.stderr).toMatch(/not used: there are builds .* none for 2\.99/);
+    const { stdout } = await libtorch(['list']);
+    expect(stdout).toMatch(/^2\.99\.0-cpu .* no build$/m);
+    expect(stdout).toMatch(/^2\.99\.0-cpu is not used: .* none for 2\.99\.$/m);
+    const used = await libtorch(['use', '2.99.0-cpu']);
+    expect(used.code).toBe(1);
+    expect(used.stderr).toMatch(none);
     expect(existsSync(join(home, 'libtorch/use'))).toBe(false);
   });
 

@@ -143,7 +143,7 @@ describe('m3l doctor', () => {
     expect(code).toBe(1);
     expect(stdout).toContain(join(empty, 'none'));
     expect(stdout).toContain('→ run `npx m3l libtorch install`');
-    expect(stdout).toContain('Python 3 is not installed');
+    expect(stdout).toContain('Python 3 is not installed: libtorch is fetched without pip');
   });
 });
 

@@ -1,12 +1,14 @@
 import { type Command, Option } from 'commander';
+import { lackOfBuild, refuseLack } from '../../libtorch/builds.js';
 import * as cache from '../../libtorch/cache.js';
 import { freeBytes } from '../../libtorch/disk.js';
 import { interrupted, LibtorchInstallError, size } from '../../libtorch/errors.js';
-import { installLibtorch } from '../../libtorch/install.js';
+import { type Installed, installLibtorch } from '../../libtorch/install.js';
 import { withLock } from '../../libtorch/lock.js';
 import { VARIANTS, type Variant } from '../../libtorch/pins.js';
 import { LibtorchNotFoundError } from '../../torch/errors.js';
 import { cacheFolder, findLibtorch, type Libtorch } from '../../torch/libtorch.js';
+import { versionOf } from '../../torch/libtorch-version.js';
 import { oneOf, unknownWord } from '../arguments.js';
 import { byteProgress } from '../byte-progress.js';
 import { examples } from '../command-line.js';
@@ -58,10 +60,10 @@ function addInstall(libtorch: Command): void {
       try {
         const { signal } = interruption;
         const keep = withHeaders ? 'headers' : 'runtime';
-        const settings = { variant, from, force, keep, signal, reporter: progress } as const;
-        const installed = await installLibtorch(settings);
+        const settings = { variant, from, force, keep, signal, lack: lackOfBuild } as const;
+        const installed = await installLibtorch({ ...settings, reporter: progress });
         progress.end();
-        tell(installed.wasThere, installed.name, installed.folder);
+        tell(installed);
         if (json) printJson(installed);
         else printResult(installed.folder);
       } finally {
@@ -80,8 +82,13 @@ interface InstallFlags {
 }
 
 /** Whether it was there, and whether it is what m3l will use. */
-function tell(wasThere: boolean, name: string, folder: string): void {
+function tell({ wasThere, name, folder, version }: Installed): void {
   if (wasThere) printNote(`${name} is installed already; --force installs it again.`);
+  const lack = lackOfBuild(version);
+  if (lack !== null) {
+    printNote(`It is not used: ${lack}.`);
+    return;
+  }
   const used = findLibtorch([]);
   if (used !== null && used.folder !== folder) {
     printNote(`In use is ${used.folder} (${used.source}). Choose with: m3l libtorch use ${name}`);
@@ -97,7 +104,9 @@ function addList(libtorch: Command): void {
       const home = cacheFolder();
       const used = findLibtorch([]);
       const chosen = cache.chosenName(home);
-      const installed = cache.installedLibtorchs(home);
+      const installed = cache
+        .installedLibtorchs(home)
+        .map((one) => ({ ...one, lack: lackOfBuild(one.version) }));
       const unfinished = cache.leftovers(home);
       if (json) {
         printJson({ cache: home, installed, inUse: used, chosen, unfinished });
@@ -105,9 +114,10 @@ function addList(libtorch: Command): void {
       }
       if (installed.length > 0) printResult(tableOf(installed, used));
       else printResult(`No libtorch is in ${home}. Install one with: m3l libtorch install`);
-      for (const { name, damage } of installed) {
+      for (const { name, damage, lack } of installed) {
         if (damage !== null)
           printResult(`${name} is not whole: ${damage}. Install it with --force.`);
+        else if (lack !== null) printResult(`${name} is not used: ${lack}.`);
       }
       printResult(whyInUse(used, home));
       if (unfinished.bytes > 0) {
@@ -120,17 +130,26 @@ function addList(libtorch: Command): void {
     });
 }
 
-function tableOf(installed: cache.InstalledLibtorch[], used: Libtorch | null): string {
+/** A libtorch in the cache, and why m3l passes it over where no build fits it. */
+type Listed = cache.InstalledLibtorch & { lack: string | null };
+
+function tableOf(installed: Listed[], used: Libtorch | null): string {
   return formatTable(
     ['name', 'version', 'size', 'headers', 'in use'],
-    installed.map(({ name, version, bytes, headers, folder, damage }) => [
-      name,
-      version ?? '?',
-      size(bytes),
-      headers ? 'yes' : 'no',
-      damage !== null ? 'damaged' : used?.folder === folder ? 'yes' : '',
+    installed.map((one) => [
+      one.name,
+      one.version ?? '?',
+      size(one.bytes),
+      one.headers ? 'yes' : 'no',
+      stateOf(one, used),
     ]),
   );
+}
+
+function stateOf({ folder, damage, lack }: Listed, used: Libtorch | null): string {
+  if (damage !== null) return 'damaged';
+  if (lack !== null) return 'no build';
+  return used?.folder === folder ? 'yes' : '';
 }
 
 /** The libtorch that is used, and whose choice it is. */
@@ -153,7 +172,11 @@ function addUse(libtorch: Command): void {
     .option('--json', 'print the result as JSON', false)
     .action((name: string, { json }: { json: boolean }) => {
       const home = cacheFolder();
-      if (name !== 'auto') requireName(home, name, ['auto']);
+      if (name !== 'auto') {
+        requireName(home, name, ['auto']);
+        const version = versionOf(cache.folderOf(home, name));
+        refuseLack(name, version, lackOfBuild(version));
+      }
       cache.useLibtorch(home, name);
       const used = findLibtorch([]);
       if (process.env.LIBTORCH) printNote('LIBTORCH is set, and comes before this choice.');
