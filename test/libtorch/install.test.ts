@@ -248,10 +248,8 @@ describe('an install of what cannot be used is refused', () => {
 
   it('a minor without a build, unless it is to be built for', async () => {
     const from = file(wheel({ version: '2.15.0+cpu' }));
-    const lack = (version: string) =>
-      version.startsWith('2.13') ? null : `there are builds for 2.13, none for ${version}`;
-    const message =
-      /is libtorch 2\.15\.0\+cpu, and there are builds for 2\.13, none .*--with-headers/;
+    const lack = (version: string) => (version.startsWith('2.13') ? null : 'there is no build');
+    const message = /is libtorch 2\.15\.0\+cpu, and there is no build.*--with-headers/;
     await refused('M3L_LIBTORCH_VERSION', message, from, { lack });
     const { folder } = await install(from, { home: join(home, 'of its own') });
     await refused('M3L_LIBTORCH_VERSION', message, folder, { lack });
