@@ -4,7 +4,7 @@
 //     npm run setup [-- --from FILE|FOLDER|URL]     where libtorch comes from, once: docs/libtorch.md
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -25,8 +25,14 @@ export const say = (line) => console.error(`setup: ${line}`);
 function installModules() {
   const lock = readFileSync(join(root, 'package-lock.json'));
   const wanted = createHash('sha256').update(lock).digest('hex');
-  const stamp = join(root, 'node_modules', '.m3l-lock');
+  const modules = join(root, 'node_modules');
+  const stamp = join(modules, '.m3l-lock');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return false;
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new SetupError(
+      `${modules} leads to ${readlinkSync(modules)}, which is of another package-lock.json and which npm ci would empty: remove the link, or run npm run setup there`,
+    );
+  }
   say('npm ci (node_modules)');
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
