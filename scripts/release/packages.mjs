@@ -71,8 +71,8 @@ export function stageLibrary(folder) {
 }
 
 /**
- * The texts are those of what is compiled in: headers of PyTorch and of Node's addon interface. What a
- * build for CUDA holds beside them, NOTICE says.
+ * The texts are those of what is compiled in: headers of PyTorch and of Node's addon interface, and in
+ * kernels for CUDA its runtime.
  * @param {string} folder @param {string} native @param {string} libtorch as stageLibtorch's
  */
 export function stageNative(folder, native, libtorch) {
@@ -87,6 +87,10 @@ export function stageNative(folder, native, libtorch) {
   const modules = join(root, 'node_modules');
   addLicence(folder, 'node-addon-api/LICENSE', join(modules, 'node-addon-api', 'LICENSE.md'));
   addLicence(folder, 'node-api-headers/LICENSE', join(modules, 'node-api-headers', 'LICENSE'));
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  if (files.some((name) => basename(name) === 'm3l_kernels_cuda.so')) {
+    addLicence(folder, 'cuda-runtime/NVIDIA-CUDA-EULA.txt');
+  }
   return folder;
 }
 

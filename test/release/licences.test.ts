@@ -54,6 +54,10 @@ describe.skipIf(libtorch === null)('the licences in the packages', () => {
       expect(text('native/licenses', name, 'LICENSE')).toMatch(/copyright/i);
     }
     expect(text('native/NOTICE')).toMatch(/licenses\//);
+    const cuda = filesOf('native').some((name) => name.endsWith('/m3l_kernels_cuda.so'));
+    const terms = join(all, 'native/licenses/cuda-runtime/NVIDIA-CUDA-EULA.txt');
+    expect(existsSync(terms)).toBe(cuda);
+    if (cuda) expect(readFileSync(terms, 'utf8')).toContain('libcudart_static.a');
   });
 
   it('04 of libtorch are PyTorch’s, its parts’, and those of what lies beside it', () => {
