@@ -52,6 +52,8 @@ export interface OperatorTime {
 export interface NativeCore {
   readonly interfaceVersion: number;
   setErrorClass(errorClass: new (code: string, message: string) => Error): void;
+  /** Called with the text of each warning of libtorch's, inside the operator's call. */
+  setWarningListener(listener: (message: string) => void): void;
   operators(): string[];
   resolve(name: string, overload: string): number;
   schema(operator: number): string;
@@ -121,6 +123,7 @@ export interface NativeCore {
   autocastPop(): void;
   isAutocastEnabled(device: string): boolean;
   setTf32(allowed: boolean): void;
+  tf32(): [products: boolean, convolutions: boolean];
 
   startProfile(sizes: boolean): void;
   stopProfile(): OperatorTime[];

@@ -30,11 +30,14 @@ std::vector<View> views_of(Napi::Value value) {
   if (!value.IsArray()) {
     return {view_of(value)};
   }
-  const auto parts = value.As<Napi::Array>();
-  std::vector<View> views;
-  for (uint32_t k = 0; k < parts.Length(); ++k) {
-    views.push_back(view_of(parts.Get(k)));
+  // All are read before any is looked at: a getter may change the memory of those before it.
+  const auto array = value.As<Napi::Array>();
+  std::vector<Napi::Value> parts;
+  for (uint32_t k = 0; k < array.Length(); ++k) {
+    parts.push_back(array.Get(k));
   }
+  std::vector<View> views(parts.size());
+  std::ranges::transform(parts, views.begin(), view_of);
   return views;
 }
 
@@ -74,6 +77,9 @@ at::Tensor from_buffer(const Call& call) {
 
 /// The data as JavaScript may see it: on the CPU, contiguous, conjugation and negation applied.
 at::Tensor readable(const at::Tensor& tensor) {
+  if (tensor._is_zerotensor()) {
+    return at::zeros(tensor.sizes(), tensor.options().device(c10::kCPU));  // it has no memory
+  }
   return tensor.detach().resolve_conj().resolve_neg().cpu().contiguous();
 }
 

@@ -11,6 +11,7 @@
 #include "operator-table.h"
 #include "torch.h"
 #include "tracker.h"
+#include "warnings.h"
 
 namespace m3l {
 
@@ -37,6 +38,7 @@ struct Environment {
   std::vector<AutocastMode> autocast_modes;
   /// lib/'s M3lError, made of a code and a message.
   Napi::FunctionReference error_class;
+  Warnings warnings;
   /// The array whose element `handles` writes: held, so that the memory stays where it is.
   Napi::Reference<Napi::Uint32Array> large_flag;
 };

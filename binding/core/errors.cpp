@@ -1,7 +1,10 @@
 #include "errors.h"
 
 #include <exception>
+#include <map>
 #include <new>
+#include <regex>
+#include <string>
 
 #include "../coded-error.h"
 #include "environment.h"
@@ -10,10 +13,32 @@ namespace m3l {
 
 namespace {
 
+/// Python's `retain_graph=True` as an option is written here: `retainGraph: true`.
+std::string in_typescript(const std::string& text) {
+  static const std::regex option(R"(\b([a-z]+(?:_[a-z]+)*)=(True|False|None)\b)");
+  static const std::map<std::string, std::string> values = {
+      {"True", "true"}, {"False", "false"}, {"None", "null"}};
+  std::string result;
+  auto rest = text.cbegin();
+  for (std::sregex_iterator found(text.begin(), text.end(), option), end; found != end; ++found) {
+    result.append(rest, (*found)[0].first);
+    bool upper = false;
+    for (const char letter : (*found)[1].str()) {
+      if (letter != '_') {
+        result += upper ? static_cast<char>(letter - 'a' + 'A') : letter;
+      }
+      upper = letter == '_';
+    }
+    result += ": " + values.at((*found)[2]);
+    rest = (*found)[0].second;
+  }
+  return result.append(rest, text.cend());
+}
+
 /// libtorch's message without the list of every backend's kernels that may follow it.
 std::string first_part(const c10::Error& error) {
   const std::string message = error.what_without_backtrace();
-  return message.substr(0, message.find("\n\n"));
+  return in_typescript(message.substr(0, message.find("\n\n")));
 }
 
 Napi::Error js_error(const Environment& state, const char* code, const std::string& message) {
@@ -25,6 +50,10 @@ Napi::Error js_error(const Environment& state, const char* code, const std::stri
   return {state.env, error};
 }
 
+const char* code_of(const std::exception& error) {
+  return is_out_of_memory(error) ? "M3L_OUT_OF_MEMORY" : "M3L_TORCH";
+}
+
 /// The exception being handled, as JavaScript's.
 Napi::Error js_error_being_handled(const Environment& state, const std::string& prefix) {
   try {
@@ -33,22 +62,34 @@ Napi::Error js_error_being_handled(const Environment& state, const std::string& 
     return error;
   } catch (const CoreError& error) {
     return js_error(state, error.code(), prefix + error.what());
-  } catch (const c10::OutOfMemoryError& error) {
-    return js_error(state, "M3L_OUT_OF_MEMORY", prefix + first_part(error));
   } catch (const c10::NotImplementedError& error) {
     return js_error(state, "M3L_NOT_IMPLEMENTED", prefix + first_part(error));
   } catch (const c10::Error& error) {
-    return js_error(state, "M3L_TORCH", prefix + first_part(error));
+    return js_error(state, code_of(error), prefix + first_part(error));
   } catch (const std::bad_alloc&) {
     return js_error(state, "M3L_OUT_OF_MEMORY", prefix + "out of memory");
   } catch (const std::exception& error) {
-    return js_error(state, "M3L_TORCH", prefix + error.what());
+    return js_error(state, code_of(error), prefix + error.what());
   } catch (...) {
     return js_error(state, "M3L_TORCH", prefix + "an exception of unknown type");
   }
 }
 
 }  // namespace
+
+bool is_out_of_memory(const std::exception& error) {
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+      dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+      dynamic_cast<const std::length_error*>(&error) != nullptr) {
+    return true;
+  }
+  // The CPU's allocator has no class of its own for it.
+  const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
+  const std::string message =
+      of_torch != nullptr ? of_torch->what_without_backtrace() : error.what();
+  return message.find("not enough memory") != std::string::npos ||
+         message.find("can't allocate memory") != std::string::npos;
+}
 
 void rethrow_to_js(const Environment& state, const std::string& where) {
   try {

@@ -1,6 +1,7 @@
 // One way out for every failure: a C++ exception inside, a JavaScript error with a code outside.
 #pragma once
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -17,6 +18,9 @@ class CoreError : public std::runtime_error {
  private:
   const char* code_;
 };
+
+/// Whether an operator failed for want of memory, on whatever device.
+bool is_out_of_memory(const std::exception& error);
 
 /// Throws the C++ exception being handled into JavaScript; `where` names the operator, if any.
 void rethrow_to_js(const Environment& state, const std::string& where);

@@ -1,5 +1,9 @@
 // The addon's entry: one Environment for each JavaScript environment that loads it.
+#include <c10/util/Logging.h>
+
 #include <cstdlib>
+#include <functional>
+#include <string>
 
 #include "../interface-version.h"
 #include "call.h"
@@ -31,8 +35,17 @@ void keep_freed_memory() {
 #endif
 }
 
+/// libtorch looks at its own stack for each error that it throws, which takes milliseconds; what is
+/// thrown reaches JavaScript without.
+void throw_without_backtrace() {
+  if (std::getenv("TORCH_SHOW_CPP_STACKTRACES") == nullptr) {
+    c10::SetStackTraceFetcher(std::function<std::string()>([] { return std::string(); }));
+  }
+}
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   keep_freed_memory();
+  throw_without_backtrace();
   auto* state = new Environment(env);
   // Which deletes it at the end of the environment.
   env.SetInstanceData(state);

@@ -55,30 +55,32 @@ class Arguments {
   const napi_value* values_ = few_.data();
 };
 
-/// Leaves the stack empty however the call ends, and lends its memory to the next one.
+/// The memory of one call's stack, lent to the next. A call inside a call, such as of a getter in a
+/// list, finds none and has its own.
 class StackLoan {
  public:
-  explicit StackLoan(torch::jit::Stack& stack) : stack_(stack) { stack_.clear(); }
-  ~StackLoan() { stack_.clear(); }
+  explicit StackLoan(torch::jit::Stack& home) : home_(home), stack_(std::move(home)) {
+    home_.clear();
+    stack_.clear();
+  }
+  ~StackLoan() {
+    stack_.clear();
+    home_ = std::move(stack_);
+  }
   StackLoan(const StackLoan&) = delete;
   StackLoan& operator=(const StackLoan&) = delete;
 
+  torch::jit::Stack& stack() { return stack_; }
+
  private:
-  torch::jit::Stack& stack_;
+  torch::jit::Stack& home_;
+  torch::jit::Stack stack_;
 };
 
-bool out_of_memory(const std::exception& error) {
-  const std::string message = error.what();
-  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
-         dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
-         message.find("not enough memory") != std::string::npos ||
-         message.find("can't allocate memory") != std::string::npos;
-}
-
-void push_arguments(const Arguments& arguments, const Operator& op) {
+void push_arguments(const Arguments& arguments, const Operator& op, torch::jit::Stack& stack) {
   Environment& state = arguments.state();
   for (size_t i = 0; i < op.arguments.size(); ++i) {
-    state.stack.push_back(argument_to_ivalue(state, op.arguments[i], arguments[i]));
+    stack.push_back(argument_to_ivalue(state, op.arguments[i], arguments[i], stack));
   }
 }
 
@@ -106,60 +108,61 @@ void call_boxed(const Operator& op, torch::jit::Stack& stack) {
   }
 }
 
-void run(const Arguments& arguments, const Operator& op) {
+void run(const Arguments& arguments, const Operator& op, torch::jit::Stack& stack) {
   Environment& state = arguments.state();
-  push_arguments(arguments, op);
+  push_arguments(arguments, op, stack);
   try {
-    call_boxed(op, state.stack);
+    call_boxed(op, stack);
   } catch (const std::exception& error) {
-    if (!out_of_memory(error)) {
+    // What writes in place may have written some of it: a second time would count twice.
+    if (op.writes || !is_out_of_memory(error)) {
       throw;
     }
-    state.stack.clear();
+    stack.clear();
     state.tracker.collect();
     if (at::hasCUDA()) {
       at::getDeviceAllocator(c10::DeviceType::CUDA)->emptyCache();
     }
-    push_arguments(arguments, op);
-    call_boxed(op, state.stack);
+    push_arguments(arguments, op, stack);
+    call_boxed(op, stack);
   }
 }
 
-napi_value result_at(const Arguments& arguments, const Operator& op, size_t index) {
+napi_value result_at(const Arguments& arguments, const Operator& op, torch::jit::Stack& stack,
+                     size_t index) {
   const auto& aliased = op.aliased_argument[index];
   if (aliased.has_value() && *aliased < arguments.count()) {
     return arguments[*aliased];
   }
-  Environment& state = arguments.state();
-  return ivalue_to_js(state, std::move(state.stack[index]));
+  return ivalue_to_js(arguments.state(), std::move(stack[index]));
 }
 
-napi_value results(const Arguments& arguments, const Operator& op) {
+napi_value results(const Arguments& arguments, const Operator& op, torch::jit::Stack& stack) {
   const size_t count = op.aliased_argument.size();
   if (count == 1) {
-    return result_at(arguments, op, 0);
+    return result_at(arguments, op, stack, 0);
   }
   if (count == 0) {
     return arguments.state().env.Undefined();
   }
   const Napi::Array array = Napi::Array::New(arguments.state().env, count);
   for (uint32_t i = 0; i < count; ++i) {
-    array.Set(i, result_at(arguments, op, i));
+    array.Set(i, result_at(arguments, op, stack, i));
   }
   return array;
 }
 
 napi_value call_with(const Arguments& arguments, const Operator& op) {
   Environment& state = arguments.state();
-  const StackLoan loan(state.stack);
+  StackLoan loan(state.stack);
   state.handles.forget_large();
   try {
     if (arguments.count() > op.arguments.size()) {
       throw CoreError("M3L_ARGUMENT", "expected at most " + std::to_string(op.arguments.size()) +
                                           " arguments, found " + std::to_string(arguments.count()));
     }
-    run(arguments, op);
-    return results(arguments, op);
+    run(arguments, op, loan.stack());
+    return results(arguments, op, loan.stack());
   } catch (...) {
     rethrow_to_js(state, op.name);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -43,6 +44,8 @@ struct Operator {
   std::vector<std::optional<size_t>> aliased_argument;
   /// One of libtorch's own: the same below autograd where nothing asks for a gradient.
   bool native = false;
+  /// It writes in one of its arguments.
+  bool writes = false;
 };
 
 class OperatorTable {
@@ -52,7 +55,8 @@ class OperatorTable {
   [[nodiscard]] const Operator& at(uint32_t id) const;
 
  private:
-  std::vector<Operator> operators_;
+  /// Does not move what a call is under way of, where the call leads to another operator's first.
+  std::deque<Operator> operators_;
   std::unordered_map<std::string, uint32_t> ids_;
 };
 

@@ -52,6 +52,14 @@ void set_tf32(const Call& call) {
   at::globalContext().setAllowTF32CuDNN(allowed);
 }
 
+/// Whether products may use TF32, and whether convolutions may.
+Napi::Value tf32(const Call& call) {
+  const Napi::Array allowed = Napi::Array::New(call.env(), 2);
+  allowed.Set(0U, at::globalContext().allowTF32CuBLAS());
+  allowed.Set(1U, at::globalContext().allowTF32CuDNN());
+  return allowed;
+}
+
 }  // namespace
 
 void export_precision(Exports& exports) {
@@ -59,6 +67,7 @@ void export_precision(Exports& exports) {
   exports.add<autocast_pop>("autocastPop");
   exports.add<is_autocast_enabled>("isAutocastEnabled");
   exports.add<set_tf32>("setTf32");
+  exports.add<tf32>("tf32");
 }
 
 }  // namespace m3l

@@ -29,9 +29,11 @@ Napi::Value new_generator(const Call& call) {
           : at::globalContext()
                 .getAcceleratorHooksInterface(device.type())
                 .getNewGenerator(device.has_index() ? device.index() : c10::DeviceIndex{0});
-  return Napi::External<at::Generator>::New(
+  auto external = Napi::External<at::Generator>::New(
       call.env(), new at::Generator(std::move(made)),
       [](Napi::Env /*env*/, at::Generator* generator) { delete generator; });
+  external.TypeTag(&kGenerator);
+  return external;
 }
 
 void generator_seed(const Call& call) {

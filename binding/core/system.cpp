@@ -5,6 +5,7 @@
 
 #include <map>
 #include <unordered_set>
+#include <vector>
 
 #include "call.h"
 
@@ -25,19 +26,48 @@ int get_num_threads(const Call& /*call*/) { return at::get_num_threads(); }
 void set_interop_threads(const Call& call) { at::set_num_interop_threads(thread_count(call)); }
 int get_interop_threads(const Call& /*call*/) { return at::get_num_interop_threads(); }
 
+/// Calls `visit` with each storage of a tensor: a sparse one has several, a mere shape none.
+template <typename Visit>
+void each_storage(const at::Tensor& tensor, const Visit& visit) {
+  std::vector<at::Tensor> parts;
+  switch (tensor.layout()) {
+    case c10::kSparse:
+      parts = {tensor._indices(), tensor._values()};
+      break;
+    case c10::kSparseCsr:
+    case c10::kSparseBsr:
+      parts = {tensor.crow_indices(), tensor.col_indices(), tensor.values()};
+      break;
+    case c10::kSparseCsc:
+    case c10::kSparseBsc:
+      parts = {tensor.ccol_indices(), tensor.row_indices(), tensor.values()};
+      break;
+    default:
+      parts = {tensor};
+  }
+  for (const at::Tensor& part : parts) {
+    if (part.has_storage()) {
+      visit(part.storage());
+    }
+  }
+}
+
 /// Bytes once per storage, whatever the number of views of it.
 Napi::Value memory(const Call& call) {
   const Environment& state = call.state();
   std::unordered_set<const void*> seen;
   std::map<std::string, double> bytes_by_device;
   double bytes = 0;
+  const at::NoGradGuard no_gradients;
   state.handles.for_each([&](const at::Tensor& tensor) {
-    if (!tensor.has_storage() || !seen.insert(tensor.storage().unsafeGetStorageImpl()).second) {
-      return;
-    }
-    const auto size = static_cast<double>(tensor.storage().nbytes());
-    bytes += size;
-    bytes_by_device[tensor.device().str()] += size;
+    each_storage(tensor, [&](const c10::Storage& storage) {
+      if (!seen.insert(storage.unsafeGetStorageImpl()).second) {
+        return;
+      }
+      const auto size = static_cast<double>(storage.nbytes());
+      bytes += size;
+      bytes_by_device[tensor.device().str()] += size;
+    });
   });
   const Napi::Object devices = Napi::Object::New(call.env());
   for (const auto& [device, size] : bytes_by_device) {
@@ -104,6 +134,13 @@ void set_error_class(const Call& call) {
   call.state().error_class = Napi::Persistent(call[0].As<Napi::Function>());
 }
 
+void set_warning_listener(const Call& call) {
+  if (!call[0].IsFunction()) {
+    throw CoreError("M3L_ARGUMENT", "setWarningListener(listener): expected a function");
+  }
+  call.state().warnings.listener = Napi::Persistent(call[0].As<Napi::Function>());
+}
+
 }  // namespace
 
 void export_system(Exports& exports) {
@@ -120,6 +157,7 @@ void export_system(Exports& exports) {
   exports.add<build_version>("buildVersion");
   exports.add<config>("config");
   exports.add<set_error_class>("setErrorClass");
+  exports.add<set_warning_listener>("setWarningListener");
 }
 
 }  // namespace m3l

@@ -1,5 +1,6 @@
 #include "values.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -59,19 +60,47 @@ std::string to_text(napi_env env, const ArgumentPlan& plan, napi_value value) {
   return Napi::String(env, value);
 }
 
-/// Integral numbers are integer scalars, as 2 and 2.0 differ in Python but not in JavaScript.
-at::Scalar to_scalar(napi_env env, const ArgumentPlan& plan, napi_value value) {
+bool is_floating(const c10::IValue& value) {
+  return value.isTensor() &&
+         (value.toTensor().is_floating_point() || value.toTensor().is_complex());
+}
+
+/// [2] is the float 2, [1, 2] the complex number 1 + 2i: what JavaScript has no number for.
+at::Scalar said_scalar(napi_env env, const ArgumentPlan& plan, napi_value value) {
+  bool is_array = false;
+  napi_is_array(env, value, &is_array);
+  const Napi::Array parts = is_array ? Napi::Array(env, value) : Napi::Array();
+  if (!is_array || parts.Length() == 0 || parts.Length() > 2) {
+    refuse(env, plan, value);
+  }
+  const double real = to_double(env, plan, parts.Get(0U));
+  if (parts.Length() == 1) {
+    return {real};
+  }
+  return {c10::complex<double>(real, to_double(env, plan, parts.Get(1U)))};
+}
+
+/// Integral numbers are integer scalars, as 2 and 2.0 differ in Python but not in JavaScript. So is
+/// -0, unless a tensor before it has a use for its sign.
+at::Scalar to_scalar(napi_env env, const ArgumentPlan& plan, napi_value value,
+                     const torch::jit::Stack& before) {
   double number = 0;
   if (napi_get_value_double(env, value, &number) == napi_ok) {
-    const bool integral = number == std::floor(number) && std::abs(number) <= 9007199254740992.0 &&
-                          !(number == 0 && std::signbit(number));
-    return integral ? at::Scalar(static_cast<int64_t>(number)) : at::Scalar(number);
+    const bool integral = number == std::floor(number) && std::abs(number) < 0x1p63;
+    const bool negative_zero = number == 0 && std::signbit(number);
+    return integral && !(negative_zero && std::ranges::any_of(before, is_floating))
+               ? at::Scalar(static_cast<int64_t>(number))
+               : at::Scalar(number);
   }
-  bool flag = false;
-  if (napi_get_value_bool(env, value, &flag) == napi_ok) {
-    return {flag};
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, value, &type);
+  if (type == napi_boolean) {
+    return {to_boolean(env, plan, value)};
   }
-  return {to_integer(env, plan, value)};
+  if (type == napi_bigint) {
+    return {to_integer(env, plan, value)};
+  }
+  return said_scalar(env, plan, value);
 }
 
 const at::Tensor& to_tensor(Environment& state, const ArgumentPlan& plan, napi_value value) {
@@ -84,7 +113,8 @@ const at::Tensor& to_tensor(Environment& state, const ArgumentPlan& plan, napi_v
   return tensor != nullptr ? *tensor : tensor_of(state, value, "argument '" + plan.name + "': ");
 }
 
-c10::IValue to_element(Environment& state, const ArgumentPlan& plan, napi_value value) {
+c10::IValue to_element(Environment& state, const ArgumentPlan& plan, napi_value value,
+                       const torch::jit::Stack& before) {
   napi_env env = state.env;
   switch (plan.kind) {
     case Kind::kTensor:
@@ -96,7 +126,7 @@ c10::IValue to_element(Environment& state, const ArgumentPlan& plan, napi_value 
     case Kind::kBool:
       return {to_boolean(env, plan, value)};
     case Kind::kScalar:
-      return {to_scalar(env, plan, value)};
+      return {to_scalar(env, plan, value, before)};
     case Kind::kString:
       return {to_text(env, plan, value)};
     case Kind::kDevice:
@@ -128,7 +158,8 @@ c10::IValue to_list(napi_env env, napi_value array, uint32_t length, Convert con
   return {std::move(list)};
 }
 
-c10::IValue to_list_value(Environment& state, const ArgumentPlan& plan, napi_value value) {
+c10::IValue to_list_value(Environment& state, const ArgumentPlan& plan, napi_value value,
+                          const torch::jit::Stack& before) {
   napi_env env = state.env;
   uint32_t length = 0;
   if (napi_get_array_length(env, value, &length) != napi_ok) {
@@ -169,12 +200,12 @@ c10::IValue to_list_value(Environment& state, const ArgumentPlan& plan, napi_val
     case Kind::kScalar: {
       c10::impl::GenericList list(c10::NumberType::get());
       for (uint32_t i = 0; i < length; ++i) {
-        list.push_back(c10::IValue(to_scalar(env, plan, element_at(env, value, i))));
+        list.push_back(c10::IValue(to_scalar(env, plan, element_at(env, value, i), before)));
       }
       return list;
     }
     default:
-      return to_element(state, plan, value);
+      return to_element(state, plan, value, before);
   }
 }
 
@@ -189,13 +220,14 @@ Napi::Value list_to_js(Environment& state, c10::ArrayRef<c10::IValue> values) {
 }  // namespace
 
 at::Generator& generator_of(Napi::Value value) {
-  if (!value.IsExternal()) {
+  if (!value.IsExternal() || !value.As<Napi::External<at::Generator>>().CheckTypeTag(&kGenerator)) {
     throw CoreError("M3L_ARGUMENT", "expected a generator, found " + describe(value));
   }
   return *value.As<Napi::External<at::Generator>>().Data();
 }
 
-c10::IValue argument_to_ivalue(Environment& state, const ArgumentPlan& plan, napi_value value) {
+c10::IValue argument_to_ivalue(Environment& state, const ArgumentPlan& plan, napi_value value,
+                               const torch::jit::Stack& before) {
   if (value != nullptr && plan.kind == Kind::kTensor && !plan.list && !plan.optional) {
     return {to_tensor(state, plan, value)};
   }
@@ -219,7 +251,8 @@ c10::IValue argument_to_ivalue(Environment& state, const ArgumentPlan& plan, nap
     }
     return {};
   }
-  return plan.list ? to_list_value(state, plan, value) : to_element(state, plan, value);
+  return plan.list ? to_list_value(state, plan, value, before)
+                   : to_element(state, plan, value, before);
 }
 
 Napi::Value ivalue_to_js(Environment& state, c10::IValue&& value) {

@@ -98,7 +98,12 @@ void RunEmaUpdate(EmaKernel kernel, at::TensorList teachers, at::TensorList stud
                   const EmaFactor& factor) {
   TORCH_CHECK(factor.value >= 0 && factor.value <= 1, "ema_update_: factor is ", factor.value,
               ", expected [0, 1]");
-  if (factor.dynamic.defined() && !teachers.empty()) {
+  TORCH_CHECK(students.size() == teachers.size(), "ema_update_: ", students.size(),
+              " students, expected ", teachers.size());
+  if (teachers.empty()) {
+    return;
+  }
+  if (factor.dynamic.defined()) {
     const auto& scalar = factor.dynamic;
     TORCH_CHECK(scalar.scalar_type() == at::kDouble && scalar.numel() == 1 &&
                     scalar.device() == teachers[0].device(),

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "grid.h"
 #include "linear.h"
 #include "token_dwconv_gelu.h"
 #include "torch.h"
@@ -36,9 +37,8 @@ struct Weights {
 };
 
 void Check(const at::Tensor& tokens, const Weights& weights, int64_t height, int64_t width) {
-  TORCH_CHECK(tokens.dim() == 3 && tokens.size(1) == height * width, "mix_ffn: tokens are ",
-              tokens.sizes(), ", expected [B, ", height * width, ", C] for a grid of ", height,
-              " × ", width);
+  TORCH_CHECK(OnGrid(tokens, height, width), "mix_ffn: tokens are ", tokens.sizes(), ", expected ",
+              TokensOnGrid(height, width));
   const auto channels = tokens.size(2);
   const auto hidden = weights.weight.size(0);
   const auto check = [](const char* name, const at::Tensor& weight, const at::Tensor& bias,

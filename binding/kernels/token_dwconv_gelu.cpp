@@ -3,6 +3,8 @@
 #include <ATen/OpMathType.h>
 #include <ATen/ops/cat.h>
 
+#include "grid.h"
+
 namespace m3l {
 namespace token_dwconv_gelu {
 
@@ -13,9 +15,8 @@ void Check(const char* name, const at::Tensor* grad, const at::Tensor& tokens,
               ", expected a floating-point type");
   TORCH_CHECK(height >= 1 && width >= 1, name, ": the grid is ", height, " × ", width,
               ", expected at least 1 × 1");
-  TORCH_CHECK(tokens.dim() == 3 && tokens.size(1) == height * width, name, ": tokens are ",
-              tokens.sizes(), ", expected [B, ", height * width, ", C] for a grid of ", height,
-              " × ", width);
+  TORCH_CHECK(OnGrid(tokens, height, width), name, ": tokens are ", tokens.sizes(), ", expected ",
+              TokensOnGrid(height, width));
   const auto channels = tokens.size(2);
   TORCH_CHECK(weight.sizes() == at::IntArrayRef({channels, 1, 3, 3}), name, ": weight is ",
               weight.sizes(), ", expected [", channels, ", 1, 3, 3] for tokens ", tokens.sizes());

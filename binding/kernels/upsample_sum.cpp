@@ -9,6 +9,8 @@
 
 #include <vector>
 
+#include "grid.h"
+
 namespace m3l {
 
 void CheckUpsampleSum(const at::Tensor& base, at::TensorList maps, at::IntArrayRef sizes,
@@ -21,11 +23,10 @@ void CheckUpsampleSum(const at::Tensor& base, at::TensorList maps, at::IntArrayR
                              int64_t columns) {
     TORCH_CHECK(rows >= 1 && columns >= 1, "upsample_sum: the grid of ", name, " is ", rows, " × ",
                 columns, ", expected at least 1 × 1");
-    TORCH_CHECK(map.dim() == 3 && map.size(1) == rows * columns && map.size(0) == base.size(0) &&
-                    map.size(2) == base.size(2),
-                "upsample_sum: ", name, " is ", map.sizes(), ", expected [B, ", rows * columns,
-                ", C] for a grid of ", rows, " × ", columns, ", with B and C of base ",
-                base.sizes());
+    TORCH_CHECK(
+        OnGrid(map, rows, columns) && map.size(0) == base.size(0) && map.size(2) == base.size(2),
+        "upsample_sum: ", name, " is ", map.sizes(), ", expected ", TokensOnGrid(rows, columns),
+        ", with B and C of base ", base.sizes());
     TORCH_CHECK(map.scalar_type() == base.scalar_type() && map.device() == base.device(),
                 "upsample_sum: ", name, " is ", map.scalar_type(), " on ", map.device(),
                 ", expected ", base.scalar_type(), " on ", base.device(), " as base");

@@ -1,6 +1,7 @@
 import { M3lError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
-import { type Layer, Module } from './module.js';
+import { requireIterable, requireObject } from '../torch/require.js';
+import { type Layer, Module, requireModule } from './module.js';
 
 type Members = ReturnType<Module['members']>;
 
@@ -10,7 +11,9 @@ export class ModuleList<T extends Module = Module> extends Module {
 
   constructor(list: Iterable<T> = []) {
     super();
-    this.#list = [...list];
+    requireIterable(list, 'ModuleList');
+    this.#list = [];
+    this.push(...list);
   }
 
   get length(): number {
@@ -28,6 +31,7 @@ export class ModuleList<T extends Module = Module> extends Module {
   }
 
   push(...modules: T[]): this {
+    for (const module of modules) requireModule(module, this.constructor.name);
     this.#list.push(...modules);
     return this;
   }
@@ -51,7 +55,9 @@ export class ModuleDict<T extends Module = Module> extends Module {
 
   constructor(entries: Record<string, T> = {}) {
     super();
+    requireObject(entries, 'ModuleDict', 'modules by name');
     this.#map = new Map(Object.entries(entries));
+    for (const module of this.#map.values()) requireModule(module, 'ModuleDict');
   }
 
   /** @throws {M3lError} `M3L_NN_CHILD` when there is no such child. */

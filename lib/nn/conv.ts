@@ -1,5 +1,6 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { requireIntegers, withDefaults } from '../torch/require.js';
 import { fanIn_ } from './init.js';
 import { Module, parameter } from './module.js';
 
@@ -27,17 +28,19 @@ export class Conv2d extends Module {
     options: Conv2dOptions = {},
   ) {
     super();
-    this.stride = options.stride ?? 1;
-    this.padding = options.padding ?? 0;
-    this.dilation = options.dilation ?? 1;
-    this.groups = options.groups ?? 1;
+    const defaults = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: true };
+    const { stride, padding, dilation, groups, bias } = withDefaults('Conv2d', defaults, options);
+    requireIntegers({ inChannels, outChannels, kernel, groups }, 'Conv2d');
+    this.stride = stride;
+    this.padding = padding;
+    this.dilation = dilation;
+    this.groups = groups;
     const perGroup = inChannels / this.groups;
     const fanIn = perGroup * kernel * kernel;
     this.weight = parameter(() =>
       fanIn_(torch.empty([outChannels, perGroup, kernel, kernel]), fanIn),
     );
-    this.bias =
-      (options.bias ?? true) ? parameter(() => fanIn_(torch.empty([outChannels]), fanIn)) : null;
+    this.bias = bias ? parameter(() => fanIn_(torch.empty([outChannels]), fanIn)) : null;
   }
 
   override forward(x: Tensor): Tensor {

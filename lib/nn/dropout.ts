@@ -1,4 +1,4 @@
-import { M3lError } from '../torch/errors.js';
+import { describe, M3lError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { Module } from './module.js';
@@ -6,10 +6,10 @@ import { Module } from './module.js';
 abstract class RandomDrop extends Module {
   constructor(readonly p: number) {
     super();
-    if (!(p >= 0 && p < 1)) {
+    if (!(typeof p === 'number' && p >= 0 && p < 1)) {
       throw new M3lError(
         'M3L_NN_PROBABILITY',
-        `${new.target.name}: p is ${p}, expected a probability in [0, 1).`,
+        `${new.target.name}: p is ${describe(p)}, expected a probability in [0, 1).`,
       );
     }
   }

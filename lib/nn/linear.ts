@@ -1,5 +1,6 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { withDefaults } from '../torch/require.js';
 import { fanIn_ } from './init.js';
 import { Module, parameter } from './module.js';
 
@@ -23,10 +24,8 @@ export class Linear extends Module {
   ) {
     super();
     this.weight = parameter(() => fanIn_(torch.empty([outFeatures, inFeatures]), inFeatures));
-    this.bias =
-      (options.bias ?? true)
-        ? parameter(() => fanIn_(torch.empty([outFeatures]), inFeatures))
-        : null;
+    const { bias } = withDefaults('Linear', { bias: true }, options);
+    this.bias = bias ? parameter(() => fanIn_(torch.empty([outFeatures]), inFeatures)) : null;
   }
 
   override forward(x: Tensor): Tensor {

@@ -1,6 +1,7 @@
-import { M3lError } from '../torch/errors.js';
+import { ArgumentError, describe, M3lError } from '../torch/errors.js';
 import * as torch from '../torch/index.js';
 import { Tensor } from '../torch/index.js';
+import { requireFunction, requireText } from '../torch/require.js';
 
 export type StateDict = Record<string, Tensor>;
 
@@ -16,11 +17,18 @@ const buffers = new WeakSet<Tensor>();
 
 /** Runs `make` so that its result outlives every scope, and nothing else made inside does. */
 export function persistent(make: () => Tensor): Tensor {
+  requireFunction(make, 'nn.persistent');
   return torch.detached(() => torch.scope(() => torch.noGrad(make)));
 }
 
 function register(kind: WeakSet<Tensor>, source: Tensor | (() => Tensor)): Tensor {
+  if (!(source instanceof Tensor)) requireFunction(source, 'nn.parameter, nn.buffer');
   const tensor = persistent(typeof source === 'function' ? source : () => source.detach());
+  if (!(tensor instanceof Tensor)) {
+    throw new ArgumentError(
+      `nn.parameter, nn.buffer: the function gave ${describe(tensor)}, expected a Tensor`,
+    );
+  }
   kind.add(tensor);
   return tensor;
 }
@@ -42,6 +50,7 @@ export function buffer(source: Tensor | (() => Tensor)): Tensor {
 
 /** `patchEmbed1` -> `patch_embed1`: the name a property has in a state dict. */
 export function stateName(property: string): string {
+  requireText(property, 'nn.stateName', 'the name of a property');
   return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
@@ -205,8 +214,10 @@ export abstract class Module {
   /**
    * Moves parameters and buffers to a device, a floating-point dtype or a memory format. Tensors that change are
    * replaced (gradients are dropped): build optimisers afterwards.
+   * @throws ArgumentError for an option that `to` does not have, or a dtype that is no float
    */
-  to(options: MoveOptions): this {
+  to(target: MoveOptions | torch.DType | (string & {})): this {
+    const options = moveOptions(target);
     for (const module of this.modules()) {
       for (const [, member, replace] of module.members()) {
         if (!(member instanceof Tensor)) continue;
@@ -244,6 +255,38 @@ export abstract class Module {
 /** A module of one tensor in and one out, as containers hold them. */
 export interface Layer extends Module {
   forward(x: Tensor): Tensor;
+}
+
+const MOVES = ['device', 'dtype', 'memoryFormat'];
+
+function moveOptions(target: MoveOptions | string): MoveOptions {
+  if (typeof target === 'string') {
+    const isDType = (torch.dtypes as readonly string[]).includes(target);
+    return moveOptions(isDType ? { dtype: target as torch.DType } : { device: target });
+  }
+  if (target === null || typeof target !== 'object') {
+    throw new ArgumentError(
+      `Module.to: found ${describe(target)}, expected a dtype, a device or { device, dtype, memoryFormat }`,
+    );
+  }
+  const stray = Object.keys(target).find((key) => !MOVES.includes(key));
+  if (stray !== undefined) {
+    throw new ArgumentError(
+      `Module.to: found the option '${stray}', expected one of ${MOVES.join(', ')}`,
+    );
+  }
+  if (target.dtype !== undefined && !isFloating(target.dtype)) {
+    throw new ArgumentError(
+      `Module.to: found the dtype '${target.dtype}', expected one of floats: only those parameters change`,
+    );
+  }
+  return target;
+}
+
+/** Throws M3L_ARGUMENT where `value` is no module. */
+export function requireModule(value: unknown, where: string): void {
+  if (value instanceof Module) return;
+  throw new ArgumentError(`${where}: found ${describe(value)}, expected a module`);
 }
 
 function isFloating(dtype: string): boolean {

@@ -1,6 +1,8 @@
+import { ArgumentError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { buffer, Module, parameter } from './module.js';
+import { withDefaults } from '../torch/require.js';
+import { buffer, Module, parameter, requireModule } from './module.js';
 
 /** Normalises over the last dimension, of `size` channels. */
 export class LayerNorm extends Module {
@@ -13,7 +15,7 @@ export class LayerNorm extends Module {
     options: { eps?: number } = {},
   ) {
     super();
-    this.eps = options.eps ?? 1e-5;
+    this.eps = withDefaults('LayerNorm', { eps: 1e-5 }, options).eps;
     this.weight = parameter(() => torch.ones([size]));
     this.bias = parameter(() => torch.zeros([size]));
   }
@@ -42,9 +44,11 @@ export class BatchNorm2d extends Module {
     options: { eps?: number; momentum?: number; frozen?: boolean } = {},
   ) {
     super();
-    this.eps = options.eps ?? 1e-5;
-    this.momentum = options.momentum ?? 0.1;
-    this.frozen = options.frozen ?? false;
+    const defaults = { eps: 1e-5, momentum: 0.1, frozen: false };
+    const { eps, momentum, frozen } = withDefaults('BatchNorm2d', defaults, options);
+    this.eps = eps;
+    this.momentum = momentum;
+    this.frozen = frozen;
     this.weight = parameter(() => torch.ones([channels]));
     this.bias = parameter(() => torch.zeros([channels]));
     this.runningMean = buffer(() => torch.zeros([channels]));
@@ -65,12 +69,18 @@ export class BatchNorm2d extends Module {
   override forward(x: Tensor): Tensor {
     const { weight, bias, runningMean, runningVar, momentum, eps } = this;
     const training = this.usesBatchStatistics;
+    if (training && x.numel() === x.shape[1]) {
+      throw new ArgumentError(
+        `BatchNorm2d: found one value a channel in shape [${x.shape}], expected more to take statistics of in training: a larger batch, or eval()`,
+      );
+    }
     return torch.batchNorm(x, weight, bias, runningMean, runningVar, training, momentum, eps, true);
   }
 }
 
 /** Holds every BatchNorm at its running statistics; its affine part is still trained. */
 export function freezeBatchNorm(model: Module): void {
+  requireModule(model, 'nn.freezeBatchNorm');
   for (const module of model.modules()) {
     if (module instanceof BatchNorm2d) module.frozen = true;
   }
@@ -78,6 +88,7 @@ export function freezeBatchNorm(model: Module): void {
 
 /** The buffers of a model that training moves: all but the statistics of frozen BatchNorms. */
 export function movingBuffers(model: Module): Tensor[] {
+  requireModule(model, 'nn.movingBuffers');
   const frozen = model.modules().filter((each) => each instanceof BatchNorm2d && each.frozen);
   const still = new Set(frozen.flatMap((norm) => norm.namedBuffers().map(([, buffer]) => buffer)));
   return model.namedBuffers().flatMap(([, buffer]) => (still.has(buffer) ? [] : [buffer]));

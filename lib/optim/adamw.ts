@@ -1,4 +1,5 @@
 import * as torch from '../torch/index.js';
+import { withDefaults } from '../torch/require.js';
 import { Optimizer, type ParameterGroups, type UpdateLists } from './optimizer.js';
 import { OptimizerError } from './state.js';
 
@@ -12,13 +13,14 @@ export interface AdamWOptions {
 /** Adam with decoupled weight decay (Loshchilov and Hutter, 2019); numbers as PyTorch's AdamW. */
 export class AdamW extends Optimizer<AdamWOptions> {
   constructor(groups: ParameterGroups<AdamWOptions>, options: Partial<AdamWOptions> = {}) {
-    const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 1e-2 } = options;
-    super(groups, { lr, betas, eps, weightDecay });
+    const defaults: AdamWOptions = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 1e-2 };
+    super(groups, withDefaults('AdamW', defaults, options));
     for (const group of this.groups) this.checkOptions(group);
   }
 
   protected override checkOptions({ lr, betas, eps, weightDecay }: AdamWOptions): void {
-    const inside = betas.every((beta) => beta >= 0 && beta < 1);
+    const inside =
+      Array.isArray(betas) && betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1);
     if (inside && lr >= 0 && eps >= 0 && weightDecay >= 0) return;
     throw new OptimizerError(
       `AdamW: lr ${lr}, betas ${betas}, eps ${eps}, weightDecay ${weightDecay}: expected betas in ` +

@@ -1,6 +1,8 @@
 import { persistent } from '../nn/index.js';
+import { describe } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { withDefaults } from '../torch/require.js';
 import { checkState, OptimizerError, type OptimizerState, type StateTarget } from './state.js';
 
 /** Hyper-parameters are settable between steps. `initialLr` is what schedules multiply. */
@@ -13,8 +15,8 @@ export type Group<Options> = Options & {
 
 /** A list of parameters, or groups of them with options of their own. */
 export type ParameterGroups<Options> =
-  | readonly Tensor[]
-  | readonly (Partial<Options> & { params: readonly Tensor[]; name?: string })[];
+  | Iterable<Tensor>
+  | Iterable<Partial<Options> & { params: Iterable<Tensor>; name?: string }>;
 
 /**
  * The moving average of parameters: average ← factor · average + (1 − factor) · parameter. An
@@ -68,13 +70,15 @@ export abstract class Optimizer<Options extends { lr: number }> {
   constructor(groups: ParameterGroups<Options>, defaults: Options) {
     const seen = new Set<Tensor>();
     this.groups = asGroups(groups).map((group) => {
-      const merged = { ...defaults, ...defined(group) } as unknown as Group<Options>;
-      for (const tensor of merged.params) {
+      const { params, name, ...options } = group;
+      const own = withDefaults('a group of parameters', defaults, options);
+      const whole = { ...own, params, ...(name !== undefined && { name }), initialLr: own.lr };
+      for (const tensor of params) {
+        checkParameter(tensor);
         if (seen.has(tensor)) throw new OptimizerError('A parameter is given twice.');
         seen.add(tensor);
       }
-      merged.initialLr = merged.lr;
-      return merged;
+      return whole;
     });
     if (seen.size === 0) throw new OptimizerError('No parameters given to the optimizer.');
   }
@@ -252,13 +256,38 @@ export abstract class Optimizer<Options extends { lr: number }> {
   }
 }
 
-function asGroups<Options>(groups: ParameterGroups<Options>) {
-  const isList = groups.length > 0 && !('params' in groups[0]!);
-  return (isList ? [{ params: groups }] : groups) as readonly { params: readonly Tensor[] }[];
+function asGroups<Options>(groups: ParameterGroups<Options>): GivenGroup[] {
+  const list = listOf(groups);
+  if (list.length === 0) return [];
+  if (list.some((item) => item instanceof torch.Tensor)) return [{ params: list as Tensor[] }];
+  return list.map((group) => {
+    const { params, ...options } = (group ?? {}) as { params?: unknown };
+    return { ...options, params: listOf(params) as Tensor[] };
+  });
 }
 
-function defined(options: object): object {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+function listOf(value: unknown): unknown[] {
+  const iterable = typeof value === 'object' && value !== null && Symbol.iterator in value;
+  if (iterable) return [...(value as Iterable<unknown>)];
+  throw new OptimizerError(
+    `found ${describe(value)} for parameters, expected a list of them, model.parameters() for one, or groups { params, lr, … }`,
+  );
+}
+
+/** Only a leaf is a parameter: what an operator gave has no gradient of its own. */
+function checkParameter(tensor: unknown): void {
+  if (!(tensor instanceof torch.Tensor)) {
+    throw new OptimizerError(`found ${describe(tensor)} among the parameters, expected tensors`);
+  }
+  if (tensor.isLeaf) return;
+  throw new OptimizerError(
+    `found a parameter of shape [${tensor.shape}] that an operator made (it is no leaf), expected one that gradients gather in: x.detach().requiresGrad_()`,
+  );
+}
+
+interface GivenGroup {
+  params: readonly Tensor[];
+  name?: string;
 }
 
 /** Parameters that have a gradient, in lists of one dtype and device as the fused kernels want. */

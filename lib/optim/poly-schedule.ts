@@ -1,3 +1,4 @@
+import { requireObject } from '../torch/require.js';
 import { OptimizerError } from './state.js';
 
 export interface PolyScheduleOptions {
@@ -22,6 +23,7 @@ export class PolySchedule {
   readonly warmupRatio: number;
 
   constructor(options: PolyScheduleOptions) {
+    requireObject(options, 'PolySchedule', 'options with a total');
     this.total = options.total;
     this.power = options.power ?? 0.9;
     this.warmup = options.warmup ?? 0;

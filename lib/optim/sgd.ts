@@ -1,5 +1,6 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { withDefaults } from '../torch/require.js';
 import { Optimizer, type ParameterGroups, type UpdateLists } from './optimizer.js';
 import { OptimizerError } from './state.js';
 
@@ -15,8 +16,8 @@ export interface SGDOptions {
 /** Stochastic gradient descent with momentum; numbers as PyTorch's SGD. */
 export class SGD extends Optimizer<SGDOptions> {
   constructor(groups: ParameterGroups<SGDOptions>, options: Partial<SGDOptions> = {}) {
-    const { lr = 1e-3, momentum = 0, dampening = 0, weightDecay = 0, nesterov = false } = options;
-    super(groups, { lr, momentum, dampening, weightDecay, nesterov });
+    const defaults = { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false };
+    super(groups, withDefaults('SGD', defaults, options));
     for (const group of this.groups) this.checkOptions(group);
   }
 

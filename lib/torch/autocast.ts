@@ -2,6 +2,7 @@ import { ensureSynchronous } from './autograd.js';
 import { dtypeCode } from './dtype.js';
 import { ArgumentError, describe } from './errors.js';
 import { core } from './native.js';
+import { requireFunction, requireObject } from './require.js';
 
 /** What autocast computes products in; `float32`: as without it. */
 export type AutocastDType = (typeof autocastDTypes)[number];
@@ -19,6 +20,8 @@ const autocastDTypes = ['bfloat16', 'float16', 'float32'] as const;
  *   belongs to the thread
  */
 export function autocast<T>(options: { dtype: AutocastDType; device?: string }, fn: () => T): T {
+  requireObject(options, 'autocast', 'options with a dtype');
+  requireFunction(fn, 'autocast');
   const { dtype, device = 'cpu' } = options;
   if (!autocastDTypes.includes(dtype)) {
     throw new ArgumentError(

@@ -1,6 +1,7 @@
 import { refresh } from './context.js';
 import { ArgumentError } from './errors.js';
 import { core, type Handle } from './native.js';
+import { requireFunction, requireObject } from './require.js';
 import { handleOf, type Tensor, wrapOptional } from './tensor.js';
 
 /** Runs synchronous `fn` without recording gradients. */
@@ -15,6 +16,7 @@ export function enableGrad<T>(fn: () => T): T {
 
 /** Runs synchronous `fn` in inference mode: faster than `noGrad`; its tensors never join a graph. */
 export function inferenceMode<T>(fn: () => T): T {
+  requireFunction(fn, 'inferenceMode');
   core.inferencePush(true);
   try {
     return ensureSynchronous(fn(), 'inferenceMode');
@@ -54,6 +56,7 @@ export function backward(
   grads: Tensor | null | readonly (Tensor | null)[] = null,
   options: BackwardOptions = {},
 ): void {
+  requireObject(options, 'backward', 'options, such as { retainGraph: true }');
   const { createGraph = false, retainGraph = createGraph, inputs = [] } = options;
   const outputs = handles(roots, 'backward', 'roots');
   core.backward(
@@ -80,6 +83,7 @@ export function grad(
   inputs: Tensor | readonly Tensor[],
   options: GradOptions = {},
 ): (Tensor | null)[] {
+  requireObject(options, 'grad', 'options, such as { allowUnused: true }');
   const { createGraph = false, retainGraph = createGraph, allowUnused = false } = options;
   const roots = handles(outputs, 'grad', 'outputs');
   refresh();
@@ -95,6 +99,7 @@ export function grad(
 }
 
 function withGradMode<T>(flag: boolean, name: string, fn: () => T): T {
+  requireFunction(fn, name);
   const previous = core.setGradEnabled(flag);
   try {
     return ensureSynchronous(fn(), name);

@@ -9,6 +9,7 @@ import {
 } from './dtype.js';
 import { describe } from './errors.js';
 import { Generator } from './generator.js';
+import { TypedScalar } from './scalar.js';
 import type { Kind, SchemaType } from './schema.js';
 import { Tensor } from './tensor.js';
 
@@ -51,6 +52,7 @@ function convertOne(value: unknown, kind: Kind): unknown {
     case 'Device':
       return typeof value === 'string' ? value : mismatch;
     case 'Scalar':
+      if (value instanceof TypedScalar) return value.native;
       return typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint'
         ? value
         : mismatch;

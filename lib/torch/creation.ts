@@ -12,13 +12,18 @@ import { ArgumentError, describe } from './errors.js';
 import type { TensorOptions } from './generated/options.js';
 import { operator } from './invoke.js';
 import { core } from './native.js';
-import { type Scalar, type Tensor, wrap } from './tensor.js';
+import { requireObject } from './require.js';
+import { type Scalar, TypedScalar } from './scalar.js';
+import { type Tensor, wrap } from './tensor.js';
 
 /** Nested arrays of equal lengths. */
-export type NestedValues = Scalar | readonly NestedValues[];
+export type NestedValues = number | bigint | boolean | readonly NestedValues[];
 
 export interface CreationOptions {
-  /** Default: that of a typed array; float32 for numbers, int64 for bigints, bool for booleans. */
+  /**
+   * Default: that of a typed array; float32 where numbers are among the values, else int64 where bigints
+   * are, bool for booleans alone.
+   */
   dtype?: DType;
   /** Default `cpu`. */
   device?: string;
@@ -27,11 +32,15 @@ export interface CreationOptions {
   shape?: readonly number[];
 }
 
-/** A tensor with a copy of the given values. Throws M3L_ARGUMENT for ragged nesting or a wrong shape. */
+/**
+ * A tensor with a copy of the given values. Throws M3L_ARGUMENT for ragged nesting, a wrong shape, or a
+ * value that the dtype does not hold: a fraction, NaN or what is out of range for integers.
+ */
 export function tensor(
   values: NestedValues | TypedArrayInput,
   options: CreationOptions = {},
 ): Tensor {
+  requireObject(options, 'torch.tensor', 'options, such as a dtype');
   const { device = 'cpu', requiresGrad = false } = options;
   const { view, held, shape } = isTypedArray(values)
     ? { view: values, held: dtypeOfArray(values), shape: [values.length] }
@@ -65,7 +74,7 @@ export function fromBytes(
   dtype: DType,
   shape?: readonly number[],
 ): Tensor {
-  const parts: readonly ArrayBufferView[] = Array.isArray(bytes) ? bytes : [bytes];
+  const parts: readonly ArrayBufferView[] = Array.isArray(bytes) ? [...bytes] : [bytes];
   for (const part of parts) {
     if (ArrayBuffer.isView(part)) continue;
     throw new ArgumentError(
@@ -99,20 +108,38 @@ export function full(
   value: Scalar,
   options: TensorOptions & { requiresGrad?: boolean } = {},
 ): Tensor {
+  requireObject(options, 'torch.full', 'options, such as a dtype');
   const { requiresGrad = false, ...rest } = options;
   const sizes = typeof size === 'number' ? [size] : size;
-  const result = fullOperator(sizes, value, { ...rest, dtype: rest.dtype ?? dtypeOf(value) });
+  const dtype = rest.dtype ?? dtypeOf([value]);
+  const result = fullOperator(sizes, signed(value), { ...rest, dtype });
   return requiresGrad ? result.requiresGrad_() : result;
 }
 
-function dtypeOf(value: unknown): DType {
-  if (typeof value === 'boolean') return 'bool';
-  return typeof value === 'bigint' ? 'int64' : 'float32';
+/** -0 is an integer without a sign to operators, unless it is said to be a float. */
+function signed(value: Scalar): Scalar {
+  return Object.is(value, -0) ? new TypedScalar([-0]) : value;
+}
+
+function dtypeOf(values: readonly unknown[]): DType {
+  if (values.some((value) => value instanceof TypedScalar && value.native.length > 1)) {
+    return 'complex64';
+  }
+  if (values.some((value) => typeof value !== 'boolean' && typeof value !== 'bigint')) {
+    return 'float32';
+  }
+  const booleans = values.length > 0 && values.every((value) => typeof value === 'boolean');
+  if (booleans) return 'bool';
+  return values.length > 0 ? 'int64' : 'float32';
 }
 
 function isTypedArray(values: unknown): values is TypedArrayInput {
   return ArrayBuffer.isView(values) && !(values instanceof DataView);
 }
+
+/** As many dimensions as libtorch has. */
+const DEEPEST = 64;
+type Plain = number | bigint | boolean;
 
 interface Flat {
   view: TypedArray;
@@ -125,16 +152,18 @@ function fromNested(values: NestedValues, wanted: DType | undefined): Flat {
   const shape: number[] = [];
   for (let level: unknown = values; Array.isArray(level); level = level[0]) {
     shape.push(level.length);
+    if (shape.length > DEEPEST) {
+      throw new ArgumentError(
+        `torch.tensor: the nesting is deeper than ${DEEPEST}: expected an array of at most so many dimensions that does not hold itself`,
+      );
+    }
   }
-  const flat: Scalar[] = [];
+  const flat: Plain[] = [];
   flatten(values, shape, 0, flat);
-  const held = holder(wanted ?? dtypeOf(flat[0]));
-  const { array } = dtypeInfo(held);
-  const view = new array(flat.length);
-  const bigints = view instanceof BigInt64Array || view instanceof BigUint64Array;
-  for (let i = 0; i < flat.length; i++) {
-    view[i] = bigints ? toBigInt(flat[i]!) : Number(flat[i]);
-  }
+  const held = holder(wanted ?? dtypeOf(flat));
+  const view = new (dtypeInfo(held).array)(flat.length);
+  const element = elementOf(held);
+  for (let i = 0; i < flat.length; i++) view[i] = element(flat[i]!);
   return { view, held, shape };
 }
 
@@ -144,14 +173,34 @@ function holder(dtype: DType): DType {
   return isFloatingDType(dtype) && dtype !== 'float64' ? 'float32' : dtype;
 }
 
-function toBigInt(value: Scalar): bigint {
-  if (typeof value === 'number' && !Number.isInteger(value)) {
-    throw new ArgumentError(`torch.tensor: found ${value}, expected an integer for this dtype`);
+/** How a value becomes an element of a dtype's array: as JavaScript would, but that nothing changes. */
+function elementOf(dtype: DType): (value: Plain) => number | bigint {
+  if (isFloatingDType(dtype)) return Number;
+  if (dtype === 'bool') return (value) => (value ? 1 : 0);
+  const { size, array } = dtypeInfo(dtype);
+  const unsigned = dtype.startsWith('u');
+  const least = unsigned ? 0n : -(2n ** BigInt(8 * size - 1));
+  const most = 2n ** BigInt(unsigned ? 8 * size : 8 * size - 1) - 1n;
+  const refuse = (value: Plain): never => {
+    throw new ArgumentError(
+      `torch.tensor: found ${value}, expected an integer from ${least} to ${most} for ${dtype}`,
+    );
+  };
+  if (array === BigInt64Array || array === BigUint64Array) {
+    return (value) => {
+      if (typeof value === 'number' && !Number.isInteger(value)) return refuse(value);
+      const integer = BigInt(value);
+      return integer < least || integer > most ? refuse(value) : integer;
+    };
   }
-  return BigInt(value);
+  const [low, high] = [Number(least), Number(most)];
+  return (value) => {
+    const integer = Number(value);
+    return Number.isInteger(integer) && integer >= low && integer <= high ? integer : refuse(value);
+  };
 }
 
-function flatten(value: unknown, shape: readonly number[], dim: number, into: Scalar[]): void {
+function flatten(value: unknown, shape: readonly number[], dim: number, into: Plain[]): void {
   if (dim < shape.length) {
     if (!Array.isArray(value) || value.length !== shape[dim]) {
       throw new ArgumentError(

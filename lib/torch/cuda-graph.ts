@@ -2,6 +2,7 @@ import { ensureSynchronous } from './autograd.js';
 import { M3lError } from './errors.js';
 import { core } from './native.js';
 import { ops } from './ops.js';
+import { requireText } from './require.js';
 
 /**
  * Work for a CUDA device that is recorded once and then replayed with one launch, as
@@ -21,6 +22,7 @@ export class Graph {
 
   /** @throws M3lError M3L_NO_CUDA where no CUDA device is seen */
   constructor(readonly device = 'cuda') {
+    requireText(device, 'cuda.Graph', "a device such as 'cuda:0'");
     if (!core.cudaAvailable()) {
       throw new M3lError(
         'M3L_NO_CUDA',

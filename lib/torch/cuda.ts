@@ -26,10 +26,19 @@ export function emptyCache(): void {
   core.emptyCache();
 }
 
+/** What may be computed in TF32 on CUDA: products of matrices, convolutions. */
+export interface Tf32 {
+  products: boolean;
+  convolutions: boolean;
+}
+
 /**
  * Whether float32 products and convolutions on CUDA may use TF32 (10 bits of mantissa, several times
- * faster on Ampere and later; off by default). For the whole process.
+ * faster on Ampere and later). Sets both where `allowed` is given, for the whole process, and tells what
+ * then is so. Until it is set, as in PyTorch: convolutions may, products may not.
  */
-export function allowTf32(allowed: boolean): void {
-  core.setTf32(allowed);
+export function allowTf32(allowed?: boolean): Tf32 {
+  if (allowed !== undefined) core.setTf32(allowed);
+  const [products, convolutions] = core.tf32();
+  return { products, convolutions };
 }

@@ -12,9 +12,7 @@ interface DTypeInfo {
   /** Bytes of one element. */
   readonly size: number;
   /** The typed array of the raw values; two elements a value for complex numbers. */
-  readonly array: new (
-    length: number,
-  ) => TypedArray;
+  readonly array: { new (length: number): TypedArray; new (memory: ArrayBuffer): TypedArray };
 }
 
 const table = {
@@ -69,18 +67,29 @@ export function dtypeName(code: number): DType {
   return names.get(code) ?? (`scalarType${code}` as DType);
 }
 
-/** The element type that a typed array holds. */
+/** By the tag of a typed array, which is the same in every realm (vm contexts, frames). */
+const ofArrays: Record<string, DType> = {
+  Float32Array: 'float32',
+  Float64Array: 'float64',
+  BigInt64Array: 'int64',
+  Int32Array: 'int32',
+  Int16Array: 'int16',
+  Int8Array: 'int8',
+  Uint16Array: 'uint16',
+  Uint32Array: 'uint32',
+  BigUint64Array: 'uint64',
+  Uint8Array: 'uint8',
+  Uint8ClampedArray: 'uint8',
+};
+
+/** The element type that a typed array holds; throws M3L_ARGUMENT where no dtype is of its elements. */
 export function dtypeOfArray(view: TypedArrayInput): DType {
-  if (view instanceof Float32Array) return 'float32';
-  if (view instanceof Float64Array) return 'float64';
-  if (view instanceof BigInt64Array) return 'int64';
-  if (view instanceof Int32Array) return 'int32';
-  if (view instanceof Int16Array) return 'int16';
-  if (view instanceof Int8Array) return 'int8';
-  if (view instanceof Uint16Array) return 'uint16';
-  if (view instanceof Uint32Array) return 'uint32';
-  if (view instanceof BigUint64Array) return 'uint64';
-  return 'uint8';
+  const tag = view[Symbol.toStringTag];
+  const dtype = ofArrays[tag];
+  if (dtype !== undefined) return dtype;
+  throw new ArgumentError(
+    `found a ${tag}, expected one of ${Object.keys(ofArrays).join(', ')}; torch.fromBytes takes the bits of any dtype`,
+  );
 }
 
 export function isFloatingDType(dtype: DType): boolean {
@@ -107,3 +116,11 @@ export const memoryFormats = {
   channelsLast3d: 3,
 } as const;
 export type MemoryFormat = keyof typeof memoryFormats;
+
+/** Throws M3L_ARGUMENT for an unknown name. */
+export function memoryFormatCode(format: MemoryFormat): number {
+  if (Object.hasOwn(memoryFormats, format)) return memoryFormats[format];
+  throw new ArgumentError(
+    `unknown memory format: found ${describe(format)}, expected one of ${Object.keys(memoryFormats).join(', ')}`,
+  );
+}

@@ -47,11 +47,12 @@ export {
   version,
 } from './memory.js';
 export type { OperatorTime } from './native.js';
-export { loadCore, loaded } from './native.js';
+export { loaded } from './native.js';
 export { type OperatorFunction, type OverloadFunction, ops } from './ops.js';
 export { profile } from './profiler.js';
 export { Generator, getRngState, initialSeed, manualSeed, setRngState } from './random.js';
 export { loadSafetensors, type Safetensors, saveSafetensors } from './safetensors.js';
 export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.js';
+export { type Scalar, scalar, type TypedScalar } from './scalar.js';
 export { detached, dispose, keep, ScopeGuard, scope } from './scope.js';
-export { type NestedNumbers, type Scalar, Tensor, type ToOptions } from './tensor.js';
+export { type NestedNumbers, Tensor, type ToOptions } from './tensor.js';

@@ -7,6 +7,7 @@ import { convert, expectation, finding, mismatch } from './convert.js';
 import { dtypeName } from './dtype.js';
 import { ArgumentError, M3lError } from './errors.js';
 import { core, type Handle, type NativeResult } from './native.js';
+import { isPlainObject } from './plain-object.js';
 import { parseSchema, type Return, type Schema } from './schema.js';
 import { Tensor, wrap, wrapOptional } from './tensor.js';
 
@@ -126,8 +127,7 @@ function takeOptions(args: unknown[]): Options | undefined {
   trimUndefined(args);
   const last = args.at(-1);
   if (typeof last !== 'object' || last === null || last instanceof Tensor) return undefined;
-  const prototype = Object.getPrototypeOf(last);
-  if (prototype !== Object.prototype && prototype !== null) return undefined;
+  if (!isPlainObject(last)) return undefined;
   args.pop();
   trimUndefined(args);
   return last as Options;

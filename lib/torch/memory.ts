@@ -41,7 +41,7 @@ export function config(): string {
   return core.config();
 }
 
-/** True where libtorch and the addon are there and load; `loadCore` says why not. */
+/** True where libtorch and the addon are there and load; `m3l doctor` says why not. */
 export function available(): boolean {
   try {
     loadCore();

@@ -19,6 +19,7 @@ import { AddonNotFoundError, LibtorchNotFoundError, M3lError } from './errors.js
 import { versionFault } from './interface-version.js';
 import { type Libtorch, libtorchCandidates, openedLibtorch } from './libtorch.js';
 import { unpacked } from './unpacked.js';
+import { emitWarning } from './warnings.js';
 
 export type {
   Handle,
@@ -70,6 +71,7 @@ export function loadCore(): NativeCore {
   const native = openCore(build.core);
   openKernels(loader, native, opened, build);
   native.setErrorClass(M3lError);
+  native.setWarningListener(emitWarning);
   // Spread into a literal: an object with fast properties, where the addon's own may be a dictionary.
   core = { ...native };
   inUse = opened;

@@ -1,4 +1,5 @@
 import { core, type OperatorTime } from './native.js';
+import { requireObject } from './require.js';
 
 /**
  * Begins to measure which operators the time goes into, and gives the function that ends it: one row a
@@ -15,7 +16,9 @@ import { core, type OperatorTime } from './native.js';
  * @param options.sizes a row for each name and sizes of the tensor arguments
  * @throws M3lError M3L_PROFILE where one runs already in this process, or where this one has ended
  */
-export function profile({ sizes = false }: { sizes?: boolean } = {}): () => OperatorTime[] {
+export function profile(options: { sizes?: boolean } = {}): () => OperatorTime[] {
+  requireObject(options, 'profile', 'options, such as { sizes: true }');
+  const { sizes = false } = options;
   core.startProfile(sizes);
   return () => core.stopProfile().sort((a, b) => b.selfMs - a.selfMs);
 }

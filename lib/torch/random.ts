@@ -1,12 +1,17 @@
 import { refresh } from './context.js';
+import { seedOf } from './generator.js';
 import { core } from './native.js';
 import { handleOf, type Tensor, wrap } from './tensor.js';
 
 export { Generator } from './generator.js';
 
-/** Seeds the default generators of all devices. */
+/**
+ * Seeds the default generators of all devices, which the threads of a process share: what a worker draws
+ * from is its own by `new torch.Generator()`.
+ * @param seed an integer of 64 bits, with a sign or without: as PyTorch's, also what `initialSeed` gives
+ */
 export function manualSeed(seed: number | bigint): void {
-  core.manualSeed(seed);
+  core.manualSeed(seedOf(seed));
 }
 
 /** The seed that the default CPU generator last got. */

@@ -6,6 +6,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type DType, dtypeInfo } from './dtype.js';
 import { describe, isSystemError, M3lError } from './errors.js';
+import { requireText } from './require.js';
 import { parseStrictJson } from './strict-json.js';
 
 /** The format's names. */
@@ -59,6 +60,7 @@ export function readSafetensorsHeader(path: string): SafetensorsHeader {
 
 /** Opens a regular file, and gives every failure of the system a code. */
 export function withFile<T>(path: string, use: (file: number) => T): T {
+  requireText(path, 'safetensors', 'the path of a file');
   try {
     // Opening a pipe would wait for whoever writes to it.
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

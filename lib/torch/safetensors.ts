@@ -8,6 +8,7 @@ import { fromBytes } from './creation.js';
 import { dtypeInfo } from './dtype.js';
 import { ArgumentError, describe } from './errors.js';
 import { empty } from './generated/functions.js';
+import { requireObject, requireText } from './require.js';
 import {
   dtypeNames,
   readHeader,
@@ -53,6 +54,9 @@ export function saveSafetensors(
   tensors: Readonly<Record<string, Tensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): void {
+  requireText(path, 'saveSafetensors', 'the path of a file');
+  requireObject(tensors, 'saveSafetensors', 'tensors by name');
+  requireObject(metadata, 'saveSafetensors', 'metadata: strings by name');
   const entries = Object.entries(tensors).map(([name, tensor]) => describeEntry(name, tensor));
   // Wider elements first, so that every tensor is aligned to its element size.
   entries.sort((a, b) => b.itemSize - a.itemSize || (a.name < b.name ? -1 : 1));

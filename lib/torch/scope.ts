@@ -10,6 +10,8 @@ import {
   type Scope,
 } from './context.js';
 import { core } from './native.js';
+import { isPlainObject } from './plain-object.js';
+import { requireFunction } from './require.js';
 import { Tensor } from './tensor.js';
 
 /** An open scope, for `using s = torch.scope()`. */
@@ -45,6 +47,7 @@ export function scope(): ScopeGuard;
 export function scope<T>(fn: () => T): T;
 export function scope<T>(fn?: () => T): ScopeGuard | T {
   if (fn === undefined) return new ScopeGuard();
+  requireFunction(fn, 'scope');
   const context: Context = { scope: currentScope() };
   let opened: Scope | null = null;
   let result: T;
@@ -59,8 +62,11 @@ export function scope<T>(fn?: () => T): ScopeGuard | T {
   }
   const inner = opened as unknown as Scope;
   if (isPromise(result)) return settle(result, context, inner) as T;
-  promote(result, inner);
-  closeScopesOf(context, inner);
+  try {
+    promote(result, inner);
+  } finally {
+    closeScopesOf(context, inner);
+  }
   return result;
 }
 
@@ -69,10 +75,11 @@ export function scope<T>(fn?: () => T): ScopeGuard | T {
  * parameters, optimiser state and whatever else outlives a step. `fn` may be async.
  */
 export function detached<T>(fn: () => T): T {
+  requireFunction(fn, 'detached');
   const result = runInContext({ scope: null }, fn);
   if (!isPromise(result)) return result;
   asyncScopeOpened();
-  return result.finally(asyncScopeSettled) as T;
+  return Promise.resolve(result).finally(asyncScopeSettled) as T;
 }
 
 /**
@@ -90,7 +97,7 @@ export function dispose(value: unknown): void {
   eachTensor(value, (tensor) => tensor.dispose());
 }
 
-async function settle<T>(promise: Promise<T>, context: Context, inner: Scope): Promise<T> {
+async function settle<T>(promise: PromiseLike<T>, context: Context, inner: Scope): Promise<T> {
   asyncScopeOpened();
   try {
     const value = await promise;
@@ -113,30 +120,29 @@ function promote(value: unknown, inner: Scope): void {
   });
 }
 
-/** Calls `visit` for each tensor in a structure of arrays, plain objects, Maps and Sets. */
-function eachTensor(
-  value: unknown,
-  visit: (tensor: Tensor) => void,
-  seen: Set<object> = new Set(),
-): void {
-  if (value instanceof Tensor) {
-    visit(value);
-    return;
+/** Calls `visit` for each tensor in a structure of arrays, plain objects, Maps and Sets, however deep. */
+function eachTensor(value: unknown, visit: (tensor: Tensor) => void): void {
+  const open: unknown[] = [value];
+  const seen = new Set<object>();
+  while (open.length > 0) {
+    const next = open.pop();
+    if (next instanceof Tensor) visit(next);
+    else if (next !== null && typeof next === 'object' && !ArrayBuffer.isView(next)) {
+      if (seen.has(next)) continue;
+      seen.add(next);
+      for (const child of childrenOf(next) ?? []) open.push(child);
+    }
   }
-  if (value === null || typeof value !== 'object' || ArrayBuffer.isView(value)) return;
-  const children = childrenOf(value);
-  if (children === null || seen.has(value)) return;
-  seen.add(value);
-  for (const child of children) eachTensor(child, visit, seen);
 }
 
 function childrenOf(value: object): Iterable<unknown> | null {
   if (Array.isArray(value) || value instanceof Set) return value;
   if (value instanceof Map) return value.values();
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null ? Object.values(value) : null;
+  return isPlainObject(value) ? Object.values(value) : null;
 }
 
-function isPromise(value: unknown): value is Promise<unknown> {
-  return value instanceof Promise;
+/** A promise, or what `await` takes for one. */
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  if (value === null || typeof value !== 'object' || value instanceof Tensor) return false;
+  return 'then' in value && typeof value.then === 'function';
 }

@@ -6,16 +6,17 @@ import {
   dtypeName,
   isDType,
   type MemoryFormat,
-  memoryFormats,
+  memoryFormatCode,
   type TypedArray,
 } from './dtype.js';
 import { ArgumentError, describe, M3lError } from './errors.js';
 import type { TensorMethods } from './generated/methods.js';
 import { core, type Handle } from './native.js';
-import { pageFor } from './unscoped.js';
+import { requireObject } from './require.js';
+import { noClone, pageFor } from './unscoped.js';
 
-/** A number that an operator takes as one; an integral number is an integer, as is a bigint. */
-export type Scalar = number | bigint | boolean;
+export type { Scalar } from './scalar.js';
+
 /** Nested arrays of numbers, as deep as the tensor has dimensions; a bare number for none. */
 export type NestedNumbers = number | NestedNumbers[];
 
@@ -40,10 +41,10 @@ export class Tensor {
   readonly handle: Handle;
 
   /** Internal: what keeps an unscoped tensor from being released (see unscoped.ts). */
-  readonly page: object | null;
+  readonly page: object;
 
   /** Internal: use the creation functions. */
-  constructor(handle: Handle, page: object | null = null) {
+  constructor(handle: Handle, page: object = noClone) {
     this.handle = handle;
     this.page = page;
   }
@@ -128,10 +129,10 @@ export class Tensor {
   size(dim?: number): number | readonly number[] {
     const shape = core.shape(this.handle);
     if (dim === undefined) return shape;
-    const length = shape.at(dim);
-    if (length !== undefined && Number.isInteger(dim)) return length;
+    const length = Number.isInteger(dim) ? shape.at(dim) : undefined;
+    if (length !== undefined) return length;
     throw new ArgumentError(
-      `Tensor.size: dim is ${dim}, expected an integer from ${-shape.length} to ${shape.length - 1} for shape [${shape}]`,
+      `Tensor.size: dim is ${String(dim)}, expected an integer from ${-shape.length} to ${shape.length - 1} for shape [${shape}]`,
     );
   }
 
@@ -150,9 +151,10 @@ export class Tensor {
   /**
    * A flat copy of the values in row-major order: int64 as BigInt64Array, bool as Uint8Array, float16
    * and bfloat16 as their bits in a Uint16Array, complex numbers as pairs.
+   * @throws M3lError M3L_OUT_OF_MEMORY where JavaScript has no array of that size
    */
   toTypedArray(): TypedArray {
-    return core.toBuffer(this.handle);
+    return core.nbytes(this.handle) > LARGE ? largeCopy(this) : core.toBuffer(this.handle);
   }
 
   /** Copies the values into `view`, which must have exactly their number of bytes. */
@@ -179,6 +181,7 @@ export class Tensor {
     gradient?: Tensor | null,
     options: { retainGraph?: boolean; createGraph?: boolean; inputs?: readonly Tensor[] } = {},
   ): void {
+    requireObject(options, 'Tensor.backward', 'options, such as { retainGraph: true }');
     const { createGraph = false, retainGraph = createGraph, inputs = [] } = options;
     const seed = gradient ? handleOf(gradient, 'backward', 'gradient') : null;
     const leaves = inputs.map((input) => handleOf(input, 'backward', 'inputs'));
@@ -191,9 +194,15 @@ export class Tensor {
     return this;
   }
 
-  /** The same values in another dtype, on another device or in another memory format. */
-  to(target: DType | ToOptions | Tensor | string): Tensor {
-    const options = toOptions(target);
+  /**
+   * The same values in another dtype, on another device or in another memory format; this very tensor's
+   * memory where nothing changes.
+   * @throws ArgumentError for a name that is none of these, or an option that `to` does not have
+   */
+  to(target: DType | ToOptions | Tensor | (string & {})): Tensor;
+  to(device: string, dtype: DType): Tensor;
+  to(target: DType | ToOptions | Tensor | string, dtype?: DType): Tensor {
+    const { device, memoryFormat, nonBlocking, copy, ...options } = toOptions(target, dtype);
     refresh();
     return wrap(
       core.call(
@@ -201,11 +210,11 @@ export class Tensor {
         this.handle,
         options.dtype === undefined ? undefined : dtypeCode(options.dtype),
         undefined,
-        options.device,
+        device,
         undefined,
-        options.nonBlocking,
-        options.copy,
-        options.memoryFormat === undefined ? undefined : memoryFormats[options.memoryFormat],
+        nonBlocking,
+        copy,
+        memoryFormat === undefined ? undefined : memoryFormatCode(memoryFormat),
       ) as Handle,
     );
   }
@@ -217,6 +226,11 @@ export class Tensor {
   /** True where both tensors read and write the same memory. */
   sameStorage(other: Tensor): boolean {
     return core.sameStorage(this.handle, handleOf(other, 'sameStorage', 'other'));
+  }
+
+  /** What `JSON.stringify` writes: as `toArray`. NaN and infinities have no JSON and become null. */
+  toJSON(): NestedNumbers {
+    return this.toArray();
   }
 
   toString(): string {
@@ -240,8 +254,9 @@ export interface Tensor extends TensorMethods {}
 export function wrap(handle: Handle): Tensor {
   if (currentId !== 0) return new Tensor(handle);
   const page = pageFor(handle);
-  const tensor = new Tensor(handle, page);
-  if (page === null) core.track(tensor, handle);
+  if (page !== null) return new Tensor(handle, page);
+  const tensor = new Tensor(handle);
+  core.track(tensor, handle);
   return tensor;
 }
 
@@ -263,14 +278,45 @@ function toOperator(): number {
   return toOperatorId;
 }
 
-function toOptions(target: DType | ToOptions | Tensor | string): ToOptions {
+const DEVICE = /^[a-z]+(:\d+)?$/;
+const TO_OPTIONS = ['dtype', 'device', 'memoryFormat', 'copy', 'nonBlocking'];
+
+function toOptions(target: DType | ToOptions | Tensor | string, dtype?: DType): ToOptions {
+  if (dtype !== undefined && typeof target === 'string') return { device: target, dtype };
   if (isDType(target)) return { dtype: target };
-  if (typeof target === 'string') return { device: target };
+  if (typeof target === 'string' && DEVICE.test(target)) return { device: target };
   if (target instanceof Tensor) return { dtype: target.dtype, device: target.device };
-  if (target !== null && typeof target === 'object') return target;
+  if (target === null || typeof target !== 'object') {
+    throw new ArgumentError(
+      `Tensor.to: expected a dtype, a device, a Tensor or { dtype, device, memoryFormat }, found ${describe(target)}`,
+    );
+  }
+  const stray = Object.keys(target).find((key) => !TO_OPTIONS.includes(key));
+  if (stray === undefined) return target;
   throw new ArgumentError(
-    `Tensor.to: expected a dtype, a device, a Tensor or { dtype, device, memoryFormat }, found ${describe(target)}`,
+    `Tensor.to: found the option '${stray}', expected one of ${TO_OPTIONS.join(', ')}`,
   );
+}
+
+/** Bytes beyond which JavaScript is asked for the memory: the core's asking would end the process. */
+const LARGE = 2 ** 26;
+
+function largeCopy(tensor: Tensor): TypedArray {
+  const values = allocate(tensor.nbytes, tensor.dtype);
+  core.copyTo(tensor.handle, values);
+  return values;
+}
+
+function allocate(bytes: number, dtype: DType): TypedArray {
+  try {
+    return new (dtypeInfo(dtype).array)(new ArrayBuffer(bytes));
+  } catch (cause) {
+    throw new M3lError(
+      'M3L_OUT_OF_MEMORY',
+      `Tensor.toTypedArray: JavaScript has no memory for ${bytes} bytes of ${dtype} in one array. Read it in parts: x.narrow(0, start, count).toTypedArray().`,
+      { cause },
+    );
+  }
 }
 
 /** Values as numbers, whatever the dtype; the narrow floats go through float32. */

@@ -5,12 +5,18 @@
  */
 import { core, type Handle } from './native.js';
 
+/**
+ * What every tensor holds: cloning stops at a function and tells its text, where structuredClone and
+ * postMessage would make an object without values.
+ */
+export const noClone = () => 'a Tensor is not cloned or posted: send x.toTypedArray() instead';
+
 const PAGE = 16;
 
 /** 1 where the last operator made a large tensor; its small ones then go without a page too. */
 const large = new Uint32Array(1);
 const handles = new Float64Array(PAGE);
-let page: object = {};
+let page: object = { noClone };
 let count = 0;
 let shared = false;
 
@@ -32,6 +38,6 @@ export function pageFor(handle: Handle): object | null {
 export function closePage(): void {
   if (count === 0) return;
   core.trackPage(page, handles, count);
-  page = {};
+  page = { noClone };
   count = 0;
 }

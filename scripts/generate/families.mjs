@@ -5,7 +5,7 @@ import {
   parseSchema,
   unsupportedType,
 } from '../../dist/torch/schema.js';
-import { byHand, underscored } from './selection.mjs';
+import { byHand, hidden, underscored } from './selection.mjs';
 
 /**
  * The operators to write, by name, each with its overloads in the order in which they are tried; what
@@ -45,6 +45,8 @@ function reasonToSkip(schema, name) {
   if (schema.foreign) return 'a schema without a JavaScript form';
   if (isOutVariant(schema)) return 'writes into given tensors (`out=`): by `torch.ops`';
   if (byHand.has(name)) return `written by hand: \`${byHand.get(name)}\``;
+  const hiddenFor = hidden.get(`${name}.${schema.overload ?? ''}`);
+  if (hiddenFor !== undefined) return hiddenFor;
   if (schema.text.includes('Dimname')) return 'named dimensions';
   const unsupported = unsupportedType(schema);
   return unsupported === null ? null : `type \`${unsupported}\``;

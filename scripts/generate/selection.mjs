@@ -31,6 +31,11 @@ export const byHand = new Map([
   ['full', 'torch.full'],
 ]);
 
+/** Overloads that would be tried before the one that PyTorch's function of the name has, by `name.overload`. */
+export const hidden = new Map([
+  ['stft.', "without `center`, which PyTorch's has and defaults to true: by `torch.ops`"],
+]);
+
 /** Small operators whose cost is the call itself: they skip the overload search where types fit. */
 export const hot = `
   abs exp log sqrt rsqrt neg square reciprocal sigmoid tanh relu relu_ gelu silu sin cos

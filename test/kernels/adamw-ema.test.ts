@@ -234,6 +234,9 @@ describe('adamw_ema_ and ema_update_', () => {
       expect(() => emaUpdate([narrow], [narrow], 0.5, narrow)).toThrow(/scalar is \[1\] Float/);
       const integers = torch.zeros([2], { dtype: 'int64' });
       expect(() => emaUpdate([integers], [integers], 0.5)).toThrow(/ema_update_.*Long/);
+      expect(() => emaUpdate([], [integers], 0.5)).toThrow(/1 students, expected 0/);
+      const factor = torch.tensor([1], { dtype: 'float64' });
+      expect(emaUpdate([], [], 0.5, factor)).toBeUndefined();
     });
   });
 

@@ -106,6 +106,8 @@ describe.each(devices)('mix_ffn on %s', (device) => {
       const given = inputs([2, 3, 4, 3, 5], device);
       const replaced = (index: number, by: Tensor) => given.map((x, i) => (i === index ? by : x));
       expect(() => fused(given, [3, 5])).toThrow(/\[2, 12, 3\], expected \[B, 15, C\]/);
+      const none = replaced(0, given[0]!.narrow(1, 0, 0));
+      expect(() => fused(none, [2 ** 62, 4])).toThrow(/expected \[B, height · width, C\]/);
       const square = torch.zeros([5, 5], { device });
       expect(() => fused(replaced(1, square), [3, 4])).toThrow(
         /in_weight is \[5, 5\], expected \[5, 3\]/,

@@ -261,6 +261,11 @@ describe.each(devices)('token_dwconv_gelu on %s', (device) => {
       expect(() => fused(x, weight, bias, 5, 6)).toThrow(
         /token_dwconv_gelu: tokens are \[2, 35, 9\], expected \[B, 30, C\] for a grid of 5 × 6/,
       );
+      const none = x.narrow(1, 0, 0);
+      // The product of the sides is 0 in 64 bits.
+      expect(() => fused(none, weight, bias, 2 ** 62, 4)).toThrow(
+        /tokens are \[2, 0, 9\], expected \[B, height · width, C\]/,
+      );
       expect(() => fused(x, weight, bias, -5, -7)).toThrow(
         /token_dwconv_gelu: the grid is -5 × -7/,
       );

@@ -148,6 +148,11 @@ describe.each(devices)('upsample_sum on %s', (device) => {
       expect(() => op(base, [first], [4, 5], 7, 8, true)).toThrow(
         /base is \[2, 63, 5\], expected \[B, 56, C\]/,
       );
+      const none = base.narrow(1, 0, 0);
+      expect(() => op(none, [], [], 2 ** 32, 2 ** 32, true)).toThrow(/\[B, height · width, C\]/);
+      // No batch: nothing to compute, on a grid whose tables there is no memory for.
+      const large = torch.zeros([0, 2 ** 40, 5], { device });
+      expect(op(large, [first.narrow(0, 0, 0)], [4, 5], 2 ** 40, 1, true)).toBeDefined();
       expect(() => op(base, [first.to('float64')], [4, 5], 7, 9, true)).toThrow(/Double/);
       const y = fused(given, grids).sum();
       expect(() => torch.grad([y], [base], { createGraph: true })).toThrow(/upsample_sum/);

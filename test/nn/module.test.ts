@@ -142,3 +142,33 @@ describe('containers', () => {
     });
   });
 });
+
+describe('Module.to', () => {
+  it('takes a dtype or a device by itself', () => {
+    const layer = new nn.Linear(2, 2).to('bfloat16').to('cpu');
+    expect(layer.weight.dtype).toBe('bfloat16');
+    layer.dispose();
+  });
+
+  it.each([
+    ['int32', /dtype 'int32', expected one of floats/],
+    [{ dytpe: 'float64' }, /option 'dytpe', expected one of device, dtype, memoryFormat/],
+    [3, /found the number 3/],
+  ])('refuses %j', (target, message) => {
+    const layer = new nn.Linear(2, 2);
+    expect(() => layer.to(target as never)).toThrow(message);
+    layer.dispose();
+  });
+});
+
+describe('layers', () => {
+  it('refuse options that they do not have, and what is no module', () => {
+    expect(() => new nn.Conv2d(1, 1, 3, { strides: 2 } as never)).toThrow(/option 'strides'/);
+    expect(() => new nn.Sequential('x' as never)).toThrow(/Sequential: found the string 'x'/);
+    const norm = new nn.BatchNorm2d(3);
+    expect(() => torch.scope(() => norm.forward(torch.ones([1, 3, 1, 1])))).toThrow(
+      /one value a ch/,
+    );
+    norm.dispose();
+  });
+});

@@ -246,3 +246,28 @@ describe('PolySchedule', () => {
     });
   });
 });
+
+describe('parameters and options that do not do', () => {
+  const leaf = () => torch.ones([2]).requiresGrad_();
+
+  it('are refused in a sentence', () => {
+    torch.scope(() => {
+      expect(() => new optim.SGD([leaf().mul(2)], { lr: 1 })).toThrow(/it is no leaf/);
+      expect(() => new optim.SGD(5 as never)).toThrow(/found the number 5 for parameters/);
+      expect(() => new optim.SGD([leaf(), 'x'] as never)).toThrow(/found the string 'x' among/);
+      const typo = { lrr: 1 } as never;
+      expect(() => new optim.AdamW([leaf()], typo)).toThrow(/option 'lrr', expected one of lr, be/);
+      const group = { params: [leaf()], weigthDecay: 0 } as never;
+      expect(() => new optim.AdamW([group])).toThrow(/group of parameters: found the option 'wei/);
+    });
+  });
+
+  it('come from any iterable', () => {
+    torch.scope(() => {
+      const two = new Set([leaf(), leaf()]).values();
+      expect(new optim.SGD(two, { lr: 1 }).groups[0]!.params).toHaveLength(2);
+      const named = new optim.SGD([{ params: new Set([leaf()]), name: 'one', lr: 2 }]).groups[0]!;
+      expect([named.name, named.lr, named.initialLr]).toEqual(['one', 2, 2]);
+    });
+  });
+});

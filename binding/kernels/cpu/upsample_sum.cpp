@@ -81,6 +81,9 @@ at::Tensor UpsampleSumCpu(const at::Tensor& base, at::TensorList maps, at::IntAr
   CheckUpsampleSum(base, maps, sizes, height, width);
   const auto given = base.contiguous();
   auto result = at::empty_like(given);
+  if (result.numel() == 0) {
+    return result;  // no batch or no channels, on a grid that may be too large for its tables
+  }
   std::vector<at::Tensor> held;
   for (const auto& map : maps) {
     held.push_back(map.contiguous());

@@ -30,8 +30,7 @@ void EmaUpdateOnCuda(const std::vector<at::Tensor>& teachers,
 
 void EmaUpdateCuda(at::TensorList teachers, at::TensorList students, double factor,
                    const std::optional<at::Tensor>& scalar) {
-  TORCH_CHECK(!teachers.empty(), "ema_update_: no teachers, expected at least one");
-  const c10::cuda::CUDAGuard guard(teachers[0].device());
+  const c10::cuda::OptionalCUDAGuard guard(at::device_of(teachers));
   RunEmaUpdate(EmaUpdateOnCuda, teachers, students, {factor, scalar.value_or(at::Tensor())});
 }
 

@@ -77,7 +77,6 @@ export interface HermitianCheckErrorsOptions { hermitian?: boolean; checkErrors?
 export interface HermitianOptions { hermitian?: boolean; }
 export interface HopLengthWinLengthWindowCenterOptions { hopLength?: number | null; winLength?: number | null; window?: Tensor | null; center?: boolean; normalized?: boolean; onesided?: boolean | null; length?: number | null; returnComplex?: boolean; }
 export interface HopLengthWinLengthWindowCenterOptions2 { hopLength?: number | null; winLength?: number | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null; }
-export interface HopLengthWinLengthWindowNormalizedOptions { hopLength?: number | null; winLength?: number | null; window?: Tensor | null; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null; }
 export interface ImplicitOptions { implicit?: boolean; }
 export interface IncludeSelfOptions { includeSelf?: boolean; }
 export interface IndOptions { ind?: number; }

@@ -1,0 +1,16 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const script = join(import.meta.dirname, '../../scripts/fuzz-calls.mjs');
+
+describe('public functions', () => {
+  it('01 work or throw an M3lError, whatever they are given', () => {
+    const args = [script, '--calls', '5000', '--seed', '41'];
+    const { stdout, stderr, signal } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(stdout, `${signal} ${stderr}`).not.toBe('');
+    const { calls, functions, faults } = JSON.parse(stdout);
+    expect(faults).toEqual([]);
+    expect([calls, functions > 1500]).toEqual([5000, true]);
+  }, 120_000);
+});
