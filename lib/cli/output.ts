@@ -29,7 +29,7 @@ export function printNote(text: string): void {
  */
 export function report(error: unknown, json: boolean): number {
   const code = codeOf(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (json) printJson({ error: { code, message } });
   printNote(code === null ? `m3l: ${message}` : `m3l: ${message} [${code}]`);
   if (process.env.M3L_DEBUG && error instanceof Error) printNote(error.stack ?? '');
@@ -48,6 +48,13 @@ const USAGE = new Set<string | null>([
   'M3L_PICTURE_FORMAT',
   'M3L_PICTURE_PATH',
 ]);
+
+/** Node's permission model says which flag is missing, and not for what. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { resource } = error as { resource?: string };
+  return resource ? `${error.message} It is about ${resource}.` : error.message;
+}
 
 function codeOf(error: unknown): string | null {
   if (typeof error !== 'object' || error === null || !('code' in error)) return null;

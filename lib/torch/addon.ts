@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { libraryFault } from './elf.js';
 import { AddonNotFoundError } from './errors.js';
 import { nativePackage, packageFolder, packageVersion } from './installation.js';
@@ -172,9 +173,12 @@ function packagedFolder(refusals: string[]): string | null {
     return null;
   }
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version?: string };
-  if (version === packageVersion()) return dirname(manifest);
+  const own = packageVersion();
+  if (version === own) return dirname(manifest);
   refusals.push(
-    `the package ${nativePackage} is version ${version}, m3l is ${packageVersion()}: they go together`,
+    own === null
+      ? `m3l was bundled into ${fileURLToPath(import.meta.url)}, its files are not beside it`
+      : `the package ${nativePackage} is version ${version}, m3l is ${own}: they go together`,
   );
   return null;
 }

@@ -16,10 +16,14 @@ export function isClone(): boolean {
   return existsSync(join(packageFolder, 'CMakeLists.txt'));
 }
 
-/** The version in package.json. */
-export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
-  return version as string;
+/** The version in package.json; null where a bundler took this module away from it. */
+export function packageVersion(): string | null {
+  try {
+    const manifest = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
+    return manifest.name === 'm3l' ? manifest.version : null;
+  } catch {
+    return null;
+  }
 }
 
 /** How to get native files where none does, for the reasons in `refusals`. */
@@ -34,7 +38,11 @@ export function addonMend(refusals: readonly string[]): string {
   if (!hasGlibc()) {
     return 'the prebuilt files need glibc, which this Linux does not have (musl?): use a Debian, Ubuntu or Fedora image';
   }
-  const name = `${nativePackage}@${packageVersion()}`;
+  const version = packageVersion();
+  if (version === null) {
+    return "leave m3l out of the bundle: esbuild's --external:m3l, Vite's ssr.external, Next.js's serverExternalPackages";
+  }
+  const name = `${nativePackage}@${version}`;
   if (refusals.some((line) => line.includes(join('node_modules', nativePackage)))) {
     return `remove node_modules/${nativePackage} and run \`npm install ${name}\``;
   }

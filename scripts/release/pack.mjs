@@ -12,6 +12,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -120,13 +121,21 @@ function packOnce(folder, out) {
   const cache = join(home(), 'packed', hash.digest('hex').slice(0, 32));
   const facts = join(cache, 'packed.json');
   if (!existsSync(facts)) {
-    mkdirSync(cache, { recursive: true });
-    const packed = pack(folder, cache);
-    writeFileSync(facts, JSON.stringify(packed));
+    // Whole when it gets its name: another may pack the same at the same time.
+    const unfinished = `${cache}-${process.pid}`;
+    mkdirSync(unfinished, { recursive: true });
+    writeFileSync(join(unfinished, 'packed.json'), JSON.stringify(pack(folder, unfinished)));
+    try {
+      renameSync(unfinished, cache);
+    } catch (error) {
+      if (!existsSync(facts)) throw error;
+      rmSync(unfinished, { recursive: true });
+    }
   }
   const packed = JSON.parse(readFileSync(facts, 'utf8'));
-  const file = join(out, basename(packed.file));
-  copyFileSync(packed.file, file);
+  const name = basename(packed.file);
+  const file = join(out, name);
+  copyFileSync(join(cache, name), file);
   return { ...packed, file };
 }
 
