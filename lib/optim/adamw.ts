@@ -1,7 +1,8 @@
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
-import { Optimizer, type ParameterGroups, type UpdateLists } from './optimizer.js';
-import { OptimizerError } from './state.js';
+import type { ParameterGroups } from './groups.js';
+import { Optimizer, type UpdateLists } from './optimizer.js';
+import { OptimizerError, type StateNames } from './state.js';
 
 export interface AdamWOptions {
   lr: number;
@@ -28,11 +29,14 @@ export class AdamW extends Optimizer<AdamWOptions> {
     );
   }
 
-  protected override readonly stateNames = {
-    step: 'scalar',
-    exp_avg: 'like the parameter',
-    exp_avg_sq: 'like the parameter',
-  } as const;
+  protected override stateNames(): StateNames {
+    return {
+      step: 'scalar',
+      exp_avg: 'like the parameter',
+      exp_avg_sq: 'like the parameter',
+    };
+  }
+
   protected override readonly hostState = ['step'];
   protected override readonly movesAverages = true;
 

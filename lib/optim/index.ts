@@ -1,12 +1,19 @@
+export { Adadelta, type AdadeltaOptions } from './adadelta.js';
+export { Adagrad, type AdagradOptions } from './adagrad.js';
+export { Adam, type AdamOptions } from './adam.js';
+export { Adamax, type AdamaxOptions } from './adamax.js';
 export { AdamW, type AdamWOptions } from './adamw.js';
+export type { Group, ParameterGroups } from './groups.js';
+export { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js';
+export { NAdam, type NAdamOptions } from './nadam.js';
 export {
-  type Group,
   type MovingAverage,
   Optimizer,
-  type ParameterGroups,
   type StaticUpdate,
   type UpdateLists,
 } from './optimizer.js';
 export { PolySchedule, type PolyScheduleOptions } from './poly-schedule.js';
+export { RAdam, type RAdamOptions } from './radam.js';
+export { RMSprop, type RMSpropOptions } from './rmsprop.js';
 export { SGD, type SGDOptions } from './sgd.js';
-export { OptimizerError, type OptimizerState } from './state.js';
+export { OptimizerError, type OptimizerState, type StateNames } from './state.js';

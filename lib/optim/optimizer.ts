@@ -1,22 +1,9 @@
 import { persistent } from '../nn/index.js';
-import { describe } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
-import { checkState, OptimizerError, type OptimizerState, type StateTarget } from './state.js';
-
-/** Hyper-parameters are settable between steps. `initialLr` is what schedules multiply. */
-export type Group<Options> = Options & {
-  readonly params: readonly Tensor[];
-  readonly name?: string;
-  lr: number;
-  initialLr: number;
-};
-
-/** A list of parameters, or groups of them with options of their own. */
-export type ParameterGroups<Options> =
-  | Iterable<Tensor>
-  | Iterable<Partial<Options> & { params: Iterable<Tensor>; name?: string }>;
+import { asGroups, checkParameter, type Group, type ParameterGroups } from './groups.js';
+import { checkState, OptimizerError, type OptimizerState, type StateNames } from './state.js';
 
 /**
  * The moving average of parameters: average ← factor · average + (1 − factor) · parameter. An
@@ -83,8 +70,8 @@ export abstract class Optimizer<Options extends { lr: number }> {
     if (seen.size === 0) throw new OptimizerError('No parameters given to the optimizer.');
   }
 
-  /** The tensors that a parameter has as state once it has any. */
-  protected abstract readonly stateNames: StateTarget['names'];
+  /** The tensors that a parameter of a group with these options has as state once it has any. */
+  protected abstract stateNames(options: Options): StateNames;
 
   /** @throws {OptimizerError} for options that the algorithm cannot work with */
   protected abstract checkOptions(options: Options): void;
@@ -107,14 +94,13 @@ export abstract class Optimizer<Options extends { lr: number }> {
   ): void;
 
   /** How many numbers `numbersOf` gives. */
-  protected abstract readonly numbersPerList: number;
+  protected readonly numbersPerList: number = 0;
 
-  /** Counts a step of parameters that have taken equally many, and gives what it differs in. */
-  protected abstract numbersOf(
-    options: Options,
-    params: readonly Tensor[],
-    factor: number,
-  ): number[];
+  /**
+   * Counts a step of parameters that have taken equally many, and gives what it differs in. An
+   * algorithm that leaves it out has no static update.
+   */
+  protected numbersOf?(options: Options, params: readonly Tensor[], factor: number): number[];
 
   /** How many steps a parameter has taken, where its update depends on that. */
   protected stepsOf(_parameter: Tensor): number {
@@ -123,12 +109,9 @@ export abstract class Optimizer<Options extends { lr: number }> {
 
   /** The state tensors of a parameter, made on first use. */
   protected stateOf(parameter: Tensor, make: () => Record<string, () => Tensor>) {
-    let state = this.#state.get(parameter);
-    if (!state) {
-      state = {};
-      for (const [name, tensor] of Object.entries(make())) state[name] = persistent(tensor);
-      this.#state.set(parameter, state);
-    }
+    const state = this.#state.get(parameter) ?? {};
+    for (const [name, tensor] of Object.entries(make())) state[name] ??= persistent(tensor);
+    this.#state.set(parameter, state);
     return state;
   }
 
@@ -158,17 +141,23 @@ export abstract class Optimizer<Options extends { lr: number }> {
    * The updates from now on for replaying, of the parameters that have a gradient at present; each
    * must have one at every step. The state must not be loaded anew meanwhile.
    * @param options as those of `step`
+   * @throws {OptimizerError} where the algorithm has none: its steps cannot be replayed
    */
   staticUpdate({ average }: { average?: MovingAverage | undefined } = {}): StaticUpdate {
+    const numbersOf = this.numbersOf?.bind(this);
+    if (!numbersOf) {
+      throw new OptimizerError(
+        `found ${this.constructor.name} for a static update (a CUDA graph), expected an optimizer ` +
+          'that has one: AdamW or SGD. Call step() at every iteration instead.',
+      );
+    }
     const moved = this.movesAverages ? average : undefined;
     const lists = this.groups.flatMap((group) => this.#staticLists(group, moved));
     const each = this.numbersPerList;
     return {
       size: each * lists.length,
       next: (factor) =>
-        torch.noGrad(() =>
-          lists.flatMap(({ group, params }) => this.numbersOf(group, params, factor)),
-        ),
+        torch.noGrad(() => lists.flatMap(({ group, params }) => numbersOf(group, params, factor))),
       apply: (numbers) =>
         torch.scope(() =>
           torch.noGrad(() => {
@@ -222,9 +211,11 @@ export abstract class Optimizer<Options extends { lr: number }> {
     const { groups, tensors } = checkState(state, {
       algorithm: this.constructor.name,
       groups: this.groups,
-      names: this.stateNames,
+      namesFor: (options) => {
+        this.checkOptions(options as unknown as Options);
+        return this.stateNames(options as unknown as Options);
+      },
     });
-    for (const options of groups) this.checkOptions(options as unknown as Options);
     this.#release();
     for (const { parameter, name, tensor } of tensors) {
       const own = this.#state.get(parameter) ?? {};
@@ -254,40 +245,6 @@ export abstract class Optimizer<Options extends { lr: number }> {
     }
     this.#state.clear();
   }
-}
-
-function asGroups<Options>(groups: ParameterGroups<Options>): GivenGroup[] {
-  const list = listOf(groups);
-  if (list.length === 0) return [];
-  if (list.some((item) => item instanceof torch.Tensor)) return [{ params: list as Tensor[] }];
-  return list.map((group) => {
-    const { params, ...options } = (group ?? {}) as { params?: unknown };
-    return { ...options, params: listOf(params) as Tensor[] };
-  });
-}
-
-function listOf(value: unknown): unknown[] {
-  const iterable = typeof value === 'object' && value !== null && Symbol.iterator in value;
-  if (iterable) return [...(value as Iterable<unknown>)];
-  throw new OptimizerError(
-    `found ${describe(value)} for parameters, expected a list of them, model.parameters() for one, or groups { params, lr, … }`,
-  );
-}
-
-/** Only a leaf is a parameter: what an operator gave has no gradient of its own. */
-function checkParameter(tensor: unknown): void {
-  if (!(tensor instanceof torch.Tensor)) {
-    throw new OptimizerError(`found ${describe(tensor)} among the parameters, expected tensors`);
-  }
-  if (tensor.isLeaf) return;
-  throw new OptimizerError(
-    `found a parameter of shape [${tensor.shape}] that an operator made (it is no leaf), expected one that gradients gather in: x.detach().requiresGrad_()`,
-  );
-}
-
-interface GivenGroup {
-  params: readonly Tensor[];
-  name?: string;
 }
 
 /** Parameters that have a gradient, in lists of one dtype and device as the fused kernels want. */

@@ -1,8 +1,9 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
-import { Optimizer, type ParameterGroups, type UpdateLists } from './optimizer.js';
-import { OptimizerError } from './state.js';
+import type { ParameterGroups } from './groups.js';
+import { Optimizer, type UpdateLists } from './optimizer.js';
+import { OptimizerError, type StateNames } from './state.js';
 
 export interface SGDOptions {
   lr: number;
@@ -34,7 +35,9 @@ export class SGD extends Optimizer<SGDOptions> {
     }
   }
 
-  protected override readonly stateNames = { momentum_buffer: 'like the parameter' } as const;
+  protected override stateNames(): StateNames {
+    return { momentum_buffer: 'like the parameter' };
+  }
 
   protected override update(
     options: SGDOptions,

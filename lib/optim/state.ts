@@ -15,11 +15,14 @@ export interface OptimizerState {
   meta: { algorithm: string; groups: Record<string, unknown>[] };
 }
 
-/** What a state is for; `names` are the tensors of a parameter, true for those of its shape. */
+/** The tensors of a parameter's state and their shapes: scalars are float32. */
+export type StateNames = Readonly<Record<string, 'scalar' | 'like the parameter'>>;
+
 export interface StateTarget {
   algorithm: string;
   groups: readonly { readonly params: readonly Tensor[] }[];
-  names: Readonly<Record<string, 'scalar' | 'like the parameter'>>;
+  /** The state of parameters in a group with these options, each of the group's kind. Throws for options out of range. */
+  namesFor(options: Record<string, unknown>): StateNames;
 }
 
 /** A state that fits: its tensors by parameter and name, and the options of each group. */
@@ -49,10 +52,12 @@ export function checkState({ tensors, meta }: OptimizerState, target: StateTarge
         'Build the optimizer with the groups that it was saved with.',
     );
   }
-  return {
-    groups: meta.groups.map((group, index) => optionsFor(target.groups[index]!, group, index)),
-    tensors: tensorsFor(tensors, target),
-  };
+  const groups = meta.groups.map((group, index) => optionsFor(target.groups[index]!, group, index));
+  const owners = target.groups.flatMap(({ params }, index) => {
+    const names = target.namesFor(groups[index]!);
+    return params.map((parameter) => ({ parameter, names }));
+  });
+  return { groups, tensors: tensorsFor(tensors, owners) };
 }
 
 /** The options of a group, each of the kind that the group has it in. */
@@ -80,21 +85,22 @@ function optionsFor(
 
 function tensorsFor(
   tensors: Record<string, Tensor>,
-  { groups, names }: StateTarget,
+  owners: { parameter: Tensor; names: StateNames }[],
 ): CheckedState['tensors'] {
-  const parameters = groups.flatMap(({ params }) => [...params]);
-  const counts = new Map<Tensor, number>();
+  const counts = owners.map(() => 0);
   const checked = Object.entries(tensors).map(([key, tensor]) => {
     const [, index, name] = /^(0|[1-9]\d{0,8})\.(\w+)$/.exec(key) ?? [];
-    const parameter = index === undefined ? undefined : parameters[Number(index)];
+    const owner = index === undefined ? undefined : owners[Number(index)];
+    const names = owner?.names ?? owners[0]!.names;
     const shape = name !== undefined && Object.hasOwn(names, name) ? names[name] : undefined;
-    if (parameter === undefined || shape === undefined) {
+    if (owner === undefined || shape === undefined) {
       throw new OptimizerError(
         `State '${key.slice(0, 60)}' belongs to nothing, expected ` +
-          `'PARAMETER.NAME' with a parameter from 0 to ${parameters.length - 1} and as name ` +
+          `'PARAMETER.NAME' with a parameter from 0 to ${owners.length - 1} and as name ` +
           `${Object.keys(names).join(', ') || 'none'}.`,
       );
     }
+    const { parameter } = owner;
     const wanted = shape === 'scalar' ? [] : parameter.shape;
     const dtype = shape === 'scalar' ? 'float32' : parameter.dtype;
     if (tensor.shape.join() !== wanted.join() || tensor.dtype !== dtype) {
@@ -103,15 +109,15 @@ function tensorsFor(
           `[${wanted}] and ${dtype}.`,
       );
     }
-    counts.set(parameter, (counts.get(parameter) ?? 0) + 1);
+    counts[Number(index)]! += 1;
     return { parameter, name: name!, tensor };
   });
-  const all = Object.keys(names).length;
-  for (const [parameter, count] of counts) {
-    if (count === all) continue;
+  for (const [index, { names }] of owners.entries()) {
+    const expected = Object.keys(names);
+    if (counts[index] === 0 || counts[index] === expected.length) continue;
     throw new OptimizerError(
-      `State of parameter ${parameters.indexOf(parameter)} has ${count} tensors, expected ` +
-        `${Object.keys(names).join(', ')}.`,
+      `State of parameter ${index} has ${counts[index]} tensors, expected ` +
+        `${expected.join(', ')}.`,
     );
   }
   return checked;
