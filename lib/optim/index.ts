@@ -15,5 +15,35 @@ export {
 export { PolySchedule, type PolyScheduleOptions } from './poly-schedule.js';
 export { RAdam, type RAdamOptions } from './radam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
+export {
+  CosineAnnealingLR,
+  CosineAnnealingWarmRestarts,
+  type WarmRestartsOptions,
+} from './schedules/cosine.js';
+export { CyclicLR, type CyclicLROptions } from './schedules/cyclic.js';
+export {
+  ConstantLR,
+  ExponentialLR,
+  LinearLR,
+  type LinearLROptions,
+  MultiStepLR,
+  PolynomialLR,
+  StepLR,
+} from './schedules/factors.js';
+export {
+  LambdaLR,
+  type LambdaLROptions,
+  MultiplicativeLR,
+  type RateFunction,
+} from './schedules/lambda.js';
+export { OneCycleLR, type OneCycleLRGiven, type OneCycleLROptions } from './schedules/one-cycle.js';
+export { type PlateauOptions, ReduceLROnPlateau } from './schedules/plateau.js';
+export {
+  type Schedulable,
+  Schedule,
+  type ScheduledGroup,
+  type ScheduleState,
+} from './schedules/schedule.js';
+export { SequentialLR, type SequentialLROptions } from './schedules/sequential.js';
 export { SGD, type SGDOptions } from './sgd.js';
 export { OptimizerError, type OptimizerState, type StateNames } from './state.js';
