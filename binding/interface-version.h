@@ -6,6 +6,6 @@
 
 namespace m3l {
 
-inline constexpr int kInterfaceVersion = 1;
+inline constexpr int kInterfaceVersion = 2;
 
 }  // namespace m3l

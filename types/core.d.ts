@@ -58,6 +58,10 @@ export interface NativeCore {
   resolve(name: string, overload: string): number;
   schema(operator: number): string;
   call(operator: number, ...args: unknown[]): NativeResult;
+  /** On another thread; a promise of what `takeResult` gives the results for. */
+  callAsync(operator: number, ...args: unknown[]): Promise<number>;
+  /** As `call` gives them, in the scope that is current now; null for one that an argument is. */
+  takeResult(result: number): NativeResult;
 
   scopeOpen(): number;
   scopeEnter(scope: number): number;
@@ -81,6 +85,8 @@ export interface NativeCore {
   ): Handle;
   toBuffer(handle: Handle): TypedArray;
   copyTo(handle: Handle, view: ArrayBufferView): void;
+  /** On another thread: nobody may touch `view` until it is done. */
+  copyToAsync(handle: Handle, view: ArrayBufferView): Promise<void>;
   item(handle: Handle): number | boolean | bigint;
   shape(handle: Handle): number[];
   strides(handle: Handle): number[];
@@ -92,6 +98,11 @@ export interface NativeCore {
   version(handle: Handle): number;
   alias(handle: Handle): Handle;
   sameStorage(a: Handle, b: Handle): boolean;
+
+  /** Number of a tensor that `receive` of any thread gives, once. */
+  share(handle: Handle): number;
+  receive(shared: number): Handle;
+  sharedCount(): number;
 
   requiresGrad(handle: Handle): boolean;
   setRequiresGrad(handle: Handle, flag: boolean): void;
@@ -105,6 +116,7 @@ export interface NativeCore {
     createGraph: boolean,
     inputs: Handle[],
   ): void;
+  backwardAsync(...args: Parameters<NativeCore['backward']>): Promise<void>;
   gradients(
     outputs: Handle[],
     inputs: Handle[],

@@ -1,16 +1,10 @@
 // Typed arrays in and out, always by copy: external array buffers are refused in Electron.
+#include "buffers.h"
+
 #include <algorithm>
-#include <cstddef>
-#include <span>
 #include <vector>
 
-#include "call.h"
-
 namespace m3l {
-
-namespace {
-
-using View = std::span<std::byte>;
 
 View view_of(Napi::Value value) {
   if (value.IsTypedArray()) {
@@ -24,6 +18,8 @@ View view_of(Napi::Value value) {
   }
   throw CoreError("M3L_ARGUMENT", "expected a typed array, found " + describe(value));
 }
+
+namespace {
 
 /// A typed array, or an array of them: the parts of what becomes one tensor.
 std::vector<View> views_of(Napi::Value value) {
@@ -126,15 +122,7 @@ Napi::Value to_buffer(const Call& call) {
   }
 }
 
-void copy_to(const Call& call) {
-  const at::Tensor tensor = readable(call.tensor(0));
-  const View view = view_of(call[1]);
-  if (view.size() != tensor.nbytes()) {
-    throw CoreError("M3L_SHAPE", "the array has " + std::to_string(view.size()) +
-                                     " bytes, the tensor " + std::to_string(tensor.nbytes()));
-  }
-  std::copy_n(static_cast<const std::byte*>(tensor.const_data_ptr()), view.size(), view.data());
-}
+void copy_to(const Call& call) { copy_values(call.tensor(0), view_of(call[1])); }
 
 at::Scalar item(const Call& call) {
   const at::Tensor& tensor = call.tensor(0);
@@ -151,6 +139,15 @@ at::Scalar item(const Call& call) {
 }
 
 }  // namespace
+
+void copy_values(const at::Tensor& source, View view) {
+  const at::Tensor tensor = readable(source);
+  if (view.size() != tensor.nbytes()) {
+    throw CoreError("M3L_SHAPE", "the array has " + std::to_string(view.size()) +
+                                     " bytes, the tensor " + std::to_string(tensor.nbytes()));
+  }
+  std::copy_n(static_cast<const std::byte*>(tensor.const_data_ptr()), view.size(), view.data());
+}
 
 void export_buffers(Exports& exports) {
   exports.add<from_buffer>("fromBuffer");

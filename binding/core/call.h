@@ -126,5 +126,7 @@ void export_random(Exports& exports);
 void export_precision(Exports& exports);
 void export_profiler(Exports& exports);
 void export_system(Exports& exports);
+void export_async(Exports& exports);
+void export_sharing(Exports& exports);
 
 }  // namespace m3l

@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "handle-table.h"
@@ -22,6 +23,12 @@ struct AutocastMode {
   c10::ScalarType dtype;
 };
 
+/// What an asynchronous call of an operator has left, until it is asked for.
+struct AsyncResult {
+  const Operator* op;
+  torch::jit::Stack stack;
+};
+
 struct Environment {
   explicit Environment(Napi::Env environment) : env(environment), tracker(environment, handles) {}
   /// Ends the profile that this environment began, if one runs.
@@ -36,6 +43,8 @@ struct Environment {
   torch::jit::Stack stack;
   std::vector<std::unique_ptr<c10::InferenceMode>> inference_modes;
   std::vector<AutocastMode> autocast_modes;
+  std::unordered_map<uint32_t, AsyncResult> results;
+  uint32_t next_result = 1;
   /// lib/'s M3lError, made of a code and a message.
   Napi::FunctionReference error_class;
   Warnings warnings;

@@ -91,6 +91,15 @@ bool is_out_of_memory(const std::exception& error) {
          message.find("can't allocate memory") != std::string::npos;
 }
 
+Napi::Error error_to_js(const Environment& state, const std::exception_ptr& exception,
+                        const std::string& where) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (...) {
+    return js_error_being_handled(state, where.empty() ? "" : where + ": ");
+  }
+}
+
 void rethrow_to_js(const Environment& state, const std::string& where) {
   try {
     throw js_error_being_handled(state, where.empty() ? "" : where + ": ");

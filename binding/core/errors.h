@@ -1,6 +1,8 @@
 // One way out for every failure: a C++ exception inside, a JavaScript error with a code outside.
 #pragma once
 
+#include <napi.h>
+
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -22,6 +24,9 @@ class CoreError : public std::runtime_error {
 /// Whether an operator failed for want of memory, on whatever device.
 bool is_out_of_memory(const std::exception& error);
 
+/// A C++ exception as JavaScript's; `where` names the operator, if any.
+Napi::Error error_to_js(const Environment& state, const std::exception_ptr& exception,
+                        const std::string& where);
 /// Throws the C++ exception being handled into JavaScript; `where` names the operator, if any.
 void rethrow_to_js(const Environment& state, const std::string& where);
 

@@ -2,7 +2,9 @@ import { refresh } from './context.js';
 import { ArgumentError } from './errors.js';
 import { core, type Handle } from './native.js';
 import { requireFunction, requireObject } from './require.js';
-import { handleOf, type Tensor, wrapOptional } from './tensor.js';
+import { type BackwardOptions, handleOf, type Tensor, wrapOptional } from './tensor.js';
+
+export type { BackwardOptions };
 
 /** Runs synchronous `fn` without recording gradients. */
 export function noGrad<T>(fn: () => T): T {
@@ -36,15 +38,6 @@ export function setGradEnabled(flag: boolean): boolean {
 
 export function isInferenceMode(): boolean {
   return core.isInferenceMode();
-}
-
-export interface BackwardOptions {
-  /** Keep the graph for another backward; default: the value of `createGraph`. */
-  retainGraph?: boolean;
-  /** Record the backward itself, for higher derivatives. */
-  createGraph?: boolean;
-  /** Accumulate into these leaves only. */
-  inputs?: readonly Tensor[];
 }
 
 /**

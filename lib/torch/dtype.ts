@@ -31,9 +31,12 @@ const table = {
   bfloat16: { code: 15, size: 2, array: Uint16Array },
   float8_e5m2: { code: 23, size: 1, array: Uint8Array },
   float8_e4m3fn: { code: 24, size: 1, array: Uint8Array },
+  float8_e5m2fnuz: { code: 25, size: 1, array: Uint8Array },
+  float8_e4m3fnuz: { code: 26, size: 1, array: Uint8Array },
   uint16: { code: 27, size: 2, array: Uint16Array },
   uint32: { code: 28, size: 4, array: Uint32Array },
   uint64: { code: 29, size: 8, array: BigUint64Array },
+  float8_e8m0fnu: { code: 44, size: 1, array: Uint8Array },
 } as const satisfies Record<string, DTypeInfo>;
 
 /** Element types by name. */

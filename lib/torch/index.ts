@@ -55,4 +55,5 @@ export { loadSafetensors, type Safetensors, saveSafetensors } from './safetensor
 export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.js';
 export { type Scalar, scalar, type TypedScalar } from './scalar.js';
 export { detached, dispose, keep, ScopeGuard, scope } from './scope.js';
+export { receive, type SharedTensor } from './sharing.js';
 export { type NestedNumbers, Tensor, type ToOptions } from './tensor.js';

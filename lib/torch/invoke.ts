@@ -46,6 +46,19 @@ export class Family {
     throw this.#refusal(args, options);
   }
 
+  /** As `invoke`, on another thread; the results belong to the scope that awaits them. */
+  async invokeAsync(args: unknown[]): Promise<unknown> {
+    const options = takeOptions(args);
+    for (const overload of this.#resolve()) {
+      const natives = bind(overload, args, options);
+      if (natives === null) continue;
+      const result = await core.callAsync(overload.id, ...natives);
+      refresh();
+      return overload.finish(core.takeResult(result), args, options);
+    }
+    throw this.#refusal(args, options);
+  }
+
   /** Overloads that this libtorch does not have are left out; having none at all is an error. */
   #resolve(): Overload[] {
     if (this.#resolved !== null) return this.#resolved;
@@ -85,6 +98,11 @@ const families = new WeakMap<object, Family>();
 /** A function that calls an ATen operator. The generated files list the overloads in their order. */
 export function operator<F>(name: string, ...overloads: string[]): F {
   return callable(new Family(`aten::${name}`, overloads.length === 0 ? [''] : overloads)) as F;
+}
+
+/** As `callable`, asynchronous. */
+export function callableAsync(family: Family): (...args: unknown[]) => Promise<unknown> {
+  return (...args) => family.invokeAsync(args);
 }
 
 /** A function around a family; `methodOf` finds the family again. */

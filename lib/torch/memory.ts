@@ -1,10 +1,13 @@
 import { core, libtorch, loadCore, type NativeMemory } from './native.js';
 import { closePage } from './unscoped.js';
 
-/** Live tensor handles, their bytes (each storage once), open scopes, tracked handles. */
-export function memory(): NativeMemory {
+/**
+ * Live tensor handles, their bytes (each storage once), open scopes, tracked handles; tensors that any
+ * thread of the process has shared and none received.
+ */
+export function memory(): NativeMemory & { shared: number } {
   closePage();
-  return core.memory();
+  return { ...core.memory(), shared: core.sharedCount() };
 }
 
 /** Releases unscoped tensors whose objects were collected; happens on allocation by itself. */

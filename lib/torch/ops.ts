@@ -3,12 +3,20 @@
  * by the name in its schema, with the argument rules of the generated functions.
  */
 import { M3lError } from './errors.js';
-import { callable, Family } from './invoke.js';
+import { callable, callableAsync, Family } from './invoke.js';
 import { core } from './native.js';
 import { compareOverloads, isOutVariant, parseSchema, type Schema } from './schema.js';
 
 /** Calls one overload; the result is typed by the caller. */
-export type OverloadFunction = (...args: unknown[]) => unknown;
+export interface OverloadFunction {
+  (...args: unknown[]): unknown;
+  /**
+   * The same on a thread of Node's pool, so that the event loop goes on; the results belong to the scope
+   * that awaits them. Arguments stay as they are until then: what is written in place meanwhile, and read
+   * there, may be read half.
+   */
+  readonly async: (...args: unknown[]) => Promise<unknown>;
+}
 /** Calls whichever overload fits; its properties are the overloads, the unnamed one as `default`. */
 export type OperatorFunction = OverloadFunction & Readonly<Record<string, OverloadFunction>>;
 export type OperatorNamespace = Readonly<Record<string, OperatorFunction>>;
@@ -46,10 +54,10 @@ function operatorFunction(name: string): OperatorFunction {
     (a, b) => Number(isOutVariant(a)) - Number(isOutVariant(b)) || compareOverloads(a, b),
   );
   const overloads = schemas.map(({ overload }) => overload);
-  const call = callable(new Family(name, overloads)) as OperatorFunction;
+  const call = overloadFunction(new Family(name, overloads)) as OperatorFunction;
   for (const overload of overloads) {
     Object.defineProperty(call, overload === '' ? 'default' : overload, {
-      value: callable(new Family(name, [overload])),
+      value: overloadFunction(new Family(name, [overload])),
     });
   }
   return new Proxy(call, {
@@ -63,6 +71,10 @@ function operatorFunction(name: string): OperatorFunction {
       return Reflect.get(target, key);
     },
   });
+}
+
+function overloadFunction(family: Family): OverloadFunction {
+  return Object.assign(callable(family), { async: callableAsync(family) });
 }
 
 function similar(name: string): string {

@@ -17,6 +17,9 @@ export const dtypeNames: Partial<Record<DType, string>> = {
   bfloat16: 'BF16',
   float8_e5m2: 'F8_E5M2',
   float8_e4m3fn: 'F8_E4M3',
+  float8_e5m2fnuz: 'F8_E5M2FNUZ',
+  float8_e4m3fnuz: 'F8_E4M3FNUZ',
+  float8_e8m0fnu: 'F8_E8M0',
   complex64: 'C64',
   int64: 'I64',
   int32: 'I32',
@@ -89,11 +92,14 @@ export function readHeader(file: number, path: string): SafetensorsHeader {
   if (size < 8) throw corrupt(path, `it has ${size} bytes, expected at least 8`);
   const length = Number(Buffer.from(readRange(file, path, 0, 8)).readBigUInt64LE());
   if (length > longestHeader || 8 + length > size) {
+    const other = otherFormat(readRange(file, path, 0, Math.min(size, 32)));
+    if (other !== null) throw corrupt(path, `it is ${other}`);
     throw corrupt(path, `its header should have ${length} bytes, but the file has ${size}`);
   }
   const header = parseHeader(path, readRange(file, path, 8, 8 + length));
   if (!isRecord(header)) throw corrupt(path, 'its header is not a JSON object');
-  const { __metadata__: metadata = {}, ...described } = header;
+  const { __metadata__, ...described } = header;
+  const metadata = __metadata__ ?? {};
   if (!isStringRecord(metadata)) throw corrupt(path, '__metadata__ is not an object of strings');
   const start = 8 + length;
   const entries = new Map(
@@ -101,6 +107,25 @@ export function readHeader(file: number, path: string): SafetensorsHeader {
   );
   checkRanges(path, entries, start, size);
   return { entries, metadata };
+}
+
+const save = 'convert it in Python with safetensors.torch.save_file';
+
+/** What files that are taken for safetensors begin with, and what they then are. */
+const OTHER_FORMATS: readonly [start: string, what: string][] = [
+  ['version https://git-lfs', 'a pointer of Git LFS, without the content: run `git lfs pull`'],
+  ['PK\x03\x04', `a zip archive, such as torch.save writes (.pt, .pth): ${save}`],
+  ['\x80\x02', `a pickle, such as torch.save wrote before 1.6 (.pt, .pth): ${save}`],
+  ['\x93NUMPY', 'a NumPy array (.npy)'],
+  ['\x89HDF', `an HDF5 file (Keras): ${save}`],
+  ['GGUF', 'a GGUF file (llama.cpp)'],
+  ['<!DOCTYPE', 'a web page: the download was answered with it'],
+  ['<html', 'a web page: the download was answered with it'],
+];
+
+function otherFormat(start: Uint8Array): string | null {
+  const text = Buffer.from(start).toString('latin1');
+  return OTHER_FORMATS.find(([magic]) => text.startsWith(magic))?.[1] ?? null;
 }
 
 function parseHeader(path: string, bytes: Uint8Array): unknown {

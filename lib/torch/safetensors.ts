@@ -78,6 +78,7 @@ function describeEntry(name: string, tensor: unknown): EntryToWrite {
       `saveSafetensors: '${name}' must be a Tensor, found ${describe(tensor)}`,
     );
   }
+  requireWhole(name);
   const { dtype, shape } = tensor;
   const dtypeName = dtypeNames[dtype];
   if (dtypeName === undefined || name === '__metadata__') {
@@ -155,6 +156,15 @@ function readTensor(file: number, path: string, entry: SafetensorsEntry): Tensor
   });
 }
 
+/** Half a pair of UTF-16 has no UTF-8, which the file's text is in. */
+function requireWhole(text: string): void {
+  if (!/\p{Surrogate}/u.test(text)) return;
+  const shown = JSON.stringify(text.slice(0, 60));
+  throw new ArgumentError(
+    `saveSafetensors: ${shown} holds half of a surrogate pair, expected text that UTF-8 can hold`,
+  );
+}
+
 function checkMetadata(metadata: Readonly<Record<string, string>>): object {
   for (const [key, value] of Object.entries(metadata)) {
     if (typeof value !== 'string') {
@@ -162,6 +172,8 @@ function checkMetadata(metadata: Readonly<Record<string, string>>): object {
         `saveSafetensors: metadata '${key}' must be a string, found ${describe(value)}`,
       );
     }
+    requireWhole(key);
+    requireWhole(value);
   }
   return metadata;
 }

@@ -13,12 +13,23 @@ import { ArgumentError, describe, M3lError } from './errors.js';
 import type { TensorMethods } from './generated/methods.js';
 import { core, type Handle } from './native.js';
 import { requireObject } from './require.js';
+import type { SharedTensor } from './sharing.js';
 import { noClone, pageFor } from './unscoped.js';
 
 export type { Scalar } from './scalar.js';
 
 /** Nested arrays of numbers, as deep as the tensor has dimensions; a bare number for none. */
 export type NestedNumbers = number | NestedNumbers[];
+
+/** See {@link Tensor.backward}. */
+export interface BackwardOptions {
+  /** Keep the graph for another backward; default: the value of `createGraph`. */
+  retainGraph?: boolean;
+  /** Record the backward itself, for higher derivatives. */
+  createGraph?: boolean;
+  /** Accumulate into these leaves only. */
+  inputs?: readonly Tensor[];
+}
 
 export interface ToOptions {
   dtype?: DType;
@@ -157,6 +168,13 @@ export class Tensor {
     return core.nbytes(this.handle) > LARGE ? largeCopy(this) : core.toBuffer(this.handle);
   }
 
+  /** As `toTypedArray`, copied on another thread, which also waits for a device if it must. */
+  async toTypedArrayAsync(): Promise<TypedArray> {
+    const values = allocate(this.nbytes, this.dtype);
+    await core.copyToAsync(this.handle, values);
+    return values;
+  }
+
   /** Copies the values into `view`, which must have exactly their number of bytes. */
   copyInto(view: ArrayBufferView): void {
     core.copyTo(this.handle, view);
@@ -177,15 +195,28 @@ export class Tensor {
    * Gradients of this tensor with respect to the leaves that it came from, added to their `grad`.
    * `gradient` has this tensor's shape and may be left out for a single element.
    */
-  backward(
-    gradient?: Tensor | null,
-    options: { retainGraph?: boolean; createGraph?: boolean; inputs?: readonly Tensor[] } = {},
-  ): void {
-    requireObject(options, 'Tensor.backward', 'options, such as { retainGraph: true }');
+  backward(gradient?: Tensor | null, options: BackwardOptions = {}): void {
+    core.backward(...this.#backwardArguments(gradient, options, 'backward'));
+  }
+
+  /**
+   * As `backward`, on another thread: the event loop goes on. Gradients are there when it resolves; the
+   * parameters must not be written before.
+   */
+  async backwardAsync(gradient?: Tensor | null, options: BackwardOptions = {}): Promise<void> {
+    await core.backwardAsync(...this.#backwardArguments(gradient, options, 'backwardAsync'));
+  }
+
+  #backwardArguments(
+    gradient: Tensor | null | undefined,
+    options: BackwardOptions,
+    name: string,
+  ): Parameters<typeof core.backward> {
+    requireObject(options, `Tensor.${name}`, 'options, such as { retainGraph: true }');
     const { createGraph = false, retainGraph = createGraph, inputs = [] } = options;
-    const seed = gradient ? handleOf(gradient, 'backward', 'gradient') : null;
-    const leaves = inputs.map((input) => handleOf(input, 'backward', 'inputs'));
-    core.backward([this.handle], [seed], retainGraph, createGraph, leaves);
+    const seed = gradient ? handleOf(gradient, name, 'gradient') : null;
+    const leaves = inputs.map((input) => handleOf(input, name, 'inputs'));
+    return [[this.handle], [seed], retainGraph, createGraph, leaves];
   }
 
   /** Turns the recording of this leaf's gradient on or off. */
@@ -221,6 +252,14 @@ export class Tensor {
 
   cpu(): Tensor {
     return this.to({ device: 'cpu' });
+  }
+
+  /**
+   * Makes the tensor ready for another thread, which gets it by `torch.receive`: the same memory, without
+   * its graph. It is kept until it is received: share nothing that nobody receives.
+   */
+  share(): SharedTensor {
+    return { sharedTensor: core.share(this.handle) };
   }
 
   /** True where both tensors read and write the same memory. */

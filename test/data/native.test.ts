@@ -28,7 +28,7 @@ describe('the image addon', () => {
       cpSync(`${dist}${layer}`, join(copy, layer), { recursive: true });
     }
     const manifest = join(folder, 'package', 'package.json');
-    writeFileSync(manifest, '{ "type": "module", "version": "1.2.3" }');
+    writeFileSync(manifest, '{ "name": "m3l", "type": "module", "version": "1.2.3" }');
     const gyp = 'node_modules/node-gyp-build';
     cpSync(`${dist}../${gyp}`, join(folder, 'package', gyp), { recursive: true });
     const program = `

@@ -8,6 +8,7 @@ import { temporaryFolder } from '../data/fixtures.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = temporaryFolder();
+const NEWER = interfaceVersion + 1;
 
 /** This package, of which lib/ needs another version than its native files have. */
 function newerCopy(): string {
@@ -18,7 +19,10 @@ function newerCopy(): string {
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
   const file = join(copy, 'dist/torch/interface-version.js');
   const text = readFileSync(file, 'utf8');
-  writeFileSync(file, text.replace('interfaceVersion = 1', 'interfaceVersion = 2'));
+  writeFileSync(
+    file,
+    text.replace(`interfaceVersion = ${interfaceVersion}`, `interfaceVersion = ${NEWER}`),
+  );
   return pathToFileURL(join(copy, 'dist/')).href;
 }
 
@@ -43,7 +47,7 @@ describe('the version of the native interface', () => {
     const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
       encoding: 'utf8',
     });
-    const said = 'node: its native interface is version 1, this m3l needs version 2';
+    const said = `node: its native interface is version ${interfaceVersion}, this m3l needs version ${NEWER}`;
     expect(stdout.split('M3L_ADDON_NOT_FOUND').length - 1).toBe(2);
     expect(stdout).toContain(`m3l_loader.${said}`);
     expect(stdout).toContain(`m3l_image.${said}`);

@@ -312,4 +312,32 @@ describe('safetensors', () => {
       expect(() => torch.saveSafetensors(path, {}, { a: 1 as never })).toThrow(/metadata 'a'/);
       expect(existsSync(path)).toBe(false);
     }));
+
+  it('12 metadata may be null, as where another writer had none', () =>
+    torch.scope(() => {
+      const path = write('null', { __metadata__: null, ...entry() }, new Uint8Array(8));
+      expect(torch.loadSafetensors(path).metadata).toEqual({});
+    }));
+
+  it.each([
+    ['version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n', /Git LFS.*git lfs pull/],
+    ['PK\x03\x04\x14\x00\x00\x00 archive/data.pkl', /zip archive.*torch\.save.*save_file/],
+    ['\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.', /a pickle.*save_file/],
+    ['\x93NUMPY\x01\x00v\x00{}', /NumPy array/],
+    ['\x89HDF\r\n\x1a\n\0\0', /HDF5/],
+    ['GGUF\x03\x00\x00\x00', /GGUF/],
+    ['<!DOCTYPE html><html>', /web page/],
+  ])('13 what is of another format is named: %j', (text, message) => {
+    const path = writeBytes('other', Buffer.from(text.padEnd(40, ' '), 'latin1'));
+    expect(() => torch.loadSafetensors(path)).toThrow(message);
+  });
+
+  it('14 text that UTF-8 cannot hold is refused', () =>
+    torch.scope(() => {
+      const path = file('half');
+      const w = torch.ones([1]);
+      expect(() => torch.saveSafetensors(path, { '\ud800': w })).toThrow(/half of a surrogate/);
+      expect(() => torch.saveSafetensors(path, { w }, { a: '\udc00' })).toThrow(/half of a surr/);
+      expect(existsSync(path)).toBe(false);
+    }));
 });
