@@ -9,8 +9,15 @@ type List = readonly Tensor[];
 type Functional = (self: List, ...args: unknown[]) => Tensor[];
 type InPlace = (self: List, ...args: unknown[]) => void;
 
-const functional = (name: string) => ops.aten![`_foreach_${name}`] as unknown as Functional;
-const inPlace = (name: string) => ops.aten![`_foreach_${name}_`] as unknown as InPlace;
+// Looked up when called: importing this package needs no libtorch.
+const functional =
+  (name: string): Functional =>
+  (...args) =>
+    ops.aten![`_foreach_${name}`]!(...args) as Tensor[];
+const inPlace =
+  (name: string): InPlace =>
+  (...args) =>
+    void ops.aten![`_foreach_${name}_`]!(...args);
 
 export const neg: (self: List) => Tensor[] = functional('neg');
 export const abs: (self: List) => Tensor[] = functional('abs');

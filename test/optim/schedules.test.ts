@@ -150,7 +150,9 @@ describe('a schedule', () => {
       const step = new optim.StepLR(o, { stepSize: 2 });
       const state = step.stateDict();
       const other = new optim.ExponentialLR(o, { gamma: 0.5 });
-      expect(() => other.loadStateDict(state)).toThrow(/state of the string 'StepLR', expected Exp/);
+      expect(() => other.loadStateDict(state)).toThrow(
+        /state of the string 'StepLR', expected Exp/,
+      );
       const short = { ...state, lastLr: [1] };
       expect(() => step.loadStateDict(short)).toThrow(/expected an epoch from 0 and 2 rates/);
       expect(step.stateDict()).toEqual(state);

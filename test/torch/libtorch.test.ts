@@ -131,7 +131,10 @@ describe('libtorch', () => {
   it('04 a missing addon is another error with another mend', () => {
     const package_ = join(home, 'package');
     mkdirSync(package_, { recursive: true });
-    writeFileSync(join(package_, 'package.json'), '{ "name": "m3l", "type": "module", "version": "1.2.3" }');
+    writeFileSync(
+      join(package_, 'package.json'),
+      '{ "name": "m3l", "type": "module", "version": "1.2.3" }',
+    );
     const output = child(
       `import { cpSync } from 'node:fs';
        import { fileURLToPath } from 'node:url';

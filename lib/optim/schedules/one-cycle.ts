@@ -72,9 +72,8 @@ export class OneCycleLR extends Schedule {
     if (this.options.cycleMomentum) checkMomentum('OneCycleLR', optimizer);
     const rise = pctStart * totalSteps - 1;
     const end = totalSteps - 1;
-    this.#phases = threePhase
-      ? [[rise, 0, 1], [2 * rise, 1, 0], [end, 0, 2]] // biome-ignore format: a table
-      : [[rise, 0, 1], [end, 1, 2]]; // biome-ignore format: a table
+    const up: Phase = [rise, 0, 1];
+    this.#phases = threePhase ? [up, [2 * rise, 1, 0], [end, 0, 2]] : [up, [end, 1, 2]];
     this.#momenta = [
       perGroup('OneCycleLR: baseMomentum', optimizer, baseMomentum),
       perGroup('OneCycleLR: maxMomentum', optimizer, maxMomentum),
@@ -102,7 +101,7 @@ export class OneCycleLR extends Schedule {
       if (phase !== this.#phases.at(-1)) start = phase[0];
     }
     const [end, from, to] = phase;
-    const share = (this.lastEpoch - start) / (end - start);
+    const share = end === start ? 0 : (this.lastEpoch - start) / (end - start);
     const { divFactor, finalDivFactor, cycleMomentum } = this.options;
     if (cycleMomentum) {
       const [base, most] = this.#momenta;
