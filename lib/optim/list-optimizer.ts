@@ -1,6 +1,6 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { withDefaults } from '../torch/require.js';
+import { requireObject, withDefaults } from '../torch/require.js';
 import * as foreach from './foreach.js';
 import type { ParameterGroups } from './groups.js';
 import { Optimizer, type UpdateLists } from './optimizer.js';
@@ -43,6 +43,7 @@ export abstract class ListOptimizer<Options extends ListOptions> extends Optimiz
     rules: Rules<Options>,
   ) {
     super(groups, withDefaults(new.target.name, defaults, given));
+    requireObject(rules, new.target.name, 'rules for its options');
     this.#rules = rules;
     for (const group of this.groups) this.checkOptions(group);
   }

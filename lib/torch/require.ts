@@ -40,6 +40,7 @@ export function withDefaults<Options extends object>(
   defaults: Options,
   options: { [Key in keyof Options]?: Options[Key] | undefined },
 ): Options {
+  requireObject(defaults, where, 'options and their defaults');
   requireObject(options, where, `options (${Object.keys(defaults).join(', ')})`);
   const stray = Object.keys(options).find((key) => !Object.hasOwn(defaults, key));
   if (stray !== undefined) {

@@ -1,4 +1,4 @@
-import { withDefaults } from '../../torch/require.js';
+import { requireObject, withDefaults } from '../../torch/require.js';
 import { checkRules, count, either, flag, fraction, listOf, oneOf, positive } from '../rules.js';
 import { OptimizerError } from '../state.js';
 import { checkMomentum, setMomentum } from './momentum.js';
@@ -52,8 +52,10 @@ export class OneCycleLR extends Schedule {
   readonly #phases: Phase[];
   readonly #momenta: readonly [base: number[], most: number[]];
 
-  constructor(optimizer: Schedulable, { epochs, stepsPerEpoch, ...options }: OneCycleLRGiven) {
+  constructor(optimizer: Schedulable, given: OneCycleLRGiven) {
     super(optimizer);
+    requireObject(given, 'OneCycleLR', 'options with a maxLr');
+    const { epochs, stepsPerEpoch, ...options } = given;
     const defaults: OneCycleLROptions = {
       maxLr: Number.NaN,
       totalSteps: (epochs ?? 0) * (stepsPerEpoch ?? 0),
