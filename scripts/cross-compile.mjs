@@ -7,14 +7,14 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { folderOf } from './libtorch.mjs';
+import { findLibtorch } from '../dist/torch/libtorch.js';
 import { which } from './tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const COMPILER = 'aarch64-linux-gnu-g++';
 const AARCH64 = 183;
 
-const libtorch = process.env.LIBTORCH || join(folderOf('cpu'), 'torch');
+const libtorch = findLibtorch()?.folder ?? '';
 const common = [
   ...['-std=c++20', '-fPIC', '-fvisibility=hidden', '-fno-plt'],
   ...['-Wall', '-Wextra', '-Wpedantic', '-Werror'],
@@ -48,7 +48,9 @@ function main() {
     return refuse(`${COMPILER} not found: apt-get install g++-aarch64-linux-gnu`);
   }
   if (!existsSync(join(libtorch, 'include'))) {
-    return refuse(`'${libtorch}' has no include/: run npm run setup, or set LIBTORCH`);
+    return refuse(
+      `libtorch's folder '${libtorch}' has no include/: run npm run setup, or set LIBTORCH`,
+    );
   }
   const output = mkdtempSync(join(tmpdir(), 'm3l-aarch64-'));
   try {
