@@ -1,58 +1,32 @@
 import * as foreach from './foreach.js';
 import type { ParameterGroups } from './groups.js';
-import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js';
-import { betas, flag, notNegative } from './rules.js';
+import type { Lists } from './list-optimizer.js';
+import {
+  MomentOptimizer,
+  type MomentOptions,
+  momentDefaults,
+  momentRules,
+  momentStates,
+} from './moments.js';
 import type { StateNames } from './state.js';
 
-export interface RAdamOptions extends ListOptions {
-  /** Factors of the moving averages of the gradient and of its square. */
-  betas: [number, number];
-  /** Added to the denominator. */
-  eps: number;
-  /** Decays parameters by lr · weightDecay instead of adding to the gradient. */
-  decoupledWeightDecay: boolean;
-}
-
-const rules = {
-  lr: notNegative,
-  betas,
-  eps: notNegative,
-  weightDecay: notNegative,
-  decoupledWeightDecay: flag,
-  maximize: flag,
-};
+export type RAdamOptions = MomentOptions;
 
 /** Rectified Adam (Liu et al., 2020); numbers and defaults as PyTorch's RAdam. */
-export class RAdam extends ListOptimizer<RAdamOptions> {
+export class RAdam extends MomentOptimizer<RAdamOptions> {
   constructor(groups: ParameterGroups<RAdamOptions>, options: Partial<RAdamOptions> = {}) {
-    const defaults: RAdamOptions = {
-      lr: 1e-3,
-      betas: [0.9, 0.999],
-      eps: 1e-8,
-      weightDecay: 0,
-      decoupledWeightDecay: false,
-      maximize: false,
-    };
-    super(groups, options, defaults, rules);
+    super(groups, options, momentDefaults, momentRules);
   }
 
   protected override stateNames(): StateNames {
-    return { step: 'scalar', exp_avg: 'like the parameter', exp_avg_sq: 'like the parameter' };
+    return momentStates;
   }
 
-  protected override decayOf({ decoupledWeightDecay, weightDecay }: RAdamOptions): number {
-    return decoupledWeightDecay ? 0 : weightDecay;
-  }
-
-  protected override move(options: RAdamOptions, { params, grads, steps, state }: Lists): void {
+  protected override move(options: RAdamOptions, lists: Lists): void {
     const { lr, eps } = options;
     const [beta1, beta2] = options.betas;
-    if (options.decoupledWeightDecay) foreach.mul_(params, 1 - lr * options.weightDecay);
-    const mean = state('exp_avg');
-    const square = state('exp_avg_sq');
-    foreach.lerp_(mean, grads, 1 - beta1);
-    foreach.mul_(square, beta2);
-    foreach.addcmul_(square, grads, grads, 1 - beta2);
+    const { params, steps } = lists;
+    const [mean, square] = this.moments(options, lists);
 
     const corrections = steps.map((step) => rectification(step, beta2));
     const rates = steps.map((step, i) => (-lr * (corrections[i] ?? 1)) / (1 - beta1 ** step));
