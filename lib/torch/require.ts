@@ -3,9 +3,13 @@ import { ArgumentError, describe } from './errors.js';
 
 /** Throws M3L_ARGUMENT where `value` is no function to call without `new`. */
 export function requireFunction(value: unknown, where: string): void {
-  const callable =
-    typeof value === 'function' && !/^class\b/.test(Function.prototype.toString.call(value));
-  if (!callable) refuse(value, where, 'a function');
+  if (typeof value !== 'function' || isClass(value)) refuse(value, where, 'a function');
+}
+
+/** Arrow functions, as most are, have no prototype, and are told without a look at their text. */
+function isClass(value: unknown): boolean {
+  const { prototype } = value as { prototype?: unknown };
+  return prototype !== undefined && /^class\b/.test(Function.prototype.toString.call(value));
 }
 
 /** Throws M3L_ARGUMENT where `value` is no string, of a path for one. */
