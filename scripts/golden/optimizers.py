@@ -4,14 +4,13 @@
 """
 
 import json
-import math
 import pathlib
 
 import torch
+from parameters import steps
 from torch.optim import lr_scheduler as schedule
 
 FIXTURES = pathlib.Path(__file__).parents[2] / "test/fixtures"
-SHAPES = [[3, 2], [5], [2, 1, 2]]
 STEPS = 20
 WRITTEN = (0, 1, 2, 9, 19)
 OPTIM = torch.optim
@@ -29,7 +28,6 @@ CASES = {
     "rmsprop": (OPTIM.RMSprop, dict(alpha=0.9, weight_decay=0.1)),
     "rmsprop-centered": (OPTIM.RMSprop, dict(alpha=0.9, momentum=0.5, centered=True)),
     "adamw-amsgrad": (OPTIM.AdamW, dict(lr=0.1, amsgrad=True, maximize=True)),
-    "sgd-maximize": (OPTIM.SGD, dict(lr=0.1, momentum=0.9, maximize=True)),
 }
 SCHEDULES = {
     "LambdaLR": lambda o: schedule.LambdaLR(o, [lambda t: 0.9**t, lambda t: 1 / (1 + t)]),
@@ -64,46 +62,12 @@ SCHEDULES = {
 }
 
 
-def values(index, step, shape):
-    count = math.prod(shape)
-    return torch.tensor([math.sin(1 + 7 * index + 3 * step + 1.7 * i) for i in range(count)]).reshape(shape)
-
-
 def short(tensor):
-    return [float(f"{value:.9g}") for value in tensor.detach().flatten().tolist()]
+    return [float(f"{value:.9g}") for value in tensor.tolist()]
 
 
 def run(optimizer, options):
-    """Two groups; the last parameter has a gradient in step 2 and from step 4 on."""
-    params = [values(i, -1, shape).requires_grad_() for i, shape in enumerate(SHAPES)]
-    groups = [dict(params=params[:1]), dict(params=params[1:], lr=0.02, weight_decay=0.0)]
-    optimizer = optimizer(groups, **options)
-    history = []
-    for step in range(STEPS):
-        for i, param in enumerate(params):
-            param.grad = None if i == 2 and step in (0, 1, 3) else values(i, step, param.shape)
-        optimizer.step()
-        if step in WRITTEN:
-            history.append([short(p) for p in params])
-    return history
-
-
-def lbfgs(**options):
-    """A quadratic with a quartic term, all shapes in one sum; the parameters after each step."""
-    params = [values(i, -1, shape).requires_grad_() for i, shape in enumerate(SHAPES)]
-    optimizer = OPTIM.LBFGS(params, **options)
-
-    def closure():
-        optimizer.zero_grad()
-        loss = sum(((p - values(i, 5, p.shape)) ** 2 * (i + 1) + 0.1 * p**4).sum() for i, p in enumerate(params))
-        loss.backward()
-        return loss
-
-    history = []
-    for _ in range(4):
-        optimizer.step(closure)
-        history.append([short(p) for p in params])
-    return history
+    return [[short(p) for p in params] for step, params in steps(optimizer, options, STEPS) if step in WRITTEN]
 
 
 def rates(make):
@@ -130,8 +94,5 @@ def write(name, content):
     print(f"wrote {file} ({file.stat().st_size} bytes)")
 
 
-optimizers = {name: run(*case) for name, case in CASES.items()}
-optimizers["lbfgs"] = lbfgs(lr=0.3, max_iter=3)
-optimizers["lbfgs-wolfe"] = lbfgs(max_iter=2, history_size=3, line_search_fn="strong_wolfe")
-write("optimizers.json", optimizers)
+write("optimizers.json", {name: run(*case) for name, case in CASES.items()})
 write("schedules.json", {name: rates(make) for name, make in SCHEDULES.items()})

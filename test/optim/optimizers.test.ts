@@ -1,34 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { optim, torch } from 'm3l';
 import { describe, expect, it } from 'vitest';
+import { giveGradients, groupsOf, initial, shapes, values } from './parameters.js';
 
 const fixture = JSON.parse(
   readFileSync(new URL('../fixtures/optim.json', import.meta.url), 'utf8'),
 ) as Record<string, number[][][]>;
-
-const shapes = [[3, 2], [5], [2, 1, 2]];
-
-/** As in scripts/golden/optim.py. */
-function values(index: number, step: number, shape: number[]): torch.Tensor {
-  const count = shape.reduce((product, side) => product * side, 1);
-  const flat = Float32Array.from({ length: count }, (_, i) =>
-    Math.sin(1 + 7 * index + 3 * step + 1.7 * i),
-  );
-  return torch.tensor(flat, { shape });
-}
-
-const initial = () => shapes.map((shape, i) => values(i, -1, shape).requiresGrad_());
-
-function giveGradients(params: torch.Tensor[], step: number): void {
-  for (const [i, param] of params.entries()) {
-    param.grad = i === 2 && step !== 2 ? null : values(i, step, shapes[i]!);
-  }
-}
-
-const groupsOf = ([first, ...rest]: torch.Tensor[]) => [
-  { params: [first!] },
-  { params: rest, lr: 0.02, weightDecay: 0 },
-];
 
 const cases: Record<string, (params: torch.Tensor[]) => optim.AdamW | optim.SGD> = {
   adamw: (p) =>
