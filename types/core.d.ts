@@ -83,7 +83,8 @@ export interface NativeCore {
     dtype: number,
     shape: readonly number[],
   ): Handle;
-  toBuffer(handle: Handle): TypedArray;
+  /** null where it is large: `copyTo` then copies into memory that JavaScript has got. */
+  toBuffer(handle: Handle): TypedArray | null;
   copyTo(handle: Handle, view: ArrayBufferView): void;
   /** On another thread: nobody may touch `view` until it is done. */
   copyToAsync(handle: Handle, view: ArrayBufferView): Promise<void>;

@@ -44,24 +44,12 @@ Napi::Value take_result(const Call& call) {
   if (taken.empty()) {
     throw CoreError("M3L_ARGUMENT", "takeResult(): no call has this number, or it was taken");
   }
-  const auto& aliased = taken.mapped().op->aliased_argument;
-  torch::jit::Stack& stack = taken.mapped().stack;
+  auto& [op, stack] = taken.mapped();
   state.handles.forget_large();
-  const auto result_at = [&](size_t index) -> Napi::Value {
-    return aliased[index].has_value() ? call.env().Null()
-                                      : ivalue_to_js(state, std::move(stack[index]));
-  };
-  if (aliased.empty()) {
-    return call.env().Undefined();
-  }
-  if (aliased.size() == 1) {
-    return result_at(0);
-  }
-  const Napi::Array array = Napi::Array::New(call.env(), aliased.size());
-  for (uint32_t i = 0; i < aliased.size(); ++i) {
-    array.Set(i, result_at(i));
-  }
-  return array;
+  return results(state, *op, [&](size_t index) {
+    return op->aliased_argument[index].has_value() ? call.env().Null()
+                                                   : ivalue_to_js(state, std::move(stack[index]));
+  });
 }
 
 /// copyToAsync(handle, view): the view must not be touched until the promise settles.

@@ -87,7 +87,15 @@ Napi::Value array_of(Napi::Env env, const at::Tensor& tensor) {
   return array;
 }
 
+/// Bytes beyond which JavaScript asks for the memory itself: where Node-API does, having none ends
+/// the process.
+constexpr size_t kLargest = size_t{1} << 26;
+
+/// null for values of more than kLargest bytes: copyTo copies them.
 Napi::Value to_buffer(const Call& call) {
+  if (call.tensor(0).nbytes() > kLargest) {
+    return call.env().Null();
+  }
   const at::Tensor tensor = readable(call.tensor(0));
   const c10::ScalarType type = tensor.scalar_type();
   switch (type) {

@@ -83,30 +83,6 @@ void run(const Arguments& arguments, const Operator& op, torch::jit::Stack& stac
   }
 }
 
-napi_value result_at(const Arguments& arguments, const Operator& op, torch::jit::Stack& stack,
-                     size_t index) {
-  const auto& aliased = op.aliased_argument[index];
-  if (aliased.has_value() && *aliased < arguments.count()) {
-    return arguments[*aliased];
-  }
-  return ivalue_to_js(arguments.state(), std::move(stack[index]));
-}
-
-napi_value results(const Arguments& arguments, const Operator& op, torch::jit::Stack& stack) {
-  const size_t count = op.aliased_argument.size();
-  if (count == 1) {
-    return result_at(arguments, op, stack, 0);
-  }
-  if (count == 0) {
-    return arguments.state().env.Undefined();
-  }
-  const Napi::Array array = Napi::Array::New(arguments.state().env, count);
-  for (uint32_t i = 0; i < count; ++i) {
-    array.Set(i, result_at(arguments, op, stack, i));
-  }
-  return array;
-}
-
 napi_value call_with(const Arguments& arguments, const Operator& op) {
   Environment& state = arguments.state();
   StackLoan loan(state.stack);
@@ -114,7 +90,12 @@ napi_value call_with(const Arguments& arguments, const Operator& op) {
   try {
     arguments.check_count(op);
     run(arguments, op, loan.stack());
-    return results(arguments, op, loan.stack());
+    return results(state, op, [&](size_t index) {
+      const auto& aliased = op.aliased_argument[index];
+      return aliased.has_value() && *aliased < arguments.count()
+                 ? Napi::Value(state.env, arguments[*aliased])
+                 : ivalue_to_js(state, std::move(loan.stack()[index]));
+    });
   } catch (...) {
     rethrow_to_js(state, op.name);
   }

@@ -64,6 +64,23 @@ class Arguments {
 
 /// The arguments of `op`, for call_boxed.
 void push_arguments(const Arguments& arguments, const Operator& op, torch::jit::Stack& stack);
+/// What JavaScript gets of a call: nothing, its one result, or an array of them; `result_at` gives
+/// each.
+template <typename ResultAt>
+Napi::Value results(const Environment& state, const Operator& op, const ResultAt& result_at) {
+  const size_t count = op.aliased_argument.size();
+  if (count == 1) {
+    return result_at(0);
+  }
+  if (count == 0) {
+    return state.env.Undefined();
+  }
+  const Napi::Array array = Napi::Array::New(state.env, count);
+  for (uint32_t i = 0; i < count; ++i) {
+    array.Set(i, result_at(i));
+  }
+  return array;
+}
 /// Calls `op` on whichever thread this is: the stack's arguments become its results.
 void call_boxed(const Operator& op, torch::jit::Stack& stack);
 

@@ -165,7 +165,7 @@ export class Tensor {
    * @throws M3lError M3L_OUT_OF_MEMORY where JavaScript has no array of that size
    */
   toTypedArray(): TypedArray {
-    return core.nbytes(this.handle) > LARGE ? largeCopy(this) : core.toBuffer(this.handle);
+    return core.toBuffer(this.handle) ?? largeCopy(this);
   }
 
   /** As `toTypedArray`, copied on another thread, which also waits for a device if it must. */
@@ -336,9 +336,6 @@ function toOptions(target: DType | ToOptions | Tensor | string, dtype?: DType): 
     `Tensor.to: found the option '${stray}', expected one of ${TO_OPTIONS.join(', ')}`,
   );
 }
-
-/** Bytes beyond which JavaScript is asked for the memory: the core's asking would end the process. */
-const LARGE = 2 ** 26;
 
 function largeCopy(tensor: Tensor): TypedArray {
   const values = allocate(tensor.nbytes, tensor.dtype);
