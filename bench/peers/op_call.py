@@ -18,6 +18,18 @@ def call(n, threads=1):
     return {"ns": (time.perf_counter_ns() - start) / n}
 
 
+def refused(n):
+    """Microseconds of an `add` whose shapes do not fit, its error caught."""
+    a, b = torch.ones(4), torch.ones(3)
+    start = time.perf_counter_ns()
+    for _ in range(n):
+        try:
+            torch.add(a, b)
+        except RuntimeError:
+            pass
+    return {"us": (time.perf_counter_ns() - start) / n / 1e3}
+
+
 def status(name):
     """A figure of /proc/self/status in MB."""
     with open("/proc/self/status") as file:
@@ -35,4 +47,4 @@ def temporaries(n=2000, elements=2**18):
 
 
 if __name__ == "__main__":
-    serve({"call": call, "temporaries": temporaries})
+    serve({"call": call, "refused": refused, "temporaries": temporaries})
