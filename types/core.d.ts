@@ -22,7 +22,10 @@ export interface NativeLoader {
   libtorch(): string | null;
 }
 
-/** Slot and generation of a native tensor; never reused, so a stale one is an error. */
+/**
+ * Slot and generation of a native tensor; never reused, so a stale one is an error. A new one is given
+ * negative where no scope owns the tensor and it must be tracked alone.
+ */
 export type Handle = number;
 /** A random generator of the core; opaque. */
 export type NativeGenerator = object;
@@ -35,6 +38,8 @@ export interface NativeMemory {
   scopes: number;
   tracked: number;
   bytesByDevice: Record<string, number>;
+  /** What libtorch has allocated, whoever holds it; of the devices that were used and keep a count. */
+  allocatedByDevice: Record<string, number>;
 }
 
 /** What a profile says of the operators of one name (and of one set of sizes). */
@@ -71,8 +76,6 @@ export interface NativeCore {
   track(owner: object, handle: Handle): void;
   /** One weak reference for all of `handles[0 .. count)`, whose tensors all hold `page`. */
   trackPage(page: object, handles: Float64Array, count: number): void;
-  /** Gives the element that the core sets to 1 when it makes a large unscoped tensor. */
-  shareLarge(flag: Uint32Array): void;
   sweep(): number;
   dispose(handle: Handle): boolean;
   isLive(handle: Handle): boolean;

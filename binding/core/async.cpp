@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "async-work.h"
 #include "buffers.h"
@@ -16,11 +17,19 @@ Napi::Value call_async_with(const Arguments& arguments, const Operator& op) {
   arguments.check_count(op);
   const auto stack = std::make_shared<torch::jit::Stack>();
   push_arguments(arguments, op, *stack);
+  std::vector<double> written;
+  for (const auto& aliased : op.aliased_argument) {
+    double handle = 0;
+    if (aliased.has_value() && *aliased < arguments.count()) {
+      napi_get_value_double(state.env, arguments[*aliased], &handle);
+    }
+    written.push_back(handle);
+  }
   return run_async(
       state, op.name, [&op, stack] { call_boxed(op, *stack); },
-      [&state, &op, stack]() -> Napi::Value {
+      [&state, &op, stack, written]() -> Napi::Value {
         const uint32_t id = state.next_result++;
-        state.results.emplace(id, AsyncResult{&op, std::move(*stack)});
+        state.results.emplace(id, AsyncResult{&op, std::move(*stack), written});
         return Napi::Number::New(state.env, id);
       });
 }
@@ -36,19 +45,18 @@ napi_value call_async(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-/// The results of a call that is done, as handles of the scope that is current now; null for those
-/// that an argument is.
+/// The results of a call that is done, as handles of the scope that is current now.
 Napi::Value take_result(const Call& call) {
   Environment& state = call.state();
   auto taken = state.results.extract(static_cast<uint32_t>(call.number(0, "result")));
   if (taken.empty()) {
     throw CoreError("M3L_ARGUMENT", "takeResult(): no call has this number, or it was taken");
   }
-  auto& [op, stack] = taken.mapped();
-  state.handles.forget_large();
+  auto& [op, stack, written] = taken.mapped();
   return results(state, *op, [&](size_t index) {
-    return op->aliased_argument[index].has_value() ? call.env().Null()
-                                                   : ivalue_to_js(state, std::move(stack[index]));
+    return op->aliased_argument[index].has_value()
+               ? written_to_js(state, Napi::Number::New(call.env(), written[index]))
+               : ivalue_to_js(state, std::move(stack[index]));
   });
 }
 

@@ -163,7 +163,19 @@ Napi::Value to_js(Environment& state, at::Tensor tensor) {
   if (!tensor.defined()) {
     return state.env.Null();
   }
-  return Napi::Number::New(state.env, static_cast<double>(state.handles.add(std::move(tensor))));
+  const bool alone = state.tracker.wants_own(tensor);
+  const auto handle = static_cast<double>(state.handles.add(std::move(tensor)));
+  return Napi::Number::New(state.env, alone ? -handle : handle);
+}
+
+Napi::Value written_to_js(Environment& state, Napi::Value handle) {
+  double number = 0;
+  if (state.handles.current_scope() != 0 ||
+      napi_get_value_double(state.env, handle, &number) != napi_ok ||
+      !state.tracker.has_outgrown(static_cast<Handle>(number))) {
+    return handle;
+  }
+  return Napi::Number::New(state.env, -number);
 }
 
 Napi::Value to_js(Environment& state, c10::IntArrayRef values) {

@@ -50,9 +50,12 @@ std::string describe(Napi::Value value);
 const at::Tensor& tensor_of(Environment& state, napi_value value, const std::string& where);
 
 /// What JavaScript gets: a number where an integer is exact and a BigInt beyond 2^53, an array, a
-/// new handle of a tensor in the current scope and null for an undefined one.
+/// new handle of a tensor in the current scope and null for an undefined one. The handle is
+/// negative where the tensor must be tracked alone.
 Napi::Value integer_to_js(Napi::Env env, int64_t value);
 Napi::Value to_js(Environment& state, at::Tensor tensor);
+/// The same, of the handle of an argument that an operator has written; an undefined one stays.
+Napi::Value written_to_js(Environment& state, Napi::Value handle);
 Napi::Value to_js(Environment& state, c10::IntArrayRef values);
 Napi::Value to_js(Environment& state, std::vector<at::Tensor>&& tensors);
 Napi::Value to_js(Environment& state, const at::Scalar& scalar);

@@ -27,6 +27,8 @@ struct AutocastMode {
 struct AsyncResult {
   const Operator* op;
   torch::jit::Stack stack;
+  /// Of each result that an argument is, the argument's handle; 0 of the others.
+  std::vector<double> written;
 };
 
 struct Environment {
@@ -48,8 +50,6 @@ struct Environment {
   /// lib/'s M3lError, made of a code and a message.
   Napi::FunctionReference error_class;
   Warnings warnings;
-  /// The array whose element `handles` writes: held, so that the memory stays where it is.
-  Napi::Reference<Napi::Uint32Array> large_flag;
 };
 
 }  // namespace m3l

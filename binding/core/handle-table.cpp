@@ -7,15 +7,6 @@
 
 namespace m3l {
 
-namespace {
-
-/// What the tensor keeps alive, a view all of its base.
-size_t storage_bytes(const at::Tensor& tensor) {
-  return tensor.defined() && tensor.has_storage() ? tensor.storage().nbytes() : 0;
-}
-
-}  // namespace
-
 Handle HandleTable::add(at::Tensor tensor) {
   uint32_t index = 0;
   if (free_slots_.empty()) {
@@ -28,14 +19,12 @@ Handle HandleTable::add(at::Tensor tensor) {
     index = free_slots_.back();
     free_slots_.pop_back();
   }
-  if (current_scope_ == 0 && storage_bytes(tensor) > kSmallBytes) {
-    *large_ = 1;
-  }
   Slot& slot = slots_[index];
   slot.tensor = std::move(tensor);
   slot.generation = slot.generation == kLastGeneration ? 1 : slot.generation + 1;
   slot.scope = current_scope_;
   slot.live = true;
+  slot.watched = false;
   const Handle handle = (static_cast<uint64_t>(slot.generation) << kSlotBits) | index;
   if (current_handles_ != nullptr) {
     current_handles_->push_back(handle);

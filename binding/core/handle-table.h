@@ -15,18 +15,12 @@ using ScopeId = uint32_t;
 
 inline constexpr int kSlotBits = 24;
 inline constexpr uint64_t kSlotMask = (uint64_t{1} << kSlotBits) - 1;
-/// A tensor of a larger storage is never released late.
-inline constexpr size_t kSmallBytes = 1024;
 inline constexpr uint32_t kLastGeneration = (uint32_t{1} << 29) - 1;
 
 class HandleTable {
  public:
   /// Takes the tensor into the current scope.
   Handle add(at::Tensor tensor);
-
-  /// Where `add` notes that an unscoped tensor is large, until `forget_large`.
-  void note_large_at(uint32_t* flag) { large_ = flag; }
-  void forget_large() { *large_ = 0; }
 
   /// The tensor, or nullptr where the handle is stale or was never given out.
   [[nodiscard]] const at::Tensor* find(Handle handle) const {
@@ -50,6 +44,11 @@ class HandleTable {
   [[nodiscard]] bool has_scope(ScopeId id) const { return id == 0 || scopes_.contains(id); }
   void move_to_scope(Handle handle, ScopeId id);
   [[nodiscard]] ScopeId scope_of(Handle handle) const { return slots_[handle & kSlotMask].scope; }
+  [[nodiscard]] ScopeId current_scope() const { return current_scope_; }
+
+  /// Whether a JavaScript object is watched for this tensor alone; of a live handle.
+  [[nodiscard]] bool is_watched(Handle handle) const { return slots_[handle & kSlotMask].watched; }
+  void note_watched(Handle handle) { slots_[handle & kSlotMask].watched = true; }
 
   [[nodiscard]] size_t live_count() const { return slots_.size() - free_slots_.size(); }
   [[nodiscard]] size_t scope_count() const { return scopes_.size(); }
@@ -69,6 +68,7 @@ class HandleTable {
     uint32_t generation = 0;
     ScopeId scope = 0;
     bool live = false;
+    bool watched = false;
   };
   struct Scope {
     ScopeId parent = 0;
@@ -77,8 +77,6 @@ class HandleTable {
 
   void release_slot(uint32_t index);
 
-  uint32_t unread_ = 0;
-  uint32_t* large_ = &unread_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
   // Node-based, so current_handles_ stays valid while other scopes come and go.

@@ -86,14 +86,13 @@ void run(const Arguments& arguments, const Operator& op, torch::jit::Stack& stac
 napi_value call_with(const Arguments& arguments, const Operator& op) {
   Environment& state = arguments.state();
   StackLoan loan(state.stack);
-  state.handles.forget_large();
   try {
     arguments.check_count(op);
     run(arguments, op, loan.stack());
     return results(state, op, [&](size_t index) {
       const auto& aliased = op.aliased_argument[index];
       return aliased.has_value() && *aliased < arguments.count()
-                 ? Napi::Value(state.env, arguments[*aliased])
+                 ? written_to_js(state, {state.env, arguments[*aliased]})
                  : ivalue_to_js(state, std::move(loan.stack()[index]));
     });
   } catch (...) {

@@ -41,31 +41,16 @@ void track(const Call& call) {
   call.state().tracker.track(object_at(call, 0, "track(object, handle)"), call.handle(1));
 }
 
-/// A typed array of this type; its memory is JavaScript's, and valid as long as the array is.
-template <typename Value>
-Napi::TypedArrayOf<Value> numbers_at(const Call& call, size_t index, napi_typedarray_type type) {
-  const Napi::Value value = call[index];
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
-    throw CoreError("M3L_ARGUMENT", "expected a typed array, found " + describe(value));
-  }
-  return value.As<Napi::TypedArrayOf<Value>>();
-}
-
 void track_page(const Call& call) {
-  auto handles = numbers_at<double>(call, 1, napi_float64_array);
+  const Napi::Value list = call[1];
+  if (!list.IsTypedArray() || list.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+    throw CoreError("M3L_ARGUMENT", "trackPage: expected a Float64Array, found " + describe(list));
+  }
+  auto handles = list.As<Napi::Float64Array>();
   const double count = std::max(0.0, call.number(2, "trackPage: count"));
   call.state().tracker.track_page(
       object_at(call, 0, "trackPage(page, …)"),
       {handles.Data(), std::min(handles.ElementLength(), static_cast<size_t>(count))});
-}
-
-void share_large(const Call& call) {
-  auto flag = numbers_at<uint32_t>(call, 0, napi_uint32_array);
-  if (flag.ElementLength() == 0) {
-    throw CoreError("M3L_ARGUMENT", "shareLarge: expected a Uint32Array of one element");
-  }
-  call.state().large_flag = Napi::Persistent(flag);
-  call.state().handles.note_large_at(flag.Data());
 }
 
 size_t sweep(const Call& call) { return call.state().tracker.sweep(); }
@@ -84,7 +69,6 @@ void export_scopes(Exports& exports) {
   exports.add<scope_of>("scopeOf");
   exports.add<track>("track");
   exports.add<track_page>("trackPage");
-  exports.add<share_large>("shareLarge");
   exports.add<sweep>("sweep");
   exports.add<dispose>("dispose");
   exports.add<is_live>("isLive");

@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "bytes-in-use.h"
 #include "call.h"
 
 namespace m3l {
@@ -79,6 +80,11 @@ Napi::Value memory(const Call& call) {
   result.Set("scopes", static_cast<double>(state.handles.scope_count()));
   result.Set("tracked", static_cast<double>(state.tracker.count()));
   result.Set("bytesByDevice", devices);
+  const Napi::Object allocated = Napi::Object::New(call.env());
+  for (const auto& [device, size] : bytes_in_use_by_device()) {
+    allocated.Set(device, static_cast<double>(size));
+  }
+  result.Set("allocatedByDevice", allocated);
   return result;
 }
 

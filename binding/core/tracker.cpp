@@ -2,28 +2,45 @@
 
 #include <algorithm>
 
+#include "bytes-in-use.h"
+
 namespace m3l {
 
 namespace {
 
+/// Storages of up to so many bytes are little.
+constexpr size_t kLittle = 1024;
+/// After tensors of so many bytes, views counted like their bases, it is asked how many are in use.
+constexpr uint64_t kAskBytes = uint64_t{8} << 20;
 constexpr uint64_t kSweepBytes = uint64_t{32} << 20;
 constexpr size_t kSweepCount = 4096;
-// What a small tensor takes: its TensorImpl, storage and elements. V8 counts it, to collect in
-// time.
-constexpr uint64_t kSmallTensorBytes = 512;
+/// So many bytes more than after the last collection, or half as many again, and V8 is asked to
+/// collect: a collection then costs little beside what was allocated.
+constexpr uint64_t kCollectBytes = uint64_t{128} << 20;
 // V8 collects before it accepts this much external memory more.
 constexpr int64_t kPressureBytes = int64_t{1} << 30;
 
-uint64_t owned_bytes(const at::Tensor& tensor) {
-  if (!tensor.defined() || !tensor.has_storage()) {
-    return 0;
-  }
-  const c10::Storage& storage = tensor.storage();
-  // A view adds nothing to what its base has been counted for.
-  return storage.use_count() == 1 ? storage.nbytes() : 0;
+}  // namespace
+
+Tracker::Tracker(Napi::Env env, HandleTable& handles) : env_(env), handles_(handles) {
+  const Napi::HandleScope scope(env_);
+  sentinel_ = Napi::Weak(Napi::Object::New(env_));
 }
 
-}  // namespace
+bool Tracker::keeps_much(const at::Tensor& tensor) {
+  if (!tensor.defined()) {
+    return false;
+  }
+  // A view keeps all of its base, and a sparse tensor has storages of its own.
+  const bool has_much = !tensor.has_storage() || tensor.storage().nbytes() > kLittle;
+  return has_much || (tensor.requires_grad() && !tensor.is_leaf());
+}
+
+bool Tracker::has_outgrown(Handle handle) const {
+  const at::Tensor* tensor = handles_.find(handle);
+  return tensor != nullptr && handles_.scope_of(handle) == 0 && !handles_.is_watched(handle) &&
+         keeps_much(*tensor);
+}
 
 size_t Tracker::count() const {
   size_t total = entries_.size();
@@ -34,9 +51,20 @@ size_t Tracker::count() const {
 }
 
 void Tracker::sweep_if_due() {
-  // As many new ones as there were: each allocation then pays for looking at two entries at most.
-  if (bytes_since_sweep_ >= kSweepBytes ||
-      count_since_sweep_ >= std::max(kSweepCount, (entries_.size() + pages_.size()) / 2)) {
+  const size_t watched = entries_.size() + pages_.size();
+  ++count_since_sweep_;
+  if (announced_bytes_ >= kAskBytes) {
+    announced_bytes_ = 0;
+    const uint64_t bytes = bytes_in_use();
+    if (bytes >= bytes_at_collection_ + std::max(kCollectBytes, bytes_at_collection_ / 2)) {
+      collect();
+    } else if (bytes >= bytes_at_sweep_ + kSweepBytes) {
+      sweep();
+    }
+  }
+  // Each allocation pays for looking at a few entries at most.
+  if (count_since_sweep_ >= std::max(kSweepCount, watched / 2) ||
+      (16 * count_since_sweep_ >= watched && has_collected())) {
     sweep();
   }
 }
@@ -46,17 +74,15 @@ void Tracker::track(Napi::Object object, Handle handle) {
   if (tensor == nullptr) {
     return;
   }
-  const uint64_t bytes = owned_bytes(*tensor);
-  bytes_since_sweep_ += bytes;
-  ++count_since_sweep_;
+  if (tensor->has_storage()) {
+    announced_bytes_ += tensor->storage().nbytes();
+  }
   sweep_if_due();
-  entries_.push_back({Napi::Weak(object), handle, bytes});
-  live_bytes_ += bytes;
+  handles_.note_watched(handle);
+  entries_.push_back({Napi::Weak(object), handle});
 }
 
 void Tracker::track_page(Napi::Object page, std::span<const double> handles) {
-  bytes_since_sweep_ += handles.size() * kSmallTensorBytes;
-  live_bytes_ += handles.size() * kSmallTensorBytes;
   sweep_if_due();
   pages_.push_back({Napi::Weak(page), {}});
   std::vector<Handle>& own = pages_.back().handles;
@@ -75,10 +101,17 @@ size_t Tracker::release(Handle handle) {
 }
 
 size_t Tracker::sweep() {
-  bytes_since_sweep_ = 0;
   count_since_sweep_ = 0;
+  if (has_collected()) {
+    const Napi::HandleScope scope(env_);
+    sentinel_ = Napi::Weak(Napi::Object::New(env_));
+  }
   const size_t released = sweep_entries() + sweep_pages();
-  report_bytes();
+  bytes_at_sweep_ = bytes_in_use();
+  bytes_at_collection_ = std::min(bytes_at_collection_, bytes_at_sweep_);
+  Napi::MemoryManagement::AdjustExternalMemory(
+      env_, static_cast<int64_t>(bytes_at_sweep_) - static_cast<int64_t>(reported_bytes_));
+  reported_bytes_ = bytes_at_sweep_;
   return released;
 }
 
@@ -95,7 +128,6 @@ size_t Tracker::sweep_entries() {
       return false;
     }
     released += release(entry.handle);
-    live_bytes_ -= entry.bytes;
     return true;
   });
   return released;
@@ -107,7 +139,6 @@ size_t Tracker::sweep_pages() {
     if (!is_gone(page.owner)) {
       return false;
     }
-    live_bytes_ -= page.handles.size() * kSmallTensorBytes;
     for (const Handle handle : page.handles) {
       released += release(handle);
     }
@@ -116,16 +147,11 @@ size_t Tracker::sweep_pages() {
   return released;
 }
 
-void Tracker::report_bytes() {
-  const auto change = static_cast<int64_t>(live_bytes_) - static_cast<int64_t>(reported_bytes_);
-  Napi::MemoryManagement::AdjustExternalMemory(env_, change);
-  reported_bytes_ = live_bytes_;
-}
-
 void Tracker::collect() {
   Napi::MemoryManagement::AdjustExternalMemory(env_, kPressureBytes);
   Napi::MemoryManagement::AdjustExternalMemory(env_, -kPressureBytes);
   sweep();
+  bytes_at_collection_ = bytes_at_sweep_;
 }
 
 }  // namespace m3l

@@ -9,7 +9,7 @@ import { ArgumentError, M3lError } from './errors.js';
 import { core, type Handle, type NativeResult } from './native.js';
 import { isPlainObject } from './plain-object.js';
 import { parseSchema, type Return, type Schema } from './schema.js';
-import { Tensor, wrap, wrapOptional } from './tensor.js';
+import { Tensor, wrap, wrapOptional, written } from './tensor.js';
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -202,10 +202,10 @@ function bind(
 
 function finisher({ parameters, returns }: Schema): Overload['finish'] {
   const finishers = returns.map(({ type, writes }): Overload['finish'] => {
-    const written = writes === null ? -1 : parameters.findIndex((p) => p.writes === writes);
-    if (written < 0) return (result) => wrapResult(result, type);
-    const { key } = parameters[written]!;
-    return (_, args, options) => args[written] ?? options?.[key];
+    const index = writes === null ? -1 : parameters.findIndex((p) => p.writes === writes);
+    if (index < 0) return (result) => wrapResult(result, type);
+    const { key } = parameters[index]!;
+    return (result, args, options) => written(args[index] ?? options?.[key], result);
   });
   if (finishers.length === 0) return () => undefined;
   if (finishers.length === 1) return finishers[0]!;

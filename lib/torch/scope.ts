@@ -13,6 +13,7 @@ import { core } from './native.js';
 import { isPlainObject } from './plain-object.js';
 import { requireFunction } from './require.js';
 import { Tensor } from './tensor.js';
+import { trackAlone } from './unscoped.js';
 
 /** An open scope, for `using s = torch.scope()`. */
 export class ScopeGuard {
@@ -116,7 +117,7 @@ function promote(value: unknown, inner: Scope): void {
   eachTensor(value, (tensor) => {
     if (!tensor.isLive || core.scopeOf(tensor.handle) !== inner.id) return;
     core.scopeMove(tensor.handle, outer?.id ?? 0);
-    if (outer === null) core.track(tensor, tensor.handle);
+    if (outer === null) trackAlone(tensor, tensor.handle);
   });
 }
 

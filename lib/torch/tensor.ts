@@ -14,7 +14,7 @@ import type { TensorMethods } from './generated/methods.js';
 import { core, type Handle } from './native.js';
 import { requireObject } from './require.js';
 import type { SharedTensor } from './sharing.js';
-import { noClone, pageFor } from './unscoped.js';
+import { noClone, pageFor, trackAlone } from './unscoped.js';
 
 export type { Scalar } from './scalar.js';
 
@@ -292,10 +292,15 @@ export interface Tensor extends TensorMethods {}
 /** A handle that the core just returned as a Tensor; one outside any scope is tracked. */
 export function wrap(handle: Handle): Tensor {
   if (currentId !== 0) return new Tensor(handle);
-  const page = pageFor(handle);
-  if (page !== null) return new Tensor(handle, page);
-  const tensor = new Tensor(handle);
-  core.track(tensor, handle);
+  if (handle > 0) return new Tensor(handle, pageFor(handle));
+  const tensor = new Tensor(-handle);
+  trackAlone(tensor, -handle);
+  return tensor;
+}
+
+/** The tensor that an operator has written: by now it may keep much, such as a graph. */
+export function written<T>(tensor: T, result: unknown): T {
+  if ((result as number) < 0) trackAlone(tensor as object, -(result as number));
   return tensor;
 }
 

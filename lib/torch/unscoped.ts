@@ -1,7 +1,8 @@
 /**
  * Tensors outside any scope. A native weak reference tells the core when a tensor's object is gone,
- * and costs as much as a small operator does. So small tensors share one: sixteen in a row hold the
- * same page, which dies with the last of them. A large one always has a reference of its own.
+ * and costs as much as a small operator does. So tensors that keep little share one: sixteen in a row
+ * hold the same page, which dies with the last of them. The core tells by the handle, which of one that
+ * keeps much, large values or a graph, is negative; that one has a reference of its own.
  */
 import { core, type Handle } from './native.js';
 
@@ -13,25 +14,35 @@ export const noClone = () => 'a Tensor is not cloned or posted: send x.toTypedAr
 
 const PAGE = 16;
 
-/** 1 where the last operator made a large tensor; its small ones then go without a page too. */
-const large = new Uint32Array(1);
 const handles = new Float64Array(PAGE);
 let page: object = { noClone };
 let count = 0;
-let shared = false;
 
-/** What a tensor just made outside any scope has to hold; null: track it by itself. */
-export function pageFor(handle: Handle): object | null {
-  if (!shared) {
-    core.shareLarge(large);
-    shared = true;
-    return null;
-  }
-  if (large[0] !== 0) return null;
+/** After V8 has collected, what it found gone is released, also where nothing is allocated any more. */
+const collected = new FinalizationRegistry<null>(() => {
+  watch();
+  core.sweep();
+});
+let watching = false;
+
+function watch(): void {
+  watching = true;
+  collected.register({}, null);
+}
+
+/** What a tensor that keeps little, just made outside any scope, has to hold. */
+export function pageFor(handle: Handle): object {
+  if (!watching) watch();
   const own = page;
   handles[count++] = handle;
   if (count === PAGE) closePage();
   return own;
+}
+
+/** Ties a tensor that keeps much to the object that holds it. */
+export function trackAlone(owner: object, handle: Handle): void {
+  if (!watching) watch();
+  core.track(owner, handle);
 }
 
 /** Hands the page begun to the core, so that a sweep sees it. */

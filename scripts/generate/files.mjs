@@ -108,7 +108,7 @@ function directFile(families) {
   const text =
     `${banner}import { openAsync, refresh } from '../context.js';\n` +
     `import { Family } from '../invoke.js';\nimport { core, type Handle } from '../native.js';\n` +
-    `import { Tensor, wrap } from '../tensor.js';\n\n` +
+    `import { Tensor, wrap, written } from '../tensor.js';\n\n` +
     `/** Name and overload of each operator called below, by twos. */\nconst operators = [\n${names.join('\n')}\n] as const;\n` +
     `const ids: number[] = new Array(operators.length / 2).fill(-1);\n\n` +
     "/** The core's id of an operator, and the right scope for what it will make. */\n" +

@@ -10,7 +10,7 @@ function child(source: string): Record<string, number> {
   const script = `import * as torch from ${JSON.stringify(library)};\n${source}`;
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
-    ['--input-type=module', '-e', script],
+    ['--expose-gc', '--input-type=module', '-e', script],
     { encoding: 'utf8', cwd: fileURLToPath(new URL('../../', import.meta.url)) },
   );
   expect([status, stderr]).toEqual([0, '']);
@@ -124,5 +124,114 @@ describe('memory', () => {
     expect(torch.version()).toMatch(/^\d+\.\d+/);
     expect(torch.available()).toBe(true);
     expect(typeof torch.cuda.isAvailable()).toBe('boolean');
+  });
+
+  it('09 dropped results with gradients are released as those without', () => {
+    const { grown, left } = child(`
+      const w = torch.ones([262144]);
+      w.requiresGrad = true;
+      const start = process.memoryUsage().rss;
+      for (let i = 0; i < 1500; i++) w.exp();
+      const peak = process.resourceUsage().maxRSS * 1024;
+      gc();
+      torch.sweep();
+      const left = torch.memory().allocatedByDevice.cpu;
+      console.log(JSON.stringify({ grown: (peak - start) / 2 ** 20, left: left / 2 ** 20 }));
+    `);
+    expect(grown).toBeLessThan(400);
+    expect(left).toBeLessThan(2);
+  });
+
+  it('10 a loss does not outlive its object, nor its graph, beside small tensors that are kept', () => {
+    const { left, kept } = child(`
+      const w = torch.ones([2 ** 20]);
+      w.requiresGrad = true;
+      const kept = [];
+      const step = () => { w.exp().sum(); };
+      for (let i = 0; i < 60; i++) {
+        step();
+        kept.push(torch.ones([1]));
+      }
+      gc();
+      torch.sweep();
+      const left = torch.memory().allocatedByDevice.cpu / 2 ** 20;
+      console.log(JSON.stringify({ left, kept: kept.length }));
+    `);
+    expect(left).toBeLessThan(4 + 1);
+    expect(kept).toBe(60);
+  });
+
+  it('11 nor where an operator has written the graph into a small tensor', () => {
+    const { held, left } = child(`
+      const { add_ } = torch.ops.aten;
+      const w = torch.ones([2 ** 20]);
+      w.requiresGrad = true;
+      const kept = [];
+      const totals = async () => {
+        const total = [torch.zeros([]), torch.zeros([]), torch.zeros([])];
+        kept.push(torch.ones([1]));
+        total[0].add_(w.exp().sum());
+        add_(total[1], w.exp().sum());
+        await add_.async(total[2], w.exp().sum());
+        gc();
+        torch.sweep();
+        return [torch.memory().allocatedByDevice.cpu, total.map((t) => t.item())];
+      };
+      const [held] = await totals();
+      await new Promise((done) => setTimeout(done, 10));
+      gc();
+      torch.sweep();
+      const left = torch.memory().allocatedByDevice.cpu;
+      console.log(JSON.stringify({ held: held / 2 ** 20, left: left / 2 ** 20, kept: kept.length }));
+    `);
+    expect(held).toBeGreaterThan(4 + 3 * 4);
+    expect(left).toBeLessThan(4 + 1);
+  });
+
+  it('12 after a collection a dropped tensor goes with the next few operators, or with none', () => {
+    const { before, operators, idle } = child(`
+      const allocated = () => torch.memory().allocatedByDevice.cpu / 2 ** 20;
+      const drop = () => { torch.empty([2 ** 27]); };
+      const small = torch.ones([1]);
+      drop();
+      const before = allocated();
+      gc();
+      for (let i = 0; i < 40; i++) small.add(1);
+      const operators = allocated();
+      drop();
+      gc();
+      await new Promise((done) => setTimeout(done, 100));
+      console.log(JSON.stringify({ before, operators, idle: allocated() }));
+    `);
+    expect(before).toBeGreaterThan(512);
+    expect(operators).toBeLessThan(1);
+    expect(idle).toBeLessThan(1);
+  });
+
+  it('13 what a graph holds is counted, and goes with it', () =>
+    torch.scope(() => {
+      const { cpu } = torch.memory().allocatedByDevice;
+      const allocated = () => torch.memory().allocatedByDevice.cpu! - cpu!;
+      const w = torch.ones([2 ** 18]);
+      w.requiresGrad = true;
+      const loss = torch.scope(() => w.exp().exp().exp().sum());
+      expect(allocated()).toBeGreaterThan(4 * 2 ** 20);
+      loss.backward();
+      expect(allocated()).toBeLessThan(2.1 * 2 ** 20);
+    }));
+
+  it('14 pages that were freed before a block in use go back to the system', () => {
+    const { peak, left } = child(`
+      const first = torch.ones([1]);
+      const start = process.memoryUsage().rss;
+      const grown = () => (process.memoryUsage().rss - start) / 2 ** 20;
+      const large = Array.from({ length: 12 }, () => torch.ones([25 * 2 ** 20]));
+      const last = torch.ones([2 ** 15]);
+      const peak = grown();
+      torch.dispose(large);
+      console.log(JSON.stringify({ peak, left: grown(), last: last.numel() + first.numel() }));
+    `);
+    expect(peak).toBeGreaterThan(1150);
+    expect(left).toBeLessThan(600);
   });
 });

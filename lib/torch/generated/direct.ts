@@ -2,7 +2,7 @@
 import { openAsync, refresh } from '../context.js';
 import { Family } from '../invoke.js';
 import { core, type Handle } from '../native.js';
-import { Tensor, wrap } from '../tensor.js';
+import { Tensor, wrap, written } from '../tensor.js';
 
 /** Name and overload of each operator called below, by twos. */
 const operators = [
@@ -228,8 +228,8 @@ export const methods = {
     return addFamily.invoke([this, ...arguments]);
   },
   add_(this: Tensor, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    if (p1 instanceof Tensor && p2 === undefined && p3 === undefined) { core.call(operator(3), this.handle, p1.handle); return this; }
-    if (typeof p1 === 'number' && (p2 === undefined || typeof p2 === 'number') && p3 === undefined) { core.call(operator(4), this.handle, p1, p2); return this; }
+    if (p1 instanceof Tensor && p2 === undefined && p3 === undefined) return written(this, core.call(operator(3), this.handle, p1.handle));
+    if (typeof p1 === 'number' && (p2 === undefined || typeof p2 === 'number') && p3 === undefined) return written(this, core.call(operator(4), this.handle, p1, p2));
     return add_Family.invoke([this, ...arguments]);
   },
   amax(this: Tensor, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
@@ -262,7 +262,7 @@ export const methods = {
     return contiguousFamily.invoke([this, ...arguments]);
   },
   copy_(this: Tensor, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    if (p1 instanceof Tensor && (p2 === undefined || typeof p2 === 'boolean') && p3 === undefined) { core.call(operator(14), this.handle, p1.handle, p2); return this; }
+    if (p1 instanceof Tensor && (p2 === undefined || typeof p2 === 'boolean') && p3 === undefined) return written(this, core.call(operator(14), this.handle, p1.handle, p2));
     return copy_Family.invoke([this, ...arguments]);
   },
   cos(this: Tensor, p1?: unknown): unknown {
@@ -283,8 +283,8 @@ export const methods = {
     return divFamily.invoke([this, ...arguments]);
   },
   div_(this: Tensor, p1?: unknown, p2?: unknown): unknown {
-    if (p1 instanceof Tensor && p2 === undefined) { core.call(operator(20), this.handle, p1.handle); return this; }
-    if (typeof p1 === 'number' && p2 === undefined) { core.call(operator(21), this.handle, p1); return this; }
+    if (p1 instanceof Tensor && p2 === undefined) return written(this, core.call(operator(20), this.handle, p1.handle));
+    if (typeof p1 === 'number' && p2 === undefined) return written(this, core.call(operator(21), this.handle, p1));
     return div_Family.invoke([this, ...arguments]);
   },
   eq(this: Tensor, p1?: unknown, p2?: unknown): unknown {
@@ -301,8 +301,8 @@ export const methods = {
     return expandFamily.invoke([this, ...arguments]);
   },
   fill_(this: Tensor, p1?: unknown, p2?: unknown): unknown {
-    if (p1 instanceof Tensor && p2 === undefined) { core.call(operator(27), this.handle, p1.handle); return this; }
-    if (typeof p1 === 'number' && p2 === undefined) { core.call(operator(28), this.handle, p1); return this; }
+    if (p1 instanceof Tensor && p2 === undefined) return written(this, core.call(operator(27), this.handle, p1.handle));
+    if (typeof p1 === 'number' && p2 === undefined) return written(this, core.call(operator(28), this.handle, p1));
     return fill_Family.invoke([this, ...arguments]);
   },
   flatten(this: Tensor, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
@@ -346,8 +346,8 @@ export const methods = {
     return lerpFamily.invoke([this, ...arguments]);
   },
   lerp_(this: Tensor, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    if (p1 instanceof Tensor && p2 instanceof Tensor && p3 === undefined) { core.call(operator(42), this.handle, p1.handle, p2.handle); return this; }
-    if (p1 instanceof Tensor && typeof p2 === 'number' && p3 === undefined) { core.call(operator(43), this.handle, p1.handle, p2); return this; }
+    if (p1 instanceof Tensor && p2 instanceof Tensor && p3 === undefined) return written(this, core.call(operator(42), this.handle, p1.handle, p2.handle));
+    if (p1 instanceof Tensor && typeof p2 === 'number' && p3 === undefined) return written(this, core.call(operator(43), this.handle, p1.handle, p2));
     return lerp_Family.invoke([this, ...arguments]);
   },
   log(this: Tensor, p1?: unknown): unknown {
@@ -407,8 +407,8 @@ export const methods = {
     return mulFamily.invoke([this, ...arguments]);
   },
   mul_(this: Tensor, p1?: unknown, p2?: unknown): unknown {
-    if (p1 instanceof Tensor && p2 === undefined) { core.call(operator(62), this.handle, p1.handle); return this; }
-    if (typeof p1 === 'number' && p2 === undefined) { core.call(operator(63), this.handle, p1); return this; }
+    if (p1 instanceof Tensor && p2 === undefined) return written(this, core.call(operator(62), this.handle, p1.handle));
+    if (typeof p1 === 'number' && p2 === undefined) return written(this, core.call(operator(63), this.handle, p1));
     return mul_Family.invoke([this, ...arguments]);
   },
   narrow(this: Tensor, p1?: unknown, p2?: unknown, p3?: unknown, p4?: unknown): unknown {
@@ -444,7 +444,7 @@ export const methods = {
     return reluFamily.invoke([this, ...arguments]);
   },
   relu_(this: Tensor, p1?: unknown): unknown {
-    if (p1 === undefined) { core.call(operator(75), this.handle); return this; }
+    if (p1 === undefined) return written(this, core.call(operator(75), this.handle));
     return relu_Family.invoke([this, ...arguments]);
   },
   reshape(this: Tensor, p1?: unknown, p2?: unknown): unknown {
@@ -507,8 +507,8 @@ export const methods = {
     return subFamily.invoke([this, ...arguments]);
   },
   sub_(this: Tensor, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    if (p1 instanceof Tensor && p2 === undefined && p3 === undefined) { core.call(operator(94), this.handle, p1.handle); return this; }
-    if (typeof p1 === 'number' && (p2 === undefined || typeof p2 === 'number') && p3 === undefined) { core.call(operator(95), this.handle, p1, p2); return this; }
+    if (p1 instanceof Tensor && p2 === undefined && p3 === undefined) return written(this, core.call(operator(94), this.handle, p1.handle));
+    if (typeof p1 === 'number' && (p2 === undefined || typeof p2 === 'number') && p3 === undefined) return written(this, core.call(operator(95), this.handle, p1, p2));
     return sub_Family.invoke([this, ...arguments]);
   },
   sum(this: Tensor, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
@@ -537,7 +537,7 @@ export const methods = {
     return viewFamily.invoke([this, ...arguments]);
   },
   zero_(this: Tensor, p1?: unknown): unknown {
-    if (p1 === undefined) { core.call(operator(107), this.handle); return this; }
+    if (p1 === undefined) return written(this, core.call(operator(107), this.handle));
     return zero_Family.invoke([this, ...arguments]);
   },
 };
