@@ -6,6 +6,6 @@
 
 namespace m3l {
 
-inline constexpr int kInterfaceVersion = 2;
+inline constexpr int kInterfaceVersion = 3;
 
 }  // namespace m3l

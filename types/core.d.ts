@@ -129,6 +129,24 @@ export interface NativeCore {
     createGraph: boolean,
     allowUnused: boolean,
   ): (Handle | null)[];
+  gradFunctionName(handle: Handle): string | null;
+  /** The function is called with the number of an exchange, as those of `customFunction`. */
+  registerHook(handle: Handle, hook: (exchange: number) => void): number;
+  removeHook(handle: Handle, hook: number): void;
+  /** `forward` answers with its outputs, what it saves, and the outputs that have no gradient. */
+  customFunction(
+    inputs: Handle[],
+    forward: (exchange: number) => void,
+    backward: (exchange: number) => void,
+  ): Handle[];
+  /** What the function was called with, as new handles; in a scope, positive ones. */
+  exchangeInputs(exchange: number): Handle[];
+  /** What the function answers with. */
+  exchangeResults(exchange: number, ...lists: (Handle | null)[][]): void;
+  enterDualLevel(): number;
+  exitDualLevel(level: number): void;
+  /** Returns what it was. */
+  setDetectAnomaly(enabled: boolean, checkNan: boolean): boolean;
   setGradEnabled(flag: boolean): boolean;
   isGradEnabled(): boolean;
   inferencePush(flag: boolean): void;

@@ -17,7 +17,9 @@ void backward(const Call& call) {
   const bool retain_graph = flag(call, 2, "retainGraph");
   const bool create_graph = flag(call, 3, "createGraph");
   const auto inputs = call.missing(4) ? std::vector<at::Tensor>() : call.tensors(4, "inputs");
-  torch::autograd::backward(roots, gradients, retain_graph || create_graph, create_graph, inputs);
+  call.state().js_thread->run_backward([&] {
+    torch::autograd::backward(roots, gradients, retain_graph || create_graph, create_graph, inputs);
+  });
 }
 
 std::vector<at::Tensor> gradients(const Call& call) {
@@ -27,8 +29,12 @@ std::vector<at::Tensor> gradients(const Call& call) {
   const bool retain_graph = flag(call, 3, "retainGraph");
   const bool create_graph = flag(call, 4, "createGraph");
   const bool allow_unused = flag(call, 5, "allowUnused");
-  return torch::autograd::grad(outputs, inputs, given, retain_graph || create_graph, create_graph,
-                               allow_unused);
+  std::vector<at::Tensor> found;
+  call.state().js_thread->run_backward([&] {
+    found = torch::autograd::grad(outputs, inputs, given, retain_graph || create_graph,
+                                  create_graph, allow_unused);
+  });
+  return found;
 }
 
 bool set_grad_enabled(const Call& call) {

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <utility>
 
+#include "integers.h"
+
 namespace m3l {
 
 namespace {
@@ -30,20 +32,11 @@ double Call::number(size_t index, const char* what) const {
 }
 
 int64_t Call::integer(size_t index, const char* what) const {
-  if (const Napi::Value value = info_[index]; value.IsBigInt()) {
-    bool lossless = false;
-    const int64_t big = value.As<Napi::BigInt>().Int64Value(&lossless);
-    if (!lossless) {
-      refuse(what, "an integer of 64 bits", value);
-    }
-    return big;
+  const auto integer = integer_of(info_.Env(), info_[index]);
+  if (!integer.has_value()) {
+    refuse(what, "an integer of 64 bits", info_[index]);
   }
-  const double value = number(index, what);
-  if (value != std::floor(value) || std::abs(value) > kExactIntegers) {
-    throw CoreError("M3L_ARGUMENT",
-                    std::string(what) + ": expected an integer, found " + std::to_string(value));
-  }
-  return static_cast<int64_t>(value);
+  return *integer;
 }
 
 bool Call::boolean(size_t index, const char* what) const {
@@ -103,11 +96,11 @@ std::vector<int64_t> Call::integers(size_t index, const char* what) const {
   std::vector<int64_t> list(array.Length());
   for (uint32_t i = 0; i < list.size(); ++i) {
     const Napi::Value element = array.Get(i);
-    const double value = element.IsNumber() ? element.As<Napi::Number>().DoubleValue() : NAN;
-    if (value != std::floor(value)) {
-      refuse(what, "integers", element);
+    const auto integer = integer_of(info_.Env(), element);
+    if (!integer.has_value()) {
+      refuse(what, "integers of 64 bits", element);
     }
-    list[i] = static_cast<int64_t>(value);
+    list[i] = *integer;
   }
   return list;
 }

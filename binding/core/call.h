@@ -125,6 +125,7 @@ void export_scopes(Exports& exports);
 void export_buffers(Exports& exports);
 void export_tensors(Exports& exports);
 void export_autograd(Exports& exports);
+void export_functions(Exports& exports);
 void export_random(Exports& exports);
 void export_precision(Exports& exports);
 void export_profiler(Exports& exports);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "handle-table.h"
+#include "js-thread.h"
 #include "operator-table.h"
 #include "torch.h"
 #include "tracker.h"
@@ -31,8 +32,18 @@ struct AsyncResult {
   std::vector<double> written;
 };
 
+/// What a function of JavaScript's is given and answers, while it runs.
+struct Exchange {
+  std::vector<at::Tensor> inputs;
+  std::vector<std::vector<at::Tensor>> results;
+  bool answered;
+};
+
 struct Environment {
-  explicit Environment(Napi::Env environment) : env(environment), tracker(environment, handles) {}
+  explicit Environment(Napi::Env environment)
+      : env(environment),
+        tracker(environment, handles),
+        js_thread(std::make_shared<JsThread>(environment)) {}
   /// Ends the profile that this environment began, if one runs.
   ~Environment();
   Environment(const Environment&) = delete;
@@ -47,6 +58,10 @@ struct Environment {
   std::vector<AutocastMode> autocast_modes;
   std::unordered_map<uint32_t, AsyncResult> results;
   uint32_t next_result = 1;
+  /// Threads of autograd's may ask for it when all else here is gone.
+  std::shared_ptr<JsThread> js_thread;
+  std::unordered_map<uint32_t, Exchange*> exchanges;
+  uint32_t next_exchange = 1;
   /// lib/'s M3lError, made of a code and a message.
   Napi::FunctionReference error_class;
   Warnings warnings;

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "../coded-error.h"
-#include "environment.h"
+#include "callback.h"
 
 namespace m3l {
 
@@ -60,6 +60,8 @@ Napi::Error js_error_being_handled(const Environment& state, const std::string& 
     throw;
   } catch (const Napi::Error& error) {
     return error;
+  } catch (const JsError& error) {
+    return error.error();
   } catch (const CoreError& error) {
     return js_error(state, error.code(), prefix + error.what());
   } catch (const c10::NotImplementedError& error) {

@@ -56,6 +56,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_buffers(functions);
   export_tensors(functions);
   export_autograd(functions);
+  export_functions(functions);
   export_random(functions);
   export_precision(functions);
   export_profiler(functions);

@@ -28,16 +28,23 @@ class StackLoan {
   torch::jit::Stack stack_;
 };
 
+/// Also where it carries a tangent, of forward differentiation.
+bool wants_gradient(const at::Tensor& tensor) {
+  const c10::TensorImpl* impl = tensor.unsafeGetTensorImpl();
+  return impl->requires_grad() ||
+         (impl->autograd_meta() != nullptr && tensor._fw_grad(/*level=*/0).defined());
+}
+
 bool wants_gradient(const c10::IValue& value) {
   if (value.isTensor()) {
-    return value.unsafeToTensorImpl()->requires_grad();
+    return wants_gradient(value.toTensor());
   }
   if (!value.isList()) {
     return false;
   }
   const auto elements = value.toListRef();
   return std::ranges::any_of(elements, [](const c10::IValue& element) {
-    return element.isTensor() && element.unsafeToTensorImpl()->requires_grad();
+    return element.isTensor() && wants_gradient(element.toTensor());
   });
 }
 
@@ -53,7 +60,8 @@ void push_arguments(const Arguments& arguments, const Operator& op, torch::jit::
 /// Autograd's layer records nothing where no argument asks for a gradient, and costs a tenth of a
 /// small operator's call. What watches views and changes in place lies below it and stays.
 void call_boxed(const Operator& op, torch::jit::Stack& stack) {
-  if (op.native && std::ranges::none_of(stack, wants_gradient)) {
+  if (op.native &&
+      std::ranges::none_of(stack, [](const c10::IValue& value) { return wants_gradient(value); })) {
     const c10::impl::ExcludeDispatchKeyGuard below(c10::autograd_dispatch_keyset);
     op.handle.callBoxed(stack);
   } else {

@@ -86,7 +86,12 @@ uint32_t OperatorTable::resolve(const std::string& name, const std::string& over
                     "libtorch has no operator '" + key + "'; see docs/operators.md for the names");
   }
   const c10::FunctionSchema& schema = handle->schema();
-  Operator entry{*handle, key, {}, {}, name.starts_with("aten::"), schema.is_mutable()};
+  Operator entry{*handle,
+                 key,
+                 {},
+                 {},
+                 name.starts_with("aten::") && name != "aten::_make_dual",
+                 schema.is_mutable()};
   for (const c10::Argument& argument : schema.arguments()) {
     entry.arguments.push_back(plan_of(argument));
   }

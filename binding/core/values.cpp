@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "integers.h"
+
 namespace m3l {
 
 namespace {
@@ -20,19 +22,11 @@ bool is_missing(napi_env env, napi_value value) {
 }
 
 int64_t to_integer(napi_env env, const ArgumentPlan& plan, napi_value value) {
-  double number = 0;
-  if (napi_get_value_double(env, value, &number) == napi_ok) {
-    if (number != std::floor(number) || std::abs(number) > 9.2e18) {
-      refuse(env, plan, value);
-    }
-    return static_cast<int64_t>(number);
-  }
-  int64_t big = 0;
-  bool lossless = false;
-  if (napi_get_value_bigint_int64(env, value, &big, &lossless) != napi_ok || !lossless) {
+  const auto integer = integer_of(env, value);
+  if (!integer.has_value()) {
     refuse(env, plan, value);
   }
-  return big;
+  return *integer;
 }
 
 double to_double(napi_env env, const ArgumentPlan& plan, napi_value value) {

@@ -27,6 +27,20 @@ export function inferenceMode<T>(fn: () => T): T {
   }
 }
 
+/**
+ * Runs synchronous `fn` such that a backward inside it names the function whose gradient is NaN, as an
+ * error; for every thread of the process, and slow.
+ */
+export function detectAnomaly<T>(fn: () => T): T {
+  requireFunction(fn, 'detectAnomaly');
+  const previous = core.setDetectAnomaly(true, true);
+  try {
+    return ensureSynchronous(fn(), 'detectAnomaly');
+  } finally {
+    core.setDetectAnomaly(previous, previous);
+  }
+}
+
 export function isGradEnabled(): boolean {
   return core.isGradEnabled();
 }

@@ -7,6 +7,7 @@ export { type AutocastDType, autocast, isAutocastEnabled } from './autocast.js';
 export {
   type BackwardOptions,
   backward,
+  detectAnomaly,
   enableGrad,
   type GradOptions,
   grad,
@@ -16,6 +17,7 @@ export {
   noGrad,
   setGradEnabled,
 } from './autograd.js';
+export { checkpoint } from './checkpoint.js';
 export {
   type CreationOptions,
   fromBytes,
@@ -24,6 +26,8 @@ export {
   tensor,
 } from './creation.js';
 export * as cuda from './cuda.js';
+export { type CustomFunction, customFunction, type FunctionContext } from './custom-function.js';
+export { hessian, jacobian, jvp, vjp } from './derivatives.js';
 export {
   type DType,
   dtypes,
@@ -35,6 +39,7 @@ export {
 export { AddonNotFoundError, ArgumentError, LibtorchNotFoundError, M3lError } from './errors.js';
 export * from './generated/functions.js';
 export * from './generated/options.js';
+export { type GradcheckOptions, gradcheck, gradgradcheck } from './gradcheck.js';
 export {
   available,
   config,

@@ -1,4 +1,4 @@
-import { currentId, refresh } from './context.js';
+import { closeScope, currentId, openScope, refresh } from './context.js';
 import {
   type DType,
   dtypeCode,
@@ -12,7 +12,7 @@ import {
 import { ArgumentError, describe, M3lError } from './errors.js';
 import type { TensorMethods } from './generated/methods.js';
 import { core, type Handle } from './native.js';
-import { requireObject } from './require.js';
+import { requireFunction, requireObject } from './require.js';
 import type { SharedTensor } from './sharing.js';
 import { noClone, pageFor, trackAlone } from './unscoped.js';
 
@@ -113,6 +113,37 @@ export class Tensor {
 
   set grad(gradient: Tensor | null) {
     core.setGrad(this.handle, gradient === null ? null : handleOf(gradient, 'grad', 'gradient'));
+  }
+
+  /** The function that computed it, as autograd names it (`AddBackward0`); null of a leaf. */
+  get gradFn(): { readonly name: string } | null {
+    const name = core.gradFunctionName(this.handle);
+    return name === null ? null : { name };
+  }
+
+  /**
+   * Calls `hook` with each gradient of this tensor that a backward computes; a tensor that it returns
+   * takes the gradient's place. What it makes is released after. With `backwardAsync` it is called from
+   * the event loop.
+   * @returns removes the hook
+   * @throws M3lError M3L_NO_GRADIENT where none will come
+   */
+  registerHook(hook: (gradient: Tensor) => Tensor | null | undefined): () => void {
+    requireFunction(hook, 'Tensor.registerHook');
+    const number = core.registerHook(this.handle, (exchange) => {
+      const scope = openScope();
+      try {
+        const [gradient] = core.exchangeInputs(exchange);
+        const result = hook(wrap(gradient!)) ?? null;
+        const given = result === null ? null : handleOf(result, 'registerHook', "hook's result");
+        core.exchangeResults(exchange, [given]);
+      } finally {
+        closeScope(scope);
+      }
+    });
+    return () => {
+      if (this.isLive) core.removeHook(this.handle, number);
+    };
   }
 
   /** False after `dispose()` or the end of the scope. */

@@ -75,7 +75,8 @@ function branch(schema, method, overloads, operators) {
     ({ writes }) => writes !== null && writes === schema.returns[0].writes,
   );
   const target = method && written === 0 ? 'this' : `p${written}`;
-  const result = written < 0 ? `return wrap(${call} as number);` : `return written(${target}, ${call});`;
+  const result =
+    written < 0 ? `return wrap(${call} as number);` : `return written(${target}, ${call});`;
   return tests.length === 0 ? result : `if (${tests.join(' && ')}) ${result}`;
 }
 

@@ -1,0 +1,186 @@
+#include "js-thread.h"
+
+#include <ATen/ThreadLocalState.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "errors.h"
+#include "torch.h"
+
+namespace m3l {
+
+namespace {
+
+/// Backwards of the CPU stay on the thread that calls; those of a device have threads of their own.
+bool always_on_helper() {
+  static const bool asked = std::getenv("M3L_BACKWARD_THREAD") != nullptr;
+  return asked;
+}
+
+}  // namespace
+
+void JsThread::run(const std::function<void()>& work) {
+  if (is_here()) {
+    work();
+    return;
+  }
+  const auto modes = std::make_shared<at::ThreadLocalState>();
+  Task task{&work, [modes](const std::function<void()>& inner) {
+              const at::ThreadLocalStateGuard as_there(*modes);
+              inner();
+            }};
+  std::unique_lock lock(mutex_);
+  if (ended_) {
+    throw CoreError("M3L_ENDED", "a hook or a custom function belongs to a worker that has ended");
+  }
+  waiting_.push_back(&task);
+  changed_.notify_all();
+  waker_.NonBlockingCall();
+  while (true) {
+    changed_.wait(lock, [&] { return task.done || task.errand != nullptr; });
+    if (task.done) {
+      break;
+    }
+    const auto* errand = task.errand;
+    lock.unlock();
+    try {
+      (*errand)();
+    } catch (...) {
+      task.errand_fault = std::current_exception();
+    }
+    lock.lock();
+    task.errand = nullptr;
+    changed_.notify_all();
+  }
+  if (task.fault != nullptr) {
+    std::rethrow_exception(task.fault);
+  }
+}
+
+void JsThread::run_backward(const std::function<void()>& work) {
+  if (!doing_.empty()) {
+    // Autograd then knows a backward inside a backward, and does not wait for its own thread.
+    send_back(*doing_.back(), work);
+  } else if (callbacks_ > 0 && (at::hasCUDA() || always_on_helper())) {
+    run_on_helper(work);
+  } else {
+    work();
+  }
+}
+
+void JsThread::run_on_helper(const std::function<void()>& work) {
+  const at::ThreadLocalState modes;
+  std::exception_ptr fault;
+  bool done = false;
+  std::thread helper([&] {
+    try {
+      const at::ThreadLocalStateGuard as_there(modes);
+      work();
+    } catch (...) {
+      fault = std::current_exception();
+    }
+    const std::lock_guard lock(mutex_);
+    done = true;
+    changed_.notify_all();
+  });
+  serve([&] { return done; });
+  helper.join();
+  if (fault != nullptr) {
+    std::rethrow_exception(fault);
+  }
+}
+
+void JsThread::send_back(Task& task, const std::function<void()>& work) {
+  const at::ThreadLocalState modes;
+  const std::function<void()> errand = [&] {
+    const at::ThreadLocalStateGuard as_there(modes);
+    work();
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    task.errand = &errand;
+    changed_.notify_all();
+  }
+  serve([&] { return task.errand == nullptr; });
+  if (task.errand_fault != nullptr) {
+    std::rethrow_exception(std::exchange(task.errand_fault, nullptr));
+  }
+}
+
+void JsThread::serve(const std::function<bool()>& done) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    for (const auto& remove : std::exchange(dropped_, {})) {
+      remove(false);
+    }
+    if (!waiting_.empty()) {
+      Task& task = *waiting_.front();
+      waiting_.pop_front();
+      serve_one(lock, task);
+    } else if (done()) {
+      return;
+    } else {
+      changed_.wait(lock);
+    }
+  }
+}
+
+void JsThread::serve_one(std::unique_lock<std::mutex>& lock, Task& task) {
+  lock.unlock();
+  doing_.push_back(&task);
+  try {
+    task.with_modes(*task.work);
+  } catch (...) {
+    task.fault = std::current_exception();
+  }
+  doing_.pop_back();
+  lock.lock();
+  task.done = true;
+  changed_.notify_all();
+}
+
+void JsThread::drop_by(std::function<void(bool ended)> remove) {
+  std::unique_lock lock(mutex_);
+  if (ended_ || is_here()) {
+    const bool ended = ended_;
+    lock.unlock();
+    remove(ended);
+    return;
+  }
+  dropped_.push_back(std::move(remove));
+  waker_.NonBlockingCall();
+}
+
+void JsThread::callback_made() {
+  ++callbacks_;
+  if (can_wake_) {
+    return;
+  }
+  const auto wake = Napi::Function::New(
+      env_,
+      [self = shared_from_this()](const Napi::CallbackInfo&) { self->serve([] { return true; }); });
+  const auto self = shared_from_this();
+  waker_ = Napi::ThreadSafeFunction::New(env_, wake, "m3l", /*maxQueueSize=*/0,
+                                         /*initialThreadCount=*/1,
+                                         [self](Napi::Env /*env*/) { self->end(); });
+  // A hook that nobody calls does not keep the process.
+  waker_.Unref(env_);
+  can_wake_ = true;
+}
+
+void JsThread::end() {
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  for (const auto& remove : std::exchange(dropped_, {})) {
+    remove(true);
+  }
+  for (Task* task : std::exchange(waiting_, {})) {
+    task->fault = std::make_exception_ptr(
+        CoreError("M3L_ENDED", "the worker has ended that a hook or a custom function belongs to"));
+    task->done = true;
+  }
+  changed_.notify_all();
+}
+
+}  // namespace m3l
