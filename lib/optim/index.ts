@@ -3,7 +3,9 @@ export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { Adam, type AdamOptions } from './adam.js';
 export { Adamax, type AdamaxOptions } from './adamax.js';
 export { AdamW, type AdamWOptions } from './adamw.js';
+export { GradScaler, type GradScalerOptions, type GradScalerState } from './grad-scaler.js';
 export type { Group, ParameterGroups } from './groups.js';
+export { LBFGS, type LBFGSOptions } from './lbfgs.js';
 export { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export {

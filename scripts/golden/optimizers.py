@@ -1,4 +1,4 @@
-"""Writes test/fixtures/optimizers.json and schedules.json: 20 steps of PyTorch's torch.optim.
+"""Writes test/fixtures/optimizers.json, schedules.json and lbfgs.json: 20 steps of PyTorch's torch.optim.
 
     PYTHONPATH=TORCH python3 scripts/golden/optimizers.py
 """
@@ -88,6 +88,33 @@ def rates(make):
     return history
 
 
+def rosenbrock(**options):
+    """Five steps of LBFGS on the Rosenbrock function of two parameters: the loss before each, and they."""
+    x = torch.tensor([-1.5], dtype=torch.float64, requires_grad=True)
+    y = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    optimizer = OPTIM.LBFGS([x, y], **options)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (1 - x).square().sum() + 100 * (y - x.square()).square().sum()
+        loss.backward()
+        return loss
+
+    history = []
+    for _ in range(5):
+        before = optimizer.step(closure).item()
+        history.append([before, *x.tolist(), *y.tolist()])
+    return history
+
+
+LBFGS = {
+    "plain": dict(lr=0.01, max_iter=4),
+    "history": dict(lr=0.1, max_iter=6, history_size=2),
+    "wolfe": dict(line_search_fn="strong_wolfe", max_iter=5),
+    "wolfe-few": dict(line_search_fn="strong_wolfe", max_iter=20, max_eval=7),
+}
+
+
 def write(name, content):
     file = FIXTURES / name
     file.write_text(json.dumps(content, separators=(",", ":")) + "\n")
@@ -96,3 +123,4 @@ def write(name, content):
 
 write("optimizers.json", {name: run(*case) for name, case in CASES.items()})
 write("schedules.json", {name: rates(make) for name, make in SCHEDULES.items()})
+write("lbfgs.json", {name: rosenbrock(**options) for name, options in LBFGS.items()})

@@ -56,7 +56,7 @@ describe('hooks', () => {
     torch.scope(() => {
       const x = leaf([1]);
       const mistake = new RangeError('mine');
-      const remove = x.registerHook(() => {
+      const remove = x.registerHook((): null => {
         torch.ones([3]);
         throw mistake;
       });
@@ -68,7 +68,7 @@ describe('hooks', () => {
       expect(() => x.registerHook((() => 3) as never)).not.toThrow();
       expect(() => x.square().sum().backward()).toThrow(/hook's result.*Tensor/);
       expect(() => x.registerHook(3 as never)).toThrow(/expected a function/);
-      expect(() => torch.ones([1]).registerHook(() => {})).toThrow(
+      expect(() => torch.ones([1]).registerHook(() => null)).toThrow(
         expect.objectContaining({ code: 'M3L_NO_GRADIENT' }),
       );
     });
@@ -88,7 +88,7 @@ describe('hooks', () => {
       await done;
       expect(seen).toEqual([[2, 4]]);
       expect(x.grad!.toArray()).toEqual([-2, -4]);
-      x.registerHook(() => {
+      x.registerHook((): null => {
         throw new RangeError('later');
       });
       await expect(x.square().sum().backwardAsync()).rejects.toThrow(new RangeError('later'));
