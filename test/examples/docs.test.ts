@@ -56,6 +56,15 @@ async function run(line: string, { folder }: Page): Promise<void> {
   });
 }
 
+/** Runs a module that imports the package. */
+function runProgram(text: string): Promise<{ stdout: string; stderr: string }> {
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  return promisify(execFile)(process.execPath, ['--input-type=module', '-e', text], {
+    cwd: root,
+    env: { ...env, OMP_NUM_THREADS: '1' },
+  });
+}
+
 const temporary = temporaryFolder();
 const readme = page('README.md');
 const ownData = page('docs/your-own-data.md');
@@ -125,6 +134,20 @@ describe('docs/your-own-data.md', () => {
   });
 });
 
+describe('docs/tensors.md', () => {
+  const guide = page('docs/tensors.md');
+
+  it.each([...blocks(guide, 'ts').entries()])('09 its program %i', async (_, program) => {
+    const { stdout, stderr } = await runProgram(program);
+    expect(stderr).toBe('');
+    // Each comment behind a console.log is what it prints.
+    const said = [...program.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(
+      ([, text]) => text!,
+    );
+    for (const text of said) expect(stdout.split('\n')).toContain(text);
+  });
+});
+
 describe('README.md', () => {
   it('06 has commands', () => {
     expect(commandsIn(readme).length).toBeGreaterThan(4);
@@ -134,12 +157,7 @@ describe('README.md', () => {
 
   it('08 has a program that gives what it says', async () => {
     const [program] = blocks(readme, 'ts');
-    const { NODE_OPTIONS: _, ...env } = process.env;
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--input-type=module', '-e', program!],
-      { cwd: root, env: { ...env, OMP_NUM_THREADS: '1' } },
-    );
+    const { stdout } = await runProgram(program!);
     expect(Math.abs(Number(stdout) - 0.25)).toBeLessThan(0.05);
   });
 });
