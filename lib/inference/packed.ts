@@ -88,8 +88,8 @@ export class PackedLinear {
 export interface Convolution {
   weight: Tensor;
   bias: Tensor | null;
-  stride: number;
-  padding: number;
+  stride: torch.NumberList;
+  padding: torch.NumberList | 'same' | 'valid';
 }
 
 /** A convolution with constant weights, of images in channels-last format: oneDNN's, prepacked. */
@@ -109,8 +109,12 @@ export class PackedConv {
   forward(x: Tensor): Tensor {
     const { weight, bias, stride, padding } = this.#conv;
     const prepacker = this.#prepackers;
-    if (!prepacker) return torch.conv2d(x, weight, bias, stride, padding);
-    const [strides, paddings, dilations] = [both(stride), both(padding), both(1)];
+    if (!prepacker) return torch.conv2d(x, weight, bias, stride, padding as number);
+    const [strides, paddings, dilations] = [
+      both(stride as number),
+      both(padding as number),
+      both(1),
+    ];
     this.#packed ??= this.#constants.make(
       () =>
         prepacker._reorder_convolution_weight!(

@@ -1,0 +1,36 @@
+import { type PadOptions, pad } from './functional/padding.js';
+import { expanded, type Sizes } from './functional/shape.js';
+import { layerWith } from './layer.js';
+
+/** Padding on every side, or [left, right, top, bottom, front, back] as far as there are. */
+type Padding = [padding: Sizes];
+
+const padding = (dims: 1 | 2 | 3, mode: PadOptions['mode']) =>
+  layerWith<Padding, object>(
+    (x, sizes) => pad(x, expanded(sizes, 2 * dims), { mode }),
+    ['padding'],
+    {},
+  );
+
+const constant = (dims: 1 | 2 | 3) =>
+  layerWith<[...Padding, value: number], object>(
+    (x, sizes, value) => pad(x, expanded(sizes, 2 * dims), { value }),
+    ['padding', 'value'],
+    {},
+  );
+
+export class ZeroPad1d extends padding(1, 'constant') {}
+export class ZeroPad2d extends padding(2, 'constant') {}
+export class ZeroPad3d extends padding(3, 'constant') {}
+export class ConstantPad1d extends constant(1) {}
+export class ConstantPad2d extends constant(2) {}
+export class ConstantPad3d extends constant(3) {}
+export class ReflectionPad1d extends padding(1, 'reflect') {}
+export class ReflectionPad2d extends padding(2, 'reflect') {}
+export class ReflectionPad3d extends padding(3, 'reflect') {}
+export class ReplicationPad1d extends padding(1, 'replicate') {}
+export class ReplicationPad2d extends padding(2, 'replicate') {}
+export class ReplicationPad3d extends padding(3, 'replicate') {}
+export class CircularPad1d extends padding(1, 'circular') {}
+export class CircularPad2d extends padding(2, 'circular') {}
+export class CircularPad3d extends padding(3, 'circular') {}
