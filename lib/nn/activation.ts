@@ -3,7 +3,8 @@ import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
 import * as F from './functional/activation.js';
 import { layerOf, layerWith, plainLayer } from './layer.js';
-import { Module, parameter } from './module.js';
+import { Module } from './module.js';
+import { parameter } from './parameter.js';
 
 /** x·Φ(x): by erf, or with `approximate: 'tanh'` nearly. */
 export class GELU extends layerOf(F.gelu, F.GELU_DEFAULTS) {}

@@ -5,7 +5,8 @@ import { requireIntegers, withDefaults } from '../torch/require.js';
 import { expanded, type Sizes } from './functional/shape.js';
 import { fanIn_ } from './init.js';
 import type { Given } from './layer.js';
-import { Module, parameter } from './module.js';
+import { Module } from './module.js';
+import { parameter } from './parameter.js';
 
 interface SharedOptions {
   stride: Sizes;

@@ -3,7 +3,8 @@ import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
 import { LOCAL_RESPONSE, localResponseNorm } from './functional/normalization.js';
 import { layerWith } from './layer.js';
-import { Module, parameter } from './module.js';
+import { Module } from './module.js';
+import { parameter } from './parameter.js';
 
 const ones = (shape: readonly number[]) => parameter(() => torch.ones([...shape]));
 const zeros = (shape: readonly number[]) => parameter(() => torch.zeros([...shape]));

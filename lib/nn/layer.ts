@@ -1,7 +1,8 @@
 import { ArgumentError } from '../torch/errors.js';
 import { Tensor } from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
-import { buffer, Module } from './module.js';
+import { Module } from './module.js';
+import { buffer } from './parameter.js';
 
 /** Some of the options: those left out, or `undefined`, keep their defaults. */
 export type Given<Options> = { [Key in keyof Options]?: Options[Key] | undefined };

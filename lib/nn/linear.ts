@@ -2,7 +2,8 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
 import { fanIn_ } from './init.js';
-import { Module, parameter } from './module.js';
+import { Module } from './module.js';
+import { parameter } from './parameter.js';
 
 /**
  * y = x·Wᵀ + b over the last dimension: [..., in] and [out, in] -> [..., out]. The numbers of

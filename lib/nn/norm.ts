@@ -2,7 +2,8 @@ import { ArgumentError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
-import { buffer, Module, parameter, requireModule } from './module.js';
+import { Module, requireModule } from './module.js';
+import { buffer, parameter } from './parameter.js';
 
 /** Normalises over the last dimension, of `size` channels. */
 export class LayerNorm extends Module {

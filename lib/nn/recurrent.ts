@@ -3,7 +3,8 @@ import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
 import { fanIn_ } from './init.js';
 import type { Given } from './layer.js';
-import { Module, parameter } from './module.js';
+import { Module } from './module.js';
+import { parameter } from './parameter.js';
 
 interface Options {
   numLayers: number;
