@@ -47,8 +47,8 @@ export class ModalityNorm extends nn.ModuleDict<nn.LayerNorm> {
     const all = this.norms;
     const norms = present ? present.map((m) => all[m]!) : all;
     return {
-      weight: torch.stack(norms.map(({ weight }) => weight)),
-      bias: torch.stack(norms.map(({ bias }) => bias)),
+      weight: torch.stack(norms.map(({ weight }) => weight!)),
+      bias: torch.stack(norms.map(({ bias }) => bias!)),
       eps: this.eps,
     };
   }

@@ -55,6 +55,14 @@ export function requireNumbers(
   }
 }
 
+/** Throws M3L_ARGUMENT where channels do not fall into equal groups. */
+export function requireDivisor(where: string, groups: number, channels: number): void {
+  if (channels % groups === 0) return;
+  throw new ArgumentError(
+    `${where}: found ${groups} groups of ${channels} channels, expected a divisor of the channels`,
+  );
+}
+
 /** Throws M3L_ARGUMENT where a tensor has none of the ranks; `layout` says what they are. */
 export function requireRank(
   where: string,

@@ -1,10 +1,10 @@
 export * from './activation.js';
+export * from './batch-norm.js';
 export { ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential } from './container.js';
 export * from './conv.js';
-export { Dropout, Dropout2d, DropPath } from './dropout.js';
+export * from './dropout.js';
 export * from './embedding.js';
 export * as functional from './functional.js';
-export * from './group-norm.js';
 export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 export * as init from './init.js';
 export { Linear, linear } from './linear.js';
@@ -18,7 +18,7 @@ export {
   stateName,
 } from './module.js';
 export type { MoveOptions } from './move.js';
-export { BatchNorm2d, freezeBatchNorm, LayerNorm, movingBuffers } from './norm.js';
+export * from './norm.js';
 export * from './padding.js';
 export { buffer, parameter, persistent } from './parameter.js';
 export * from './pooling.js';

@@ -1,9 +1,9 @@
-"""Writes test/fixtures/nn.json: layers of torch.nn, their outputs and gradients.
+"""Writes test/fixtures/nn.json: layers of torch.nn, their outputs, gradients and buffers.
 
     PYTHONPATH=TORCH OMP_NUM_THREADS=1 python3 scripts/golden/nn.py
 
 Floating inputs and states are sines of their position (see `values`), so that the file need not hold
-them. The loss is the sum of every output times a sine.
+them; what is random is drawn from seed 0. The loss is the sum of every output times a sine.
 """
 
 import json
@@ -11,100 +11,9 @@ import math
 import pathlib
 
 import torch
+from nn_cases import CASES
 
 FILE = pathlib.Path(__file__).parents[2] / "test/fixtures/nn.json"
-CASES = []
-
-
-def case(name, args=(), inputs=((2, 4, 6),), **options):
-    """An input is a shape, or { dtype, values }."""
-    CASES.append((name, list(args), list(inputs), options))
-
-
-def integers(*values, dtype="int64"):
-    return {"dtype": dtype, "values": list(values)}
-
-
-for name in "ReLU ReLU6 SELU SiLU Mish Sigmoid LogSigmoid Tanh Tanhshrink Softsign Hardswish Hardsigmoid GELU LeakyReLU ELU CELU Softplus Hardtanh Hardshrink Softshrink GLU PReLU Identity".split():
-    case(name, inputs=[(2, 6)])
-case("GELU", inputs=[(2, 6)], approximate="tanh")
-case("LeakyReLU", inputs=[(2, 6)], negative_slope=0.2)
-case("ELU", inputs=[(2, 6)], alpha=1.5)
-case("CELU", inputs=[(2, 6)], alpha=1.5)
-case("Softplus", inputs=[(2, 6)], beta=2.0, threshold=1.0)
-case("Hardtanh", inputs=[(2, 6)], min_val=-0.3, max_val=0.4)
-case("Threshold", [0.1, 3.0], [(2, 6)])
-case("PReLU", inputs=[(2, 3, 2)], num_parameters=3)
-for name in ("Softmax", "LogSoftmax", "Softmin"):
-    case(name, [1], [(2, 4)])
-case("Softmax2d", inputs=[(2, 3, 2, 2)])
-case("Flatten", inputs=[(2, 2, 3)])
-case("Unflatten", [1, [2, 3]], [(2, 6)])
-case("PixelShuffle", [2], [(1, 4, 2, 2)])
-case("PixelUnshuffle", [2], [(1, 1, 4, 4)])
-case("ChannelShuffle", [2], [(1, 4, 2, 2)])
-case("Unfold", [2], [(1, 2, 3, 4)], stride=1, padding=1)
-case("Fold", [[3, 4], 2], [(1, 8, 6)])
-for n, shape in ((1, (1, 2, 7)), (2, (1, 2, 5, 6)), (3, (1, 1, 4, 5, 4))):
-    case(f"MaxPool{n}d", [3], [shape], stride=2, padding=1, ceil_mode=True)
-    case(f"AvgPool{n}d", [2], [shape], stride=2, padding=1, count_include_pad=False)
-    case(f"LPPool{n}d", [2, 2], [shape], ceil_mode=True)
-    case(f"AdaptiveAvgPool{n}d", [[3, 2, 2][:n]], [shape])
-    case(f"AdaptiveMaxPool{n}d", [2], [shape])
-    shape = (1, 1, 2, 3, 3)[: n + 2]
-    for name in ("Zero", "Reflection", "Replication", "Circular"):
-        case(f"{name}Pad{n}d", [[1, 0, 1, 1, 1, 1][: 2 * n]], [shape])
-    case(f"ConstantPad{n}d", [1, 0.5], [shape])
-for mode, shape in (("nearest", (1, 1, 3)), ("nearest-exact", (1, 1, 3, 3)), ("linear", (1, 1, 4)), ("bilinear", (1, 1, 3, 3)), ("bicubic", (1, 1, 3, 3)), ("trilinear", (1, 1, 2, 2, 2)), ("area", (1, 1, 4, 4))):
-    case("Upsample", inputs=[shape], scale_factor=1.5, mode=mode)
-case("Upsample", inputs=[(1, 1, 3, 3)], size=[4, 5], mode="bilinear", align_corners=True)
-case("UpsamplingNearest2d", inputs=[(1, 1, 2, 2)], scale_factor=2.0)
-case("UpsamplingBilinear2d", inputs=[(1, 1, 2, 2)], scale_factor=2.0)
-for n, shape in ((1, (1, 2, 6)), (2, (1, 2, 4, 5)), (3, (1, 2, 3, 3, 3))):
-    case(f"Conv{n}d", [2, 4, 2], [shape], stride=2, padding=1, groups=2)
-    case(f"Conv{n}d", [2, 1, 3 if n < 3 else 2], [shape], padding="same", bias=False)
-    case(f"ConvTranspose{n}d", [2, 2, 2], [shape], stride=2, padding=1, output_padding=1, groups=2)
-case("Conv2d", [2, 2, [2, 3]], [(1, 2, 4, 5)], padding=[1, 2], padding_mode="circular", dilation=[1, 2])
-case("Conv2d", [2, 2, 2], [(1, 2, 4, 5)], padding="same", padding_mode="reflect")
-case("Conv1d", [2, 2, 2], [(1, 2, 6)], padding="valid", padding_mode="replicate")
-case("GroupNorm", [2, 4], [(2, 4, 3)])
-case("GroupNorm", [2, 4], [(2, 4, 3)], affine=False, eps=0.1)
-case("RMSNorm", [[3]], [(2, 3)])
-case("RMSNorm", [[2, 3]], [(2, 2, 3)], eps=0.1, elementwise_affine=False)
-case("LocalResponseNorm", [3], [(2, 4, 3)], alpha=0.5)
-pair = [(3, 4), (3, 4)]
-probabilities = {"dtype": "float32", "values": [0.2, 0.7, 0.9]}
-for reduction in ("mean", "sum", "none"):
-    for name in ("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "PoissonNLLLoss"):
-        case(name, inputs=pair, reduction=reduction)
-    case("KLDivLoss", inputs=[(3,), probabilities], reduction=reduction)
-    case("CrossEntropyLoss", inputs=[(3, 4), integers(1, 3, 0)], reduction=reduction)
-case("CrossEntropyLoss", inputs=[(3, 4), integers(1, -100, 0)], label_smoothing=0.1, weight=[0.5, 1.0, 2.0, 1.5])
-case("CrossEntropyLoss", inputs=[(2, 3, 2), {"dtype": "int64", "values": [[1, 2], [0, 7]]}], ignore_index=7)
-case("NLLLoss", inputs=[(3, 4), integers(1, 3, 0)], weight=[0.5, 1.0, 2.0, 1.5])
-case("BCELoss", inputs=[probabilities, integers(0, 1, 1, dtype="float32")])
-case("BCEWithLogitsLoss", inputs=[(3,), integers(0, 1, 1, dtype="float32")], pos_weight=[2.0, 3.0, 0.5])
-case("SmoothL1Loss", inputs=pair, beta=0.3)
-case("HuberLoss", inputs=pair, delta=0.3)
-case("KLDivLoss", inputs=pair, reduction="batchmean", log_target=True)
-case("PoissonNLLLoss", inputs=[probabilities, probabilities], log_input=False, full=True)
-case("GaussianNLLLoss", inputs=[(3,), (3,), probabilities], full=True)
-signs = integers(1, -1, 1, dtype="float32")
-case("HingeEmbeddingLoss", inputs=[(3,), signs], margin=0.8)
-case("SoftMarginLoss", inputs=[(3,), signs])
-case("MultiLabelMarginLoss", inputs=[(4,), integers(2, 0, -1, 1)])
-case("MultiLabelSoftMarginLoss", inputs=[(1, 3), {"dtype": "float32", "values": [[0, 1, 1]]}])
-case("MultiMarginLoss", inputs=[(3, 4), integers(1, 3, 0)], p=2, margin=0.5)
-case("CosineEmbeddingLoss", inputs=[(3, 4), (3, 4), signs], margin=0.1)
-case("MarginRankingLoss", inputs=[(3,), (3,), signs], margin=0.1)
-case("TripletMarginLoss", inputs=[(3, 4), (3, 4), (3, 4)], swap=True)
-case("CTCLoss", inputs=[(5, 2, 4), {"dtype": "int64", "values": [[1, 2], [3, 1]]}, integers(5, 4), integers(2, 1)], reduction="sum")
-case("Embedding", [5, 3], [integers(1, 4, 1, 0)])
-case("Embedding", [5, 3], [integers(1, 4, 1, 0)], padding_idx=-1)
-for name in ("RNN", "GRU", "LSTM"):
-    case(name, [3, 2], [(4, 2, 3)])
-    case(name, [3, 2], [(2, 3, 3)], num_layers=2, bidirectional=True, batch_first=True, bias=False)
-case("RNN", [3, 2], [(4, 2, 3)], nonlinearity="relu")
 
 
 def values(seed, shape):
@@ -113,6 +22,8 @@ def values(seed, shape):
 
 
 def tensors(value):
+    if value is None:
+        return []
     return [value] if isinstance(value, torch.Tensor) else [t for each in value for t in tensors(each)]
 
 
@@ -121,24 +32,45 @@ def numbers(tensor):
     return [float(f"{x:.7g}") for x in tensor.detach().flatten().tolist()]
 
 
-def run(name, args, inputs, options):
-    given = {k: torch.tensor(v) if k in ("weight", "pos_weight") else v for k, v in options.items()}
-    layer = getattr(torch.nn, name)(*args, **given)
+def made(given, seed):
+    if isinstance(given, tuple):
+        return values(seed, given)
+    if isinstance(given, dict):
+        return torch.tensor(given["values"], dtype=getattr(torch, given["dtype"]))
+    return given and [made(each, seed + 1 + i) for i, each in enumerate(given)]
+
+
+def argument(name, value):
+    """Weights of classes are lists; activations are functions by name in both languages."""
+    return torch.tensor(value) if name in ("weight", "pos_weight") else value
+
+
+def run(name, args, inputs, options, training, call):
+    layer = getattr(torch.nn, name)(*args, **{k: argument(k, v) for k, v in options.items()})
+    layer.train(training)
     state = {k: list(v.shape) for k, v in layer.state_dict().items()}
     with torch.no_grad():
         for i, param in enumerate(layer.parameters()):
             param.copy_(values(20 + i, param.shape))
-    made = [values(i, x) if isinstance(x, tuple) else torch.tensor(x["values"], dtype=getattr(torch, x["dtype"])) for i, x in enumerate(inputs)]
-    made[0].requires_grad_(made[0].is_floating_point())
-    outputs = tensors(layer(*made))
-    sum((o * values(40 + i, o.shape)).sum() for i, o in enumerate(outputs)).backward()
+    given = [made(x, 10 * i) for i, x in enumerate(inputs)]
+    given[0].requires_grad_(given[0].is_floating_point())
+    call = {k: made(v, 90 + i) if isinstance(v, (tuple, dict)) else v for i, (k, v) in enumerate(call.items())}
+    torch.manual_seed(0)
+    outputs = tensors(layer(*given, **call))
+    sum((o * values(40 + i, o.shape)).sum() for i, o in enumerate(outputs) if o.requires_grad).backward()
     return {
-        "name": name, "args": args, "options": options, "inputs": inputs, "state": state,
         "outputs": [{"shape": list(o.shape), "values": numbers(o)} for o in outputs],
-        "gradient": None if made[0].grad is None else numbers(made[0].grad),
+        "gradient": None if given[0].grad is None else numbers(given[0].grad),
         "gradients": {k: numbers(v.grad) for k, v in layer.named_parameters()},
+        "state": state,
+        "buffers": {k: numbers(v) for k, v in layer.named_buffers() if k not in options},
     }  # fmt: skip
 
 
-FILE.write_text(json.dumps([run(*each) for each in CASES], separators=(",", ":"), allow_nan=False) + "\n")
-print(f"wrote {FILE} ({FILE.stat().st_size} bytes, {len(CASES)} cases)")
+def main():
+    results = [{**case, **run(**case)} for case in CASES]
+    FILE.write_text(json.dumps(results, separators=(",", ":"), allow_nan=False) + "\n")
+    print(f"wrote {FILE} ({FILE.stat().st_size} bytes, {len(CASES)} cases)")
+
+
+main()

@@ -61,7 +61,8 @@ describe('dropout', () => {
       for (const Layer of [nn.Dropout, nn.Dropout2d, nn.DropPath]) {
         expect(new Layer(0.5).eval().forward(x)).toBe(x);
         expect(new Layer(0).forward(x)).toBe(x);
-        expect(() => new Layer(1)).toThrow(/expected a probability in \[0, 1\)/);
+        expect(new Layer(1).forward(x).abs().max().item()).toBe(0);
+        expect(() => new Layer(1.1)).toThrow(/expected a probability in \[0, 1\]/);
       }
     });
   });

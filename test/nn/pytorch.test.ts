@@ -2,16 +2,24 @@ import { readFileSync } from 'node:fs';
 import { nn, torch } from 'm3l';
 import { describe, expect, it } from 'vitest';
 
-type Input = number[] | { dtype: torch.DType; values: number[] | number[][] };
+interface Values {
+  dtype: torch.DType;
+  values: number[] | number[][];
+}
+/** A shape, values, or several inputs; null: none. */
+type Input = number[] | Values | Input[] | null;
 interface Case {
   name: string;
   args: unknown[];
   options: Record<string, unknown>;
   inputs: Input[];
+  training: boolean;
+  call: Record<string, unknown>;
   state: Record<string, number[]>;
   outputs: { shape: number[]; values: number[] }[];
   gradient: number[] | null;
   gradients: Record<string, number[]>;
+  buffers: Record<string, number[]>;
 }
 // Written by scripts/golden/nn.py, whose `values` is the one here.
 const cases = JSON.parse(
@@ -26,63 +34,93 @@ function values(seed: number, shape: readonly number[]): torch.Tensor {
 
 const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 
-type Output = torch.Tensor | readonly Output[];
+type Output = torch.Tensor | null | readonly Output[];
 const tensors = (value: Output): torch.Tensor[] =>
-  value instanceof torch.Tensor ? [value] : value.flatMap(tensors);
+  value instanceof torch.Tensor ? [value] : (value ?? []).flatMap(tensors);
+
+const isShape = (input: Input): input is number[] =>
+  Array.isArray(input) && typeof input[0] !== 'object';
+
+function made(input: Input, seed: number): unknown {
+  if (input === null) return undefined;
+  if (isShape(input)) return values(seed, input);
+  if (Array.isArray(input)) return input.map((each, i) => made(each, seed + 1 + i));
+  return torch.tensor(input.values, { dtype: input.dtype });
+}
+
+/** Options in camelCase; weights of classes are tensors. */
+function camelOptions(options: Record<string, unknown>): Record<string, unknown> {
+  const entries = Object.entries(options).map(([key, value]) => {
+    const weights = /weight$/.test(key) && Array.isArray(value);
+    return [camel(key), weights ? torch.tensor(value as number[], { dtype: 'float32' }) : value];
+  });
+  return Object.fromEntries(entries);
+}
+
+type LayerClass = new (...args: unknown[]) => nn.Module;
+
+function create({ name, args, options, training }: Case): nn.Module {
+  const Layer = (nn as unknown as Record<string, LayerClass>)[name]!;
+  const last = Object.keys(options).length > 0 ? [camelOptions(options)] : [];
+  return new Layer(...args, ...last).train(training);
+}
+
+const shapesOf = (state: nn.StateDict) =>
+  Object.entries(state).map(([key, { shape }]) => [key, [...shape]]);
 
 const near = { rtol: 1e-5, atol: 1e-5 };
 
-describe('layers beside PyTorch: values, gradients, state dict', () => {
-  it.each(cases.map((each) => [`${each.name} ${JSON.stringify(each.options)}`, each] as const))(
-    '%s',
-    (_, each) => {
-      torch.scope(() => {
-        const options = Object.entries(each.options).map(([key, value]) => {
-          const weight = /weight$/.test(key) && Array.isArray(value);
-          return [
-            camel(key),
-            weight ? torch.tensor(value as number[], { dtype: 'float32' }) : value,
-          ];
-        });
-        const Layer = (nn as unknown as Record<string, new (...args: unknown[]) => nn.Module>)[
-          each.name
-        ]!;
-        const last = options.length > 0 ? [Object.fromEntries(options)] : [];
-        using layer = new Layer(...each.args, ...last);
-        const shapes = Object.entries(layer.stateDict()).map(([key, { shape }]) => [
-          key,
-          [...shape],
-        ]);
-        expect(Object.fromEntries(shapes)).toEqual(each.state);
-        torch.noGrad(() => {
-          layer.parameters().forEach((tensor, i) => {
-            tensor.copy_(values(20 + i, tensor.shape));
-          });
-        });
-        const inputs = each.inputs.map((input, i) =>
-          Array.isArray(input)
-            ? values(i, input)
-            : torch.tensor(input.values, { dtype: input.dtype }),
-        );
-        if (each.gradient) inputs[0]!.requiresGrad_(true);
-        const outputs = tensors(layer.forward(...(inputs as never[])) as Output);
-        expect(outputs.map(({ shape }) => [...shape])).toEqual(
-          each.outputs.map(({ shape }) => shape),
-        );
-        outputs.forEach((output, i) => {
-          expect(output.flatten()).toBeCloseToTensor(each.outputs[i]!.values, near);
-        });
-        const parts = outputs.map((output, i) => output.mul(values(40 + i, output.shape)).sum());
-        const loss = parts.reduce((sum, part) => sum.add(part));
-        if (loss.requiresGrad) loss.backward();
-        if (each.gradient) {
-          expect(inputs[0]!.grad!.flatten()).toBeCloseToTensor(each.gradient, near);
-        }
-        for (const [name, tensor] of layer.namedParameters()) {
-          expect(tensor.grad!.flatten()).toBeCloseToTensor(each.gradients[name]!, near);
-          tensor.grad = null;
-        }
-      });
-    },
+/** The outputs of the case, and that they and the gradients are PyTorch's. */
+function expectPyTorch(layer: nn.Module, each: Case): void {
+  torch.noGrad(() => {
+    layer.parameters().forEach((tensor, i) => {
+      tensor.copy_(values(20 + i, tensor.shape));
+    });
+  });
+  const inputs = each.inputs.map((input, i) => made(input, 10 * i));
+  const first = inputs[0] as torch.Tensor;
+  if (each.gradient) first.requiresGrad_(true);
+  const call = Object.entries(each.call).map(([key, value], i) => {
+    const isInput = typeof value === 'object' && value !== null;
+    return [camel(key), isInput ? made(value as Input, 90 + i) : value];
+  });
+  const last = call.length > 0 ? [Object.fromEntries(call)] : [];
+  torch.manualSeed(0);
+  const outputs = tensors(layer.forward(...([...inputs, ...last] as never[])) as Output);
+  expect(outputs.map(({ shape }) => [...shape])).toEqual(each.outputs.map(({ shape }) => shape));
+  outputs.forEach((output, i) => {
+    expect(output.flatten()).toBeCloseToTensor(each.outputs[i]!.values, near);
+  });
+  const parts = outputs.flatMap((output, i) =>
+    output.requiresGrad ? [output.mul(values(40 + i, output.shape)).sum()] : [],
   );
+  parts.reduce((sum, part) => sum.add(part)).backward();
+  if (each.gradient) expect(first.grad!.flatten()).toBeCloseToTensor(each.gradient, near);
+  for (const [name, tensor] of layer.namedParameters()) {
+    expect(tensor.grad!.flatten(), name).toBeCloseToTensor(each.gradients[name]!, near);
+    tensor.grad = null;
+  }
+  for (const [name, tensor] of layer.namedBuffers()) {
+    const expected = each.buffers[name];
+    if (expected) expect(tensor.flatten(), name).toBeCloseToTensor(expected, near);
+  }
+}
+
+const titled = cases.map((each) => {
+  const { name, args, training, options, call } = each;
+  return [
+    `${name} ${training ? 'training' : 'evaluating'} ${JSON.stringify([args, options, call])}`,
+    each,
+  ] as const;
+});
+
+describe('layers beside PyTorch: values, gradients, state dict', () => {
+  it.each(titled)('%s', (_, each) => {
+    torch.scope(() => {
+      using layer = create(each);
+      expect(shapesOf(layer.stateDict())).toEqual(Object.entries(each.state));
+      expectPyTorch(layer, each);
+      expect(`${layer}`).toMatch(new RegExp(`^${each.name}\\(`));
+    });
+  });
 });
