@@ -1,10 +1,12 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
+import { requireCounts, requireNumbers } from './check.js';
 import * as F from './functional/activation.js';
 import { layerOf, layerWith, plainLayer } from './layer.js';
 import { Module } from './module.js';
 import { parameter } from './parameter.js';
+import { signature } from './tree.js';
 
 /** x·Φ(x): by erf, or with `approximate: 'tanh'` nearly. */
 export class GELU extends layerOf(F.gelu, F.GELU_DEFAULTS) {}
@@ -71,7 +73,13 @@ export class PReLU extends Module {
     super();
     const defaults = { numParameters: 1, init: 0.25 };
     const { numParameters, init } = withDefaults('PReLU', defaults, options);
+    requireCounts('PReLU', { numParameters });
+    requireNumbers('PReLU', { init });
     this.weight = parameter(() => torch.full([numParameters], init, { dtype: 'float32' }));
+  }
+
+  protected override details(): string {
+    return signature([], { numParameters: this.weight.shape[0] }, { numParameters: 1 });
   }
 
   override forward(x: Tensor): Tensor {

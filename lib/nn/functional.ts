@@ -6,3 +6,4 @@ export * from './functional/padding.js';
 export * from './functional/pooling.js';
 export * from './functional/resize.js';
 export * from './functional/shape.js';
+export * from './functional/unpooling.js';

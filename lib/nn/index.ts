@@ -1,7 +1,11 @@
 export * from './activation.js';
+export * from './adaptive-softmax.js';
+export * from './attention.js';
 export * from './batch-norm.js';
+export * from './bilinear.js';
 export { ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential } from './container.js';
 export * from './conv.js';
+export * from './distance.js';
 export * from './dropout.js';
 export * from './embedding.js';
 export * as functional from './functional.js';
@@ -23,5 +27,13 @@ export * from './padding.js';
 export { buffer, parameter, persistent } from './parameter.js';
 export * from './pooling.js';
 export * from './recurrent.js';
+export * from './recurrent-cell.js';
 export * from './resize.js';
 export * from './shape.js';
+export * from './transformer.js';
+export {
+  type DecoderMasks,
+  type EncoderMasks,
+  TransformerDecoderLayer,
+  TransformerEncoderLayer,
+} from './transformer-layer.js';

@@ -3,6 +3,7 @@ import { Tensor } from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
 import { Module } from './module.js';
 import { buffer } from './parameter.js';
+import { signature } from './tree.js';
 
 /** Some of the options: those left out, or `undefined`, keep their defaults. */
 export type Given<Options> = { [Key in keyof Options]?: Options[Key] | undefined };
@@ -20,6 +21,9 @@ export interface UnaryLayer<Options extends object> extends FunctionLayer<Option
   forward(x: Tensor): Tensor;
 }
 
+/** Throws ArgumentError where the arguments of `where` can never be right. */
+export type Check<Args extends unknown[]> = (where: string, ...args: Args) => void;
+
 /** The class of a layer without arguments. */
 export function plainLayer(apply: (x: Tensor) => Tensor): new () => UnaryLayer<object> {
   return layerWith<[], object>((x) => apply(x), [], {});
@@ -29,10 +33,11 @@ export function plainLayer(apply: (x: Tensor) => Tensor): new () => UnaryLayer<o
 export function layerOf<Options extends object>(
   apply: (x: Tensor, options: Given<Options>) => Tensor,
   defaults: Options,
+  check?: Check<[Options]>,
 ): new (
   options?: Given<Options>,
 ) => UnaryLayer<Options> {
-  return layerWith<[], Options>(apply, [], defaults);
+  return layerWith<[], Options>(apply, [], defaults, check);
 }
 
 /**
@@ -40,18 +45,20 @@ export function layerOf<Options extends object>(
  * arguments but x.
  *
  * @param required the names of the arguments that cannot be left out
+ * @param check throws where arguments can never be right, with what name they are called by
  * @throws ArgumentError by the constructor: a required argument is missing, an option unknown
  */
 export function layerWith<Required extends unknown[], Options extends object>(
   apply: (x: Tensor, ...args: [...Required, Given<Options>]) => Tensor,
   required: readonly string[],
   defaults: Options,
+  check?: Check<[...Required, Options]>,
 ): new (
   ...args: [...Required, options?: Given<Options>]
 ) => UnaryLayer<Options> {
   return class extends FunctionLayer<Options> {
     readonly options: Options;
-    readonly #args: [...Required, Given<Options>];
+    readonly #args: [...Required, Options];
 
     constructor(...args: [...Required, options?: Given<Options>]) {
       super();
@@ -64,10 +71,15 @@ export function layerWith<Required extends unknown[], Options extends object>(
       this.options = withDefaults(name, defaults, options);
       const values = args.slice(0, required.length) as [...Required];
       this.#args = [...values, this.options];
+      check?.(name, ...this.#args);
     }
 
     override forward(x: Tensor): Tensor {
       return apply(x, ...this.#args);
+    }
+
+    protected override details(): string {
+      return signature(this.#args.slice(0, required.length), this.options, defaults);
     }
   };
 }
@@ -89,6 +101,7 @@ export interface TripleLayer<Options extends object> extends FunctionLayer<Optio
 export function inputLayerOf<Kind extends FunctionLayer<object>>(
   apply: (...args: never[]) => Tensor,
   defaults: Kind['options'],
+  check?: Check<[Kind['options']]>,
 ): new (
   options?: Given<Kind['options']>,
 ) => Kind {
@@ -98,6 +111,7 @@ export function inputLayerOf<Kind extends FunctionLayer<object>>(
     constructor(options: Given<object> = {}) {
       super();
       this.options = withDefaults<object>(new.target.name, defaults, options);
+      check?.(new.target.name, this.options);
       for (const [key, value] of Object.entries(this.options)) {
         if (value instanceof Tensor) Object.assign(this, { [key]: buffer(value) });
       }
@@ -108,6 +122,10 @@ export function inputLayerOf<Kind extends FunctionLayer<object>>(
       const tensors = Object.keys(this.options).filter((key) => own[key] instanceof Tensor);
       const moved = Object.fromEntries(tensors.map((key) => [key, own[key]]));
       return apply(...inputs, { ...this.options, ...moved } as never);
+    }
+
+    protected override details(): string {
+      return signature([], this.options, defaults);
     }
   }
   return InputLayer as unknown as new (

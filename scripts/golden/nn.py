@@ -33,20 +33,29 @@ def numbers(tensor):
 
 
 def made(given, seed):
+    if given is None or isinstance(given, str):
+        return given
     if isinstance(given, tuple):
         return values(seed, given)
     if isinstance(given, dict):
         return torch.tensor(given["values"], dtype=getattr(torch, given["dtype"]))
-    return given and [made(each, seed + 1 + i) for i, each in enumerate(given)]
+    return [made(each, seed + 1 + i) for i, each in enumerate(given)]
 
 
 def argument(name, value):
-    """Weights of classes are lists; activations are functions by name in both languages."""
+    """Weights of classes are lists; layers are { layer: [name, arguments, options] }."""
+    if isinstance(value, dict):
+        return create(*value["layer"])
     return torch.tensor(value) if name in ("weight", "pos_weight") else value
 
 
+def create(name, args, options):
+    given = {key: argument(key, value) for key, value in options.items()}
+    return getattr(torch.nn, name)(*[argument(None, value) for value in args], **given)
+
+
 def run(name, args, inputs, options, training, call):
-    layer = getattr(torch.nn, name)(*args, **{k: argument(k, v) for k, v in options.items()})
+    layer = create(name, args, options)
     layer.train(training)
     state = {k: list(v.shape) for k, v in layer.state_dict().items()}
     with torch.no_grad():
@@ -54,14 +63,15 @@ def run(name, args, inputs, options, training, call):
             param.copy_(values(20 + i, param.shape))
     given = [made(x, 10 * i) for i, x in enumerate(inputs)]
     given[0].requires_grad_(given[0].is_floating_point())
-    call = {k: made(v, 90 + i) if isinstance(v, (tuple, dict)) else v for i, (k, v) in enumerate(call.items())}
+    given = [given[0] if isinstance(x, str) else x for x in given]
+    call = {k: made(v, 90) if isinstance(v, dict) else v for k, v in call.items()}
     torch.manual_seed(0)
     outputs = tensors(layer(*given, **call))
     sum((o * values(40 + i, o.shape)).sum() for i, o in enumerate(outputs) if o.requires_grad).backward()
     return {
         "outputs": [{"shape": list(o.shape), "values": numbers(o)} for o in outputs],
         "gradient": None if given[0].grad is None else numbers(given[0].grad),
-        "gradients": {k: numbers(v.grad) for k, v in layer.named_parameters()},
+        "gradients": {k: None if v.grad is None else numbers(v.grad) for k, v in layer.named_parameters()},
         "state": state,
         "buffers": {k: numbers(v) for k, v in layer.named_buffers() if k not in options},
     }  # fmt: skip

@@ -119,3 +119,71 @@ case("Dropout3d", [0.3], [(2, 3, 1, 2, 2)])
 case("Dropout3d", [0.3], [(4, 1, 2, 2)])
 case("RReLU", inputs=[(3, 4)], upper=0.6)
 case("RReLU", inputs=[(3, 4)], training=False)
+case("Embedding", [5, 3], [integers(1, 4, 1, 0)], max_norm=0.5, scale_grad_by_freq=True)
+bags = {"dtype": "int64", "values": [[1, 4, 1], [2, 0, 3]]}
+for kind in ("sum", "mean", "max"):
+    case("EmbeddingBag", [5, 3], [bags], mode=kind)
+    case("EmbeddingBag", [5, 3], [integers(1, 4, 1, 0), integers(0, 1)], mode=kind, padding_idx=4)
+case("EmbeddingBag", [5, 3], [integers(1, 4, 1), integers(0, 1, 3)], mode="sum", include_last_offset=True)
+case("EmbeddingBag", [5, 3], [bags, None, (2, 3)], mode="sum")
+case("Bilinear", [3, 2, 4], [(2, 3), (2, 2)])
+case("Bilinear", [3, 2, 4], [(2, 1, 3), (2, 1, 2)], bias=False)
+case("CosineSimilarity", inputs=pair)
+case("CosineSimilarity", inputs=pair, dim=0, eps=0.1)
+case("PairwiseDistance", inputs=pair)
+case("PairwiseDistance", inputs=pair, p=1.0, keepdim=True)
+case("TripletMarginWithDistanceLoss", inputs=[(3, 4), (3, 4), (3, 4)], swap=True, margin=0.5, reduction="sum")
+case("GaussianNLLLoss", inputs=[(3, 2), (3, 2), probabilities], reduction="sum")
+case("MultiLabelSoftMarginLoss", inputs=[(1, 3), {"dtype": "float32", "values": [[0, 1, 1]]}], weight=[0.5, 1.0, 2.0])
+case("BCELoss", inputs=[probabilities, integers(0, 1, 1, dtype="float32")], weight=[0.5, 1.0, 2.0], reduction="sum")
+logits = [(5, 2, 4), {"dtype": "int64", "values": [[1, 2], [3, 1]]}, integers(5, 4), integers(2, 1)]
+case("CTCLoss", inputs=logits)
+case("CTCLoss", inputs=logits, blank=2, zero_infinity=True, reduction="none")
+case("AdaptiveLogSoftmaxWithLoss", [4, 6, [2, 4]], [(3, 4), integers(0, 3, 5)], div_value=2.0)
+case("AdaptiveLogSoftmaxWithLoss", [4, 6, [2, 4]], [(3, 4), integers(4, 4, 1)], div_value=1.5, head_bias=True)
+for n, shape in ((2, (2, 2, 5, 6)), (3, (1, 2, 4, 4, 5))):
+    case(f"FractionalMaxPool{n}d", [2], [shape], output_ratio=0.6)
+    case(f"FractionalMaxPool{n}d", [2], [shape[1:]], output_size=[2, 2, 3][-n:])
+case("MaxUnpool1d", [2], [(1, 1, 3), {"dtype": "int64", "values": [[[1, 2, 5]]]}])
+case("MaxUnpool2d", [2], [(1, 1, 2, 2), {"dtype": "int64", "values": [[[[0, 3], [8, 11]]]]}])
+case("MaxUnpool3d", [2], [(1, 1, 1, 1, 2), {"dtype": "int64", "values": [[[[[5, 10]]]]]}], stride=2)
+for name, state in (("RNN", (1, 2, 2)), ("GRU", (1, 2, 2)), ("LSTM", [(1, 2, 2), (1, 2, 2)])):
+    single = (1, 2) if isinstance(state, tuple) else [(1, 2), (1, 2)]
+    case(name, [3, 2], [(4, 2, 3), state])
+    case(name, [3, 2], [(4, 3), single])
+    case(name, [3, 2], [(4, 2, 3)], num_layers=2, dropout=0.5)
+    case(name, [3, 2], [(4, 3)], batch_first=True, bidirectional=True, training=False)
+    cell = (2, 2) if isinstance(state, tuple) else [(2, 2), (2, 2)]
+    case(f"{name}Cell", [3, 2], [(2, 3)])
+    case(f"{name}Cell", [3, 2], [(2, 3), cell], bias=False)
+    case(f"{name}Cell", [3, 2], [(3,)])
+case("LSTM", [3, 4], [(2, 2, 3)], proj_size=2, bidirectional=True, num_layers=2)
+case("RNNCell", [3, 2], [(2, 3)], nonlinearity="relu")
+
+query, memory = (3, 2, 4), (2, 2, 4)
+padding = {"dtype": "bool", "values": [[False, True], [False, False]]}
+causal = {"dtype": "float32", "values": [[0, -9e9], [0, 0]]}
+for weights in (True, False):
+    call = dict(need_weights=weights)
+    case("MultiheadAttention", [4, 2], [query, memory, memory], call=call)
+    case("MultiheadAttention", [4, 2], [memory, "first", "first"], call=call)
+    masks = dict(key_padding_mask=padding, attn_mask=causal)
+    case("MultiheadAttention", [4, 2], [memory, "first", "first"], call={**call, **masks})
+    case("MultiheadAttention", [4, 2], [memory, memory, memory], call=call, add_bias_kv=True, add_zero_attn=True)
+case("MultiheadAttention", [4, 2], [query, (2, 2, 3), (2, 2, 5)], kdim=3, vdim=5, bias=False)
+case("MultiheadAttention", [4, 2], [(2, 3, 4), (2, 2, 4), (2, 2, 4)], batch_first=True, call=dict(average_attn_weights=False))
+case("MultiheadAttention", [4, 2], [(3, 4), (2, 4), (2, 4)], add_bias_kv=True, call=dict(key_padding_mask=dict(dtype="bool", values=[False, True])))
+case("MultiheadAttention", [4, 2], [query, memory, memory], dropout=0.4)
+case("MultiheadAttention", [4, 2], [memory, "first", "first"], call=dict(need_weights=False, is_causal=True, attn_mask=causal))
+small = dict(dim_feedforward=5)
+case("TransformerEncoderLayer", [4, 2], [query], **small)
+case("TransformerEncoderLayer", [4, 2], [memory], **small, norm_first=True, activation="gelu", bias=False, dropout=0.0, call=dict(src_mask=causal, src_key_padding_mask=padding))
+case("TransformerDecoderLayer", [4, 2], [query, memory], **small, call=dict(memory_key_padding_mask=padding))
+case("TransformerDecoderLayer", [4, 2], [memory, "first"], **small, norm_first=True, batch_first=True, call=dict(tgt_mask=causal, tgt_is_causal=True))
+encoder = {"layer": ["TransformerEncoderLayer", [4, 2], small]}
+decoder = {"layer": ["TransformerDecoderLayer", [4, 2], small]}
+norm = {"layer": ["LayerNorm", [4], {}]}
+case("TransformerEncoder", [encoder, 2], [query], norm=norm, training=False)
+case("TransformerEncoder", [encoder, 2], [memory], call=dict(mask=causal))
+case("TransformerDecoder", [decoder, 2], [query, memory], training=False)
+case("Transformer", [4, 2], [memory, query], **small, num_encoder_layers=1, num_decoder_layers=1, training=False)

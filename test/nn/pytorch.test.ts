@@ -6,8 +6,8 @@ interface Values {
   dtype: torch.DType;
   values: number[] | number[][];
 }
-/** A shape, values, or several inputs; null: none. */
-type Input = number[] | Values | Input[] | null;
+/** A shape, values, several inputs, or the first input again; null: none. */
+type Input = number[] | Values | Input[] | 'first' | null;
 interface Case {
   name: string;
   args: unknown[];
@@ -18,7 +18,7 @@ interface Case {
   state: Record<string, number[]>;
   outputs: { shape: number[]; values: number[] }[];
   gradient: number[] | null;
-  gradients: Record<string, number[]>;
+  gradients: Record<string, number[] | null>;
   buffers: Record<string, number[]>;
 }
 // Written by scripts/golden/nn.py, whose `values` is the one here.
@@ -42,27 +42,38 @@ const isShape = (input: Input): input is number[] =>
   Array.isArray(input) && typeof input[0] !== 'object';
 
 function made(input: Input, seed: number): unknown {
-  if (input === null) return undefined;
+  if (input === null || input === 'first') return undefined;
   if (isShape(input)) return values(seed, input);
   if (Array.isArray(input)) return input.map((each, i) => made(each, seed + 1 + i));
   return torch.tensor(input.values, { dtype: input.dtype });
 }
 
-/** Options in camelCase; weights of classes are tensors. */
+type Described = [name: string, args: unknown[], options: Record<string, unknown>];
+type LayerClass = new (...args: unknown[]) => nn.Module;
+
+const described = (value: unknown): Described | undefined =>
+  (value as { layer?: Described } | null)?.layer;
+
+/** Options in camelCase; weights of classes are tensors, layers are made. */
 function camelOptions(options: Record<string, unknown>): Record<string, unknown> {
   const entries = Object.entries(options).map(([key, value]) => {
+    const layer = described(value);
+    if (layer) return [camel(key), create(...layer)];
     const weights = /weight$/.test(key) && Array.isArray(value);
     return [camel(key), weights ? torch.tensor(value as number[], { dtype: 'float32' }) : value];
   });
   return Object.fromEntries(entries);
 }
 
-type LayerClass = new (...args: unknown[]) => nn.Module;
-
-function create({ name, args, options, training }: Case): nn.Module {
+/** Layers among the arguments are given as functions that make them. */
+function create(...[name, args, options]: Described): nn.Module {
   const Layer = (nn as unknown as Record<string, LayerClass>)[name]!;
   const last = Object.keys(options).length > 0 ? [camelOptions(options)] : [];
-  return new Layer(...args, ...last).train(training);
+  const given = args.map((value) => {
+    const layer = described(value);
+    return layer ? () => create(...layer) : value;
+  });
+  return new Layer(...given, ...last);
 }
 
 const shapesOf = (state: nn.StateDict) =>
@@ -77,12 +88,13 @@ function expectPyTorch(layer: nn.Module, each: Case): void {
       tensor.copy_(values(20 + i, tensor.shape));
     });
   });
-  const inputs = each.inputs.map((input, i) => made(input, 10 * i));
-  const first = inputs[0] as torch.Tensor;
+  const [first, ...others] = each.inputs.map((input, i) => made(input, 10 * i)) as torch.Tensor[];
+  if (first === undefined) throw new Error('a case without inputs');
+  const inputs = [first, ...others.map((x, i) => (each.inputs[i + 1] === 'first' ? first : x))];
   if (each.gradient) first.requiresGrad_(true);
-  const call = Object.entries(each.call).map(([key, value], i) => {
+  const call = Object.entries(each.call).map(([key, value]) => {
     const isInput = typeof value === 'object' && value !== null;
-    return [camel(key), isInput ? made(value as Input, 90 + i) : value];
+    return [camel(key), isInput ? made(value as Input, 90) : value];
   });
   const last = call.length > 0 ? [Object.fromEntries(call)] : [];
   torch.manualSeed(0);
@@ -97,7 +109,9 @@ function expectPyTorch(layer: nn.Module, each: Case): void {
   parts.reduce((sum, part) => sum.add(part)).backward();
   if (each.gradient) expect(first.grad!.flatten()).toBeCloseToTensor(each.gradient, near);
   for (const [name, tensor] of layer.namedParameters()) {
-    expect(tensor.grad!.flatten(), name).toBeCloseToTensor(each.gradients[name]!, near);
+    const expected = each.gradients[name];
+    if (expected) expect(tensor.grad!.flatten(), name).toBeCloseToTensor(expected, near);
+    else expect([name, tensor.grad, expected]).toEqual([name, null, null]);
     tensor.grad = null;
   }
   for (const [name, tensor] of layer.namedBuffers()) {
@@ -117,7 +131,7 @@ const titled = cases.map((each) => {
 describe('layers beside PyTorch: values, gradients, state dict', () => {
   it.each(titled)('%s', (_, each) => {
     torch.scope(() => {
-      using layer = create(each);
+      using layer = create(each.name, each.args, each.options).train(each.training);
       expect(shapesOf(layer.stateDict())).toEqual(Object.entries(each.state));
       expectPyTorch(layer, each);
       expect(`${layer}`).toMatch(new RegExp(`^${each.name}\\(`));

@@ -1,8 +1,9 @@
 /** Losses: `reduction` 'none' keeps the elements (or samples), 'mean' and 'sum' give a scalar. */
-import { ArgumentError, describe } from '../../torch/errors.js';
-import type { Tensor } from '../../torch/index.js';
+import { ArgumentError } from '../../torch/errors.js';
 import * as torch from '../../torch/index.js';
+import { Tensor } from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
+import { requireChoice, requireNumbers } from '../check.js';
 import type { Given } from '../layer.js';
 
 export type Reduction = 'none' | 'mean' | 'sum';
@@ -14,12 +15,14 @@ export type Lengths = Tensor | readonly number[];
 const CODES: Record<string, number> = { none: 0, mean: 1, sum: 2 };
 export const MEAN: Reduced = { reduction: 'mean' };
 
-function code(where: string, reduction: string): number {
-  const found = Object.hasOwn(CODES, reduction) ? CODES[reduction] : undefined;
-  if (found !== undefined) return found;
-  throw new ArgumentError(
-    `${where}: found the reduction ${describe(reduction)}, expected 'none', 'mean' or 'sum'`,
-  );
+/** Throws ArgumentError for a reduction that there is not. */
+export function requireReduction(where: string, { reduction }: Reduced): void {
+  requireChoice(where, 'reduction', reduction, Object.keys(CODES));
+}
+
+function code(where: string, reduction: Reduction): number {
+  requireReduction(where, { reduction });
+  return CODES[reduction]!;
 }
 
 function reduced(where: string, values: Tensor, reduction: Reduction): Tensor {
@@ -56,6 +59,19 @@ export const HINGE = { ...MEAN, margin: 1 };
 export const MARGIN = { ...MEAN, margin: 0 };
 export const CTC = { ...MEAN, blank: 0, zeroInfinity: false };
 export const TRIPLET = { ...MEAN, margin: 1, p: 2, eps: 1e-6, swap: false };
+export interface TripletDistanceOptions extends Reduced {
+  /** A distance [B] of two tensors [B,…]; null: the Euclidean one. */
+  distanceFunction: ((a: Tensor, b: Tensor) => Tensor) | null;
+  margin: number;
+  /** Take the distance of positive and negative where that is smaller. */
+  swap: boolean;
+}
+export const TRIPLET_DISTANCE: TripletDistanceOptions = {
+  ...MEAN,
+  distanceFunction: null,
+  margin: 1,
+  swap: false,
+};
 export const POISSON = { ...MEAN, logInput: true, full: false, eps: 1e-8 };
 export const GAUSSIAN = { ...MEAN, full: false, eps: 1e-6 };
 export interface Weighted extends Reduced {
@@ -147,6 +163,26 @@ export const tripletMarginLoss = loss<Three, typeof TRIPLET>(
   TRIPLET,
   (anchor, positive, negative, o) => torch.tripletMarginLoss(anchor, positive, negative, o),
 );
+/** As {@link tripletMarginLoss}, by any distance. */
+export function tripletMarginWithDistanceLoss(
+  anchor: Tensor,
+  positive: Tensor,
+  negative: Tensor,
+  options: Given<TripletDistanceOptions> = {},
+): Tensor {
+  const where = 'tripletMarginWithDistanceLoss';
+  const { distanceFunction, margin, swap, reduction } = withDefaults(
+    where,
+    TRIPLET_DISTANCE,
+    options,
+  );
+  const distance = distanceFunction ?? ((a: Tensor, b: Tensor) => torch.pairwiseDistance(a, b));
+  const far = distance(anchor, negative);
+  const least = swap ? torch.minimum(far, distance(positive, negative)) : far;
+  const values = distance(anchor, positive).sub(least).add(margin).clampMin(0);
+  return reduced(where, values, reduction);
+}
+
 export type CTCInputs = [
   logProbs: Tensor,
   targets: Tensor,
@@ -161,9 +197,15 @@ export const ctcLoss = loss<CTCInputs, typeof CTC>(
     torch.ctcLoss(x, targets, inputs as Tensor, lengths as Tensor, o),
 );
 
+/** Throws ArgumentError for a reduction that {@link klDiv} has not. */
+export function requireKlReduction(where: string, { reduction }: KLDivOptions): void {
+  requireChoice(where, 'reduction', reduction, [...Object.keys(CODES), 'batchmean']);
+}
+
 /** Log-probabilities with probabilities; `batchmean` divides the sum by the first dimension. */
 export function klDiv(x: Tensor, target: Tensor, options: Given<KLDivOptions> = {}): Tensor {
   const { reduction, logTarget } = withDefaults('klDiv', KL_DIV, options);
+  requireKlReduction('klDiv', { reduction, logTarget });
   if (reduction !== 'batchmean') {
     return torch.klDiv(x, target, { reduction: code('klDiv', reduction), logTarget });
   }
@@ -178,20 +220,43 @@ export function poissonNllLoss(x: Tensor, target: Tensor, options: Given<typeof 
   return torch.poissonNllLoss(x, target, o.logInput, o.full, o.eps, reduction);
 }
 
-/** Means and variances (of one shape, or one variance for the last dimension) with values. */
+/**
+ * Means and values of one shape, with variances: of that shape too, without or with 1 in the last
+ * dimension, or a number.
+ * @throws ArgumentError for variances of another shape, or below 0
+ */
 export function gaussianNllLoss(
   x: Tensor,
   target: Tensor,
-  variance: Tensor,
+  variance: Tensor | number,
   options: Given<typeof GAUSSIAN> = {},
 ): Tensor {
   const { full, eps, reduction } = withDefaults('gaussianNllLoss', GAUSSIAN, options);
-  const shaped = variance.ndim === x.ndim - 1 ? variance.unsqueeze(-1) : variance;
-  // The bound takes no part in the gradient: that of the variance itself is used, as in PyTorch.
-  const bounded = shaped.add(shaped.detach().clampMin(eps).sub(shaped.detach()));
+  const shaped = varianceLike(x, variance);
+  const bounded = shaped.clone();
+  // The bound takes no part in the gradient, as in PyTorch.
+  torch.noGrad(() => bounded.clampMin_(eps));
   const values = bounded.log().add(x.sub(target).pow(2).div(bounded)).mul(0.5);
   const whole = full ? values.add(0.5 * Math.log(2 * Math.PI)) : values;
   return reduced('gaussianNllLoss', whole, reduction);
+}
+
+function varianceLike(x: Tensor, variance: Tensor | number): Tensor {
+  if (!(variance instanceof Tensor)) {
+    requireNumbers('gaussianNllLoss', { variance }, 0);
+    return torch.fullLike(x, variance);
+  }
+  if (torch.scope(() => variance.lt(0).any().item())) {
+    throw new ArgumentError('gaussianNllLoss: found a variance below 0, expected none');
+  }
+  const { shape } = x;
+  if (variance.shape.join() === shape.slice(0, -1).join()) return variance.unsqueeze(-1);
+  const differing = shape.filter((side, i) => side !== variance.shape[i]);
+  const single = variance.shape.filter((side, i) => side !== shape[i]).every((side) => side === 1);
+  if (variance.ndim === x.ndim && differing.length <= 1 && single) return variance;
+  throw new ArgumentError(
+    `gaussianNllLoss: found variances of shape [${variance.shape}], expected [${shape}], [${shape.slice(0, -1)}] or 1 in one of the dimensions`,
+  );
 }
 
 /** Logits and targets 0 or 1 of [B,C]: the mean over the classes of binary cross-entropies. */
