@@ -1,15 +1,19 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { withDefaults } from '../torch/require.js';
-import { requireCounts, requireNumbers } from './check.js';
+import { requireIntegers, withDefaults } from '../torch/require.js';
+import { requireChoice, requireCounts, requireNumbers } from './check.js';
 import * as F from './functional/activation.js';
 import { layerOf, layerWith, plainLayer } from './layer.js';
 import { Module } from './module.js';
 import { parameter } from './parameter.js';
 import { signature } from './tree.js';
 
+const requireDim = (where: string, dim: number) => requireIntegers({ dim }, where);
+
 /** x·Φ(x): by erf, or with `approximate: 'tanh'` nearly. */
-export class GELU extends layerOf(F.gelu, F.GELU_DEFAULTS) {}
+export class GELU extends layerOf(F.gelu, F.GELU_DEFAULTS, (where, { approximate }) =>
+  requireChoice(where, 'approximate', approximate, ['none', 'tanh']),
+) {}
 export class ReLU extends plainLayer(F.relu) {}
 export class ReLU6 extends plainLayer(F.relu6) {}
 /** x where positive, negativeSlope·x elsewhere. */
@@ -37,6 +41,7 @@ export class Threshold extends layerWith<[threshold: number, value: number], obj
   (x, threshold, value) => F.threshold(x, threshold, value),
   ['threshold', 'value'],
   {},
+  (where, threshold, value) => requireNumbers(where, { threshold, value }),
 ) {}
 /** Halves a dimension: the first half times the sigmoid of the second. */
 export class GLU extends layerOf(F.glu, { dim: -1 }) {}
@@ -44,16 +49,19 @@ export class Softmax extends layerWith<[dim: number], object>(
   (x, dim) => F.softmax(x, dim),
   ['dim'],
   {},
+  requireDim,
 ) {}
 export class LogSoftmax extends layerWith<[dim: number], object>(
   (x, dim) => F.logSoftmax(x, dim),
   ['dim'],
   {},
+  requireDim,
 ) {}
 export class Softmin extends layerWith<[dim: number], object>(
   (x, dim) => F.softmin(x, dim),
   ['dim'],
   {},
+  requireDim,
 ) {}
 /** Softmax over the channels of [B,C,H,W] or [C,H,W]. */
 export class Softmax2d extends plainLayer((x) => F.softmax(x, -3)) {}

@@ -3,6 +3,7 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
 import { requireCounts, requireNumbers, requireRank } from './check.js';
+import { requireSeveral } from './functional/normalization.js';
 import type { Given } from './layer.js';
 import { Module, requireModule } from './module.js';
 import { buffer, parameter } from './parameter.js';
@@ -115,11 +116,7 @@ export abstract class BatchNorm extends ChannelNorm {
     const where = this.constructor.name;
     requireRank(where, x, ...this.inputs);
     const training = this.usesBatchStatistics;
-    if (training && x.numel() === x.shape[1]) {
-      throw new ArgumentError(
-        `${where}: found one value a channel in shape [${x.shape}], expected more to take statistics of in training: a larger batch, or eval()`,
-      );
-    }
+    requireSeveral(where, x, training, x.numel() / (x.shape[1] ?? 1));
     const momentum = training && this.training ? this.#count() : 0;
     return torch.batchNorm(x, weight, bias, runningMean, runningVar, training, momentum, eps, true);
   }
@@ -176,11 +173,7 @@ export abstract class InstanceNorm extends ChannelNorm {
     const single = x.ndim === Math.min(...this.inputs[0]);
     const batch = single ? x.unsqueeze(0) : x;
     const spatial = batch.shape.slice(2).reduce((product, side) => product * side, 1);
-    if (own && spatial === 1) {
-      throw new ArgumentError(
-        `${where}: found one value a channel in shape [${x.shape}], expected more to take statistics of`,
-      );
-    }
+    requireSeveral(where, x, own, spatial);
     const share = momentum ?? 0;
     const normal = torch.instanceNorm(
       batch,

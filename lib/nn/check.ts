@@ -32,8 +32,9 @@ export function requireSizes(
   const fits = (size: unknown) => Number.isInteger(size) && (size as number) >= least;
   const list = Array.isArray(value) && (value.length === count || value.length === 1);
   if (list ? value.every(fits) : fits(value)) return;
-  const some = count === 1 ? 'an integer' : `an integer or ${count} of them,`;
-  refuse(where, name, value, `${some} from ${least} on`);
+  const some = count === 1 ? 'an integer' : `an integer or ${count} of them`;
+  const bound = Number.isFinite(least) ? `${count === 1 ? '' : ','} from ${least} on` : '';
+  refuse(where, name, value, `${some}${bound}`);
 }
 
 /** Throws M3L_ARGUMENT where a value by name is no finite number in [low, high]. */
@@ -52,6 +53,17 @@ export function requireNumbers(
           ? ` from ${low} on`
           : ` in [${low}, ${high}]`;
     refuse(where, name, value, `a number${bounds}`);
+  }
+}
+
+/** Throws M3L_ARGUMENT where an option is a number or a boolean by default, and not as given. */
+export function requireKinds(where: string, options: object, defaults: object): void {
+  const given = options as Record<string, unknown>;
+  for (const [name, usual] of Object.entries(defaults)) {
+    const kind = typeof usual;
+    if ((kind !== 'number' && kind !== 'boolean') || typeof given[name] === kind) continue;
+    if (kind === 'number' && Array.isArray(given[name])) continue;
+    refuse(where, name, given[name], kind === 'number' ? 'a number' : 'true or false');
   }
 }
 

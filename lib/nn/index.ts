@@ -37,3 +37,4 @@ export {
   TransformerDecoderLayer,
   TransformerEncoderLayer,
 } from './transformer-layer.js';
+export * as utils from './utils.js';

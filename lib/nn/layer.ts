@@ -1,6 +1,7 @@
 import { ArgumentError } from '../torch/errors.js';
 import { Tensor } from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
+import { requireKinds } from './check.js';
 import { Module } from './module.js';
 import { buffer } from './parameter.js';
 import { signature } from './tree.js';
@@ -69,6 +70,7 @@ export function layerWith<Required extends unknown[], Options extends object>(
       }
       const options = (args[required.length] ?? {}) as Given<Options>;
       this.options = withDefaults(name, defaults, options);
+      requireKinds(name, this.options, defaults);
       const values = args.slice(0, required.length) as [...Required];
       this.#args = [...values, this.options];
       check?.(name, ...this.#args);
@@ -111,6 +113,7 @@ export function inputLayerOf<Kind extends FunctionLayer<object>>(
     constructor(options: Given<object> = {}) {
       super();
       this.options = withDefaults<object>(new.target.name, defaults, options);
+      requireKinds(new.target.name, this.options, defaults);
       check?.(new.target.name, this.options);
       for (const [key, value] of Object.entries(this.options)) {
         if (value instanceof Tensor) Object.assign(this, { [key]: buffer(value) });

@@ -1,15 +1,23 @@
+import { requireNumbers, requireSizes } from './check.js';
 import { type PadOptions, pad } from './functional/padding.js';
 import { expanded, type Sizes } from './functional/shape.js';
 import { layerWith } from './layer.js';
 
-/** Padding on every side, or [left, right, top, bottom, front, back] as far as there are. */
+/**
+ * Padding on every side, or [left, right, top, bottom, front, back] as far as there are. Negative
+ * numbers cut off.
+ */
 type Padding = [padding: Sizes];
+
+const requirePadding = (where: string, dims: 1 | 2 | 3, padding: Sizes) =>
+  requireSizes(where, 'padding', padding, 2 * dims, Number.NEGATIVE_INFINITY);
 
 const padding = (dims: 1 | 2 | 3, mode: PadOptions['mode']) =>
   layerWith<Padding, object>(
     (x, sizes) => pad(x, expanded(sizes, 2 * dims), { mode }),
     ['padding'],
     {},
+    (where, sizes) => requirePadding(where, dims, sizes),
   );
 
 const constant = (dims: 1 | 2 | 3) =>
@@ -17,6 +25,10 @@ const constant = (dims: 1 | 2 | 3) =>
     (x, sizes, value) => pad(x, expanded(sizes, 2 * dims), { value }),
     ['padding', 'value'],
     {},
+    (where, sizes, value) => {
+      requirePadding(where, dims, sizes);
+      requireNumbers(where, { value });
+    },
   );
 
 export class ZeroPad1d extends padding(1, 'constant') {}

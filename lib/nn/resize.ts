@@ -1,5 +1,10 @@
 import type { Tensor } from '../torch/index.js';
-import { INTERPOLATE, type InterpolateOptions, interpolate } from './functional/resize.js';
+import {
+  INTERPOLATE,
+  type InterpolateOptions,
+  interpolate,
+  requireResize,
+} from './functional/resize.js';
 import type { Sizes } from './functional/shape.js';
 import { type Given, layerOf } from './layer.js';
 
@@ -9,14 +14,16 @@ const { antialias: _, ...UPSAMPLE } = INTERPOLATE;
 export class Upsample extends layerOf<Omit<InterpolateOptions, 'antialias'>>(
   interpolate,
   UPSAMPLE,
+  requireResize,
 ) {}
 
 type To = Pick<InterpolateOptions, 'size' | 'scaleFactor'>;
 const to = (fixed: Given<InterpolateOptions>) =>
-  layerOf<To>((x: Tensor, options: Given<To>) => interpolate(x, { ...options, ...fixed }), {
-    size: null as Sizes | null,
-    scaleFactor: null,
-  });
+  layerOf<To>(
+    (x: Tensor, options: Given<To>) => interpolate(x, { ...options, ...fixed }),
+    { size: null as Sizes | null, scaleFactor: null },
+    (where, options) => requireResize(where, { ...options, mode: 'nearest' }),
+  );
 
 export class UpsamplingNearest2d extends to({ mode: 'nearest' }) {}
 /** Corners are aligned. */

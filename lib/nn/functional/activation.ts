@@ -6,21 +6,29 @@ import type { Given } from '../layer.js';
 
 export {
   celu,
+  celu_,
   elu,
+  elu_,
   glu,
   hardshrink,
   hardsigmoid,
   hardswish,
   hardtanh,
+  hardtanh_,
   leakyRelu,
+  leakyRelu_,
   logSigmoid,
+  logSigmoid as logsigmoid,
   logSoftmax,
   mish,
   prelu,
   relu,
+  relu_,
   relu6,
   rrelu,
+  rrelu_,
   selu,
+  selu_,
   sigmoid,
   silu,
   softmax,
@@ -28,6 +36,7 @@ export {
   softshrink,
   tanh,
   threshold,
+  threshold_,
 } from '../../torch/index.js';
 
 export interface GeluOptions {

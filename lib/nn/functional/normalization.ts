@@ -5,7 +5,6 @@ import { withDefaults } from '../../torch/require.js';
 import type { Given } from '../layer.js';
 
 export {
-  bilinear,
   cosineSimilarity,
   groupNorm,
   layerNorm,
@@ -45,4 +44,61 @@ export function normalize(
 ): Tensor {
   const { p, dim, eps } = withDefaults('normalize', { p: 2, dim: 1, eps: 1e-12 }, options);
   return x.div(torch.linalgVectorNorm(x, p, [dim], true).clampMin(eps));
+}
+
+interface Statistics {
+  /** [C]; null: no affine map. */
+  weight: Tensor | null;
+  bias: Tensor | null;
+  /** The share of new statistics in the running ones. */
+  momentum: number;
+  eps: number;
+}
+const STATISTICS: Statistics = { weight: null, bias: null, momentum: 0.1, eps: 1e-5 };
+
+/**
+ * Normalises each channel of [B,C,…]: by the batch with `training` (whose statistics then move the
+ * running ones, [C] each), by the running ones otherwise.
+ */
+export function batchNorm(
+  x: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  options: Given<Statistics & { training: boolean }> = {},
+): Tensor {
+  const known = withDefaults('batchNorm', { ...STATISTICS, training: false }, options);
+  const { weight, bias, training, momentum, eps } = known;
+  requireSeveral('batchNorm', x, training, x.numel() / (x.shape[1] ?? 1));
+  return torch.batchNorm(x, weight, bias, runningMean, runningVar, training, momentum, eps, true);
+}
+
+/** Normalises each channel of each sample of [B,C,…]; with `useInputStats: false` by running statistics. */
+export function instanceNorm(
+  x: Tensor,
+  options: Given<
+    Statistics & {
+      runningMean: Tensor | null;
+      runningVar: Tensor | null;
+      useInputStats: boolean;
+    }
+  > = {},
+): Tensor {
+  const defaults: Statistics & {
+    runningMean: Tensor | null;
+    runningVar: Tensor | null;
+    useInputStats: boolean;
+  } = { ...STATISTICS, runningMean: null, runningVar: null, useInputStats: true };
+  const known = withDefaults('instanceNorm', defaults, options);
+  const { weight, bias, runningMean, runningVar, useInputStats: own, momentum, eps } = known;
+  const [batch = 1, channels = 1] = x.shape;
+  requireSeveral('instanceNorm', x, own, x.numel() / (batch * channels));
+  return torch.instanceNorm(x, weight, bias, runningMean, runningVar, own, momentum, eps, true);
+}
+
+/** Throws M3L_ARGUMENT where statistics would be of one value a channel. */
+export function requireSeveral(where: string, x: Tensor, training: boolean, values: number): void {
+  if (!training || values !== 1) return;
+  throw new ArgumentError(
+    `${where}: found one value a channel in shape [${x.shape}], expected more to take statistics of in training: a larger batch, or eval()`,
+  );
 }

@@ -2,6 +2,7 @@ import { ArgumentError } from '../../torch/errors.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
+import { requireChoice, requireNumbers, requireSizes } from '../check.js';
 import type { Given } from '../layer.js';
 import { expanded, type Sizes } from './shape.js';
 
@@ -37,14 +38,30 @@ const NAMES: Record<string, string> = {
   'trilinear 3': 'upsample_trilinear3d',
 };
 
+const MODES = ['nearest', 'nearest-exact', 'linear', 'bilinear', 'bicubic', 'trilinear', 'area'];
+
+/** Throws ArgumentError for what no image can be resized to. */
+export function requireResize(
+  where: string,
+  { size, scaleFactor, mode }: Pick<InterpolateOptions, 'size' | 'scaleFactor' | 'mode'>,
+): void {
+  requireChoice(where, 'mode', mode, MODES);
+  if ((size === null) === (scaleFactor === null)) {
+    throw new ArgumentError(
+      `${where}: found ${size === null ? 'neither' : 'both'} of size and scaleFactor, expected one`,
+    );
+  }
+  if (size !== null) requireSizes(where, 'size', size, Array.isArray(size) ? size.length : 1);
+  const factors = typeof scaleFactor === 'number' ? [scaleFactor] : (scaleFactor ?? []);
+  for (const factor of factors) requireNumbers(where, { scaleFactor: factor }, 0);
+}
+
 /** Resizes the spatial dimensions of [B,C,L], [B,C,H,W] or [B,C,D,H,W]. */
 export function interpolate(x: Tensor, options: Given<InterpolateOptions> = {}): Tensor {
   const known = withDefaults('interpolate', INTERPOLATE, options);
   const { mode, alignCorners, antialias } = known;
   const spatial = x.shape.slice(2);
-  if ((known.size === null) === (known.scaleFactor === null)) {
-    throw new ArgumentError('interpolate: expected either size or scaleFactor, and not both');
-  }
+  requireResize('interpolate', known);
   let size = known.size === null ? null : expanded(known.size, spatial.length);
   let scales = known.scaleFactor === null ? null : expanded(known.scaleFactor, spatial.length);
   if (scales && (known.recomputeScaleFactor || mode === 'area')) {
