@@ -1,4 +1,5 @@
-"""Writes test/fixtures/nn.json: layers of torch.nn, their outputs, gradients and buffers.
+"""Writes test/fixtures/nn.json: layers and functions of torch.nn, their outputs, gradients and buffers,
+and test/fixtures/nn-init.json: what torch.nn.init draws.
 
     PYTHONPATH=TORCH OMP_NUM_THREADS=1 python3 scripts/golden/nn.py
 
@@ -11,9 +12,9 @@ import math
 import pathlib
 
 import torch
-from nn_cases import CASES
+from nn_cases import CASES, INITS
 
-FILE = pathlib.Path(__file__).parents[2] / "test/fixtures/nn.json"
+FIXTURES = pathlib.Path(__file__).parents[2] / "test/fixtures"
 
 
 def values(seed, shape):
@@ -49,7 +50,20 @@ def argument(name, value):
     return torch.tensor(value) if name in ("weight", "pos_weight") else value
 
 
+class Function(torch.nn.Module):
+    """A function with its arguments as a layer."""
+
+    def __init__(self, name, args, options):
+        super().__init__()
+        self.function = lambda *inputs: getattr(torch.nn.functional, name)(*inputs, *args, **options)
+
+    def forward(self, *inputs):
+        return self.function(*inputs)
+
+
 def create(name, args, options):
+    if name.startswith("F."):
+        return Function(name[2:], args, options)
     given = {key: argument(key, value) for key, value in options.items()}
     return getattr(torch.nn, name)(*[argument(None, value) for value in args], **given)
 
@@ -67,7 +81,9 @@ def run(name, args, inputs, options, training, call):
     call = {k: made(v, 90) if isinstance(v, dict) else v for k, v in call.items()}
     torch.manual_seed(0)
     outputs = tensors(layer(*given, **call))
-    sum((o * values(40 + i, o.shape)).sum() for i, o in enumerate(outputs) if o.requires_grad).backward()
+    losses = [(o * values(40 + i, o.shape)).sum() for i, o in enumerate(outputs) if o.requires_grad]
+    if losses:
+        sum(losses).backward()
     return {
         "outputs": [{"shape": list(o.shape), "values": numbers(o)} for o in outputs],
         "gradient": None if given[0].grad is None else numbers(given[0].grad),
@@ -77,10 +93,16 @@ def run(name, args, inputs, options, training, call):
     }  # fmt: skip
 
 
-def main():
-    results = [{**case, **run(**case)} for case in CASES]
-    FILE.write_text(json.dumps(results, separators=(",", ":"), allow_nan=False) + "\n")
-    print(f"wrote {FILE} ({FILE.stat().st_size} bytes, {len(CASES)} cases)")
+def initialised(name, shape, args, options):
+    torch.manual_seed(0)
+    return numbers(getattr(torch.nn.init, name)(torch.empty(shape), *args, **options))
 
 
-main()
+def write(name, content):
+    file = FIXTURES / name
+    file.write_text(json.dumps(content, separators=(",", ":"), allow_nan=False) + "\n")
+    print(f"wrote {file} ({file.stat().st_size} bytes, {len(content)} cases)")
+
+
+write("nn.json", [{**case, **run(**case)} for case in CASES])
+write("nn-init.json", [{**case, "values": initialised(**case)} for case in INITS])

@@ -187,3 +187,48 @@ case("TransformerEncoder", [encoder, 2], [query], norm=norm, training=False)
 case("TransformerEncoder", [encoder, 2], [memory], call=dict(mask=causal))
 case("TransformerDecoder", [decoder, 2], [query, memory], training=False)
 case("Transformer", [4, 2], [memory, query], **small, num_encoder_layers=1, num_decoder_layers=1, training=False)
+
+image = (1, 2, 3, 4)
+for kind in ("bilinear", "nearest", "bicubic"):
+    case("F.grid_sample", inputs=[image, (1, 2, 2, 2)], mode=kind, padding_mode="border")
+case("F.grid_sample", inputs=[image, (1, 2, 2, 2)], padding_mode="reflection", align_corners=True)
+case("F.affine_grid", [[1, 1, 2, 3]], [(1, 2, 3)], align_corners=False)
+case("F.normalize", inputs=[(3, 4)])
+case("F.normalize", inputs=[(3, 4)], p=1.0, dim=0, eps=5.0)
+case("F.gumbel_softmax", inputs=[(3, 4)], tau=0.7)
+case("F.gumbel_softmax", inputs=[(3, 4)], hard=True)
+case("F.interpolate", inputs=[(1, 1, 6, 7)], size=[3, 4], mode="bilinear", antialias=True)
+case("F.interpolate", inputs=[(1, 1, 5)], scale_factor=0.5, mode="linear", recompute_scale_factor=True)
+case("F.dropout", inputs=[(8,)], p=0.3)
+case("F.alpha_dropout", inputs=[(8,)], p=0.3)
+case("F.dropout3d", inputs=[(4, 1, 2, 2)], training=True)
+case("F.instance_norm", inputs=[(2, 3, 4)], eps=0.1)
+case("F.scaled_dot_product_attention", inputs=[(1, 2, 3, 4), (1, 2, 2, 4), (1, 2, 2, 4)])
+case("F.pairwise_distance", inputs=pair)
+case("F.logsigmoid", inputs=[(5,)])
+case("F.embedding_bag", inputs=[bags, (5, 3)], mode="max")
+case("F.embedding", inputs=[bags, (5, 3)], padding_idx=-1)
+
+INITS = []
+
+
+def init(name, shape, *args, **options):
+    INITS.append(dict(name=name, shape=shape, args=list(args), options=options))
+
+
+init("constant_", (2, 2), 0.5)
+init("eye_", (2, 3))
+init("dirac_", (4, 2, 3))
+init("dirac_", (4, 2, 2, 3), groups=2)
+init("dirac_", (2, 3, 1, 2, 1))
+init("uniform_", (2, 3), -1.0, 2.0)
+init("normal_", (2, 3), 1.0, 2.0)
+init("xavier_uniform_", (3, 2), 2.0)
+init("xavier_normal_", (3, 2, 2))
+init("kaiming_uniform_", (3, 2), a=0.3)
+init("kaiming_uniform_", (3, 2, 2), mode="fan_out", nonlinearity="relu")
+init("kaiming_normal_", (3, 2), nonlinearity="tanh")
+init("kaiming_normal_", (3, 2, 2), mode="fan_out", nonlinearity="selu")
+init("orthogonal_", (3, 2), 1.5)
+init("orthogonal_", (2, 2, 2))
+init("sparse_", (5, 3), 0.4)
