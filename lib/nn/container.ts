@@ -3,6 +3,7 @@ import { Tensor } from '../torch/index.js';
 import { requireIterable, requireObject, requireText } from '../torch/require.js';
 import { type Layer, type Member, Module, requireModule } from './module.js';
 import { parameter, roleOf } from './parameter.js';
+import { holdsNoState } from './private-fields.js';
 
 function noForward(name: string): never {
   throw new M3lError('M3L_NN_FORWARD', `A ${name} has no forward: use what it holds.`);
@@ -10,6 +11,10 @@ function noForward(name: string): never {
 
 /** What it holds by index. Properties that a subclass adds are members too. */
 abstract class List<T> extends Module {
+  static {
+    holdsNoState(List);
+  }
+
   readonly #list: T[] = [];
 
   get length(): number {
@@ -87,6 +92,10 @@ export class ParameterList extends List<Tensor> {
 
 /** What it holds by name, as given: names are not converted to snake_case. */
 abstract class Dict<T> extends Module {
+  static {
+    holdsNoState(Dict);
+  }
+
   readonly #map = new Map<string, T>();
 
   /** @throws {M3lError} `M3L_NN_CHILD` when there is none of the name. */
@@ -180,6 +189,10 @@ function asParameter(tensor: unknown, where: string): Tensor {
 
 /** A function as a layer without state. */
 class Lambda extends Module {
+  static {
+    holdsNoState(Lambda);
+  }
+
   readonly #apply: (x: Tensor) => Tensor;
 
   constructor(apply: (x: Tensor) => Tensor) {

@@ -13,14 +13,7 @@ export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 export * as init from './init.js';
 export { Linear, linear } from './linear.js';
 export * from './loss.js';
-export {
-  type Layer,
-  type LoadResult,
-  Module,
-  type StateDict,
-  StateDictError,
-  stateName,
-} from './module.js';
+export { type Layer, Module, stateName } from './module.js';
 export type { MoveOptions } from './move.js';
 export * from './norm.js';
 export * from './padding.js';
@@ -30,6 +23,7 @@ export * from './recurrent.js';
 export * from './recurrent-cell.js';
 export * from './resize.js';
 export * from './shape.js';
+export { type LoadResult, type StateDict, StateDictError } from './state-dict.js';
 export * from './transformer.js';
 export {
   type DecoderMasks,

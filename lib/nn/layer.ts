@@ -4,6 +4,7 @@ import { withDefaults } from '../torch/require.js';
 import { requireKinds } from './check.js';
 import { Module } from './module.js';
 import { buffer } from './parameter.js';
+import { holdsNoState } from './private-fields.js';
 import { signature } from './tree.js';
 
 /** Some of the options: those left out, or `undefined`, keep their defaults. */
@@ -57,7 +58,11 @@ export function layerWith<Required extends unknown[], Options extends object>(
 ): new (
   ...args: [...Required, options?: Given<Options>]
 ) => UnaryLayer<Options> {
-  return class extends FunctionLayer<Options> {
+  return class Layer extends FunctionLayer<Options> {
+    static {
+      holdsNoState(Layer);
+    }
+
     readonly options: Options;
     readonly #args: [...Required, Options];
 

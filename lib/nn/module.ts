@@ -12,17 +12,10 @@ import {
   hookBefore,
 } from './hooks.js';
 import { isFloating, type MoveOptions, moveOptions, sameDevice } from './move.js';
-import { type Role, register, roleOf } from './parameter.js';
+import { nextOrder, orderOf, type Role, register, roleOf } from './parameter.js';
+import { holdsNoState, privateFields } from './private-fields.js';
+import { type LoadResult, requireFit, type StateDict } from './state-dict.js';
 import { tree } from './tree.js';
-
-export type StateDict = Record<string, Tensor>;
-
-/** A state dict that does not fit its module: names or shapes differ. Code `M3L_STATE_DICT`. */
-export class StateDictError extends M3lError {
-  constructor(message: string) {
-    super('M3L_STATE_DICT', message);
-  }
-}
 
 /** `patchEmbed1` -> `patch_embed1`: the name a property has in a state dict. */
 export function stateName(property: string): string {
@@ -30,13 +23,11 @@ export function stateName(property: string): string {
   return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-export interface LoadResult {
-  missing: string[];
-  unexpected: string[];
-}
-
 /** A member's name in a state dict, the member, and what puts another tensor in its place. */
 export type Member = [name: string, member: unknown, replace: (tensor: Tensor) => void];
+
+/** Modules whose private fields were looked at. */
+const open = new WeakSet<Module>();
 
 /** Where a tensor of the state is. */
 interface Place {
@@ -50,12 +41,14 @@ interface Place {
  * The base of every layer and model. Properties that hold a module, a {@link parameter} or a
  * {@link buffer}, or an array of them, make up its state, named as in PyTorch: camelCase properties in
  * snake_case, joined by dots, with the index of an array's element (as `ModuleList` has it). Maps,
- * Sets and objects of them are refused: `ModuleDict` is for that. Private (`#`) properties are hidden
- * from JavaScript and no part of the state: for what belongs to another module.
+ * Sets and objects of them are refused: `ModuleDict` is for that. So are private (`#`) fields with
+ * modules or parameters that were made after the module itself; those handed in are another's, and no
+ * part of this one's state.
  */
 export abstract class Module {
   /** Whether layers that behave differently in training do so. See {@link train}. */
   training = true;
+  readonly #order = nextOrder();
 
   abstract forward(...args: never[]): unknown;
 
@@ -136,6 +129,7 @@ export abstract class Module {
       );
     }
     const members = this.members();
+    this.#requireOpen(members);
     const own = members.flatMap(([name, tensor, replace]) => {
       const role = roleOf(tensor);
       return role ? [{ name: prefix + name, tensor: tensor as Tensor, role, replace }] : [];
@@ -148,6 +142,25 @@ export abstract class Module {
       own.filter(({ role }) => (role === 'parameter') === kind),
     );
     return [...first!, ...then!, ...below];
+  }
+
+  /** Throws where a private field holds what would be trained and saved by nobody. */
+  #requireOpen(members: readonly Member[]): void {
+    if (open.has(this)) return;
+    open.add(this);
+    for (const [name, value] of privateFields(this)) {
+      const lost = [value].flat().find((held) => {
+        const order =
+          held instanceof Module ? held.#order : roleOf(held) ? orderOf(held as Tensor) : 0;
+        return order > this.#order && !members.some(([, member]) => member === held);
+      });
+      if (lost === undefined) continue;
+      open.delete(this);
+      throw new M3lError(
+        'M3L_NN_CHILD',
+        `${this.constructor.name}: found a ${(lost as object).constructor.name} in the private field '${name}', where it is no part of the state; expected a property (with TypeScript's \`private\` it may be), or an object within the field where nothing shall train and save it.`,
+      );
+    }
   }
 
   /** The tensors of the state dict: what is shared under each of its names. */
@@ -209,37 +222,14 @@ export abstract class Module {
    */
   loadStateDict(dict: StateDict, options: { strict?: boolean } = {}): LoadResult {
     const own = this.#state();
-    const missing = [...own.keys()].filter(
-      (name) => !Object.hasOwn(dict, name) && !isOptional(name),
-    );
-    const unexpected = Object.keys(dict).filter((name) => !own.has(name));
-    const problems: string[] = [];
-    if (options.strict ?? true) {
-      if (missing.length > 0) problems.push(`missing: ${listed(missing)}`);
-      if (unexpected.length > 0) problems.push(`unexpected: ${listed(unexpected)}`);
-    }
-    for (const [name, tensor] of own) {
-      const found = dict[name]?.shape;
-      if (found && found.join() !== tensor.shape.join()) {
-        problems.push(`${name} has shape [${found}], expected [${tensor.shape}]`);
-      }
-    }
-    if (problems.length > 0) {
-      throw new StateDictError(
-        `State dict does not fit ${this.constructor.name}: ${problems.slice(0, 8).join('; ')}` +
-          `${problems.length > 8 ? `; and ${problems.length - 8} more` : ''}. ` +
-          'Build the model with the options the checkpoint was saved with (backbone, classes, ' +
-          'modalities, mask token), convert foreign checkpoints with an adapter of m3l/models, ' +
-          'or pass { strict: false } to accept missing and unexpected names.',
-      );
-    }
+    const result = requireFit(own, dict, options.strict ?? true, this.constructor.name);
     torch.noGrad(() => {
       for (const [name, tensor] of own) {
         const value = dict[name];
         if (value) tensor.copy_(value);
       }
     });
-    return { missing, unexpected };
+    return result;
   }
 
   /**
@@ -299,6 +289,8 @@ export abstract class Module {
   }
 }
 
+holdsNoState(Module);
+
 /** A module of one tensor in and one out, as containers hold them. */
 export interface Layer extends Module {
   forward(x: Tensor): Tensor;
@@ -308,11 +300,6 @@ export interface Layer extends Module {
 export function requireModule(value: unknown, where: string): void {
   if (value instanceof Module) return;
   throw new ArgumentError(`${where}: found ${describe(value)}, expected a module`);
-}
-
-/** Counters that PyTorch added later: state dicts of before lack them, and load all the same. */
-function isOptional(name: string): boolean {
-  return /(^|\.)num_batches_tracked$/.test(name);
 }
 
 /** The members that one property holds: itself, or the elements of an array. */
@@ -367,9 +354,4 @@ function moveTensor(tensor: Tensor, role: Role, { dtype, device, memoryFormat }:
   if (memoryFormat && tensor.ndim === 4) options.memoryFormat = memoryFormat;
   const moved = register(role, () => tensor.detach().to(options));
   return role === 'parameter' ? moved.requiresGrad_(tensor.requiresGrad) : moved;
-}
-
-function listed(names: string[]): string {
-  const shown = names.slice(0, 5).join(', ');
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
 }

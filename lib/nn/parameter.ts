@@ -6,11 +6,22 @@ import { requireFunction, withDefaults } from '../torch/require.js';
 /** What a tensor is to the modules that hold it. `scratch`: a buffer that no state dict has. */
 export type Role = 'parameter' | 'buffer' | 'scratch';
 
-const roles = new WeakMap<Tensor, Role>();
+const roles = new WeakMap<Tensor, { role: Role; order: number }>();
+let made = 0;
+
+/** Counts what modules are made of, in the order in which it is made. */
+export function nextOrder(): number {
+  return ++made;
+}
 
 /** What a value is to a module that holds it; undefined: none of its state. */
 export function roleOf(value: unknown): Role | undefined {
-  return value instanceof Tensor ? roles.get(value) : undefined;
+  return value instanceof Tensor ? roles.get(value)?.role : undefined;
+}
+
+/** When a parameter or buffer was made, see {@link nextOrder}; 0 for other tensors. */
+export function orderOf(tensor: Tensor): number {
+  return roles.get(tensor)?.order ?? 0;
 }
 
 /** Runs `make` so that its result outlives every scope, and nothing else made inside does. */
@@ -28,7 +39,7 @@ export function register(role: Role, source: Tensor | (() => Tensor)): Tensor {
       `nn.parameter, nn.buffer: the function gave ${describe(tensor)}, expected a Tensor`,
     );
   }
-  roles.set(tensor, role);
+  roles.set(tensor, { role, order: nextOrder() });
   return tensor;
 }
 

@@ -5,6 +5,7 @@ import type { Sizes } from './functional/shape.js';
 import * as U from './functional/unpooling.js';
 import { type Check, type Given, layerWith, type UnaryLayer } from './layer.js';
 import { Module } from './module.js';
+import { holdsNoState } from './private-fields.js';
 import { signature } from './tree.js';
 
 type Kernel = [kernelSize: Sizes];
@@ -34,12 +35,16 @@ function largest(
   kernelSize: Sizes,
   options?: Given<F.MaxPoolOptions>,
 ) => MaxPoolLayer {
-  return class extends layerWith<Kernel, F.MaxPoolOptions>(
+  return class Largest extends layerWith<Kernel, F.MaxPoolOptions>(
     pool,
     kernel,
     F.MAX_POOL,
     windows(dims),
   ) {
+    static {
+      holdsNoState(Largest);
+    }
+
     readonly #kernelSize: Sizes;
 
     constructor(kernelSize: Sizes, options: Given<F.MaxPoolOptions> = {}) {

@@ -6,6 +6,7 @@ import { fanIn_ } from './init.js';
 import type { Given } from './layer.js';
 import { Module } from './module.js';
 import { parameter } from './parameter.js';
+import { holdsNoState } from './private-fields.js';
 import { signature } from './tree.js';
 import { PackedSequence } from './utils/rnn.js';
 
@@ -41,6 +42,10 @@ type Run = (
 
 /** Parameters are properties `weightIhL0`, `weightHhL0`, `biasIhL0Reverse` …, as PyTorch names them. */
 abstract class Recurrent extends Module {
+  static {
+    holdsNoState(Recurrent);
+  }
+
   readonly #names: string[] = [];
 
   constructor(

@@ -8,6 +8,7 @@ import type { Given } from './layer.js';
 import { Linear } from './linear.js';
 import { Module } from './module.js';
 import { LayerNorm } from './norm.js';
+import { holdsNoState } from './private-fields.js';
 import { signature } from './tree.js';
 
 export interface LayerOptions {
@@ -77,6 +78,10 @@ interface Masks {
 
 /** What encoder and decoder layers share: x + part(x), normed before or after. */
 abstract class TransformerLayer extends Module {
+  static {
+    holdsNoState(TransformerLayer);
+  }
+
   readonly #options: LayerOptions;
   readonly #activation: Activation;
 

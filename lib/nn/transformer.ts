@@ -8,6 +8,7 @@ import { xavierUniform_ } from './init.js';
 import type { Given } from './layer.js';
 import { Module, requireModule } from './module.js';
 import { LayerNorm } from './norm.js';
+import { holdsNoState } from './private-fields.js';
 import {
   type DecoderMasks,
   type EncoderMasks,
@@ -128,6 +129,10 @@ const MASKS: Omit<TransformerMasks, 'isCausal'> = {
 
 /** Encoder and decoder: sources [S,B,E] and targets [T,B,E] -> [T,B,E]. */
 export class Transformer extends Module {
+  static {
+    holdsNoState(Transformer);
+  }
+
   readonly encoder: TransformerEncoder;
   readonly decoder: TransformerDecoder;
   readonly #options: Options;

@@ -62,6 +62,60 @@ describe('arrays of modules and parameters', () => {
   });
 });
 
+describe('private fields', () => {
+  class Plain extends nn.Module {
+    override forward(x: torch.Tensor): torch.Tensor {
+      return x;
+    }
+  }
+  class HidesLayer extends Plain {
+    readonly #layer = new nn.ReLU();
+    run = (x: torch.Tensor) => this.#layer.forward(x);
+  }
+  class HidesLayers extends Plain {
+    readonly #layers = [new nn.ReLU()];
+    run = (x: torch.Tensor) => this.#layers[0]!.forward(x);
+  }
+  class HidesBelow extends HidesLayer {}
+  class HidesParameter extends Plain {
+    readonly #scale = nn.parameter(() => torch.ones([1]));
+    run = (x: torch.Tensor) => x.mul(this.#scale);
+    drop = () => this.#scale.dispose();
+  }
+  class Shares extends Plain {
+    readonly #handed: nn.Module;
+    readonly #kept = { layer: new nn.ReLU() };
+    readonly #own: nn.Module;
+    readonly own: nn.Module;
+    readonly cache = () => [this.#handed, this.#kept, this.#own];
+
+    constructor(handed: nn.Module) {
+      super();
+      this.#handed = handed;
+      this.own = new nn.ReLU();
+      this.#own = this.own;
+    }
+  }
+
+  it.each([
+    [HidesLayer, /HidesLayer: found a ReLU in the private field '#layer'/],
+    [HidesLayers, /HidesLayers: found a ReLU in the private field '#layers'/],
+    [HidesBelow, /HidesBelow: found a ReLU in the private field '#layer'/],
+    [HidesParameter, /found a Tensor in the private field '#scale'/],
+  ])('of %o would lose their state: an error, each time', (Hides, message) => {
+    const module = new Hides();
+    for (const root of [module, new nn.Sequential(module)]) {
+      expect(() => root.parameters()).toThrow(coded('M3L_NN_CHILD', message));
+      expect(() => root.stateDict()).toThrow(coded('M3L_NN_CHILD', message));
+    }
+    if (module instanceof HidesParameter) module.drop();
+  });
+
+  it('may hold what was handed in, what is a property too, and what an object keeps', () => {
+    expect(new Shares(new nn.ReLU()).parameters()).toEqual([]);
+  });
+});
+
 describe('tied weights', () => {
   class Tied extends nn.Module {
     readonly embedding = new nn.Embedding(3, 2);
