@@ -25,6 +25,7 @@ const to = (fixed: Given<InterpolateOptions>) =>
     (where, options) => requireResize(where, { ...options, mode: 'nearest' }),
   );
 
+/** Resizes [B,C,H,W] by repetition. */
 export class UpsamplingNearest2d extends to({ mode: 'nearest' }) {}
 /** Corners are aligned. */
 export class UpsamplingBilinear2d extends to({ mode: 'bilinear', alignCorners: true }) {}

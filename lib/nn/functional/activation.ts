@@ -17,7 +17,6 @@ export {
   hardtanh_,
   leakyRelu,
   leakyRelu_,
-  logSigmoid,
   logSigmoid as logsigmoid,
   logSoftmax,
   mish,
