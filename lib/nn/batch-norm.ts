@@ -31,6 +31,12 @@ const BATCH: BatchNormOptions = {
   frozen: false,
 };
 
+interface Inputs {
+  /** Ascending. */
+  ranks: readonly number[];
+  layout: string;
+}
+
 /** The state of norms by channel: an affine map, running statistics and the number of their moves. */
 abstract class ChannelNorm extends Module {
   readonly weight: Tensor | null;
@@ -69,7 +75,7 @@ abstract class ChannelNorm extends Module {
   }
 
   /** The ranks that inputs may have, and how they read. */
-  protected abstract get inputs(): readonly [ranks: readonly number[], layout: string];
+  protected abstract get inputs(): Inputs;
 }
 
 /**
@@ -114,9 +120,9 @@ export abstract class BatchNorm extends ChannelNorm {
   override forward(x: Tensor): Tensor {
     const { weight, bias, runningMean, runningVar, eps } = this;
     const where = this.constructor.name;
-    requireRank(where, x, ...this.inputs);
+    requireRank(where, x, this.inputs.ranks, this.inputs.layout);
     const training = this.usesBatchStatistics;
-    requireSeveral(where, x, training, x.numel() / (x.shape[1] ?? 1));
+    if (training) requireSeveral(where, x, x.numel() / (x.shape[1] ?? 1));
     const momentum = training && this.training ? this.#count() : 0;
     return torch.batchNorm(x, weight, bias, runningMean, runningVar, training, momentum, eps, true);
   }
@@ -125,7 +131,7 @@ export abstract class BatchNorm extends ChannelNorm {
   #count(): number {
     const { numBatchesTracked, momentum } = this;
     if (numBatchesTracked === null) return 0;
-    torch.noGrad(() => numBatchesTracked.add_(1));
+    numBatchesTracked.add_(1);
     return momentum ?? 1 / Number(numBatchesTracked.item());
   }
 
@@ -135,24 +141,31 @@ export abstract class BatchNorm extends ChannelNorm {
   }
 }
 
+const BATCH_NORM_1D: Inputs = { ranks: [2, 3], layout: '[B,C] or [B,C,L]' };
+const BATCH_NORM_2D: Inputs = { ranks: [4], layout: '[B,C,H,W]' };
+const BATCH_NORM_3D: Inputs = { ranks: [5], layout: '[B,C,D,H,W]' };
+const INSTANCE_NORM_1D: Inputs = { ranks: [2, 3], layout: '[B,C,L] or [C,L]' };
+const INSTANCE_NORM_2D: Inputs = { ranks: [3, 4], layout: '[B,C,H,W] or [C,H,W]' };
+const INSTANCE_NORM_3D: Inputs = { ranks: [4, 5], layout: '[B,C,D,H,W] or [C,D,H,W]' };
+
 /** {@link BatchNorm} of [B,C] or [B,C,L]. */
 export class BatchNorm1d extends BatchNorm {
   protected override get inputs() {
-    return [[2, 3], '[B,C] or [B,C,L]'] as const;
+    return BATCH_NORM_1D;
   }
 }
 
 /** {@link BatchNorm} of [B,C,H,W]. */
 export class BatchNorm2d extends BatchNorm {
   protected override get inputs() {
-    return [[4], '[B,C,H,W]'] as const;
+    return BATCH_NORM_2D;
   }
 }
 
 /** {@link BatchNorm} of [B,C,D,H,W]. */
 export class BatchNorm3d extends BatchNorm {
   protected override get inputs() {
-    return [[5], '[B,C,D,H,W]'] as const;
+    return BATCH_NORM_3D;
   }
 }
 
@@ -168,12 +181,12 @@ export abstract class InstanceNorm extends ChannelNorm {
   override forward(x: Tensor): Tensor {
     const { weight, bias, runningMean, runningVar, momentum, eps } = this;
     const where = this.constructor.name;
-    requireRank(where, x, ...this.inputs);
+    requireRank(where, x, this.inputs.ranks, this.inputs.layout);
     const own = this.training || runningMean === null;
-    const single = x.ndim === Math.min(...this.inputs[0]);
+    const single = x.ndim === this.inputs.ranks[0];
     const batch = single ? x.unsqueeze(0) : x;
     const spatial = batch.shape.slice(2).reduce((product, side) => product * side, 1);
-    requireSeveral(where, x, own, spatial);
+    if (own) requireSeveral(where, x, spatial);
     const share = momentum ?? 0;
     const normal = torch.instanceNorm(
       batch,
@@ -197,21 +210,21 @@ export abstract class InstanceNorm extends ChannelNorm {
 /** {@link InstanceNorm} of [B,C,L] or [C,L]. */
 export class InstanceNorm1d extends InstanceNorm {
   protected override get inputs() {
-    return [[2, 3], '[B,C,L] or [C,L]'] as const;
+    return INSTANCE_NORM_1D;
   }
 }
 
 /** {@link InstanceNorm} of [B,C,H,W] or [C,H,W]. */
 export class InstanceNorm2d extends InstanceNorm {
   protected override get inputs() {
-    return [[3, 4], '[B,C,H,W] or [C,H,W]'] as const;
+    return INSTANCE_NORM_2D;
   }
 }
 
 /** {@link InstanceNorm} of [B,C,D,H,W] or [C,D,H,W]. */
 export class InstanceNorm3d extends InstanceNorm {
   protected override get inputs() {
-    return [[4, 5], '[B,C,D,H,W] or [C,D,H,W]'] as const;
+    return INSTANCE_NORM_3D;
   }
 }
 

@@ -68,7 +68,7 @@ export function batchNorm(
 ): Tensor {
   const known = withDefaults('batchNorm', { ...STATISTICS, training: false }, options);
   const { weight, bias, training, momentum, eps } = known;
-  requireSeveral('batchNorm', x, training, x.numel() / (x.shape[1] ?? 1));
+  if (training) requireSeveral('batchNorm', x, x.numel() / (x.shape[1] ?? 1));
   return torch.batchNorm(x, weight, bias, runningMean, runningVar, training, momentum, eps, true);
 }
 
@@ -91,13 +91,13 @@ export function instanceNorm(
   const known = withDefaults('instanceNorm', defaults, options);
   const { weight, bias, runningMean, runningVar, useInputStats: own, momentum, eps } = known;
   const [batch = 1, channels = 1] = x.shape;
-  requireSeveral('instanceNorm', x, own, x.numel() / (batch * channels));
+  if (own) requireSeveral('instanceNorm', x, x.numel() / (batch * channels));
   return torch.instanceNorm(x, weight, bias, runningMean, runningVar, own, momentum, eps, true);
 }
 
 /** Throws M3L_ARGUMENT where statistics would be of one value a channel. */
-export function requireSeveral(where: string, x: Tensor, training: boolean, values: number): void {
-  if (!training || values !== 1) return;
+export function requireSeveral(where: string, x: Tensor, values: number): void {
+  if (values !== 1) return;
   throw new ArgumentError(
     `${where}: found one value a channel in shape [${x.shape}], expected more to take statistics of in training: a larger batch, or eval()`,
   );
