@@ -1,6 +1,6 @@
 /** Constructor arguments that libtorch would refuse late, or not at all. */
 import { ArgumentError, describe } from '../torch/errors.js';
-import type { Tensor } from '../torch/index.js';
+import { Tensor } from '../torch/index.js';
 
 /** Throws M3L_ARGUMENT where one of the values by name is no integer from `least` on. */
 export function requireCounts(where: string, values: Record<string, unknown>, least = 1): void {
@@ -75,6 +75,12 @@ export function requireDivisor(where: string, groups: number, channels: number):
   );
 }
 
+/** Throws M3L_ARGUMENT where `value` is no tensor. */
+export function requireTensor(where: string, value: unknown): void {
+  if (value instanceof Tensor) return;
+  throw new ArgumentError(`${where}: found ${describe(value)}, expected a Tensor`);
+}
+
 /** Throws M3L_ARGUMENT where a tensor has none of the ranks; `layout` says what they are. */
 export function requireRank(
   where: string,
@@ -82,6 +88,7 @@ export function requireRank(
   ranks: readonly number[],
   layout: string,
 ): void {
+  requireTensor(where, x);
   if (ranks.includes(x.ndim)) return;
   throw new ArgumentError(`${where}: found shape [${x.shape}], expected ${layout}`);
 }

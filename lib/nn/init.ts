@@ -2,18 +2,22 @@
 import { ArgumentError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { withDefaults } from '../torch/require.js';
-import { requireChoice, requireCounts, requireNumbers } from './check.js';
+import { requireObject, withDefaults } from '../torch/require.js';
+import { requireChoice, requireCounts, requireNumbers, requireTensor } from './check.js';
 
 export interface InitOptions {
   /** Where random numbers come from; the default generator of the device otherwise. */
   generator?: torch.Generator;
 }
 
-const given = ({ generator }: InitOptions) => (generator ? { generator } : {});
+function given(options: InitOptions): InitOptions {
+  requireObject(options, 'init', 'options');
+  return options.generator ? { generator: options.generator } : {};
+}
 
 /** Fills by `fill`, outside the graph; what else it makes is released. */
 function filled(tensor: Tensor, fill: () => unknown): Tensor {
+  requireTensor('init', tensor);
   torch.scope(() => torch.noGrad(() => void fill()));
   return tensor;
 }
@@ -43,7 +47,9 @@ export function truncNormal_(
   tensor: Tensor,
   options: InitOptions & { mean?: number; std?: number; low?: number; high?: number } = {},
 ): Tensor {
+  requireObject(options, 'init.truncNormal_', 'options');
   const { mean = 0, std = 1, low = -2, high = 2 } = options;
+  requireNumbers('init.truncNormal_', { mean, std, low, high });
   return filled(tensor, () => {
     const bounds = torch
       .tensor([low, high], { dtype: 'float64' })
@@ -63,6 +69,7 @@ export function truncNormal_(
 }
 
 function requireDims(where: string, tensor: Tensor, least: number, most = Infinity): void {
+  requireTensor(`init.${where}`, tensor);
   if (tensor.ndim >= least && tensor.ndim <= most) return;
   const range =
     most === Infinity ? `at least ${least}` : least === most ? least : `${least} to ${most}`;
@@ -149,6 +156,7 @@ export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number 
 /** Uniform within ±gain·sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010). */
 export function xavierUniform_(tensor: Tensor, gain = 1, options: InitOptions = {}): Tensor {
   const [fanIn, fanOut] = calculateFanInAndFanOut(tensor);
+  requireNumbers('init.xavierUniform_', { gain });
   const bound = gain * Math.sqrt(6 / (fanIn + fanOut));
   return uniform_(tensor, -bound, bound, options);
 }
@@ -156,6 +164,7 @@ export function xavierUniform_(tensor: Tensor, gain = 1, options: InitOptions = 
 /** Normal with std gain·sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010). */
 export function xavierNormal_(tensor: Tensor, gain = 1, options: InitOptions = {}): Tensor {
   const [fanIn, fanOut] = calculateFanInAndFanOut(tensor);
+  requireNumbers('init.xavierNormal_', { gain });
   return normal_(tensor, 0, gain * Math.sqrt(2 / (fanIn + fanOut)), options);
 }
 
@@ -169,6 +178,7 @@ export interface KaimingOptions extends InitOptions {
 
 /** gain / sqrt(fan) */
 function kaimingStd(where: string, tensor: Tensor, options: KaimingOptions): number {
+  requireObject(options, `init.${where}`, 'options');
   const { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' } = options;
   requireChoice(`init.${where}`, 'mode', mode, ['fanIn', 'fanOut']);
   const [fanIn, fanOut] = calculateFanInAndFanOut(tensor);
@@ -191,6 +201,8 @@ export function kaimingFanOut_(
   weight: Tensor,
   options: InitOptions & { groups?: number } = {},
 ): Tensor {
+  requireTensor('init.kaimingFanOut_', weight);
+  requireObject(options, 'init.kaimingFanOut_', 'options');
   const [outChannels = 1, , ...kernel] = weight.shape;
   const fanOut =
     (kernel.reduce((area, side) => area * side, 1) * outChannels) / (options.groups ?? 1);
@@ -200,6 +212,7 @@ export function kaimingFanOut_(
 /** Orthogonal rows, or columns where there are fewer, times gain (Saxe et al., 2013). */
 export function orthogonal_(tensor: Tensor, gain = 1, options: InitOptions = {}): Tensor {
   requireDims('orthogonal_', tensor, 2);
+  requireNumbers('init.orthogonal_', { gain });
   if (tensor.numel() === 0) return tensor;
   return filled(tensor, () => {
     const rows = tensor.shape[0]!;
@@ -235,6 +248,7 @@ export function sparse_(
 
 /** PyTorch's default for Linear and convolutions: uniform within ±1/sqrt(fan_in). */
 export function fanIn_(tensor: Tensor, fanIn: number, options: InitOptions = {}): Tensor {
+  requireNumbers('init.fanIn_', { fanIn });
   const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0;
   return uniform_(tensor, -bound, bound, options);
 }

@@ -13,7 +13,7 @@ const zeros = (shape: readonly number[]) => parameter(() => torch.zeros([...shap
 
 /** The sizes of the last dimensions, which are normalised over. */
 function shapeOf(where: string, size: torch.NumberList): readonly number[] {
-  const shape = typeof size === 'number' ? [size] : [...size];
+  const shape: readonly number[] = Array.isArray(size) ? [...size] : [size as number];
   requireCounts(where, Object.fromEntries(shape.map((side, i) => [`dimension ${i}`, side])), 0);
   return shape;
 }

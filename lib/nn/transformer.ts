@@ -144,6 +144,7 @@ export class Transformer extends Module {
   ) {
     super();
     this.#options = withDefaults('Transformer', DEFAULTS, options);
+    requireCounts('Transformer', { dModel, nhead });
     const { numEncoderLayers, numDecoderLayers, ...layer } = this.#options;
     const norm = () => new LayerNorm(dModel, { eps: layer.layerNormEps, bias: layer.bias });
     const encoding = () => new TransformerEncoderLayer(dModel, nhead, layer);

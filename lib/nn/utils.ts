@@ -1,4 +1,9 @@
 /** `nn.utils`: gradients clipped, parameters as one vector, sequences of different lengths. */
-export * from './utils/clip-gradients.js';
-export * from './utils/parameters.js';
+export {
+  clipGradNorm_,
+  clipGradValue_,
+  getTotalNorm,
+  type NormOptions,
+} from './utils/clip-gradients.js';
+export { parametersToVector, vectorToParameters } from './utils/parameters.js';
 export * as rnn from './utils/rnn.js';

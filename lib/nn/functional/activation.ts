@@ -2,6 +2,7 @@
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
+import { requireTensor } from '../check.js';
 import type { Given } from '../layer.js';
 
 export {
@@ -50,16 +51,19 @@ export function gelu(x: Tensor, options: Given<GeluOptions> = {}): Tensor {
 
 /** x / (1 + |x|). */
 export function softsign(x: Tensor): Tensor {
+  requireTensor('softsign', x);
   return x.div(x.abs().add(1));
 }
 
 /** x − tanh(x). */
 export function tanhshrink(x: Tensor): Tensor {
+  requireTensor('tanhshrink', x);
   return x.sub(x.tanh());
 }
 
 /** Softmax of −x over a dimension. */
 export function softmin(x: Tensor, dim: number): Tensor {
+  requireTensor('softmin', x);
   return torch.softmax(x.neg(), dim);
 }
 

@@ -2,7 +2,7 @@
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
-import { requireNumbers, requireRank } from '../check.js';
+import { requireNumbers, requireRank, requireTensor } from '../check.js';
 
 export interface DropoutOptions {
   /** 0.5 by default, and for the two of SELU as in PyTorch. */
@@ -19,6 +19,7 @@ function dropping(
   return (x: Tensor, options: DropoutOptions = {}): Tensor => {
     const known = withDefaults(where, { p: 0.5, training }, options);
     requireNumbers(where, { p: known.p }, 0, 1);
+    requireTensor(where, x);
     if (rank !== undefined)
       requireRank(where, x, [rank - 1, rank], `${rank} dimensions, or ${rank - 1} of one sample`);
     if (!known.training || known.p === 0) return x;

@@ -2,7 +2,7 @@
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
-import { requireChoice, requireRank } from '../check.js';
+import { requireChoice, requireRank, requireTensor } from '../check.js';
 import type { Given } from '../layer.js';
 
 export {
@@ -59,6 +59,8 @@ export function embedding(
   options: Given<LookUpOptions> = {},
 ): Tensor {
   const known = withDefaults('embedding', LOOK_UP, options);
+  requireTensor('embedding', indices);
+  requireTensor('embedding', weight);
   bound(weight, indices, known);
   // -1 is the operator's word for none.
   const row = rowOf('embedding', weight, known.paddingIdx) ?? -1;
@@ -93,6 +95,7 @@ export function embeddingBag(
   const { offsets, mode, perSampleWeights, includeLastOffset } = known;
   requireChoice('embeddingBag', 'mode', mode, BAG_MODES);
   requireRank('embeddingBag', indices, offsets ? [1] : [2], '[B,N], or [N] with offsets');
+  requireTensor('embeddingBag', weight);
   bound(weight, indices, known);
   const [bags] = torch.embeddingBag(
     weight,

@@ -3,7 +3,7 @@ import { ArgumentError } from '../../torch/errors.js';
 import * as torch from '../../torch/index.js';
 import { Tensor } from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
-import { requireChoice, requireNumbers } from '../check.js';
+import { requireChoice, requireNumbers, requireTensor } from '../check.js';
 import type { Given } from '../layer.js';
 
 export type Reduction = 'none' | 'mean' | 'sum';
@@ -47,6 +47,8 @@ function loss<Inputs extends unknown[], Options extends Reduced>(
 export type Pair = [input: Tensor, target: Tensor];
 
 function sameShape(where: string, x: Tensor, target: Tensor): void {
+  requireTensor(where, x);
+  requireTensor(where, target);
   if (x.shape.join() === target.shape.join()) return;
   throw new ArgumentError(
     `${where}: found a target of shape [${target.shape}], expected that of the input [${x.shape}]`,
@@ -232,6 +234,7 @@ export function gaussianNllLoss(
   options: Given<typeof GAUSSIAN> = {},
 ): Tensor {
   const { full, eps, reduction } = withDefaults('gaussianNllLoss', GAUSSIAN, options);
+  requireTensor('gaussianNllLoss', x);
   const shaped = varianceLike(x, variance);
   const bounded = shaped.clone();
   // The bound takes no part in the gradient, as in PyTorch.

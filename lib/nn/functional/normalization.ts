@@ -2,6 +2,7 @@ import { ArgumentError } from '../../torch/errors.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
+import { requireCounts, requireTensor } from '../check.js';
 import type { Given } from '../layer.js';
 
 export {
@@ -22,6 +23,8 @@ export function localResponseNorm(
   options: Given<typeof LOCAL_RESPONSE> = {},
 ): Tensor {
   const { alpha, beta, k } = withDefaults('localResponseNorm', LOCAL_RESPONSE, options);
+  requireTensor('localResponseNorm', x);
+  requireCounts('localResponseNorm', { size });
   if (x.ndim < 3) {
     throw new ArgumentError(`localResponseNorm: found shape [${x.shape}], expected [B,C,…]`);
   }
@@ -43,6 +46,7 @@ export function normalize(
   options: Given<{ p: number; dim: number; eps: number }> = {},
 ): Tensor {
   const { p, dim, eps } = withDefaults('normalize', { p: 2, dim: 1, eps: 1e-12 }, options);
+  requireTensor('normalize', x);
   return x.div(torch.linalgVectorNorm(x, p, [dim], true).clampMin(eps));
 }
 
@@ -68,6 +72,7 @@ export function batchNorm(
 ): Tensor {
   const known = withDefaults('batchNorm', { ...STATISTICS, training: false }, options);
   const { weight, bias, training, momentum, eps } = known;
+  requireTensor('batchNorm', x);
   if (training) requireSeveral('batchNorm', x, x.numel() / (x.shape[1] ?? 1));
   return torch.batchNorm(x, weight, bias, runningMean, runningVar, training, momentum, eps, true);
 }
@@ -90,6 +95,7 @@ export function instanceNorm(
   } = { ...STATISTICS, runningMean: null, runningVar: null, useInputStats: true };
   const known = withDefaults('instanceNorm', defaults, options);
   const { weight, bias, runningMean, runningVar, useInputStats: own, momentum, eps } = known;
+  requireTensor('instanceNorm', x);
   const [batch = 1, channels = 1] = x.shape;
   if (own) requireSeveral('instanceNorm', x, x.numel() / (batch * channels));
   return torch.instanceNorm(x, weight, bias, runningMean, runningVar, own, momentum, eps, true);

@@ -3,7 +3,7 @@ import { ArgumentError } from '../../torch/errors.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
-import { requireNumbers, requireSizes } from '../check.js';
+import { requireNumbers, requireRank, requireSizes, requireTensor } from '../check.js';
 import type { Given } from '../layer.js';
 import { expanded, type Sizes } from './shape.js';
 
@@ -100,6 +100,7 @@ function adaptive<Pooled>(
 ) {
   const where = `${name}${dims}d`;
   return (x: Tensor, outputSize: OutputSize): Pooled => {
+    requireTensor(where, x);
     requireOutput(where, dims, outputSize);
     const sides = typeof outputSize === 'number' ? Array(dims).fill(outputSize) : outputSize;
     return apply(
@@ -133,6 +134,7 @@ export function adaptiveMaxPool3d(x: Tensor, outputSize: OutputSize): Tensor {
 function lpPool(dims: Dims, average: Pool<AvgPool1dOptions>) {
   return (x: Tensor, normType: number, kernelSize: Sizes, options: Given<LPPoolOptions> = {}) => {
     const known = withDefaults(`lpPool${dims}d`, LP_POOL, options);
+    requireTensor(`lpPool${dims}d`, x);
     requireNumbers(`lpPool${dims}d`, { normType });
     const mean = average(x.pow(normType), kernelSize, known);
     const area = expanded(kernelSize, dims).reduce((product, side) => product * side, 1);
@@ -191,6 +193,12 @@ function fractional(dims: 2 | 3, apply: Fractional) {
   const where = `fractionalMaxPool${dims}d`;
   return (x: Tensor, kernelSize: Sizes, options: Given<FractionalOptions> = {}) => {
     const known = withDefaults(where, FRACTIONAL, options);
+    requireRank(
+      where,
+      x,
+      [dims + 1, dims + 2],
+      dims === 2 ? '[B,C,H,W] or [C,H,W]' : '[B,C,D,H,W] or [C,D,H,W]',
+    );
     requireFraction(where, dims, kernelSize, known);
     const sides = x.shape.slice(-dims);
     const ratios = expanded(known.outputRatio ?? 1, dims);

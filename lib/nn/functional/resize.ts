@@ -2,7 +2,7 @@ import { ArgumentError } from '../../torch/errors.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
-import { requireChoice, requireNumbers, requireSizes } from '../check.js';
+import { requireChoice, requireNumbers, requireSizes, requireTensor } from '../check.js';
 import type { Given } from '../layer.js';
 import { expanded, type Sizes } from './shape.js';
 
@@ -60,6 +60,7 @@ export function requireResize(
 export function interpolate(x: Tensor, options: Given<InterpolateOptions> = {}): Tensor {
   const known = withDefaults('interpolate', INTERPOLATE, options);
   const { mode, alignCorners, antialias } = known;
+  requireTensor('interpolate', x);
   const spatial = x.shape.slice(2);
   requireResize('interpolate', known);
   let size = known.size === null ? null : expanded(known.size, spatial.length);

@@ -3,7 +3,7 @@ import { ArgumentError } from '../../torch/errors.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
-import { requireSizes } from '../check.js';
+import { requireSizes, requireTensor } from '../check.js';
 import type { Given } from '../layer.js';
 import { requireWindow } from './pooling.js';
 import { expanded, type Sizes } from './shape.js';
@@ -35,6 +35,8 @@ function unpooling(dims: 1 | 2 | 3, run: Run) {
   ): Tensor => {
     const known = withDefaults(where, UNPOOL, options);
     requireWindow(where, dims, kernelSize, known);
+    requireTensor(where, x);
+    requireTensor(where, indices);
     const kernel = expanded(kernelSize, dims);
     const strides = expanded(known.stride ?? kernelSize, dims);
     const padding = expanded(known.padding, dims);

@@ -2,7 +2,9 @@
 import { ArgumentError, describe } from '../../torch/errors.js';
 import * as torch from '../../torch/index.js';
 import { Tensor } from '../../torch/index.js';
-import { withDefaults } from '../../torch/require.js';
+import { requireIterable, withDefaults } from '../../torch/require.js';
+import { requireCounts, requireRank, requireTensor } from '../check.js';
+import { tensorsOf } from './parameters.js';
 
 /**
  * Sequences by time step: those of step 0, longest sequence first, then those of step 1, … The fields
@@ -35,6 +37,14 @@ export class PackedSequence {
   }
 }
 
+/** Lengths as a list of numbers. */
+function listOf(lengths: readonly number[]): number[] {
+  requireIterable(lengths, 'nn.utils.rnn: lengths');
+  const list = [...lengths];
+  for (const length of list) requireCounts('nn.utils.rnn', { length }, 0);
+  return list;
+}
+
 interface PackOptions {
   /** Sequences as [B,T,…] instead of [T,B,…]. */
   batchFirst: boolean;
@@ -54,7 +64,8 @@ export function packPaddedSequence(
 ): PackedSequence {
   const defaults: PackOptions = { batchFirst: false, enforceSorted: true };
   const { batchFirst, enforceSorted } = withDefaults('packPaddedSequence', defaults, options);
-  const given = lengths instanceof Tensor ? lengths.to('cpu') : torch.tensor([...lengths]);
+  requireTensor('packPaddedSequence', x);
+  const given = lengths instanceof Tensor ? lengths.to('cpu') : torch.tensor(listOf(lengths));
   const counts = given.to('int64');
   if (enforceSorted) {
     const [data, sizes] = pack(x, counts, batchFirst);
@@ -128,7 +139,8 @@ export function unpadSequence(
   options: { batchFirst?: boolean } = {},
 ): Tensor[] {
   const { batchFirst } = withDefaults('unpadSequence', { batchFirst: false }, options);
-  const counts = lengths instanceof Tensor ? (lengths.toArray() as number[]) : lengths;
+  requireRank('unpadSequence', padded, [2, 3, 4, 5, 6], 'padded sequences [T,B,…]');
+  const counts = lengths instanceof Tensor ? (lengths.toArray() as number[]) : listOf(lengths);
   const batchDim = batchFirst ? 0 : 1;
   return counts.map((length, i) => padded.select(batchDim, i).narrow(0, 0, Number(length)));
 }
@@ -138,6 +150,8 @@ export function packSequence(
   sequences: readonly Tensor[],
   options: { enforceSorted?: boolean } = {},
 ): PackedSequence {
-  const lengths = sequences.map((sequence) => sequence.shape[0]!);
-  return packPaddedSequence(padSequence(sequences), lengths, options);
+  const list = tensorsOf(sequences, 'packSequence');
+  for (const sequence of list) requireRank('packSequence', sequence, [1, 2, 3, 4, 5, 6], '[T,…]');
+  const lengths = list.map((sequence) => sequence.shape[0]!);
+  return packPaddedSequence(padSequence(list), lengths, options);
 }
