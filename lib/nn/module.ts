@@ -58,7 +58,10 @@ export abstract class Module {
    */
   protected members(): Member[] {
     const own = this as unknown as Record<string, unknown>;
-    return Object.keys(own).flatMap((key) => membersOf(own, key, stateName(key), this));
+    return Object.keys(own).flatMap((key) =>
+      // Most properties are numbers and flags.
+      typeof own[key] === 'object' ? membersOf(own, key, stateName(key), this) : [],
+    );
   }
 
   /** What stands in the brackets of the printed module: how it was made. */
