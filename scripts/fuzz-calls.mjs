@@ -34,7 +34,9 @@ process.on('unhandledRejection', () => {});
 
 function callables() {
   const found = [];
-  for (const [space, members] of Object.entries({ torch, nn, optim, cuda: torch.cuda })) {
+  const { functional, init, utils } = nn;
+  const spaces = { torch, nn, functional, init, utils, rnn: utils.rnn, optim, cuda: torch.cuda };
+  for (const [space, members] of Object.entries(spaces)) {
     for (const [name, value] of Object.entries(members)) {
       // What is thrown is made by the package alone.
       if (typeof value !== 'function' || value.prototype instanceof Error) continue;

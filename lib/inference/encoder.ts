@@ -192,7 +192,7 @@ export class InferenceEncoder {
     const present = inputs.flatMap((input, m) => (input ? [m] : []));
     const { maskToken } = this.#encoder.patchEmbed1;
     if (present.length === inputs.length || !maskToken) return undefined;
-    const side = this.#encoder.block1.at(0).attn.sr?.module.stride ?? 1;
+    const side = this.#encoder.block1.at(0).attn.reduction;
     this.#constantAttention ??= this.#constants.make(() =>
       this.#stages[0]!.constantAttention(maskToken, side),
     );

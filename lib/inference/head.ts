@@ -42,10 +42,7 @@ function composed(head: SegformerHead, constants: Constants): { slices: Tensor[]
   const { dtype } = conv.weight;
   // In double, since it is done once: the products then round as one.
   const double = (tensor: Tensor) => tensor.to('float64');
-  const scaleAndShift = () => {
-    const scale = double(bn.weight).mul(double(bn.runningVar).add(bn.eps).rsqrt());
-    return [scale, double(bn.bias).sub(double(bn.runningMean).mul(scale))] as const;
-  };
+  const scaleAndShift = () => bn.scaleAndShift('float64');
   const fuse = () => double(conv.weight.flatten(1)).mul(scaleAndShift()[0].unsqueeze(1));
   const { linearC1, linearC2, linearC3, linearC4, width } = head;
   const projections = [linearC1, linearC2, linearC3, linearC4].map(({ proj }) => proj);

@@ -1,3 +1,4 @@
+import type * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { Choice } from './choice.js';
@@ -84,22 +85,14 @@ export class PackedLinear {
   }
 }
 
-/** The part of a Conv2d that a convolution with constant weights needs. */
-export interface Convolution {
-  weight: Tensor;
-  bias: Tensor | null;
-  stride: number;
-  padding: number;
-}
-
 /** A convolution with constant weights, of images in channels-last format: oneDNN's, prepacked. */
 export class PackedConv {
-  readonly #conv: Convolution;
+  readonly #conv: nn.Conv2d;
   readonly #constants: Constants;
   readonly #prepackers: Operators | null;
   #packed: Tensor | null = null;
 
-  constructor(conv: Convolution, constants: Constants) {
+  constructor(conv: nn.Conv2d, constants: Constants) {
     this.#conv = conv;
     this.#constants = constants;
     this.#prepackers = prepackers(conv.weight);
@@ -107,18 +100,19 @@ export class PackedConv {
 
   /** [B, in, H, W] -> [B, out, H', W'] */
   forward(x: Tensor): Tensor {
-    const { weight, bias, stride, padding } = this.#conv;
+    const { weight, bias, stride, padding, dilation, groups, paddingMode } = this.#conv;
     const prepacker = this.#prepackers;
-    if (!prepacker) return torch.conv2d(x, weight, bias, stride, padding);
-    const [strides, paddings, dilations] = [both(stride), both(padding), both(1)];
+    if (!prepacker || typeof padding === 'string' || paddingMode !== 'zeros') {
+      return this.#conv.forward(x);
+    }
     this.#packed ??= this.#constants.make(
       () =>
         prepacker._reorder_convolution_weight!(
           weight.detach(),
-          paddings,
-          strides,
-          dilations,
-          1,
+          padding,
+          stride,
+          dilation,
+          groups,
           x.shape,
         ) as Tensor,
     );
@@ -126,17 +120,13 @@ export class PackedConv {
       x,
       this.#packed,
       bias,
-      paddings,
-      strides,
-      dilations,
-      1,
+      padding,
+      stride,
+      dilation,
+      groups,
       'none',
       [],
       '',
     ) as Tensor;
   }
-}
-
-function both(value: number): [number, number] {
-  return [value, value];
 }

@@ -112,10 +112,13 @@ export class Attention extends nn.Module {
   readonly sr: Shared<nn.Conv2d> | null = null;
   readonly norm: ModalityNorm | null = null;
   readonly heads: number;
+  /** How many times fewer keys and values there are than tokens, in height and in width. */
+  readonly reduction: number;
 
   constructor(channels: number, heads: number, reduction: number, options: MixTransformerOptions) {
     super();
     this.heads = heads;
+    this.reduction = reduction;
     this.q = new Shared(new nn.Linear(channels, channels));
     this.kv = new Shared(new nn.Linear(channels, 2 * channels));
     this.proj = new Shared(new nn.Linear(channels, channels));

@@ -21,7 +21,6 @@ export interface NormWeights {
 
 /** One LayerNorm per modality, in the state dict `ln_0`, `ln_1`, … */
 export class ModalityNorm extends nn.ModuleDict<nn.LayerNorm> {
-  readonly norms: nn.LayerNorm[];
   readonly eps: number;
 
   constructor(
@@ -30,8 +29,12 @@ export class ModalityNorm extends nn.ModuleDict<nn.LayerNorm> {
   ) {
     const norms = Array.from({ length: modalities }, () => new nn.LayerNorm(channels, { eps }));
     super(Object.fromEntries(norms.map((norm, m) => [`ln_${m}`, norm])));
-    this.norms = norms;
     this.eps = eps;
+  }
+
+  /** By modality. */
+  get norms(): nn.LayerNorm[] {
+    return this.values();
   }
 
   /** @param present which modalities the batch [P·B, N, C] holds; all by default. */
@@ -41,10 +44,11 @@ export class ModalityNorm extends nn.ModuleDict<nn.LayerNorm> {
 
   /** Stacked, of the modalities `present`: all by default. */
   weights(present?: readonly number[]): NormWeights {
-    const norms = present ? present.map((m) => this.norms[m]!) : this.norms;
+    const all = this.norms;
+    const norms = present ? present.map((m) => all[m]!) : all;
     return {
-      weight: torch.stack(norms.map(({ weight }) => weight)),
-      bias: torch.stack(norms.map(({ bias }) => bias)),
+      weight: torch.stack(norms.map(({ weight }) => weight!)),
+      bias: torch.stack(norms.map(({ bias }) => bias!)),
       eps: this.eps,
     };
   }

@@ -1,15 +1,17 @@
 import { describe, M3lError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { requireRank } from './check.js';
 import { Module } from './module.js';
 
 abstract class RandomDrop extends Module {
-  constructor(readonly p: number) {
+  /** @param p the probability with which something is dropped, in [0, 1]. */
+  constructor(readonly p = 0.5) {
     super();
-    if (!(typeof p === 'number' && p >= 0 && p < 1)) {
+    if (!(typeof p === 'number' && p >= 0 && p <= 1)) {
       throw new M3lError(
         'M3L_NN_PROBABILITY',
-        `${new.target.name}: p is ${describe(p)}, expected a probability in [0, 1).`,
+        `${new.target.name}: p is ${describe(p)}, expected a probability in [0, 1].`,
       );
     }
   }
@@ -22,19 +24,36 @@ abstract class RandomDrop extends Module {
   /** Factors 0 (with probability p) or 1/(1-p), of the shape and on the device of `like`. */
   protected factors(shape: number[], like: Tensor): Tensor {
     const keep = 1 - this.p;
-    return torch
-      .empty(shape, { dtype: like.dtype, device: like.device })
-      .bernoulli_(keep)
-      .div_(keep);
+    const { dtype, device } = like;
+    if (keep === 0) return torch.zeros(shape, { dtype, device });
+    return torch.empty(shape, { dtype, device }).bernoulli_(keep).div_(keep);
   }
 
   abstract override forward(x: Tensor): Tensor;
+
+  protected override details(): string {
+    return String(this.p);
+  }
 }
 
 /** Zeroes elements with probability p while training, and scales the rest by 1/(1-p). */
 export class Dropout extends RandomDrop {
   override forward(x: Tensor): Tensor {
     return this.active ? torch.dropout(x, this.p, true) : x;
+  }
+}
+
+/** Drops as `drop` does; a sample alone (of the lower rank) as a batch of one. */
+function ofBatch(x: Tensor, rank: number, drop: (batch: Tensor) => Tensor): Tensor {
+  return x.ndim === rank ? drop(x) : drop(x.unsqueeze(0)).squeeze(0);
+}
+
+/** As {@link Dropout}, whole channels of [B,C,L] or [C,L] at a time. */
+export class Dropout1d extends RandomDrop {
+  override forward(x: Tensor): Tensor {
+    requireRank('Dropout1d', x, [2, 3], '[B,C,L] or [C,L]');
+    if (!this.active) return x;
+    return ofBatch(x, 3, (batch) => torch.featureDropout(batch, this.p, true));
   }
 }
 
@@ -47,6 +66,29 @@ export class Dropout2d extends RandomDrop {
 
   override forward(x: Tensor): Tensor {
     return this.active ? torch.featureDropout(x, this.p, true) : x;
+  }
+}
+
+/** As {@link Dropout}, whole channels of [B,C,D,H,W] or [C,D,H,W] at a time. */
+export class Dropout3d extends RandomDrop {
+  override forward(x: Tensor): Tensor {
+    requireRank('Dropout3d', x, [4, 5], '[B,C,D,H,W] or [C,D,H,W]');
+    if (!this.active) return x;
+    return ofBatch(x, 5, (batch) => torch.featureDropout(batch, this.p, true));
+  }
+}
+
+/** For SELU: sets elements to its negative limit with probability p, and keeps mean and variance. */
+export class AlphaDropout extends RandomDrop {
+  override forward(x: Tensor): Tensor {
+    return this.active ? torch.alphaDropout(x, this.p, true) : x;
+  }
+}
+
+/** As {@link AlphaDropout}, whole channels of [B,C,…] at a time. */
+export class FeatureAlphaDropout extends RandomDrop {
+  override forward(x: Tensor): Tensor {
+    return this.active ? torch.featureAlphaDropout(x, this.p, true) : x;
   }
 }
 

@@ -1,8 +1,11 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
+import { requireCounts } from './check.js';
 import { fanIn_ } from './init.js';
-import { Module, parameter } from './module.js';
+import { Module } from './module.js';
+import { parameter } from './parameter.js';
+import { signature } from './tree.js';
 
 /**
  * y = x·Wᵀ + b over the last dimension: [..., in] and [out, in] -> [..., out]. The numbers of
@@ -11,6 +14,8 @@ import { Module, parameter } from './module.js';
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   return torch.ops.m3l!.linear!(x, weight, bias) as Tensor;
 }
+
+const DEFAULTS = { bias: true };
 
 /** y = x·Wᵀ + b over the last dimension: [..., in] -> [..., out]. */
 export class Linear extends Module {
@@ -23,12 +28,18 @@ export class Linear extends Module {
     options: { bias?: boolean } = {},
   ) {
     super();
+    const { bias } = withDefaults('Linear', DEFAULTS, options);
+    requireCounts('Linear', { inFeatures, outFeatures }, 0);
     this.weight = parameter(() => fanIn_(torch.empty([outFeatures, inFeatures]), inFeatures));
-    const { bias } = withDefaults('Linear', { bias: true }, options);
     this.bias = bias ? parameter(() => fanIn_(torch.empty([outFeatures]), inFeatures)) : null;
   }
 
   override forward(x: Tensor): Tensor {
     return linear(x, this.weight, this.bias);
+  }
+
+  protected override details(): string {
+    const options = { bias: this.bias !== null };
+    return signature([this.inFeatures, this.outFeatures], options, DEFAULTS);
   }
 }

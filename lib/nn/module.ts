@@ -1,52 +1,21 @@
+import { inspect } from 'node:util';
 import { ArgumentError, describe, M3lError } from '../torch/errors.js';
+import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { Tensor } from '../torch/index.js';
-import { requireFunction, requireText } from '../torch/require.js';
-
-export type StateDict = Record<string, Tensor>;
-
-/** A state dict that does not fit its module: names or shapes differ. Code `M3L_STATE_DICT`. */
-export class StateDictError extends M3lError {
-  constructor(message: string) {
-    super('M3L_STATE_DICT', message);
-  }
-}
-
-const parameters = new WeakSet<Tensor>();
-const buffers = new WeakSet<Tensor>();
-
-/** Runs `make` so that its result outlives every scope, and nothing else made inside does. */
-export function persistent(make: () => Tensor): Tensor {
-  requireFunction(make, 'nn.persistent');
-  return torch.detached(() => torch.scope(() => torch.noGrad(make)));
-}
-
-function register(kind: WeakSet<Tensor>, source: Tensor | (() => Tensor)): Tensor {
-  if (!(source instanceof Tensor)) requireFunction(source, 'nn.parameter, nn.buffer');
-  const tensor = persistent(typeof source === 'function' ? source : () => source.detach());
-  if (!(tensor instanceof Tensor)) {
-    throw new ArgumentError(
-      `nn.parameter, nn.buffer: the function gave ${describe(tensor)}, expected a Tensor`,
-    );
-  }
-  kind.add(tensor);
-  return tensor;
-}
-
-/**
- * A trainable tensor. Assigned to a property of a module it is one of the module's parameters.
- * It belongs to no scope: it lives until the module is disposed of.
- *
- * @param source the values (their memory is shared, not copied), or a function that makes them.
- */
-export function parameter(source: Tensor | (() => Tensor)): Tensor {
-  return register(parameters, source).requiresGrad_(true);
-}
-
-/** A tensor of the module's state that is not trained; otherwise as {@link parameter}. */
-export function buffer(source: Tensor | (() => Tensor)): Tensor {
-  return register(buffers, source);
-}
+import { isPlainObject } from '../torch/plain-object.js';
+import { requireText } from '../torch/require.js';
+import {
+  type ForwardHook,
+  type ForwardPreHook,
+  type HookHandle,
+  hookAfter,
+  hookBefore,
+} from './hooks.js';
+import { isFloating, type MoveOptions, moveOptions, sameDevice } from './move.js';
+import { nextOrder, orderOf, type Role, register, roleOf } from './parameter.js';
+import { holdsNoState, privateFields } from './private-fields.js';
+import { type LoadResult, requireFit, type StateDict } from './state-dict.js';
+import { tree } from './tree.js';
 
 /** `patchEmbed1` -> `patch_embed1`: the name a property has in a state dict. */
 export function stateName(property: string): string {
@@ -54,40 +23,50 @@ export function stateName(property: string): string {
   return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-export interface MoveOptions {
-  device?: string;
-  /** Applies to floating-point parameters and buffers only. */
-  dtype?: torch.DType;
-  /** Applies to parameters and buffers of four dimensions only: the weights of convolutions. */
-  memoryFormat?: 'contiguous' | 'channelsLast';
-}
+/** A member's name in a state dict, the member, and what puts another tensor in its place. */
+export type Member = [name: string, member: unknown, replace: (tensor: Tensor) => void];
 
-export interface LoadResult {
-  missing: string[];
-  unexpected: string[];
+/** Modules whose private fields were looked at. */
+const open = new WeakSet<Module>();
+
+/** Where a tensor of the state is. */
+interface Place {
+  name: string;
+  tensor: Tensor;
+  role: Role;
+  replace: (tensor: Tensor) => void;
 }
 
 /**
  * The base of every layer and model. Properties that hold a module, a {@link parameter} or a
- * {@link buffer} make up its state, named as in PyTorch: camelCase properties in snake_case, joined
- * by dots. Private (`#`) properties and plain arrays are no part of it.
+ * {@link buffer}, or an array of them, make up its state, named as in PyTorch: camelCase properties in
+ * snake_case, joined by dots, with the index of an array's element (as `ModuleList` has it). Maps,
+ * Sets and objects of them are refused: `ModuleDict` is for that. So are private (`#`) fields with
+ * modules or parameters that were made after the module itself; those handed in are another's, and no
+ * part of this one's state.
  */
 export abstract class Module {
   /** Whether layers that behave differently in training do so. See {@link train}. */
   training = true;
+  readonly #order = nextOrder();
 
   abstract forward(...args: never[]): unknown;
 
-  /** Own state by property: overridden by containers, whose children are not properties. */
-  protected members(): [name: string, member: unknown, replace: (tensor: Tensor) => void][] {
+  /**
+   * Own state by property; containers add theirs.
+   * @throws {M3lError} `M3L_NN_CHILD` for a module, parameter or buffer where it has no name.
+   */
+  protected members(): Member[] {
     const own = this as unknown as Record<string, unknown>;
-    return Object.keys(own).map((key) => [
-      stateName(key),
-      own[key],
-      (tensor) => {
-        own[key] = tensor;
-      },
-    ]);
+    return Object.keys(own).flatMap((key) =>
+      // Most properties are numbers and flags.
+      typeof own[key] === 'object' ? membersOf(own, key, stateName(key), this) : [],
+    );
+  }
+
+  /** What stands in the brackets of the printed module: how it was made. */
+  protected details(): string {
+    return '';
   }
 
   /** Direct children with their names. */
@@ -97,43 +76,110 @@ export abstract class Module {
     );
   }
 
-  /** This module (under the name `prefix`) and every module below it, depth first. */
-  namedModules(prefix = ''): [string, Module][] {
-    const found: [string, Module][] = [[prefix, this]];
-    for (const [name, child] of this.namedChildren()) {
-      found.push(...child.namedModules(prefix ? `${prefix}.${name}` : name));
-    }
-    return found;
+  children(): Module[] {
+    return this.namedChildren().map(([, child]) => child);
+  }
+
+  /**
+   * This module (under the name `prefix`) and every module below it, depth first; each once, under
+   * the first of its names.
+   */
+  namedModules(prefix = '', seen = new Set<Module>()): [string, Module][] {
+    if (seen.has(this)) return [];
+    seen.add(this);
+    const below = this.namedChildren().flatMap(([name, child]) =>
+      child.namedModules(prefix ? `${prefix}.${name}` : name, seen),
+    );
+    return [[prefix, this], ...below];
   }
 
   modules(): Module[] {
     return this.namedModules().map(([, module]) => module);
   }
 
-  /** Every parameter below, once each, in the order of definition. */
+  /** Every parameter below, once each under the first of its names, in the order of definition. */
   namedParameters(): [string, Tensor][] {
-    return this.#named(parameters);
+    return this.#named((role) => role === 'parameter');
   }
 
   parameters(): Tensor[] {
     return this.namedParameters().map(([, tensor]) => tensor);
   }
 
+  /** Every buffer below, once each; those too that are in no state dict. */
   namedBuffers(): [string, Tensor][] {
-    return this.#named(buffers);
+    return this.#named((role) => role !== 'parameter');
   }
 
-  #named(kind: WeakSet<Tensor>): [string, Tensor][] {
-    const seen = new Set<Tensor>();
-    const found: [string, Tensor][] = [];
-    for (const [prefix, module] of this.namedModules()) {
-      for (const [name, member] of module.members()) {
-        if (!(member instanceof Tensor) || !kind.has(member) || seen.has(member)) continue;
-        seen.add(member);
-        found.push([prefix ? `${prefix}.${name}` : name, member]);
-      }
+  buffers(): Tensor[] {
+    return this.namedBuffers().map(([, tensor]) => tensor);
+  }
+
+  #named(wanted: (role: Role) => boolean): [string, Tensor][] {
+    const names = new Map<Tensor, string>();
+    for (const { name, tensor, role } of this.#places()) {
+      if (wanted(role) && !names.has(tensor)) names.set(tensor, name);
     }
-    return found;
+    return [...names].map(([tensor, name]) => [name, tensor]);
+  }
+
+  /** Where state is, here and below; what is shared at each of its places. */
+  #places(prefix = '', above: readonly Module[] = []): Place[] {
+    if (above.includes(this)) {
+      throw new M3lError(
+        'M3L_NN_CYCLE',
+        `${this.constructor.name}: found it below itself, as '${prefix.slice(0, -1)}', expected a tree of modules: keep what points upwards in a private (#) property.`,
+      );
+    }
+    const members = this.members();
+    this.#requireOpen(members);
+    const own = members.flatMap(([name, tensor, replace]) => {
+      const role = roleOf(tensor);
+      return role ? [{ name: prefix + name, tensor: tensor as Tensor, role, replace }] : [];
+    });
+    const path = [...above, this];
+    const below = members.flatMap(([name, member]) =>
+      member instanceof Module ? member.#places(`${prefix}${name}.`, path) : [],
+    );
+    const [first, then] = [true, false].map((kind) =>
+      own.filter(({ role }) => (role === 'parameter') === kind),
+    );
+    return [...first!, ...then!, ...below];
+  }
+
+  /** Throws where a private field holds what would be trained and saved by nobody. */
+  #requireOpen(members: readonly Member[]): void {
+    if (open.has(this)) return;
+    open.add(this);
+    for (const [name, value] of privateFields(this)) {
+      const lost = [value].flat().find((held) => {
+        const order =
+          held instanceof Module ? held.#order : roleOf(held) ? orderOf(held as Tensor) : 0;
+        return order > this.#order && !members.some(([, member]) => member === held);
+      });
+      if (lost === undefined) continue;
+      open.delete(this);
+      throw new M3lError(
+        'M3L_NN_CHILD',
+        `${this.constructor.name}: found a ${(lost as object).constructor.name} in the private field '${name}', where it is no part of the state; expected a property (with TypeScript's \`private\` it may be), or an object within the field where nothing shall train and save it.`,
+      );
+    }
+  }
+
+  /** The tensors of the state dict: what is shared under each of its names. */
+  #state(): Map<string, Tensor> {
+    const state = new Map<string, Tensor>();
+    for (const { name, tensor, role } of this.#places()) {
+      if (role === 'scratch') continue;
+      if (state.has(name)) {
+        throw new M3lError(
+          'M3L_NN_CHILD',
+          `${this.constructor.name}: found two members under the name '${name}' of the state dict, expected one: rename a property.`,
+        );
+      }
+      state.set(name, tensor);
+    }
+    return state;
   }
 
   /** Sets training mode here and below. */
@@ -162,13 +208,12 @@ export abstract class Module {
     for (const tensor of this.parameters()) tensor.grad = null;
   }
 
-  /** Live parameters and buffers by name, detached: they share the module's memory. */
+  /**
+   * Live parameters and buffers by name, detached: they share the module's memory. As in PyTorch what
+   * is shared is there under each of its names.
+   */
   stateDict(): StateDict {
-    const state: StateDict = {};
-    for (const [name, tensor] of [...this.namedParameters(), ...this.namedBuffers()]) {
-      state[name] = tensor.detach();
-    }
-    return state;
+    return Object.fromEntries([...this.#state()].map(([name, tensor]) => [name, tensor.detach()]));
   }
 
   /**
@@ -179,36 +224,15 @@ export abstract class Module {
    * @throws {StateDictError} before anything is copied.
    */
   loadStateDict(dict: StateDict, options: { strict?: boolean } = {}): LoadResult {
-    const own = new Map([...this.namedParameters(), ...this.namedBuffers()]);
-    const missing = [...own.keys()].filter((name) => !(name in dict));
-    const unexpected = Object.keys(dict).filter((name) => !own.has(name));
-    const problems: string[] = [];
-    if (options.strict ?? true) {
-      if (missing.length > 0) problems.push(`missing: ${listed(missing)}`);
-      if (unexpected.length > 0) problems.push(`unexpected: ${listed(unexpected)}`);
-    }
-    for (const [name, tensor] of own) {
-      const found = dict[name]?.shape;
-      if (found && found.join() !== tensor.shape.join()) {
-        problems.push(`${name} has shape [${found}], expected [${tensor.shape}]`);
-      }
-    }
-    if (problems.length > 0) {
-      throw new StateDictError(
-        `State dict does not fit ${this.constructor.name}: ${problems.slice(0, 8).join('; ')}` +
-          `${problems.length > 8 ? `; and ${problems.length - 8} more` : ''}. ` +
-          'Build the model with the options the checkpoint was saved with (backbone, classes, ' +
-          'modalities, mask token), convert foreign checkpoints with an adapter of m3l/models, ' +
-          'or pass { strict: false } to accept missing and unexpected names.',
-      );
-    }
+    const own = this.#state();
+    const result = requireFit(own, dict, options.strict ?? true, this.constructor.name);
     torch.noGrad(() => {
       for (const [name, tensor] of own) {
         const value = dict[name];
         if (value) tensor.copy_(value);
       }
     });
-    return { missing, unexpected };
+    return result;
   }
 
   /**
@@ -218,33 +242,49 @@ export abstract class Module {
    */
   to(target: MoveOptions | torch.DType | (string & {})): this {
     const options = moveOptions(target);
-    for (const module of this.modules()) {
-      for (const [, member, replace] of module.members()) {
-        if (!(member instanceof Tensor)) continue;
-        const kind = parameters.has(member) ? parameters : buffers.has(member) ? buffers : null;
-        if (!kind) continue;
-        const dtype = options.dtype && isFloating(member.dtype) ? options.dtype : member.dtype;
-        const device = options.device ?? member.device;
-        const layout = member.ndim === 4 ? options.memoryFormat : undefined;
-        const stays = dtype === member.dtype && sameDevice(device, member.device) && !layout;
-        if (stays) continue;
-        const moved = register(kind, () =>
-          member
-            .detach()
-            .to({ dtype, device, copy: true, ...(layout && { memoryFormat: layout }) }),
-        );
-        if (kind === parameters) moved.requiresGrad_(member.requiresGrad);
-        member.dispose();
-        replace(moved);
-      }
+    const done = new Map<Tensor, Tensor>();
+    for (const { tensor, role, replace } of this.#places()) {
+      const before = done.get(tensor);
+      if (before) replace(before);
+      if (before || !changes(tensor, options)) continue;
+      const moved = moveTensor(tensor, role, options);
+      done.set(tensor, moved);
+      tensor.dispose();
+      replace(moved);
     }
     return this;
   }
 
+  /**
+   * Calls `hook` before each `forward` of this module. What it returns, if anything, takes the place of
+   * the arguments. Code that reads the weights and computes by itself (the views for inference) calls
+   * no hooks.
+   */
+  registerForwardPreHook(hook: ForwardPreHook): HookHandle {
+    return hookBefore(this, hook);
+  }
+
+  /**
+   * Calls `hook` after each `forward` of this module (with the promise of one that is async). What it
+   * returns, if anything, takes the place of the output; otherwise as {@link registerForwardPreHook}.
+   */
+  registerForwardHook(hook: ForwardHook): HookHandle {
+    return hookAfter(this, hook);
+  }
+
+  /** The tree of modules, each as the call that makes it. */
+  toString(): string {
+    const children = this.namedChildren().map(([name, child]) => [name, `${child}`] as const);
+    return tree(this.constructor.name, this.details(), children);
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+
   /** Releases every parameter and buffer; the module is unusable afterwards. */
   dispose(): void {
-    const state = [...this.namedParameters(), ...this.namedBuffers()];
-    for (const [, tensor] of state) tensor.dispose();
+    for (const { tensor } of this.#places()) tensor.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -252,35 +292,11 @@ export abstract class Module {
   }
 }
 
+holdsNoState(Module);
+
 /** A module of one tensor in and one out, as containers hold them. */
 export interface Layer extends Module {
   forward(x: Tensor): Tensor;
-}
-
-const MOVES = ['device', 'dtype', 'memoryFormat'];
-
-function moveOptions(target: MoveOptions | string): MoveOptions {
-  if (typeof target === 'string') {
-    const isDType = (torch.dtypes as readonly string[]).includes(target);
-    return moveOptions(isDType ? { dtype: target as torch.DType } : { device: target });
-  }
-  if (target === null || typeof target !== 'object') {
-    throw new ArgumentError(
-      `Module.to: found ${describe(target)}, expected a dtype, a device or { device, dtype, memoryFormat }`,
-    );
-  }
-  const stray = Object.keys(target).find((key) => !MOVES.includes(key));
-  if (stray !== undefined) {
-    throw new ArgumentError(
-      `Module.to: found the option '${stray}', expected one of ${MOVES.join(', ')}`,
-    );
-  }
-  if (target.dtype !== undefined && !isFloating(target.dtype)) {
-    throw new ArgumentError(
-      `Module.to: found the dtype '${target.dtype}', expected one of floats: only those parameters change`,
-    );
-  }
-  return target;
 }
 
 /** Throws M3L_ARGUMENT where `value` is no module. */
@@ -289,17 +305,56 @@ export function requireModule(value: unknown, where: string): void {
   throw new ArgumentError(`${where}: found ${describe(value)}, expected a module`);
 }
 
-function isFloating(dtype: string): boolean {
-  return dtype.includes('float');
+/** The members that one property holds: itself, or the elements of an array. */
+function membersOf(
+  holder: Record<string, unknown>,
+  key: string,
+  name: string,
+  module: Module,
+): Member[] {
+  const value = holder[key];
+  const replace = (tensor: Tensor) => {
+    holder[key] = tensor;
+  };
+  if (isMember(value)) return [[name, value, replace]];
+  if (Array.isArray(value)) {
+    const list = value as unknown as Record<string, unknown>;
+    return value.flatMap((element, index) => {
+      if (!isMember(element)) requireNoMembers(element, `${key}[${index}]`, module);
+      return isMember(element) ? membersOf(list, `${index}`, `${name}.${index}`, module) : [];
+    });
+  }
+  requireNoMembers(value, key, module);
+  return [];
 }
 
-/** `cuda` and `cuda:0` name the same device. */
-function sameDevice(a: string, b: string): boolean {
-  const full = (device: string) => (device === 'cuda' ? 'cuda:0' : device);
-  return full(a) === full(b);
+function isMember(value: unknown): boolean {
+  return value instanceof Module || roleOf(value) !== undefined;
 }
 
-function listed(names: string[]): string {
-  const shown = names.slice(0, 5).join(', ');
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+function requireNoMembers(value: unknown, where: string, module: Module): void {
+  if (typeof value !== 'object' || value === null) return;
+  const isGroup = value instanceof Map || value instanceof Set || Array.isArray(value);
+  if (!isGroup && !isPlainObject(value)) return;
+  const held = (isGroup ? [...value.values()] : Object.values(value)).find(isMember);
+  if (held === undefined) return;
+  const kind = Array.isArray(value) ? 'an array' : describe(value);
+  throw new M3lError(
+    'M3L_NN_CHILD',
+    `${module.constructor.name}: found a ${held.constructor.name} within ${kind} at '${where}', where it would be no part of the state; expected a property, an array or a ModuleDict that holds it, or a private (#) property where it belongs to another module.`,
+  );
+}
+
+function changes(tensor: Tensor, { dtype, device, memoryFormat }: MoveOptions): boolean {
+  if (dtype && isFloating(tensor.dtype) && dtype !== tensor.dtype) return true;
+  return (tensor.ndim === 4 && !!memoryFormat) || (!!device && !sameDevice(device, tensor.device));
+}
+
+function moveTensor(tensor: Tensor, role: Role, { dtype, device, memoryFormat }: MoveOptions) {
+  const options: torch.ToOptions = { copy: true };
+  if (dtype && isFloating(tensor.dtype)) options.dtype = dtype;
+  if (device) options.device = device;
+  if (memoryFormat && tensor.ndim === 4) options.memoryFormat = memoryFormat;
+  const moved = register(role, () => tensor.detach().to(options));
+  return role === 'parameter' ? moved.requiresGrad_(tensor.requiresGrad) : moved;
 }

@@ -1,95 +1,131 @@
-import { ArgumentError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
-import { buffer, Module, parameter, requireModule } from './module.js';
+import { requireCounts, requireDivisor, requireNumbers } from './check.js';
+import { LOCAL_RESPONSE, localResponseNorm } from './functional/normalization.js';
+import { type Given, layerWith } from './layer.js';
+import { Module } from './module.js';
+import { parameter } from './parameter.js';
+import { signature } from './tree.js';
 
-/** Normalises over the last dimension, of `size` channels. */
+const ones = (shape: readonly number[]) => parameter(() => torch.ones([...shape]));
+const zeros = (shape: readonly number[]) => parameter(() => torch.zeros([...shape]));
+
+/** The sizes of the last dimensions, which are normalised over. */
+function shapeOf(where: string, size: torch.NumberList): readonly number[] {
+  const shape: readonly number[] = Array.isArray(size) ? [...size] : [size as number];
+  requireCounts(where, Object.fromEntries(shape.map((side, i) => [`dimension ${i}`, side])), 0);
+  return shape;
+}
+
+interface LayerNormOptions {
+  eps: number;
+  elementwiseAffine: boolean;
+  bias: boolean;
+}
+const LAYER_NORM: LayerNormOptions = { eps: 1e-5, elementwiseAffine: true, bias: true };
+
+/** Normalises over the last dimensions, whose size (or sizes, as a list) is given. */
 export class LayerNorm extends Module {
-  readonly weight: Tensor;
-  readonly bias: Tensor;
+  /** [...size]; null without `elementwiseAffine`. */
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
   readonly eps: number;
+  readonly shape: readonly number[];
 
-  constructor(
-    readonly size: number,
-    options: { eps?: number } = {},
-  ) {
+  constructor(size: torch.NumberList, options: Given<LayerNormOptions> = {}) {
     super();
-    this.eps = withDefaults('LayerNorm', { eps: 1e-5 }, options).eps;
-    this.weight = parameter(() => torch.ones([size]));
-    this.bias = parameter(() => torch.zeros([size]));
+    const known = withDefaults('LayerNorm', LAYER_NORM, options);
+    requireNumbers('LayerNorm', { eps: known.eps }, 0);
+    this.eps = known.eps;
+    this.shape = shapeOf('LayerNorm', size);
+    this.weight = known.elementwiseAffine ? ones(this.shape) : null;
+    this.bias = known.elementwiseAffine && known.bias ? zeros(this.shape) : null;
   }
 
   override forward(x: Tensor): Tensor {
-    return torch.layerNorm(x, [this.size], this.weight, this.bias, this.eps);
+    return torch.layerNorm(x, this.shape, this.weight, this.bias, this.eps);
+  }
+
+  protected override details(): string {
+    const elementwiseAffine = this.weight !== null;
+    const bias = this.bias !== null || !elementwiseAffine;
+    return signature([this.shape], { eps: this.eps, elementwiseAffine, bias }, LAYER_NORM);
   }
 }
 
-/**
- * Normalises each channel of [B,C,H,W] over B, H, W in training, by the running statistics in
- * evaluation. `frozen` keeps it at the running statistics whatever the mode, with `weight` and
- * `bias` still trained.
- */
-export class BatchNorm2d extends Module {
-  readonly weight: Tensor;
-  readonly bias: Tensor;
-  readonly runningMean: Tensor;
-  readonly runningVar: Tensor;
+interface GroupNormOptions {
+  eps: number;
+  affine: boolean;
+}
+const GROUP_NORM: GroupNormOptions = { eps: 1e-5, affine: true };
+
+/** Normalises the channels of [B,C,…] in groups, for each sample. */
+export class GroupNorm extends Module {
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
   readonly eps: number;
-  readonly momentum: number;
-  frozen: boolean;
 
   constructor(
+    readonly groups: number,
     readonly channels: number,
-    options: { eps?: number; momentum?: number; frozen?: boolean } = {},
+    options: Given<GroupNormOptions> = {},
   ) {
     super();
-    const defaults = { eps: 1e-5, momentum: 0.1, frozen: false };
-    const { eps, momentum, frozen } = withDefaults('BatchNorm2d', defaults, options);
+    const { eps, affine } = withDefaults('GroupNorm', GROUP_NORM, options);
+    requireCounts('GroupNorm', { groups, channels });
+    requireDivisor('GroupNorm', groups, channels);
+    requireNumbers('GroupNorm', { eps }, 0);
     this.eps = eps;
-    this.momentum = momentum;
-    this.frozen = frozen;
-    this.weight = parameter(() => torch.ones([channels]));
-    this.bias = parameter(() => torch.zeros([channels]));
-    this.runningMean = buffer(() => torch.zeros([channels]));
-    this.runningVar = buffer(() => torch.ones([channels]));
-  }
-
-  /** Whether the statistics of the batch are used (and the running ones updated). */
-  get usesBatchStatistics(): boolean {
-    return this.training && !this.frozen;
-  }
-
-  /** The affine map that this layer is while it uses its running statistics: two [C]. */
-  scaleAndShift(): [scale: Tensor, shift: Tensor] {
-    const scale = this.weight.mul(this.runningVar.add(this.eps).rsqrt());
-    return [scale, this.bias.sub(this.runningMean.mul(scale))];
+    this.weight = affine ? ones([channels]) : null;
+    this.bias = affine ? zeros([channels]) : null;
   }
 
   override forward(x: Tensor): Tensor {
-    const { weight, bias, runningMean, runningVar, momentum, eps } = this;
-    const training = this.usesBatchStatistics;
-    if (training && x.numel() === x.shape[1]) {
-      throw new ArgumentError(
-        `BatchNorm2d: found one value a channel in shape [${x.shape}], expected more to take statistics of in training: a larger batch, or eval()`,
-      );
-    }
-    return torch.batchNorm(x, weight, bias, runningMean, runningVar, training, momentum, eps, true);
+    return torch.groupNorm(x, this.groups, this.weight, this.bias, this.eps);
+  }
+
+  protected override details(): string {
+    const options = { eps: this.eps, affine: this.weight !== null };
+    return signature([this.groups, this.channels], options, GROUP_NORM);
   }
 }
 
-/** Holds every BatchNorm at its running statistics; its affine part is still trained. */
-export function freezeBatchNorm(model: Module): void {
-  requireModule(model, 'nn.freezeBatchNorm');
-  for (const module of model.modules()) {
-    if (module instanceof BatchNorm2d) module.frozen = true;
+interface RMSNormOptions {
+  /** Null: the smallest step of the dtype from 1 on. */
+  eps: number | null;
+  elementwiseAffine: boolean;
+}
+const RMS_NORM: RMSNormOptions = { eps: null, elementwiseAffine: true };
+
+/** x over the root of its mean square, over the last dimensions: those of `shape`. */
+export class RMSNorm extends Module {
+  readonly weight: Tensor | null;
+  readonly shape: readonly number[];
+  readonly eps: number | null;
+
+  constructor(shape: torch.NumberList, options: Given<RMSNormOptions> = {}) {
+    super();
+    const { eps, elementwiseAffine } = withDefaults('RMSNorm', RMS_NORM, options);
+    if (eps !== null) requireNumbers('RMSNorm', { eps }, 0);
+    this.shape = shapeOf('RMSNorm', shape);
+    this.eps = eps;
+    this.weight = elementwiseAffine ? ones(this.shape) : null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return torch.rmsNorm(x, this.shape, this.weight, this.eps);
+  }
+
+  protected override details(): string {
+    const options = { eps: this.eps, elementwiseAffine: this.weight !== null };
+    return signature([this.shape], options, RMS_NORM);
   }
 }
 
-/** The buffers of a model that training moves: all but the statistics of frozen BatchNorms. */
-export function movingBuffers(model: Module): Tensor[] {
-  requireModule(model, 'nn.movingBuffers');
-  const frozen = model.modules().filter((each) => each instanceof BatchNorm2d && each.frozen);
-  const still = new Set(frozen.flatMap((norm) => norm.namedBuffers().map(([, buffer]) => buffer)));
-  return model.namedBuffers().flatMap(([, buffer]) => (still.has(buffer) ? [] : [buffer]));
-}
+/** Divides by a power of the mean square over `size` neighbouring channels of [B,C,…]. */
+export class LocalResponseNorm extends layerWith<[size: number], typeof LOCAL_RESPONSE>(
+  localResponseNorm,
+  ['size'],
+  LOCAL_RESPONSE,
+) {}

@@ -188,9 +188,9 @@ describe('training', () => {
     torch.scope(() => {
       using model = new LinearFusion({ backbone: 'mit-b0', numClasses: 4, dropPath: 0.3 });
       const inputs = images(2);
-      const mean = model.decoder.linearFuse.bn.runningMean.clone();
+      const mean = model.decoder.linearFuse.bn.runningMean!.clone();
       expect(model.forward(inputs).ensemble.equal(model.forward(inputs).ensemble)).toBe(false);
-      expect(model.decoder.linearFuse.bn.runningMean.equal(mean)).toBe(true);
+      expect(model.decoder.linearFuse.bn.runningMean!.equal(mean)).toBe(true);
       model.zeroGrad();
       const before = torch.memory().tensors;
       torch.scope(() => {
@@ -228,7 +228,7 @@ describe('training', () => {
       });
       const { bn } = model.decoder.linearFuse;
       model.forward(images(2));
-      expect(maxOf(bn.runningMean)).toBeGreaterThan(0);
+      expect(maxOf(bn.runningMean!)).toBeGreaterThan(0);
     });
   });
 

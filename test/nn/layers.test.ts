@@ -38,13 +38,13 @@ describe('BatchNorm2d', () => {
       using norm = new nn.BatchNorm2d(2, { eps: 0, momentum: 0.5 });
       const x = torch.tensor([[[[1, 3]], [[10, 30]]]]);
       expect(norm.forward(x)).toBeCloseToTensor([[[[-1, 1]], [[-1, 1]]]]);
-      expect(norm.runningMean.toArray()).toEqual([1, 10]);
+      expect(norm.runningMean!.toArray()).toEqual([1, 10]);
       expect(norm.runningVar).toBeCloseToTensor([1.5, 100.5]);
 
-      const mean = norm.runningMean.toArray();
+      const mean = norm.runningMean!.toArray();
       norm.frozen = true;
       const found = norm.forward(x);
-      expect(norm.runningMean.toArray()).toEqual(mean);
+      expect(norm.runningMean!.toArray()).toEqual(mean);
       const [scale, shift] = norm.scaleAndShift();
       const affine = x.mul(scale.view([2, 1, 1])).add(shift.view([2, 1, 1]));
       expect(found).toBeCloseToTensor(affine, { rtol: 1e-5, atol: 1e-6 });
@@ -61,7 +61,8 @@ describe('dropout', () => {
       for (const Layer of [nn.Dropout, nn.Dropout2d, nn.DropPath]) {
         expect(new Layer(0.5).eval().forward(x)).toBe(x);
         expect(new Layer(0).forward(x)).toBe(x);
-        expect(() => new Layer(1)).toThrow(/expected a probability in \[0, 1\)/);
+        expect(new Layer(1).forward(x).abs().max().item()).toBe(0);
+        expect(() => new Layer(1.1)).toThrow(/expected a probability in \[0, 1\]/);
       }
     });
   });

@@ -36,9 +36,10 @@ describe('Module', () => {
       expect(net.namedBuffers().map(([name]) => name)).toEqual([
         'bn.running_mean',
         'bn.running_var',
+        'bn.num_batches_tracked',
       ]);
       expect(net.namedModules().map(([name]) => name)).toContain('norms.ln_0');
-      expect(Object.keys(net.stateDict()).length).toBe(12);
+      expect(Object.keys(net.stateDict()).length).toBe(13);
     });
   });
 
@@ -47,7 +48,7 @@ describe('Module', () => {
     const net = torch.scope(() => new Net());
     expect(net.maskToken.shape).toEqual([4]);
     expect(net.maskToken.requiresGrad).toBe(true);
-    expect(torch.memory().tensors - before).toBe(12);
+    expect(torch.memory().tensors - before).toBe(13);
     net.dispose();
     expect(torch.memory().tensors).toBe(before);
   });

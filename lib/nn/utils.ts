@@ -1,0 +1,9 @@
+/** `nn.utils`: gradients clipped, parameters as one vector, sequences of different lengths. */
+export {
+  clipGradNorm_,
+  clipGradValue_,
+  getTotalNorm,
+  type NormOptions,
+} from './utils/clip-gradients.js';
+export { parametersToVector, vectorToParameters } from './utils/parameters.js';
+export * as rnn from './utils/rnn.js';
