@@ -18,6 +18,7 @@ export {
   setGradEnabled,
 } from './autograd.js';
 export { lu, pcaLowrank, svdLowrank } from './composites/decompositions.js';
+export type { Index, IndexList, Range } from './composites/indexing.js';
 export { norm } from './composites/norm.js';
 export { broadcastShapes, nonzero, tensordot, unravelIndex } from './composites/shapes.js';
 export { unique, uniqueConsecutive } from './composites/unique.js';

@@ -3,6 +3,7 @@ import type { DType, MemoryFormat } from '../dtype.js';
 import { operator } from '../invoke.js';
 import { Tensor } from '../tensor.js';
 import { type LuOptions, type LuResults, lu } from './decompositions.js';
+import { at, type IndexingMethods, rows, setAt } from './indexing.js';
 import { type NormMethods, norm } from './norm.js';
 import { type NonzeroMethods, nonzero } from './shapes.js';
 import { type UniqueMethods, unique, uniqueConsecutive } from './unique.js';
@@ -31,7 +32,12 @@ const CONVERSIONS = {
 type Conversions = Record<keyof typeof CONVERSIONS, (options?: ConversionOptions) => Tensor>;
 
 /** What Tensor has beside the operators: conversions, transposed views, Python's composites. */
-export interface CompositeMethods extends Conversions, NormMethods, NonzeroMethods, UniqueMethods {
+export interface CompositeMethods
+  extends Conversions,
+    IndexingMethods,
+    NormMethods,
+    NonzeroMethods,
+    UniqueMethods {
   /** The dimensions in the reverse order. */
   readonly T: Tensor;
   /** A matrix transposed and conjugated. */
@@ -46,11 +52,14 @@ export interface CompositeMethods extends Conversions, NormMethods, NonzeroMetho
 
 const VIEWS = { T: 'numpy_T', H: 'matrix_H', mT: 'mT', mH: 'mH' };
 const METHODS = {
+  at,
   lu,
   norm,
   nonzero,
+  setAt,
   unique,
   uniqueConsecutive,
+  [Symbol.iterator]: rows,
 };
 
 for (const [name, dtype] of Object.entries(CONVERSIONS)) {
