@@ -8,8 +8,7 @@ import { parseArgs } from 'node:util';
 import { Random } from './fuzz/mutate.mjs';
 
 /** What ends a process of plain PyTorch too; docs/operators.md says so. */
-const DEADLY =
-  /^(quantizedLstmCell|mkldnnRnnLayer|embedding|linalgEigvals|batchNormBackward|newZeros)/;
+const DEADLY = /^(quantizedLstmCell|mkldnnRnnLayer|embedding|eigvals|batchNormBackward|newZeros)/;
 /** For the process, once: it would be another's. */
 const LASTING = /^setInteropThreads$/;
 
@@ -34,7 +33,10 @@ process.on('unhandledRejection', () => {});
 
 function callables() {
   const found = [];
-  for (const [space, members] of Object.entries({ torch, nn, optim, cuda: torch.cuda })) {
+  const { cuda, linalg, fft, special, masked, sparse } = torch;
+  const { windows } = torch.signal;
+  const spaces = { torch, nn, optim, cuda, linalg, fft, special, masked, sparse, windows };
+  for (const [space, members] of Object.entries(spaces)) {
     for (const [name, value] of Object.entries(members)) {
       // What is thrown is made by the package alone.
       if (typeof value !== 'function' || value.prototype instanceof Error) continue;

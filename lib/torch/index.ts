@@ -19,8 +19,11 @@ export {
 } from './autograd.js';
 export { lu, pcaLowrank, svdLowrank } from './composites/decompositions.js';
 export type { Index, IndexList, Range } from './composites/indexing.js';
+export * as masked from './composites/masked.js';
 export { norm } from './composites/norm.js';
 export { broadcastShapes, nonzero, tensordot, unravelIndex } from './composites/shapes.js';
+export * as signal from './composites/signal.js';
+export * as sparse from './composites/sparse.js';
 export { unique, uniqueConsecutive } from './composites/unique.js';
 export {
   type CreationOptions,
