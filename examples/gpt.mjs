@@ -60,7 +60,8 @@ const data = torch.tensor(codes, { dtype: 'int64' });
 for (let step = 1; step <= STEPS; step++) {
   const loss = torch.scope(() => {
     const starts = torch.randint(0, codes.length - CONTEXT - 1, [BATCH]).toTypedArray();
-    const cut = (from) => torch.stack([...starts].map((at) => data.narrow(0, Number(at) + from, CONTEXT)));
+    const cut = (from) =>
+      torch.stack([...starts].map((at) => data.narrow(0, Number(at) + from, CONTEXT)));
     const logits = model.forward(cut(0));
     const error = criterion.forward(logits.flatten(0, 1), cut(1).flatten());
     optimizer.zeroGrad();

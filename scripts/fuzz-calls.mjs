@@ -8,8 +8,7 @@ import { parseArgs } from 'node:util';
 import { Random } from './fuzz/mutate.mjs';
 
 /** What ends a process of plain PyTorch too; docs/operators.md says so. */
-const DEADLY =
-  /^(quantizedLstmCell|mkldnnRnnLayer|embedding|linalgEigvals|batchNormBackward|newZeros)/;
+const DEADLY = /^(quantizedLstmCell|mkldnnRnnLayer|embedding|eigvals|batchNormBackward|newZeros)/;
 /** For the process, once: it would be another's. */
 const LASTING = /^setInteropThreads$/;
 
@@ -35,7 +34,10 @@ process.on('unhandledRejection', () => {});
 function callables() {
   const found = [];
   const { functional, init, utils } = nn;
-  const spaces = { torch, nn, functional, init, utils, rnn: utils.rnn, optim, cuda: torch.cuda };
+  const { cuda, linalg, fft, special, masked, sparse } = torch;
+  const { windows } = torch.signal;
+  const ofTorch = { torch, cuda, linalg, fft, special, masked, sparse, windows };
+  const spaces = { ...ofTorch, nn, functional, init, utils, rnn: utils.rnn, optim };
   for (const [space, members] of Object.entries(spaces)) {
     for (const [name, value] of Object.entries(members)) {
       // What is thrown is made by the package alone.

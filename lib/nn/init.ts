@@ -219,7 +219,7 @@ export function orthogonal_(tensor: Tensor, gain = 1, options: InitOptions = {})
     const columns = tensor.numel() / rows;
     const { dtype, device } = tensor;
     const drawn = torch.empty([rows, columns], { dtype, device }).normal_(0, 1, given(options));
-    const [q, r] = torch.linalgQr(rows < columns ? drawn.t() : drawn);
+    const [q, r] = torch.linalg.qr(rows < columns ? drawn.t() : drawn);
     // Signs that make the distribution uniform (Mezzadri, 2006).
     const signed = q.mul(r.diagonal().sign());
     tensor.copy_((rows < columns ? signed.t() : signed).reshape(tensor.shape)).mul_(gain);

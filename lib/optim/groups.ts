@@ -29,7 +29,7 @@ export function asGroups<Options>(groups: ParameterGroups<Options>): GivenGroup[
 
 function listOf(value: unknown): unknown[] {
   const iterable = typeof value === 'object' && value !== null && Symbol.iterator in value;
-  if (iterable) return [...(value as Iterable<unknown>)];
+  if (iterable && !(value instanceof torch.Tensor)) return [...(value as Iterable<unknown>)];
   throw new OptimizerError(
     `found ${describe(value)} for parameters, expected a list of them, model.parameters() for one, or groups { params, lr, … }`,
   );

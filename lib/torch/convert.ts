@@ -10,15 +10,18 @@ import {
 import { describe } from './errors.js';
 import { Generator } from './generator.js';
 import { TypedScalar } from './scalar.js';
-import type { Kind, SchemaType } from './schema.js';
+import type { Kind, Parameter, SchemaType } from './schema.js';
 import { Tensor } from './tensor.js';
 
 /** What `convert` gives for a value of the wrong type. */
 export const mismatch: unique symbol = Symbol('mismatch');
 
 /** The core's form of `value`, or `mismatch`. `undefined` is not for here: it stands for a default. */
-export function convert(value: unknown, type: SchemaType): unknown {
+export function convert(value: unknown, { type, words }: Parameter): unknown {
   if (value === null) return type.optional ? null : mismatch;
+  if (words !== null && typeof value === 'string') {
+    return Object.hasOwn(words, value) ? words[value] : mismatch;
+  }
   return type.list ? convertList(value, type) : convertOne(value, type.kind);
 }
 
@@ -45,6 +48,7 @@ function convertOne(value: unknown, kind: Kind): unknown {
     case 'int':
       return Number.isInteger(value) || typeof value === 'bigint' ? value : mismatch;
     case 'float':
+      if (value instanceof TypedScalar && value.native.length === 1) return value.native[0];
       return typeof value === 'number' ? value : mismatch;
     case 'bool':
       return typeof value === 'boolean' ? value : mismatch;
@@ -92,8 +96,12 @@ export function finding(value: unknown): string {
     : describe(value);
 }
 
-/** What `convert` takes for a type, in words. */
-export function expectation(type: SchemaType): string {
+/** What `convert` takes for a parameter, in words. */
+export function expectation({ type, words }: Parameter): string {
+  if (words !== null)
+    return `one of ${Object.keys(words)
+      .map((word) => `'${word}'`)
+      .join(', ')}`;
   const [one, many] = expectations[type.kind];
   const list = type.kind === 'int' ? `an array of ${many} (or one)` : `an array of ${many}`;
   return `${type.list ? list : one}${type.optional ? ' or null' : ''}`;

@@ -4,6 +4,7 @@ import {
   dtypeCode,
   dtypeInfo,
   dtypeOfArray,
+  integerBounds,
   isFloatingDType,
   type TypedArray,
   type TypedArrayInput,
@@ -106,14 +107,12 @@ const fullOperator =
 export function full(
   size: number | readonly number[],
   value: Scalar,
-  options: TensorOptions & { requiresGrad?: boolean } = {},
+  options: TensorOptions = {},
 ): Tensor {
   requireObject(options, 'torch.full', 'options, such as a dtype');
-  const { requiresGrad = false, ...rest } = options;
   const sizes = typeof size === 'number' ? [size] : size;
-  const dtype = rest.dtype ?? dtypeOf([value]);
-  const result = fullOperator(sizes, signed(value), { ...rest, dtype });
-  return requiresGrad ? result.requiresGrad_() : result;
+  const dtype = options.dtype ?? dtypeOf([value]);
+  return fullOperator(sizes, signed(value), { ...options, dtype });
 }
 
 /** -0 is an integer without a sign to operators, unless it is said to be a float. */
@@ -177,10 +176,8 @@ function holder(dtype: DType): DType {
 function elementOf(dtype: DType): (value: Plain) => number | bigint {
   if (isFloatingDType(dtype)) return Number;
   if (dtype === 'bool') return (value) => (value ? 1 : 0);
-  const { size, array } = dtypeInfo(dtype);
-  const unsigned = dtype.startsWith('u');
-  const least = unsigned ? 0n : -(2n ** BigInt(8 * size - 1));
-  const most = 2n ** BigInt(unsigned ? 8 * size : 8 * size - 1) - 1n;
+  const { array } = dtypeInfo(dtype);
+  const [least, most] = integerBounds(dtype);
   const refuse = (value: Plain): never => {
     throw new ArgumentError(
       `torch.tensor: found ${value}, expected an integer from ${least} to ${most} for ${dtype}`,

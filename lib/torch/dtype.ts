@@ -65,6 +65,15 @@ export function dtypeCode(dtype: DType): number {
   return dtypeInfo(dtype).code;
 }
 
+/** The least and the greatest value of an integer type. */
+export function integerBounds(dtype: DType): [least: bigint, most: bigint] {
+  if (dtype === 'bool') return [0n, 1n];
+  const bits = BigInt(8 * dtypeInfo(dtype).size);
+  return dtype.startsWith('u')
+    ? [0n, 2n ** bits - 1n]
+    : [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n];
+}
+
 /** The name of a c10::ScalarType; types without one here (quantised, sub-byte) are `scalarType<code>`. */
 export function dtypeName(code: number): DType {
   return names.get(code) ?? (`scalarType${code}` as DType);

@@ -2,6 +2,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Tensors, operators, autograd, random numbers, scopes, safetensors: what `torch` is. */
 import './generated/methods.js';
+import './composites/methods.js';
 
 export { type AutocastDType, autocast, isAutocastEnabled } from './autocast.js';
 export {
@@ -18,6 +19,14 @@ export {
   setGradEnabled,
 } from './autograd.js';
 export { checkpoint } from './checkpoint.js';
+export { lu, pcaLowrank, svdLowrank } from './composites/decompositions.js';
+export type { Index, IndexList, Range } from './composites/indexing.js';
+export * as masked from './composites/masked.js';
+export { norm } from './composites/norm.js';
+export { broadcastShapes, nonzero, tensordot, unravelIndex } from './composites/shapes.js';
+export * as signal from './composites/signal.js';
+export * as sparse from './composites/sparse.js';
+export { unique, uniqueConsecutive } from './composites/unique.js';
 export {
   type CreationOptions,
   fromBytes,
@@ -37,8 +46,11 @@ export {
   type TypedArrayInput,
 } from './dtype.js';
 export { AddonNotFoundError, ArgumentError, LibtorchNotFoundError, M3lError } from './errors.js';
+export * as fft from './generated/fft.js';
 export * from './generated/functions.js';
+export * as linalg from './generated/linalg.js';
 export * from './generated/options.js';
+export * as special from './generated/special.js';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './gradcheck.js';
 export {
   available,

@@ -2,16 +2,21 @@
  * Calls of operators by name: picks the overload that the arguments fit and converts them by its
  * schema. Every operator without a direct path of its own goes through here.
  */
+import { type Options, takeOptions } from './arguments.js';
 import { refresh } from './context.js';
 import { convert, expectation, finding, mismatch } from './convert.js';
 import { dtypeName } from './dtype.js';
 import { ArgumentError, M3lError } from './errors.js';
 import { core, type Handle, type NativeResult } from './native.js';
-import { isPlainObject } from './plain-object.js';
-import { parseSchema, type Return, type Schema } from './schema.js';
+import {
+  camelCase,
+  isFactory,
+  parseSchema,
+  type Return,
+  type Schema,
+  variadicPlace,
+} from './schema.js';
 import { Tensor, wrap, wrapOptional, written } from './tensor.js';
-
-type Options = Readonly<Record<string, unknown>>;
 
 /** One overload, ready to call. */
 interface Overload {
@@ -19,6 +24,10 @@ interface Overload {
   readonly schema: Schema;
   readonly positional: number;
   readonly keys: ReadonlySet<string>;
+  /** Whether it takes `requiresGrad`. */
+  readonly factory: boolean;
+  /** The place of a list that may come as several arguments, or -1. */
+  readonly variadic: number;
   /** Turns the core's result into what the caller gets. */
   readonly finish: (result: NativeResult, args: readonly unknown[], options?: Options) => unknown;
 }
@@ -43,6 +52,8 @@ export class Family {
       refresh();
       return overload.finish(core.call(overload.id, ...natives), args, options);
     }
+    const lifted = withNumberFirst(this.#name, args);
+    if (lifted !== null) return this.invoke(options === undefined ? lifted : [...lifted, options]);
     throw this.#refusal(args, options);
   }
 
@@ -93,6 +104,24 @@ export class Family {
   }
 }
 
+/** Those that take a number in place of their first tensor, as Python's: `torch.sub(1, x)`. */
+const NUMBER_FIRST = /^aten::(add|sub(tract)?|mul(tiply)?|div(ide)?|true_divide|floor_divide)$/;
+
+/** The arguments with a tensor for the number that comes before one, of the dtype that the two have. */
+function withNumberFirst(name: string, args: readonly unknown[]): unknown[] | null {
+  const [first, second, ...rest] = args;
+  if (!(second instanceof Tensor) || first instanceof Tensor || !NUMBER_FIRST.test(name))
+    return null;
+  const resultType = resolveOverload('aten::result_type', 'Scalar_Tensor');
+  const native = convert(first, resultType.schema.parameters[0]!);
+  if (native === mismatch) return null;
+  refresh();
+  const dtype = core.call(resultType.id, native, second.handle);
+  const scalarTensor = core.resolve('aten::scalar_tensor', '');
+  const made = core.call(scalarTensor, native, dtype, undefined, second.device);
+  return [wrap(made as Handle), second, ...rest];
+}
+
 const families = new WeakMap<object, Family>();
 
 /** A function that calls an ATen operator. The generated files list the overloads in their order. */
@@ -131,38 +160,44 @@ function resolveOverload(name: string, overload: string): Overload {
       `${name}: JavaScript has no form for its schema: ${text}`,
     );
   }
+  const keys = schema.parameters.map(({ key }) => key);
+  const factory = isFactory(schema);
   return {
     id,
     schema,
     positional: schema.parameters.filter(({ keywordOnly }) => !keywordOnly).length,
-    keys: new Set(schema.parameters.map(({ key }) => key)),
-    finish: finisher(schema),
+    keys: new Set(factory ? [...keys, 'requiresGrad'] : keys),
+    factory,
+    variadic: variadicPlace(schema),
+    finish: factory ? recorded(finisher(schema)) : finisher(schema),
   };
 }
 
-/** Takes the trailing options object off the arguments, and `undefined` at their end with it. */
-function takeOptions(args: unknown[]): Options | undefined {
-  trimUndefined(args);
-  const last = args.at(-1);
-  if (typeof last !== 'object' || last === null || last instanceof Tensor) return undefined;
-  if (!isPlainObject(last)) return undefined;
-  args.pop();
-  trimUndefined(args);
-  return last as Options;
+/** Of a function that makes a leaf: its gradient is recorded where the options say so. */
+function recorded(finish: Overload['finish']): Overload['finish'] {
+  return (result, args, options) => {
+    const made = finish(result, args, options) as Tensor;
+    return options?.requiresGrad === true ? made.requiresGrad_() : made;
+  };
 }
 
-function trimUndefined(args: unknown[]): void {
-  while (args.length > 0 && args[args.length - 1] === undefined) args.pop();
+/** The arguments with those from `place` on, which must be numbers or tensors, gathered into a list. */
+function gather(args: readonly unknown[], place: number): readonly unknown[] {
+  if (args.length <= place || Array.isArray(args[place])) return args;
+  const rest = args.slice(place);
+  const several = rest.every((item) => item instanceof Tensor || typeof item === 'number');
+  return several ? [...args.slice(0, place), rest] : args;
 }
 
 /** The arguments as the core takes them, or null where they do not fit (and then why, if asked). */
 function bind(
-  { schema, positional, keys }: Overload,
-  args: readonly unknown[],
+  { schema, positional, keys, factory, variadic }: Overload,
+  given: readonly unknown[],
   options: Options | undefined,
   reasons?: string[],
 ): unknown[] | null {
   const { parameters } = schema;
+  const args = variadic < 0 ? given : gather(given, variadic);
   if (args.length > positional) {
     reasons?.push(`takes ${positional} positional arguments, found ${args.length}`);
     return null;
@@ -172,28 +207,36 @@ function bind(
     reasons?.push(`has no argument '${key}'; it has ${[...keys].join(', ')}`);
     return null;
   }
+  const recorded = options !== undefined && factory ? options.requiresGrad : undefined;
+  if (recorded !== undefined && typeof recorded !== 'boolean') {
+    reasons?.push(`argument 'requires_grad' must be a boolean, found ${finding(recorded)}`);
+    return null;
+  }
   const natives = new Array<unknown>(parameters.length);
   for (let i = 0; i < parameters.length; i++) {
-    const { key, name, type, hasDefault } = parameters[i]!;
+    const parameter = parameters[i]!;
+    const { key, name, type, hasDefault } = parameter;
     const positionally = i < args.length ? args[i] : undefined;
     const named = options?.[key];
     if (positionally !== undefined && named !== undefined) {
       reasons?.push(`argument '${name}' is given twice, by position and by name`);
       return null;
     }
-    const value = positionally ?? named ?? positionally;
+    const value = positionally === undefined ? named : positionally;
     if (value === undefined) {
       if (hasDefault) continue;
       if (type.optional && i < args.length) {
         natives[i] = null;
         continue;
       }
-      reasons?.push(`argument '${name}' is missing; expected ${expectation(type)}`);
+      reasons?.push(`argument '${name}' is missing; expected ${expectation(parameter)}`);
       return null;
     }
-    natives[i] = convert(value, type);
+    natives[i] = convert(value, parameter);
     if (natives[i] === mismatch) {
-      reasons?.push(`argument '${name}' must be ${expectation(type)}, found ${finding(value)}`);
+      reasons?.push(
+        `argument '${name}' must be ${expectation(parameter)}, found ${finding(value)}`,
+      );
       return null;
     }
   }
@@ -209,8 +252,30 @@ function finisher({ parameters, returns }: Schema): Overload['finish'] {
   });
   if (finishers.length === 0) return () => undefined;
   if (finishers.length === 1) return finishers[0]!;
-  return (results, args, options) =>
-    (results as NativeResult[]).map((result, i) => finishers[i]!(result, args, options));
+  const names = resultNames(returns);
+  return (results, args, options) => {
+    const list = (results as NativeResult[]).map((result, i) =>
+      finishers[i]!(result, args, options),
+    );
+    return names === null ? list : Object.setPrototypeOf(list, names);
+  };
+}
+
+/**
+ * The prototype of an array whose items have the names that the schema gives the results, or null where it
+ * does not. A prototype set on an array costs a fraction of an instance of a subclass.
+ */
+function resultNames(returns: readonly Return[]): object | null {
+  if (returns.some(({ name }) => name === null)) return null;
+  const names: PropertyDescriptorMap = {};
+  returns.forEach(({ name }, i) => {
+    names[camelCase(name!)] = {
+      get(this: unknown[]) {
+        return this[i];
+      },
+    };
+  });
+  return Object.create(Array.prototype, names);
 }
 
 function wrapResult(result: NativeResult, type: Return['type']): unknown {

@@ -1,8 +1,9 @@
 /**
  * Operator schemas as the dispatcher prints them, for example
  * `aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`.
- * Also used by scripts/generate: this module must import nothing.
+ * Also used by scripts/generate: this module must import nothing that opens libtorch.
  */
+import { type Words, wordsOf } from './enumerations.js';
 
 /** What a parameter takes; `Optional`, lists and aliases are apart. */
 export type Kind =
@@ -41,6 +42,8 @@ export interface Parameter {
   readonly keywordOnly: boolean;
   readonly hasDefault: boolean;
   readonly defaultText: string | null;
+  /** Words for the integers that it takes. */
+  readonly words: Words | null;
   /** Letter of the alias set, where the operator writes to the argument. */
   readonly writes: string | null;
 }
@@ -96,7 +99,7 @@ export function parseSchema(text: string): Schema | null {
       keywordOnly = true;
       continue;
     }
-    const parameter = parseParameter(part, keywordOnly);
+    const parameter = parseParameter(part, name!, keywordOnly);
     if (parameter === null) return null;
     parameters.push(parameter);
   }
@@ -113,6 +116,40 @@ export function isOutVariant(schema: Schema): boolean {
 export function unsupportedType(schema: Schema): string | null {
   const types = [...schema.parameters, ...schema.returns].map(({ type }) => type);
   return types.find(({ kind }) => kind === 'unsupported')?.text ?? null;
+}
+
+/**
+ * The place of a list that may come as several arguments, `x.reshape(2, 3)` and `torch.blockDiag(a, b)`,
+ * or -1: numbers where nothing but a `self` comes beside them, as in Python; tensors where they come last.
+ */
+export function variadicPlace({ parameters }: Schema): number {
+  const positional = parameters.filter(({ keywordOnly }) => !keywordOnly);
+  const place = positional.length - 1;
+  const last = positional[place];
+  if (last === undefined || !last.type.list || last.type.length !== null) return -1;
+  if (last.type.kind === 'Tensor')
+    return last.hasDefault || last.type.optionalElements ? -1 : place;
+  return last.type.kind === 'int' && (place === 0 || (place === 1 && isSelf(positional[0])))
+    ? place
+    : -1;
+}
+
+/** The tensor that a method is called on. */
+export function isSelf(parameter: Parameter | undefined): boolean {
+  if (parameter === undefined) return false;
+  const { kind, list, optional } = parameter.type;
+  return parameter.name === 'self' && kind === 'Tensor' && !list && !optional;
+}
+
+/** Functions that make a tensor of a given dtype on a given device, and so take `requiresGrad` too. */
+export function isFactory({ parameters, returns }: Schema): boolean {
+  const has = (name: string) => parameters.some((p) => p.keywordOnly && p.name === name);
+  return (
+    ['dtype', 'layout', 'device', 'pin_memory'].every(has) &&
+    !has('non_blocking') &&
+    returns.length === 1 &&
+    returns[0]!.type.kind === 'Tensor'
+  );
 }
 
 const ranks: readonly Kind[] = ['Tensor', 'int', 'float', 'bool', 'ScalarType', 'Scalar'];
@@ -138,7 +175,7 @@ function rank({ type, keywordOnly }: Parameter): number {
   return base + (type.list ? ranks.length : 0);
 }
 
-function parseParameter(text: string, keywordOnly: boolean): Parameter | null {
+function parseParameter(text: string, operator: string, keywordOnly: boolean): Parameter | null {
   const match = /^(.*?)\s+(\w+)(?:=(.*))?$/s.exec(protectArrow(text));
   if (match === null) return null;
   const [, typeText, name, defaultText = null] = match as unknown as [
@@ -147,13 +184,15 @@ function parseParameter(text: string, keywordOnly: boolean): Parameter | null {
     string,
     string | null,
   ];
+  const parsed = parseType(typeText);
   return {
     name,
     key: camelCase(name),
-    ...parseType(typeText),
+    ...parsed,
     keywordOnly,
     hasDefault: defaultText !== null,
     defaultText,
+    words: parsed.type.kind === 'int' ? wordsOf(operator, name) : null,
   };
 }
 

@@ -1,11 +1,11 @@
+import type { CompositeMethods } from './composites/methods.js';
 import { closeScope, currentId, openScope, refresh } from './context.js';
+import { type ToOptions, toOptions } from './conversion.js';
 import {
   type DType,
   dtypeCode,
   dtypeInfo,
   dtypeName,
-  isDType,
-  type MemoryFormat,
   memoryFormatCode,
   type TypedArray,
 } from './dtype.js';
@@ -16,6 +16,7 @@ import { requireFunction, requireObject } from './require.js';
 import type { SharedTensor } from './sharing.js';
 import { noClone, pageFor, trackAlone } from './unscoped.js';
 
+export type { ToOptions } from './conversion.js';
 export type { Scalar } from './scalar.js';
 
 /** Nested arrays of numbers, as deep as the tensor has dimensions; a bare number for none. */
@@ -29,16 +30,6 @@ export interface BackwardOptions {
   createGraph?: boolean;
   /** Accumulate into these leaves only. */
   inputs?: readonly Tensor[];
-}
-
-export interface ToOptions {
-  dtype?: DType;
-  device?: string;
-  memoryFormat?: MemoryFormat;
-  /** Always copy, even where nothing changes. */
-  copy?: boolean;
-  /** Return before a copy between devices is complete. */
-  nonBlocking?: boolean;
 }
 
 /**
@@ -261,10 +252,25 @@ export class Tensor {
    * memory where nothing changes.
    * @throws ArgumentError for a name that is none of these, or an option that `to` does not have
    */
-  to(target: DType | ToOptions | Tensor | (string & {})): Tensor;
-  to(device: string, dtype: DType): Tensor;
-  to(target: DType | ToOptions | Tensor | string, dtype?: DType): Tensor {
-    const { device, memoryFormat, nonBlocking, copy, ...options } = toOptions(target, dtype);
+  to(target: DType | ToOptions | Tensor | (string & {}), options?: ToOptions): Tensor;
+  to(
+    target: DType | Tensor | (string & {}),
+    nonBlocking: boolean,
+    copy?: boolean | ToOptions,
+    options?: ToOptions,
+  ): Tensor;
+  to(device: string, dtype: DType, options?: ToOptions): Tensor;
+  to(
+    device: string,
+    dtype: DType,
+    nonBlocking: boolean,
+    copy?: boolean | ToOptions,
+    options?: ToOptions,
+  ): Tensor;
+  to(target: unknown, ...rest: unknown[]): Tensor {
+    const first =
+      target instanceof Tensor ? { dtype: target.dtype, device: target.device } : target;
+    const { device, memoryFormat, nonBlocking, copy, ...options } = toOptions([first, ...rest]);
     refresh();
     return wrap(
       core.call(
@@ -318,7 +324,7 @@ export class Tensor {
   }
 }
 
-export interface Tensor extends TensorMethods {}
+export interface Tensor extends TensorMethods, CompositeMethods {}
 
 /** A handle that the core just returned as a Tensor; one outside any scope is tracked. */
 export function wrap(handle: Handle): Tensor {
@@ -351,26 +357,6 @@ let toOperatorId = -1;
 function toOperator(): number {
   if (toOperatorId < 0) toOperatorId = core.resolve('aten::to', 'dtype_layout');
   return toOperatorId;
-}
-
-const DEVICE = /^[a-z]+(:\d+)?$/;
-const TO_OPTIONS = ['dtype', 'device', 'memoryFormat', 'copy', 'nonBlocking'];
-
-function toOptions(target: DType | ToOptions | Tensor | string, dtype?: DType): ToOptions {
-  if (dtype !== undefined && typeof target === 'string') return { device: target, dtype };
-  if (isDType(target)) return { dtype: target };
-  if (typeof target === 'string' && DEVICE.test(target)) return { device: target };
-  if (target instanceof Tensor) return { dtype: target.dtype, device: target.device };
-  if (target === null || typeof target !== 'object') {
-    throw new ArgumentError(
-      `Tensor.to: expected a dtype, a device, a Tensor or { dtype, device, memoryFormat }, found ${describe(target)}`,
-    );
-  }
-  const stray = Object.keys(target).find((key) => !TO_OPTIONS.includes(key));
-  if (stray === undefined) return target;
-  throw new ArgumentError(
-    `Tensor.to: found the option '${stray}', expected one of ${TO_OPTIONS.join(', ')}`,
-  );
 }
 
 function largeCopy(tensor: Tensor): TypedArray {

@@ -2,13 +2,14 @@ import {
   camelCase,
   compareOverloads,
   isOutVariant,
+  isSelf,
   parseSchema,
   unsupportedType,
 } from '../../dist/torch/schema.js';
-import { byHand, hidden, underscored } from './selection.mjs';
+import { byHand, hidden, namespaces, underscored } from './selection.mjs';
 
 /**
- * The operators to write, by name, each with its overloads in the order in which they are tried; what
+ * The operators to write, by name, each with its namespace (`linalg_svd` is `svd` of `linalg`) and its overloads in the order in which they are tried; what
  * was left out, with the reason; and how many public names and overloads there are.
  */
 export function familiesOf(texts) {
@@ -35,8 +36,12 @@ export function familiesOf(texts) {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, list]) => {
       list.sort(compareOverloads);
-      const methods = list.filter(({ parameters: [first] }) => isSelf(first));
-      return { name, key: camelCase(name), schemas: list, method: methods.length > 0, methods };
+      const namespace = namespaces.find((prefix) => name.startsWith(`${prefix}_`)) ?? null;
+      const short = namespace === null ? name : name.slice(namespace.length + 1);
+      const methods =
+        namespace === null ? list.filter(({ parameters: [first] }) => isSelf(first)) : [];
+      const method = methods.length > 0;
+      return { name, namespace, key: camelCase(short), schemas: list, method, methods };
     });
   return { families, skipped, counts: { publicNames, overloads } };
 }
@@ -50,10 +55,4 @@ function reasonToSkip(schema, name) {
   if (schema.text.includes('Dimname')) return 'named dimensions';
   const unsupported = unsupportedType(schema);
   return unsupported === null ? null : `type \`${unsupported}\``;
-}
-
-function isSelf(parameter) {
-  if (parameter === undefined) return false;
-  const { kind, list, optional } = parameter.type;
-  return parameter.name === 'self' && kind === 'Tensor' && !list && !optional;
 }

@@ -20,6 +20,14 @@ export const underscored = [
   '_to_copy',
 ];
 
+/** Prefixes of names that are namespaces, as PyTorch's: `torch.linalg.svd`. */
+export const namespaces = ['linalg', 'fft', 'special'];
+
+/** Functions that take a number before the tensor, as Python's: `torch.sub(1, x)`. */
+export const numbersFirst = new Set(
+  'add sub subtract mul multiply div divide true_divide floor_divide'.split(' '),
+);
+
 /** Written by hand in lib/torch/tensor.ts or creation.ts, with a friendlier form. */
 export const byHand = new Map([
   ['to', 'Tensor.to'],
@@ -29,6 +37,15 @@ export const byHand = new Map([
   ['is_leaf', 'Tensor.isLeaf'],
   ['requires_grad_', 'Tensor.requiresGrad_'],
   ['full', 'torch.full'],
+  ['norm', 'torch.norm'],
+  ['nonzero', 'torch.nonzero'],
+  ['tensordot', 'torch.tensordot'],
+  ['unique_consecutive', 'torch.uniqueConsecutive'],
+  ['chalf', 'Tensor.chalf'],
+  ['numpy_T', 'Tensor.T'],
+  ['matrix_H', 'Tensor.H'],
+  ['mT', 'Tensor.mT'],
+  ['mH', 'Tensor.mH'],
 ]);
 
 /** Overloads that would be tried before the one that PyTorch's function of the name has, by `name.overload`. */

@@ -1,4 +1,7 @@
 /** TypeScript forms of schema types. */
+import { camelCase, isFactory, variadicPlace } from '../../dist/torch/schema.js';
+import { numbersFirst } from './selection.mjs';
+import { wordsType } from './words.mjs';
 
 const single = {
   Tensor: 'Tensor',
@@ -14,8 +17,9 @@ const single = {
   Generator: 'Generator',
 };
 
-export function parameterType(type) {
-  const base = type.list ? listType(type) : single[type.kind];
+function parameterType(operator, parameter) {
+  const { type } = parameter;
+  const base = type.list ? listType(type) : (wordsType(operator, parameter) ?? single[type.kind]);
   return type.optional ? `${base} | null` : base;
 }
 
@@ -24,14 +28,16 @@ function listType({ kind, optionalElements }) {
   return optionalElements ? `readonly (${single[kind]} | null)[]` : `readonly ${single[kind]}[]`;
 }
 
-export function returnType(returns) {
+/** Several results are a tuple, and where the schema names them an object with these names as well. */
+function returnType(returns) {
   const types = returns.map(({ type }) =>
     type.list ? `${single[type.kind]}[]` : single[type.kind],
   );
   if (types.length === 0) return 'void';
   if (types.length === 1) return types[0];
-  const named = returns.every(({ name }) => name !== null);
-  return `[${types.map((type, i) => (named ? `${returns[i].name}: ${type}` : type)).join(', ')}]`;
+  if (!returns.every(({ name }) => name !== null)) return `[${types.join(', ')}]`;
+  const fields = types.map((type, i) => `${camelCase(returns[i].name)}: ${type}`);
+  return `[${fields.join(', ')}] & { ${fields.map((field) => `readonly ${field}`).join('; ')} }`;
 }
 
 /** Collects the options objects of all overloads; equal ones share an interface. */
@@ -39,13 +45,14 @@ export class OptionTypes {
   #names = new Map();
   #taken = new Set();
 
-  /** The interface for these parameters, or null where there are none. */
-  nameFor(parameters) {
+  /** The interface for these parameters of a schema, or null where there are none. */
+  nameFor(schema, parameters) {
     if (parameters.length === 0) return null;
     const members = parameters.map(
-      ({ key, keywordOnly, hasDefault, type }) =>
-        `${key}${keywordOnly && !hasDefault && !type.optional ? '' : '?'}: ${parameterType(type)};`,
+      (parameter) =>
+        `${parameter.key}${isNeeded(parameter) ? '' : '?'}: ${parameterType(schema.name, parameter)};`,
     );
+    if (isFactory(schema)) members.push('requiresGrad?: boolean;');
     const content = members.join(' ');
     if (!this.#names.has(content)) this.#names.set(content, this.#invent(parameters));
     return this.#names.get(content);
@@ -74,6 +81,10 @@ export class OptionTypes {
   }
 }
 
+function isNeeded({ keywordOnly, hasDefault, type }) {
+  return keywordOnly && !hasDefault && !type.optional;
+}
+
 function pascalCase(key) {
   return key.replace(/^_*(\w)/, (_, first) => first.toUpperCase());
 }
@@ -82,28 +93,66 @@ const reserved = new Set(
   'in var new with default function this delete case arguments eval'.split(' '),
 );
 
-/** One call signature, `self` left out for a method. Empty `options` means there are none. */
-export function signature(schema, options, method) {
+/** The call signatures of one schema, `self` left out for a method. */
+export function signatures(schema, options, method) {
   const positional = schema.parameters.filter(({ keywordOnly }) => !keywordOnly);
   const lastNeeded = positional.findLastIndex((parameter) => !mayBeNamed(parameter));
-  const optionsName = options.nameFor([
+  const optionsName = options.nameFor(schema, [
     ...positional.slice(lastNeeded + 1),
     ...schema.parameters.filter(({ keywordOnly }) => keywordOnly),
   ]);
-  const needed = schema.parameters.some(
-    ({ keywordOnly, hasDefault, type }) => keywordOnly && !hasDefault && !type.optional,
-  );
-  const texts = (method ? positional.slice(1) : positional).map((parameter) => {
-    const name = reserved.has(parameter.key) ? `${parameter.key}_` : parameter.key;
-    const type = parameterType(parameter.type);
+  const needed = schema.parameters.some(isNeeded);
+  const texts = positional.map((parameter) => {
+    const name = nameOf(parameter);
+    const type = parameterType(schema.name, parameter);
     if (positional.indexOf(parameter) <= lastNeeded) return `${name}: ${type}`;
     // Options may come in place of this argument and all after it.
     return needed
       ? `${name}: ${type} | ${optionsName} | undefined`
       : `${name}?: ${type} | ${optionsName}`;
   });
-  if (optionsName !== null) texts.push(`options${needed ? '' : '?'}: ${optionsName}`);
-  return `(${texts.join(', ')}): ${returnType(schema.returns)}`;
+  const result = returnType(schema.returns);
+  const trailing = optionsName === null ? [] : [`options${needed ? '' : '?'}: ${optionsName}`];
+  const drop = method ? 1 : 0;
+  const all = [`(${[...texts.slice(drop), ...trailing].join(', ')}): ${result}`];
+  const place = variadicPlace(schema);
+  if (place >= drop && place === lastNeeded) {
+    const { type } = positional[place];
+    const one = single[type.kind];
+    const several = [`${nameOf(positional[place])}: ${one}`, `...more: ${one}[]`];
+    const head = [...texts.slice(drop, place), ...several];
+    if (!needed) all.push(`(${head.join(', ')}): ${result}`);
+    if (optionsName !== null) {
+      all.push(`(...args: [${[...head, `options: ${optionsName}`].join(', ')}]): ${result}`);
+    }
+  }
+  for (const count of prefixes(positional, lastNeeded)) {
+    const named = [...positional.slice(count), ...schema.parameters.filter((p) => p.keywordOnly)];
+    const members = named.map((parameter) => {
+      const optional = positional.indexOf(parameter) > lastNeeded || parameter.keywordOnly;
+      const mark = optional && !isNeeded(parameter) ? '?' : '';
+      return `${parameter.key}${mark}: ${parameterType(schema.name, parameter)}`;
+    });
+    if (isFactory(schema)) members.push('requiresGrad?: boolean');
+    all.push(
+      `(${[...texts.slice(drop, count), `args: { ${members.join('; ')} }`].join(', ')}): ${result}`,
+    );
+  }
+  if (!method && numbersFirst.has(schema.name) && positional[1]?.type.kind === 'Tensor') {
+    all.push(`(self: Scalar, ${[...texts.slice(1), ...trailing].join(', ')}): ${result}`);
+  }
+  return all;
+}
+
+/** After how many arguments those that are needed may come by name: the first, and all leading tensors. */
+function prefixes(positional, lastNeeded) {
+  const other = positional.findIndex(({ type }) => type.kind !== 'Tensor' || type.list);
+  const tensors = other < 0 ? positional.length : other;
+  return [...new Set([1, tensors])].filter((count) => count > 0 && count <= lastNeeded);
+}
+
+function nameOf({ key }) {
+  return reserved.has(key) ? `${key}_` : key;
 }
 
 /** True for positional arguments that may be left out, or given in the options object instead. */

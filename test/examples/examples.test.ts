@@ -9,6 +9,7 @@ const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
 /** What each example prints, roughly. */
 const EXPECTED: Record<string, RegExp> = {
   'tensors.mjs': /^y = (1\.9|2\.0)\d x \+ (0\.9|1\.0)\d$/m,
+  'indexing.mjs': /^\[ 4 \] \d+\n0 \d+$/m,
   'inference.mjs': /off by less than 1e-4: true/,
   'missing-modality.mjs': /^rgb missing: logits \[1,13,64,64\]$/m,
   'train-rooms.mjs': /^depth missing: mIoU \d/m,

@@ -20,6 +20,11 @@ declare module 'vitest' {
   interface AsymmetricMatchersContaining extends TensorMatchers<unknown> {}
 }
 
+// A tensor can be iterated, and would be compared row by row: it equals itself alone.
+expect.addEqualityTesters([
+  (a, b) => (a instanceof torch.Tensor && b instanceof torch.Tensor ? a === b : undefined),
+]);
+
 expect.extend({
   toBeCloseToTensor(received: Values, expected: Values, tolerance: Tolerance = {}) {
     const { rtol = 1e-5, atol = 1e-7 } = tolerance;

@@ -47,7 +47,7 @@ export function normalize(
 ): Tensor {
   const { p, dim, eps } = withDefaults('normalize', { p: 2, dim: 1, eps: 1e-12 }, options);
   requireTensor('normalize', x);
-  return x.div(torch.linalgVectorNorm(x, p, [dim], true).clampMin(eps));
+  return x.div(torch.linalg.vectorNorm(x, p, [dim], true).clampMin(eps));
 }
 
 interface Statistics {

@@ -29,7 +29,7 @@ export function getTotalNorm(
   return torch.scope(() => {
     const norms = alike(list).flatMap((group) => torch._foreachNorm(group, normType));
     const stacked = torch.stack(norms.map((norm) => norm.to(first.device)));
-    const total = torch.linalgVectorNorm(stacked, normType);
+    const total = torch.linalg.vectorNorm(stacked, normType);
     if (errorIfNonfinite && !Number.isFinite(Number(total.item()))) {
       throw new M3lError(
         'M3L_NN_NONFINITE',

@@ -9,29 +9,29 @@ export type NumberList = number | readonly number[];
 export interface AccumulateOptions { accumulate?: boolean; }
 export interface AlphaOptions { alpha?: Scalar; }
 export interface AlphaScaleInputScaleOptions { alpha?: Scalar; scale?: Scalar; inputScale?: Scalar; }
-export interface ApproximateOptions { approximate?: string; }
+export interface ApproximateOptions { approximate?: 'none' | 'tanh'; }
 export interface AssumeUniqueInvertOptions { assumeUnique?: boolean; invert?: boolean; }
 export interface AtolRtolHermitianOptions { atol?: number | null; rtol?: number | null; hermitian?: boolean; }
 export interface AtolRtolHermitianOptions2 { atol?: Tensor | null; rtol?: Tensor | null; hermitian?: boolean; }
 export interface AttnMaskDropoutPIsCausalScaleOptions { attnMask?: Tensor | null; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean; }
 export interface BIhBHhOptions { bIh?: Tensor | null; bHh?: Tensor | null; }
-export interface BaseTensorOptions { base?: number; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; }
-export interface BatchFirstPaddingValuePaddingSideOptions { batchFirst?: boolean; paddingValue?: number; paddingSide?: string; }
+export interface BaseTensorOptions { base?: number; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; requiresGrad?: boolean; }
+export interface BatchFirstPaddingValuePaddingSideOptions { batchFirst?: boolean; paddingValue?: number; paddingSide?: 'left' | 'right'; }
 export interface BetaAlphaOptions { beta?: Scalar; alpha?: Scalar; }
 export interface BetaThresholdOptions { beta?: Scalar; threshold?: Scalar; }
 export interface BiasOptions { bias?: Tensor | null; }
 export interface BiasStridePaddingDilationOptions { bias?: Tensor | null; stride?: NumberList; padding?: NumberList; dilation?: NumberList; groups?: number; }
-export interface BiasStridePaddingDilationOptions2 { bias?: Tensor | null; stride?: NumberList; padding?: string; dilation?: NumberList; groups?: number; }
+export interface BiasStridePaddingDilationOptions2 { bias?: Tensor | null; stride?: NumberList; padding?: 'same' | 'valid'; dilation?: NumberList; groups?: number; }
 export interface BiasStridePaddingDilationOptions3 { bias?: Tensor | null; stride?: NumberList; padding?: NumberList; dilation?: NumberList; }
 export interface BiasStridePaddingOptions { bias?: Tensor | null; stride?: NumberList; padding?: NumberList; }
 export interface BiasStridePaddingOutputPaddingOptions { bias?: Tensor | null; stride?: NumberList; padding?: NumberList; outputPadding?: NumberList; groups?: number; dilation?: NumberList; }
 export interface BiasStridePaddingOutputPaddingOptions2 { bias?: Tensor | null; stride?: NumberList; padding?: NumberList; outputPadding?: NumberList; dilation?: NumberList; }
 export interface BinsMinMaxOptions { bins?: number; min?: Scalar; max?: Scalar; }
 export interface BinsRangeWeightDensityOptions { bins?: number; range?: NumberList | null; weight?: Tensor | null; density?: boolean; }
-export interface BlankReductionZeroInfinityOptions { blank?: number; reduction?: number; zeroInfinity?: boolean; }
+export interface BlankReductionZeroInfinityOptions { blank?: number; reduction?: 'none' | 'mean' | 'sum' | number; zeroInfinity?: boolean; }
 export interface CheckErrorsOptions { checkErrors?: boolean; }
 export interface CorrectionFweightsAweightsOptions { correction?: number; fweights?: Tensor | null; aweights?: Tensor | null; }
-export interface DTensorOptions { d?: number; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; }
+export interface DTensorOptions { d?: number; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; requiresGrad?: boolean; }
 export interface DecimalsOptions { decimals: number; }
 export interface DecimalsOptions2 { decimals?: number; }
 export interface DenseDimOptions { denseDim?: number | null; }
@@ -41,9 +41,9 @@ export interface DimCorrectionKeepdimOptions { dim?: NumberList | null; correcti
 export interface DimDescendingOptions { dim?: number; descending?: boolean; }
 export interface DimEdgeOrderOptions { dim: NumberList; edgeOrder?: number; }
 export interface DimEpsOptions { dim?: number; eps?: number; }
-export interface DimKeepdimDtypeOptions { dim?: NumberList; keepdim?: boolean; dtype?: DType | null; }
-export interface DimKeepdimDtypeOptions2 { dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null; }
-export interface DimKeepdimInterpolationOptions { dim?: number | null; keepdim?: boolean; interpolation?: string; }
+export interface DimKeepdimDtypeOptions { dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null; }
+export interface DimKeepdimDtypeOptions2 { dim?: NumberList; keepdim?: boolean; dtype?: DType | null; }
+export interface DimKeepdimInterpolationOptions { dim?: number | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest'; }
 export interface DimKeepdimModeOptions { dim?: NumberList; keepdim?: boolean; mode?: number; }
 export interface DimKeepdimOptions { dim?: NumberList | null; keepdim?: boolean; }
 export interface DimKeepdimOptions2 { dim?: NumberList; keepdim?: boolean; }
@@ -56,32 +56,31 @@ export interface DimOptions3 { dim?: NumberList | null; }
 export interface DimOutputSizeOptions { dim?: number | null; outputSize?: number | null; }
 export interface DimStartEndStepOptions { dim?: number; start?: number | null; end?: number | null; step?: number; }
 export interface DimUnbiasedKeepdimOptions { dim?: NumberList | null; unbiased?: boolean; keepdim?: boolean; }
-export interface DimsOptions { dims?: NumberList | null; }
-export interface DimsOptions2 { dims?: NumberList; }
+export interface DimsOptions { dims?: NumberList; }
+export interface DimsOptions2 { dims?: NumberList | null; }
 export interface DivisorOverrideOptions { divisorOverride?: number | null; }
-export interface DriverOptions { driver?: string | null; }
+export interface DriverOptions { driver?: 'gesvd' | 'gesvdj' | 'gesvda' | null; }
 export interface DropoutStateOptions { dropoutState?: Tensor | null; }
 export interface DtypeMaskedGradOptions { dtype?: DType | null; maskedGrad?: boolean | null; }
 export interface DtypeOptions { dtype?: DType | null; }
-export interface DtypeOptions2 { dtype: DType; }
 export interface DtypeUseDynamicOptions { dtype?: DType | null; useDynamic?: boolean; }
 export interface DxDimOptions { dx?: Scalar; dim?: number; }
 export interface DxDimOptions2 { dx?: number; dim?: number; }
 export interface EpsOptions { eps?: number | null; }
 export interface FromToGeneratorOptions { from?: number; to?: number; generator?: Generator | null; }
-export interface FullMatricesDriverOptions { fullMatrices?: boolean; driver?: string | null; }
-export interface GeneratorMemoryFormatTensorOptions { generator?: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; }
+export interface FullMatricesDriverOptions { fullMatrices?: boolean; driver?: 'gesvd' | 'gesvdj' | 'gesvda' | null; }
+export interface GeneratorMemoryFormatTensorOptions { generator?: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean; }
 export interface GeneratorOptions { generator?: Generator | null; }
-export interface GeneratorTensorOptions { generator?: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; }
+export interface GeneratorTensorOptions { generator?: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; requiresGrad?: boolean; }
 export interface HermitianCheckErrorsOptions { hermitian?: boolean; checkErrors?: boolean; }
 export interface HermitianOptions { hermitian?: boolean; }
 export interface HopLengthWinLengthWindowCenterOptions { hopLength?: number | null; winLength?: number | null; window?: Tensor | null; center?: boolean; normalized?: boolean; onesided?: boolean | null; length?: number | null; returnComplex?: boolean; }
-export interface HopLengthWinLengthWindowCenterOptions2 { hopLength?: number | null; winLength?: number | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null; }
+export interface HopLengthWinLengthWindowCenterOptions2 { hopLength?: number | null; winLength?: number | null; window?: Tensor | null; center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null; }
 export interface ImplicitOptions { implicit?: boolean; }
 export interface IncludeSelfOptions { includeSelf?: boolean; }
 export interface IndOptions { ind?: number; }
-export interface IndexingOptions { indexing: string; }
-export interface IsCoalescedTensorOptions { dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; isCoalesced?: boolean | null; }
+export interface IndexingOptions { indexing: 'ij' | 'xy'; }
+export interface IsCoalescedTensorOptions { dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; isCoalesced?: boolean | null; requiresGrad?: boolean; }
 export interface KDimsOptions { k?: number; dims?: NumberList; }
 export interface KeepdimDtypeOptions { keepdim?: boolean; dtype?: DType | null; }
 export interface KeepdimOptions { keepdim?: boolean; }
@@ -96,21 +95,21 @@ export interface LengthsIndicesOffsetsAxisOptions { lengths?: Tensor | null; ind
 export interface LowerUpperTrainingGeneratorOptions { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null; }
 export interface LrBeta1Beta2WeightDecayOptions { lr: number; beta1: number; beta2: number; weightDecay: number; eps: number; amsgrad: boolean; maximize: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null; }
 export interface LrBeta1Beta2WeightDecayOptions2 { lr: Tensor; beta1: number; beta2: number; weightDecay: number; eps: number; amsgrad: boolean; maximize: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null; }
-export interface MarginPEpsSwapOptions { margin?: number; p?: number; eps?: number; swap?: boolean; reduction?: number; }
-export interface MarginReductionOptions { margin?: number; reduction?: number; }
+export interface MarginPEpsSwapOptions { margin?: number; p?: number; eps?: number; swap?: boolean; reduction?: 'none' | 'mean' | 'sum' | number; }
+export interface MarginReductionOptions { margin?: number; reduction?: 'none' | 'mean' | 'sum' | number; }
 export interface MaskedGradOptions { maskedGrad?: boolean | null; }
 export interface MeanStdGeneratorOptions { mean?: number; std?: number; generator?: Generator | null; }
 export interface MedianSigmaGeneratorOptions { median?: number; sigma?: number; generator?: Generator | null; }
 export interface MemoryFormatOptions { memoryFormat?: MemoryFormat | null; }
 export interface MemoryFormatOptions2 { memoryFormat?: MemoryFormat; }
-export interface MemoryFormatTensorOptions { dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; }
+export interface MemoryFormatTensorOptions { dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean; }
 export interface MinMaxOptions { min?: Tensor | null; max?: Tensor | null; }
 export interface MinMaxOptions2 { min?: Scalar | null; max?: Scalar | null; }
 export interface MinMaxOptions3 { min?: number | null; max?: number | null; }
 export interface MinValMaxValOptions { minVal?: Scalar; maxVal?: Scalar; }
-export interface ModeOptions { mode?: string; }
-export interface ModeValueOptions { mode?: string; value?: number | null; }
-export interface NDimNormOptions { n?: number | null; dim?: number; norm?: string | null; }
+export interface ModeOptions { mode?: 'reduced' | 'complete' | 'r'; }
+export interface ModeValueOptions { mode?: 'constant' | 'reflect' | 'replicate' | 'circular'; value?: number | null; }
+export interface NDimNormOptions { n?: number | null; dim?: number; norm?: 'forward' | 'backward' | 'ortho' | null; }
 export interface NDimPrependAppendOptions { n?: number; dim?: number; prepend?: Tensor | null; append?: Tensor | null; }
 export interface NIncreasingOptions { N?: number | null; increasing?: boolean; }
 export interface NOptions { N?: number | null; }
@@ -121,24 +120,23 @@ export interface NonBlockingOptions { nonBlocking?: boolean; }
 export interface NumClassesOptions { numClasses?: number; }
 export interface OffsetDim1Dim2Options { offset?: number; dim1?: number; dim2?: number; }
 export interface OffsetOptions { offset?: number; }
-export interface OffsetTensorOptions { offset?: number; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; }
+export interface OffsetTensorOptions { offset?: number; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; requiresGrad?: boolean; }
 export interface OrdDimKeepdimDtypeOptions { ord?: Scalar; dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null; }
-export interface OrdDimKeepdimDtypeOptions2 { ord?: string; dim?: NumberList; keepdim?: boolean; dtype?: DType | null; }
+export interface OrdDimKeepdimDtypeOptions2 { ord?: 'fro' | 'nuc'; dim?: NumberList; keepdim?: boolean; dtype?: DType | null; }
 export interface OrdDimKeepdimDtypeOptions3 { ord?: Scalar | null; dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null; }
 export interface OrdDtypeOptions { ord?: Scalar; dtype?: DType | null; }
 export interface OutInt32RightOptions { outInt32?: boolean; right?: boolean; }
-export interface OutInt32RightSideSorterOptions { outInt32?: boolean; right?: boolean; side?: string | null; sorter?: Tensor | null; }
+export interface OutInt32RightSideSorterOptions { outInt32?: boolean; right?: boolean; side?: 'left' | 'right' | null; sorter?: Tensor | null; }
 export interface OutputSizeOptions { outputSize?: NumberList | null; }
 export interface OutputSizeOptions2 { outputSize?: number | null; }
 export interface OutputSizeScaleFactorsOptions { outputSize?: NumberList | null; scaleFactors?: NumberList | null; }
-export interface PComputeModeOptions { p?: number; computeMode?: number | null; }
-export interface PDtypeOptions { p?: Scalar | null; dtype: DType; }
+export interface PComputeModeOptions { p?: number; computeMode?: 'use_mm_for_euclid_dist_if_necessary' | 'use_mm_for_euclid_dist' | 'donot_use_mm_for_euclid_dist' | number | null; }
 export interface PEpsKeepdimOptions { p?: number; eps?: number; keepdim?: boolean; }
 export interface PGeneratorOptions { p?: number; generator?: Generator | null; }
-export interface PMarginWeightReductionOptions { p?: Scalar; margin?: Scalar; weight?: Tensor | null; reduction?: number; }
+export interface PMarginWeightReductionOptions { p?: Scalar; margin?: Scalar; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number; }
 export interface POptions { p?: Scalar; }
-export interface POptions2 { p?: Scalar | null; }
-export interface POptions3 { p?: number; }
+export interface POptions2 { p?: number; }
+export interface POptions3 { p?: Scalar | null; }
 export interface PadOptions { pad?: number; }
 export interface PaddingIdxOptions { paddingIdx?: number | null; }
 export interface PaddingIdxScaleGradByFreqSparseOptions { paddingIdx?: number; scaleGradByFreq?: boolean; sparse?: boolean; }
@@ -150,26 +148,25 @@ export interface PivotOptions { pivot?: boolean; }
 export interface PowDimOptions { pow?: number; dim?: number; }
 export interface RWithReplacementOptions { r?: number; withReplacement?: boolean; }
 export interface RangeWeightDensityOptions { range?: NumberList | null; weight?: Tensor | null; density?: boolean; }
-export interface RcondDriverOptions { rcond?: number | null; driver?: string | null; }
+export interface RcondDriverOptions { rcond?: number | null; driver?: 'gels' | 'gelsy' | 'gelsd' | 'gelss' | null; }
 export interface RcondOptions { rcond?: number; }
-export interface ReduceOptions { reduce: string; }
-export interface ReductionBetaOptions { reduction?: number; beta?: number; }
-export interface ReductionDeltaOptions { reduction?: number; delta?: number; }
-export interface ReductionLogTargetOptions { reduction?: number; logTarget?: boolean; }
-export interface ReductionOptions { reduction?: number; }
+export interface ReduceOptions { reduce: 'add' | 'multiply'; }
+export interface ReductionBetaOptions { reduction?: 'none' | 'mean' | 'sum' | number; beta?: number; }
+export interface ReductionDeltaOptions { reduction?: 'none' | 'mean' | 'sum' | number; delta?: number; }
+export interface ReductionLogTargetOptions { reduction?: 'none' | 'mean' | 'sum' | number; logTarget?: boolean; }
+export interface ReductionOptions { reduction?: 'none' | 'mean' | 'sum' | number; }
 export interface ReplacementGeneratorOptions { replacement?: boolean; generator?: Generator | null; }
-export interface ReturnInverseReturnCountsDimOptions { returnInverse?: boolean; returnCounts?: boolean; dim?: number | null; }
 export interface ReturnInverseReturnCountsOptions { returnInverse?: boolean; returnCounts?: boolean; }
-export interface RoundingModeOptions { roundingMode?: string | null; }
+export interface RoundingModeOptions { roundingMode?: 'floor' | 'trunc' | null; }
 export interface RtolAtolEqualNanOptions { rtol?: number; atol?: number; equalNan?: boolean; }
-export interface SDimNormOptions { s?: NumberList | null; dim?: NumberList; norm?: string | null; }
-export interface SDimNormOptions2 { s?: NumberList | null; dim?: NumberList | null; norm?: string | null; }
+export interface SDimNormOptions { s?: NumberList | null; dim?: NumberList; norm?: 'forward' | 'backward' | 'ortho' | null; }
+export interface SDimNormOptions2 { s?: NumberList | null; dim?: NumberList | null; norm?: 'forward' | 'backward' | 'ortho' | null; }
 export interface ScaleFactorsOptions { scaleFactors?: NumberList | null; }
-export interface ScaleGradByFreqModeSparsePerSampleWeightsOptions { scaleGradByFreq?: boolean; mode?: number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean; }
+export interface ScaleGradByFreqModeSparsePerSampleWeightsOptions { scaleGradByFreq?: boolean; mode?: 'sum' | 'mean' | 'max' | number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean; }
 export interface ScalesDScalesHScalesWOptions { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null; }
 export interface ScalesHScalesWOptions { scalesH?: number | null; scalesW?: number | null; }
 export interface ScalesOptions { scales?: number | null; }
-export interface SharedSizeTensorOptions { shared?: boolean | null; size?: number | null; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; }
+export interface SharedSizeTensorOptions { shared?: boolean | null; size?: number | null; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; requiresGrad?: boolean; }
 export interface SizeFillValueOptions { size: number; fillValue?: number; }
 export interface SomeComputeUvOptions { some?: boolean; computeUv?: boolean; }
 export interface SomeOptions { some?: boolean; }
@@ -185,16 +182,16 @@ export interface StableDimDescendingOptions { stable: boolean; dim?: number; des
 export interface StableDimDescendingOptions2 { stable?: boolean | null; dim?: number; descending?: boolean; }
 export interface StartDimEndDimOptions { startDim?: number; endDim?: number; }
 export interface StdGeneratorOptions { std?: number; generator?: Generator | null; }
-export interface StepTensorOptions { step?: Scalar; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; }
+export interface StepTensorOptions { step?: Scalar; dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; requiresGrad?: boolean; }
 export interface StorageOffsetOptions { storageOffset?: number | null; }
 export interface StrideOptions { stride?: NumberList; }
 export interface StridePaddingCeilModeCountIncludePadOptions { stride?: NumberList; padding?: NumberList; ceilMode?: boolean; countIncludePad?: boolean; }
 export interface StridePaddingCeilModeCountIncludePadOptions2 { stride?: NumberList; padding?: NumberList; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | null; }
 export interface StridePaddingDilationCeilModeOptions { stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean; }
-export interface TensorOptions { dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; }
+export interface TensorOptions { dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; requiresGrad?: boolean; }
 export interface ToGeneratorOptions { to?: number | null; generator?: Generator | null; }
 export interface TrainOptions { train?: boolean | null; }
-export interface UPLOOptions { UPLO?: string; }
+export interface UPLOOptions { UPLO?: 'L' | 'U'; }
 export interface UnbiasedOptions { unbiased?: boolean; }
 export interface UnpackDataUnpackPivotsOptions { unpackData?: boolean; unpackPivots?: boolean; }
 export interface UpperCheckErrorsOptions { upper?: boolean; checkErrors?: boolean; }
@@ -208,9 +205,9 @@ export interface WeightDecayMomentumLrDampeningOptions { weightDecay: number; mo
 export interface WeightDecayMomentumLrDampeningOptions2 { weightDecay: number; momentum: number; lr: Tensor; dampening: number; nesterov: boolean; maximize: boolean; isFirstStep: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null; }
 export interface WeightDensityOptions { weight?: Tensor | null; density?: boolean; }
 export interface WeightEpsOptions { weight?: Tensor | null; eps?: number | null; }
-export interface WeightPosWeightReductionOptions { weight?: Tensor | null; posWeight?: Tensor | null; reduction?: number; }
-export interface WeightReductionIgnoreIndexLabelSmoothingOptions { weight?: Tensor | null; reduction?: number; ignoreIndex?: number; labelSmoothing?: number; }
-export interface WeightReductionIgnoreIndexOptions { weight?: Tensor | null; reduction?: number; ignoreIndex?: number; }
-export interface WeightReductionOptions { weight?: Tensor | null; reduction?: number; }
+export interface WeightPosWeightReductionOptions { weight?: Tensor | null; posWeight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number; }
+export interface WeightReductionIgnoreIndexLabelSmoothingOptions { weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number; ignoreIndex?: number; labelSmoothing?: number; }
+export interface WeightReductionIgnoreIndexOptions { weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number; ignoreIndex?: number; }
+export interface WeightReductionOptions { weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number; }
 export interface WeightsMinlengthOptions { weights?: Tensor | null; minlength?: number; }
 export interface WrapOptions { wrap?: boolean; }
