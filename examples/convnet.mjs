@@ -1,7 +1,7 @@
 // A convolutional network tells digits apart. They are drawn here, shifted and noisy, as a stand-in for MNIST.
 import { nn, optim, torch } from 'm3l';
 
-const STEPS = Number(process.env.STEPS ?? 150);
+const STEPS = Number(process.env.STEPS ?? 400);
 const SIZE = 20;
 const DIGITS = [
   '111101101101111',
@@ -62,7 +62,7 @@ for (let step = 1; step <= STEPS; step++) {
     optimizer.step();
     return error.item();
   });
-  if (step % 50 === 0) console.log(`step ${step}: loss ${loss.toFixed(3)}`);
+  if (step % 100 === 0) console.log(`step ${step}: loss ${loss.toFixed(3)}`);
 }
 
 model.eval();

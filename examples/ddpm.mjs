@@ -1,7 +1,7 @@
 // A diffusion model (DDPM, Ho et al. 2020) of points: learns to turn noise into two half moons.
 import { nn, optim, torch } from 'm3l';
 
-const STEPS = Number(process.env.STEPS ?? 1500);
+const STEPS = Number(process.env.STEPS ?? 3000);
 const [TIMES, WIDTH, BATCH] = [60, 128, 256];
 
 /** Points [n, 2] of two half moons. */
@@ -53,7 +53,7 @@ for (let step = 1; step <= STEPS; step++) {
     optimizer.step();
     return error.item();
   });
-  if (step % 500 === 0) console.log(`step ${step}: loss ${loss.toFixed(3)}`);
+  if (step % 1000 === 0) console.log(`step ${step}: loss ${loss.toFixed(3)}`);
 }
 
 /** Points drawn from noise, from the last time to the first. */

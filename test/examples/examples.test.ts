@@ -12,6 +12,11 @@ const EXPECTED: Record<string, RegExp> = {
   'indexing.mjs': /^\[ 4 \] \d+\n0 \d+$/m,
   'inference.mjs': /off by less than 1e-4: true/,
   'missing-modality.mjs': /^rgb missing: logits \[1,13,64,64\]$/m,
+  'convnet.mjs': /^accuracy [1-9]\d\.\d %$/m,
+  'ddpm.mjs': /^drawn points lie 0\.[0-2]\d+ from the moons/m,
+  'gpt.mjs': /^step 50: loss [01]\.\d+$/m,
+  'lstm.mjs': /^twenty steps ahead it is off by 0\.\d+ on average$/m,
+  'resnet.mjs': /^accuracy (9\d|100)\.\d %$/m,
   'train-rooms.mjs': /^depth missing: mIoU \d/m,
 };
 
@@ -19,7 +24,7 @@ describe('examples', () => {
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.mjs'))) {
     it(`${file} runs`, async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [folder + file], {
-        env: { ...process.env, OMP_NUM_THREADS: '1' },
+        env: { ...process.env, OMP_NUM_THREADS: '1', STEPS: '60' },
       });
       expect(stdout).toMatch(EXPECTED[file] ?? /./);
     });

@@ -62,9 +62,11 @@ export function tanhshrink(x: Tensor): Tensor {
 }
 
 /** Softmax of −x over a dimension. */
-export function softmin(x: Tensor, dim: number): Tensor {
+export function softmin(x: Tensor, dim: number, options?: { dtype?: torch.DType }): Tensor;
+export function softmin(x: Tensor, options: { dim: number; dtype?: torch.DType }): Tensor;
+export function softmin(x: Tensor, ...rest: unknown[]): Tensor {
   requireTensor('softmin', x);
-  return torch.softmax(x.neg(), dim);
+  return torch.softmax(x.neg(), ...(rest as [number]));
 }
 
 export interface GumbelSoftmaxOptions {
