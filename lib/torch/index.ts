@@ -33,6 +33,10 @@ export {
   type TypedArrayInput,
 } from './dtype.js';
 export { AddonNotFoundError, ArgumentError, LibtorchNotFoundError, M3lError } from './errors.js';
+export { load, loadAsync, loadNpy, loadNpz } from './files/load.js';
+export { saveNpy, saveNpz } from './files/save-numpy.js';
+export { type Saved, save } from './files/torch-save.js';
+export type { LoadOptions } from './files/torch-zip.js';
 export * from './generated/functions.js';
 export * from './generated/options.js';
 export {
@@ -51,8 +55,9 @@ export { loaded } from './native.js';
 export { type OperatorFunction, type OverloadFunction, ops } from './ops.js';
 export { profile } from './profiler.js';
 export { Generator, getRngState, initialSeed, manualSeed, setRngState } from './random.js';
-export { loadSafetensors, type Safetensors, saveSafetensors } from './safetensors.js';
+export { loadSafetensors, saveSafetensors } from './safetensors.js';
 export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.js';
+export { openSafetensors, type Safetensors, type SafetensorsFile } from './safetensors-reader.js';
 export { type Scalar, scalar, type TypedScalar } from './scalar.js';
 export { detached, dispose, keep, ScopeGuard, scope } from './scope.js';
 export { receive, type SharedTensor } from './sharing.js';
