@@ -2,6 +2,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Tensors, operators, autograd, random numbers, scopes, safetensors: what `torch` is. */
 import './generated/methods.js';
+import './print/tensor-text.js';
 
 export { type AutocastDType, autocast, isAutocastEnabled } from './autocast.js';
 export {
@@ -53,6 +54,7 @@ export {
 export type { OperatorTime } from './native.js';
 export { loaded } from './native.js';
 export { type OperatorFunction, type OverloadFunction, ops } from './ops.js';
+export { getPrintOptions, type PrintOptions, setPrintOptions } from './print/options.js';
 export { profile } from './profiler.js';
 export { Generator, getRngState, initialSeed, manualSeed, setRngState } from './random.js';
 export { loadSafetensors, saveSafetensors } from './safetensors.js';
