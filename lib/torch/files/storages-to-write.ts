@@ -11,7 +11,7 @@ import type { EntryToWrite } from './zip-writer.js';
 
 /** A range of one storage that tensors lie in. */
 export interface StorageToWrite {
-  readonly key: string;
+  key: string;
   readonly dtype: DType;
   /** Any tensor in it. */
   readonly tensor: Tensor;
@@ -31,13 +31,14 @@ export class StoragesToWrite {
   readonly #own: Tensor[] = [];
   readonly #parts = new Map<Tensor, readonly Tensor[]>();
   readonly #storageOf = new Map<Tensor, StorageToWrite>();
-  #count = 0;
 
   constructor(tensors: Iterable<Tensor>) {
     try {
       for (const tensor of tensors) this.#parts.set(tensor, this.#plainParts(tensor));
       const parts = [...this.#parts.values()].flat().filter((part) => part.device !== 'meta');
       for (const ranges of sharing(parts)) this.#join(ranges);
+      // In the order in which the pickle names them: so that the same values give the same file.
+      for (const [index, storage] of this.#storages().entries()) storage.key = `${index}`;
     } catch (error) {
       this.dispose();
       throw error;
@@ -51,11 +52,16 @@ export class StoragesToWrite {
   }
 
   entries(): EntryToWrite[] {
-    return [...new Set(this.#storageOf.values())].map((storage) => ({
+    return this.#storages().map((storage) => ({
       name: storage.key,
       size: (storage.end - storage.start) * dtypeInfo(storage.dtype).size,
       chunks: () => storageBytes(storage),
     }));
+  }
+
+  #storages(): StorageToWrite[] {
+    const parts = [...this.#parts.values()].flat();
+    return [...new Set(parts.flatMap((part) => this.#storageOf.get(part) ?? []))];
   }
 
   dispose(): void {
@@ -80,7 +86,7 @@ export class StoragesToWrite {
     for (const { part, start, end, from, to } of ranges) {
       const { dtype } = part;
       if (joined === null || from >= until || from === to) {
-        joined = { key: `${this.#count++}`, dtype, tensor: part, start, end };
+        joined = { key: '', dtype, tensor: part, start, end };
         until = to;
       } else if (joined.dtype !== dtype) {
         throw new ArgumentError(
