@@ -7,6 +7,7 @@ import {
   sparseCompressedTensor,
   sparseCooTensor,
 } from '../generated/functions.js';
+import { operator } from '../invoke.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { PyDict, PyTuple } from './pickle-values.js';
@@ -157,13 +158,19 @@ export class SparseTensor implements FutureTensor {
     const parts = this.#parts.map((part) => part.value()) as [Tensor, Tensor, Tensor];
     const [first, second, values] = parts;
     const { layout } = this;
-    const options = { dtype: (values ?? second).dtype, layout };
+    const size = this.#size;
     let tensor: Tensor;
     try {
+      // Operators take the indices for sound.
+      if (layout === 'sparse') checkCoordinates(first, second, size, this.#coalesced);
+      else checkCompressed(first, second, values, size, layout);
       tensor =
         layout === 'sparse'
-          ? sparseCooTensor(first, second, this.#size, { isCoalesced: this.#coalesced })
-          : sparseCompressedTensor(first, second, values, this.#size, options);
+          ? sparseCooTensor(first, second, size, { isCoalesced: this.#coalesced })
+          : sparseCompressedTensor(first, second, values, size, {
+              dtype: values.dtype,
+              layout,
+            });
     } catch (error) {
       throw this.fail(`a tensor of layout ${layout}: ${(error as Error).message}`);
     } finally {
@@ -173,6 +180,13 @@ export class SparseTensor implements FutureTensor {
     return tensor;
   }
 }
+
+const checkCoordinates = operator<
+  (indices: Tensor, values: Tensor, size: readonly number[], coalesced?: boolean) => void
+>('_validate_sparse_coo_tensor_args', '');
+const checkCompressed = operator<
+  (first: Tensor, second: Tensor, values: Tensor, size: readonly number[], layout: Layout) => void
+>('_validate_sparse_compressed_tensor_args', '');
 
 /** A tensor without values. */
 export class MetaTensor implements FutureTensor {
