@@ -123,7 +123,7 @@ export default [
     read,
   },
   {
-    name: 'npy',
+    name: 'npy-tensor',
     extension: 'npy',
     seeds: seeds(['fortran.npy', 'version3.npy', 'scalar.npy', 'big-endian.npy', 'complex64.npy']),
     make: header,

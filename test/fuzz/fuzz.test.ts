@@ -50,7 +50,7 @@ describe('hostile files', () => {
 
   // A thousandth of what the readers of tensors were tried with: --cases 100000 for all of it.
   it('03 of tensors', () => {
-    const readers = 'safetensors,pth,legacy,npz,npz-packed,npy';
+    const readers = 'safetensors,pth,legacy,npz,npz-packed,npy-tensor';
     const { status, stderr, targets } = fuzz('--target', readers, '--cases', '100');
     expect(
       targets.flatMap((target: { failures: unknown[] }) => target.failures),
