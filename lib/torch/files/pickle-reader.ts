@@ -4,6 +4,7 @@
  * https://docs.python.org/3/library/pickletools.html
  */
 import type { M3lError } from '../errors.js';
+import { opcodes } from './pickle-opcodes.js';
 import { PyDict, PyList, PySet, PyTuple } from './pickle-values.js';
 
 /** A class or function that a pickle may name, and call where it has `call`: what that gives is data. */
@@ -48,7 +49,9 @@ export function readPickle(
 class Machine {
   readonly #bytes: Buffer;
   readonly #host: PickleHost;
-  readonly #memo = new Map<number, unknown>();
+  readonly #memo: unknown[] = [];
+  /** What was kept under numbers out of turn. */
+  readonly #kept = new Map<number, unknown>();
   readonly #marks: number[] = [];
   readonly #stack: unknown[] = [];
   #at: number;
@@ -63,7 +66,7 @@ class Machine {
   run(): { value: unknown; end: number } {
     for (let count = 0; count < MOST_INSTRUCTIONS; count++) {
       const code = this.#bytes[this.#skip(1)]!;
-      if (code === 0x2e) return { value: this.#pop(), end: this.#at };
+      if (code === opcodes.STOP) return { value: this.#pop(), end: this.#at };
       const instruction = instructions[code];
       if (instruction === undefined) throw this.#host.fail(unknownInstruction(code));
       instruction(this);
@@ -173,17 +176,19 @@ class Machine {
   }
 
   memorize(index: number): void {
-    this.#memo.set(index, this.top());
+    if (index === this.#memo.length) this.#memo.push(this.top());
+    else if (index < this.#memo.length) this.#memo[index] = this.top();
+    else this.#kept.set(index, this.top());
   }
 
   memorizeNext(): void {
-    this.#memo.set(this.#memo.size, this.top());
+    this.#memo.push(this.top());
   }
 
   recall(index: number): void {
-    if (!this.#memo.has(index))
-      throw this.#host.fail(`its pickle recalls ${index}, which it never kept`);
-    this.#stack.push(this.#memo.get(index));
+    if (index < this.#memo.length) this.#stack.push(this.#memo[index]);
+    else if (this.#kept.has(index)) this.#stack.push(this.#kept.get(index));
+    else throw this.#host.fail(`its pickle recalls ${index}, which it never kept`);
   }
 
   tuple(count: number): void {
@@ -273,72 +278,72 @@ function unknownInstruction(code: number): string {
 }
 
 const instructions: Readonly<Record<number, (machine: Machine) => void>> = {
-  128: (m) => m.protocol(),
+  [opcodes.PROTO]: (m) => m.protocol(),
   // FRAME: how much follows, for readers that buffer.
-  149: (m) => void m.uint64(),
-  40: (m) => m.mark(),
-  48: (m) => void m.pop(),
-  49: (m) => void m.popMark(),
-  50: (m) => m.push(m.top()),
-  78: (m) => m.push(null),
-  136: (m) => m.push(true),
-  137: (m) => m.push(false),
-  74: (m) => m.push(m.int32()),
-  75: (m) => m.push(m.byte()),
-  77: (m) => m.push(m.uint16()),
-  138: (m) => m.push(m.long(m.byte())),
-  139: (m) => m.push(m.long(m.uint32())),
-  71: (m) => m.push(m.double()),
-  88: (m) => m.pushNew(m.text(m.uint32())),
-  140: (m) => m.pushNew(m.text(m.byte())),
-  141: (m) => m.pushNew(m.text(m.uint64())),
-  85: (m) => m.pushNew(m.text(m.byte())),
-  84: (m) => m.pushNew(m.text(m.uint32())),
-  67: (m) => m.pushNew(m.bytes(m.byte())),
-  66: (m) => m.pushNew(m.bytes(m.uint32())),
-  142: (m) => m.pushNew(m.bytes(m.uint64())),
-  150: (m) => m.pushNew(m.bytes(m.uint64())),
-  93: (m) => m.pushNew(new PyList()),
-  108: (m) => m.pushNew(new PyList(m.popMark())),
-  97: (m) => {
+  [opcodes.FRAME]: (m) => void m.uint64(),
+  [opcodes.MARK]: (m) => m.mark(),
+  [opcodes.POP]: (m) => void m.pop(),
+  [opcodes.POP_MARK]: (m) => void m.popMark(),
+  [opcodes.DUP]: (m) => m.push(m.top()),
+  [opcodes.NONE]: (m) => m.push(null),
+  [opcodes.NEWTRUE]: (m) => m.push(true),
+  [opcodes.NEWFALSE]: (m) => m.push(false),
+  [opcodes.BININT]: (m) => m.push(m.int32()),
+  [opcodes.BININT1]: (m) => m.push(m.byte()),
+  [opcodes.BININT2]: (m) => m.push(m.uint16()),
+  [opcodes.LONG1]: (m) => m.push(m.long(m.byte())),
+  [opcodes.LONG4]: (m) => m.push(m.long(m.uint32())),
+  [opcodes.BINFLOAT]: (m) => m.push(m.double()),
+  [opcodes.BINUNICODE]: (m) => m.pushNew(m.text(m.uint32())),
+  [opcodes.SHORT_BINUNICODE]: (m) => m.pushNew(m.text(m.byte())),
+  [opcodes.BINUNICODE8]: (m) => m.pushNew(m.text(m.uint64())),
+  [opcodes.SHORT_BINSTRING]: (m) => m.pushNew(m.text(m.byte())),
+  [opcodes.BINSTRING]: (m) => m.pushNew(m.text(m.uint32())),
+  [opcodes.SHORT_BINBYTES]: (m) => m.pushNew(m.bytes(m.byte())),
+  [opcodes.BINBYTES]: (m) => m.pushNew(m.bytes(m.uint32())),
+  [opcodes.BINBYTES8]: (m) => m.pushNew(m.bytes(m.uint64())),
+  [opcodes.BYTEARRAY8]: (m) => m.pushNew(m.bytes(m.uint64())),
+  [opcodes.EMPTY_LIST]: (m) => m.pushNew(new PyList()),
+  [opcodes.LIST]: (m) => m.pushNew(new PyList(m.popMark())),
+  [opcodes.APPEND]: (m) => {
     const item = m.pop();
     m.append([item]);
   },
-  101: (m) => m.append(m.popMark()),
-  41: (m) => m.tuple(0),
-  133: (m) => m.tuple(1),
-  134: (m) => m.tuple(2),
-  135: (m) => m.tuple(3),
-  116: (m) => m.pushNew(new PyTuple(m.popMark())),
-  125: (m) => m.dict([]),
-  100: (m) => m.dict(m.popMark()),
-  115: (m) => {
+  [opcodes.APPENDS]: (m) => m.append(m.popMark()),
+  [opcodes.EMPTY_TUPLE]: (m) => m.tuple(0),
+  [opcodes.TUPLE1]: (m) => m.tuple(1),
+  [opcodes.TUPLE2]: (m) => m.tuple(2),
+  [opcodes.TUPLE3]: (m) => m.tuple(3),
+  [opcodes.TUPLE]: (m) => m.pushNew(new PyTuple(m.popMark())),
+  [opcodes.EMPTY_DICT]: (m) => m.dict([]),
+  [opcodes.DICT]: (m) => m.dict(m.popMark()),
+  [opcodes.SETITEM]: (m) => {
     const value = m.pop();
     const key = m.pop();
     m.setItems([key, value]);
   },
-  117: (m) => m.setItems(m.popMark()),
-  143: (m) => m.pushNew(new PySet([])),
-  144: (m) => m.add(m.popMark()),
-  145: (m) => m.pushNew(new PySet(m.popMark())),
-  113: (m) => m.memorize(m.byte()),
-  114: (m) => m.memorize(m.uint32()),
-  148: (m) => m.memorizeNext(),
-  104: (m) => m.recall(m.byte()),
-  106: (m) => m.recall(m.uint32()),
-  99: (m) => {
+  [opcodes.SETITEMS]: (m) => m.setItems(m.popMark()),
+  [opcodes.EMPTY_SET]: (m) => m.pushNew(new PySet([])),
+  [opcodes.ADDITEMS]: (m) => m.add(m.popMark()),
+  [opcodes.FROZENSET]: (m) => m.pushNew(new PySet(m.popMark())),
+  [opcodes.BINPUT]: (m) => m.memorize(m.byte()),
+  [opcodes.LONG_BINPUT]: (m) => m.memorize(m.uint32()),
+  [opcodes.MEMOIZE]: (m) => m.memorizeNext(),
+  [opcodes.BINGET]: (m) => m.recall(m.byte()),
+  [opcodes.LONG_BINGET]: (m) => m.recall(m.uint32()),
+  [opcodes.GLOBAL]: (m) => {
     const module = m.line();
     m.global(module, m.line());
   },
-  147: (m) => {
+  [opcodes.STACK_GLOBAL]: (m) => {
     const name = m.pop();
     m.global(m.pop(), name);
   },
-  81: (m) => m.persistent(),
-  82: (m) => m.call(),
-  129: (m) => m.call(),
-  98: (m) => m.build(),
-  130: (m) => m.deny('a code of the copyreg registry'),
-  146: (m) => m.deny('keyword arguments'),
-  151: (m) => m.deny('a buffer outside the file'),
+  [opcodes.BINPERSID]: (m) => m.persistent(),
+  [opcodes.REDUCE]: (m) => m.call(),
+  [opcodes.NEWOBJ]: (m) => m.call(),
+  [opcodes.BUILD]: (m) => m.build(),
+  [opcodes.EXT1]: (m) => m.deny('a code of the copyreg registry'),
+  [opcodes.NEWOBJ_EX]: (m) => m.deny('keyword arguments'),
+  [opcodes.NEXT_BUFFER]: (m) => m.deny('a buffer outside the file'),
 };

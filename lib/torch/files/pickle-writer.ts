@@ -1,4 +1,7 @@
 /** Writes pickles of protocol 2, of the instructions that `torch.load(weights_only=True)` reads. */
+import { opcodes } from './pickle-opcodes.js';
+
+const TUPLES = [opcodes.EMPTY_TUPLE, opcodes.TUPLE1, opcodes.TUPLE2, opcodes.TUPLE3] as const;
 
 /** Turns values into the bytes of a pickle. */
 export class PickleWriter {
@@ -8,12 +11,12 @@ export class PickleWriter {
   readonly #texts = new Map<string, number>();
 
   constructor() {
-    this.#op(0x80, 2);
+    this.#op(opcodes.PROTO, 2);
   }
 
   /** The pickle, of the value that is alone on the stack. */
   finish(): Buffer {
-    this.#op(0x2e);
+    this.#op(opcodes.STOP);
     return Buffer.concat(this.#chunks);
   }
 
@@ -29,17 +32,17 @@ export class PickleWriter {
   }
 
   none(): void {
-    this.#op(0x4e);
+    this.#op(opcodes.NONE);
   }
 
   bool(value: boolean): void {
-    this.#op(value ? 0x88 : 0x89);
+    this.#op(value ? opcodes.NEWTRUE : opcodes.NEWFALSE);
   }
 
   int(value: number | bigint): void {
-    if (value >= 0 && value < 256) this.#op(0x4b, Number(value));
+    if (value >= 0 && value < 256) this.#op(opcodes.BININT1, Number(value));
     else if (value >= -(2 ** 31) && value < 2 ** 31) {
-      const bytes = Buffer.alloc(5, 0x4a);
+      const bytes = Buffer.alloc(5, opcodes.BININT);
       bytes.writeInt32LE(Number(value), 1);
       this.#chunks.push(bytes);
     } else this.#long(BigInt(value));
@@ -52,11 +55,11 @@ export class PickleWriter {
     const digits = BigInt.asUintN(8 * length, value)
       .toString(16)
       .padStart(2 * length, '0');
-    this.#op(0x8a, length, ...Buffer.from(digits, 'hex').reverse());
+    this.#op(opcodes.LONG1, length, ...Buffer.from(digits, 'hex').reverse());
   }
 
   float(value: number): void {
-    const bytes = Buffer.alloc(9, 0x47);
+    const bytes = Buffer.alloc(9, opcodes.BINFLOAT);
     bytes.writeDoubleBE(value, 1);
     this.#chunks.push(bytes);
   }
@@ -68,7 +71,7 @@ export class PickleWriter {
       this.recall(known);
       return;
     }
-    this.#sized(0x58, Buffer.from(value, 'utf8'));
+    this.#sized(opcodes.BINUNICODE, Buffer.from(value, 'utf8'));
     this.#texts.set(value, this.memorize());
   }
 
@@ -76,7 +79,7 @@ export class PickleWriter {
   bytes(value: Uint8Array): void {
     this.global('_codecs', 'encode');
     const letters = Buffer.from(value.buffer, value.byteOffset, value.length).toString('latin1');
-    this.#sized(0x58, Buffer.from(letters, 'utf8'));
+    this.#sized(opcodes.BINUNICODE, Buffer.from(letters, 'utf8'));
     this.text('latin1');
     this.tuple(2);
     this.reduce();
@@ -95,12 +98,12 @@ export class PickleWriter {
 
   /** Keeps what is on top of the stack, and gives the number to recall it by. */
   memorize(): number {
-    this.#index(0x71, 0x72, this.#memoized);
+    this.#index(opcodes.BINPUT, opcodes.LONG_BINPUT, this.#memoized);
     return this.#memoized++;
   }
 
   recall(index: number): void {
-    this.#index(0x68, 0x6a, index);
+    this.#index(opcodes.BINGET, opcodes.LONG_BINGET, index);
   }
 
   #index(short: number, long: number, index: number): void {
@@ -114,36 +117,36 @@ export class PickleWriter {
   }
 
   mark(): void {
-    this.#op(0x28);
+    this.#op(opcodes.MARK);
   }
 
   emptyList(): void {
-    this.#op(0x5d);
+    this.#op(opcodes.EMPTY_LIST);
   }
 
   /** What lies above the mark becomes items of the list below it. */
   appends(): void {
-    this.#op(0x65);
+    this.#op(opcodes.APPENDS);
   }
 
   emptyDict(): void {
-    this.#op(0x7d);
+    this.#op(opcodes.EMPTY_DICT);
   }
 
   setItems(): void {
-    this.#op(0x75);
+    this.#op(opcodes.SETITEMS);
   }
 
   /** Of the last one to three values, or (without a count) of those above the mark. */
   tuple(count?: 0 | 1 | 2 | 3): void {
-    this.#op(count === undefined ? 0x74 : count === 0 ? 0x29 : 0x84 + count);
+    this.#op(count === undefined ? opcodes.TUPLE : TUPLES[count]);
   }
 
   reduce(): void {
-    this.#op(0x52);
+    this.#op(opcodes.REDUCE);
   }
 
   persistent(): void {
-    this.#op(0x51);
+    this.#op(opcodes.BINPERSID);
   }
 }

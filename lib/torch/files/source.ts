@@ -58,7 +58,7 @@ export class FileSource {
 }
 
 /** Of a piece, the reader's thread copies what was read: so long may the event loop wait for it. */
-const PIECE_ASYNC = 4 << 20;
+const PIECE_ASYNC = 1 << 20;
 const PIECE_SYNC = 64 << 20;
 
 /** Opening a pipe would wait for whoever writes to it. */

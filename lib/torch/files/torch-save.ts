@@ -27,6 +27,8 @@ export type Saved =
 
 const FOLDER = 'archive';
 const ALIGNMENT = 64;
+/** Of a length in one byte. */
+const MOST_BITS = 8 * 255;
 /** Python's own recursion ends at a thousand. */
 const DEEPEST = 500;
 
@@ -88,6 +90,11 @@ const shown = (place: string) => (place === '' ? 'the value' : `'${place.slice(0
 
 function checkPlain(value: unknown, place: string): void {
   const kind = typeof value;
+  if (typeof value === 'bigint' && BigInt.asIntN(MOST_BITS, value) !== value) {
+    throw new ArgumentError(
+      `torch.save: ${shown(place)} is an integer of more than ${MOST_BITS} bits, which has no form`,
+    );
+  }
   if (value === null || kind === 'boolean' || kind === 'number' || kind === 'bigint') return;
   if (value instanceof Tensor || value instanceof TypedScalar || value instanceof Uint8Array)
     return;

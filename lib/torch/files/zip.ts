@@ -159,7 +159,8 @@ export function* entryRange(
   entry: ZipEntry,
 ): Reading<[start: number, end: number]> {
   const at = entry.header;
-  const bytes = Buffer.from((yield* file.bytes(at, at + LOCAL_BYTES)).buffer);
+  const local = yield* file.staged(at, at + LOCAL_BYTES);
+  const bytes = Buffer.from(local.buffer, 0, LOCAL_BYTES);
   if (bytes.readUInt32LE(0) !== LOCAL) throw damaged(file, `${quoted(entry.name)} is not at ${at}`);
   const start = at + LOCAL_BYTES + bytes.readUInt16LE(26) + bytes.readUInt16LE(28);
   if (start + entry.packed > file.size) throw damaged(file, `${quoted(entry.name)} is cut short`);

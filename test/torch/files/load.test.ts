@@ -160,7 +160,7 @@ describe('torch.load', () => {
     setImmediate(turn);
     const { w } = await torch.loadAsync<{ w: Tensor }>(path);
     done = true;
-    // A piece is 4 MiB: one that read it at once would let it turn once or twice.
+    // A piece is 1 MiB: one that read it at once would let it turn once or twice.
     expect(turns).toBeGreaterThan(12);
     expect(w.shape).toEqual([12 << 20]);
     w.dispose();

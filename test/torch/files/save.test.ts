@@ -129,6 +129,7 @@ print("read")`;
       }),
       /save its stateDict/,
     ],
+    ['an endless integer', () => [2n ** 2040n], /'0' is an integer of more than 2040 bits/],
     ['what is nested deep', () => nested(600), /nested deeper than 500/],
   ])('05 %s is refused by its place, and nothing is written', (_, make, message) =>
     torch.scope(() => {
