@@ -3,6 +3,7 @@ import { type DType, isDType, type Layout } from '../dtype.js';
 import type { M3lError } from '../errors.js';
 import { TypedScalar } from '../scalar.js';
 import { numpyGlobals } from './numpy-pickles.js';
+import { isOldTensor, OldTensor, stridedOf } from './old-tensors.js';
 import type { PickleHost, PyGlobal } from './pickle-reader.js';
 import { PyDict, PyList, PySet, PyTuple } from './pickle-values.js';
 import {
@@ -79,7 +80,7 @@ export function pickleHost(table: StorageTable, fail: Fail, mostValues: number):
       const known =
         made.get(path) ?? (/^torch(\.cuda|\.storage)?$/.test(module) && ofTorch(path, name));
       if (known) return known;
-      const call = calls.get(path);
+      const call = isOldTensor(path) ? () => new OldTensor(fail) : calls.get(path);
       if (call === undefined) throw fail(refusal(`${module}.${name}`));
       const global = { pyName: path, call };
       made.set(path, global);
@@ -156,8 +157,7 @@ function tensors(fail: Fail): Record<string, Call> {
       data.requiresGrad = requiresGrad === true;
       return data;
     }
-    if (data instanceof StridedTensor) return data.parameter(requiresGrad === true);
-    throw fail('it has a parameter without a tensor');
+    return stridedOf(data, fail).parameter(requiresGrad === true);
   };
   return {
     'torch._utils._rebuild_tensor': (args) => typed(args.slice(0, 4)),
@@ -166,7 +166,7 @@ function tensors(fail: Fail): Record<string, Call> {
     'torch._utils._rebuild_parameter': parameter,
     'torch._utils._rebuild_parameter_with_state': parameter,
     'torch.nn.parameter.Parameter': ([data, requiresGrad = true]) =>
-      parameter([data, requiresGrad]),
+      data === undefined ? new OldTensor(fail) : parameter([data, requiresGrad]),
     'torch._utils._rebuild_sparse_tensor': ([layout, data]) => {
       if (!(data instanceof PyTuple)) throw fail('it has a sparse tensor without parts');
       if (typeof layout === 'string' && layout.startsWith('sparse')) {

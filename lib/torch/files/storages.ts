@@ -100,6 +100,14 @@ export class StridedTensor implements FutureTensor {
     return Object.assign(made, { requiresGrad, conjugate, negative });
   }
 
+  /** (requires_grad, volatile, hooks): the state of a parameter before PyTorch 0.4. */
+  build(state: unknown): void {
+    if (!(state instanceof PyTuple) || state.items.length !== 3) {
+      throw this.fail('it has a parameter with a state of no known form');
+    }
+    this.requiresGrad = state.items[0] === true;
+  }
+
   make(bytes: Tensor): void {
     this.#tensor = scope(() => {
       const item = dtypeInfo(this.dtype).size;

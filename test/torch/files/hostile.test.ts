@@ -201,7 +201,66 @@ describe('a hostile pickle', () => {
     expect(torch.memory().tensors).toBe(before);
   });
 
-  it('04 a tensor over one element many times is no memory', () =>
+  const make = (name: string, ...args: Buffer[]) =>
+    Buffer.concat([global(name), tuple(...args), Buffer.from('\x81', 'latin1')]);
+  const state = (...items: Buffer[]) => Buffer.concat([tuple(...items), Buffer.from('b')]);
+  const old = Buffer.concat([
+    make('torch.FloatTensor'),
+    state(storage(int(4)), int(0), tuple(int(2), int(2)), tuple(int(2), int(1))),
+  ]);
+  const rebuilt = call(
+    'torch._utils._rebuild_tensor',
+    storage(int(4)),
+    int(0),
+    tuple(int(4)),
+    tuple(int(1)),
+  );
+  const [yes, no] = [Buffer.from([0x88]), Buffer.from([0x89])];
+  const hooks = call('collections.OrderedDict');
+
+  it.each<[string, Buffer, number[], boolean]>([
+    ['a tensor of 0.1', old, [2, 2], false],
+    [
+      'a parameter of 0.1',
+      Buffer.concat([
+        make('torch.nn.parameter.Parameter'),
+        state(old, Buffer.from('N'), hooks, yes, no),
+      ]),
+      [2, 2],
+      true,
+    ],
+    [
+      'a parameter of 0.2',
+      Buffer.concat([make('torch.nn.parameter.Parameter', rebuilt), state(no, no, hooks)]),
+      [4],
+      false,
+    ],
+    ['a parameter of 0.3', call('torch.nn.parameter.Parameter', rebuilt, yes), [4], true],
+  ])('04 %s is read', (_, pickle, shape, requiresGrad) =>
+    torch.scope(() => {
+      const before = torch.memory().tensors;
+      const value = torch.load<torch.Tensor>(write(program(pickle), four));
+      expect(value.shape).toEqual(shape);
+      expect(value.requiresGrad).toBe(requiresGrad);
+      expect(value.detach().reshape([-1]).toArray()).toEqual([1, 2, 3, 4]);
+      value.dispose();
+      expect(torch.memory().tensors).toBeLessThanOrEqual(before + 2);
+    }),
+  );
+
+  it.each([
+    Buffer.concat([make('torch.FloatTensor'), state(int(1))]),
+    make('torch.FloatTensor'),
+    Buffer.concat([
+      make('torch.nn.parameter.Parameter'),
+      state(int(1), int(1), int(1), int(1), int(1)),
+    ]),
+    Buffer.concat([rebuilt, state(yes)]),
+  ])('05 an old form that is none is refused: %#', (pickle) => {
+    expect(() => torch.load(write(program(pickle), four))).toThrow(coded('M3L_PICKLE'));
+  });
+
+  it('06 a tensor over one element many times is no memory', () =>
     torch.scope(() => {
       const sizes = [int(2 ** 20), int(2 ** 20)];
       const path = write(program(tensor(int(4), int(0), sizes, [int(0), int(0)])), four);
@@ -210,7 +269,7 @@ describe('a hostile pickle', () => {
       expect(torch.memory().bytes).toBeLessThan(2 ** 20);
     }));
 
-  it('05 more values than the file justifies, packed a thousandfold, are refused early', () => {
+  it('07 more values than the file justifies, packed a thousandfold, are refused early', () => {
     const pickle = Buffer.concat([
       Buffer.from([0x80, 2]),
       Buffer.alloc(3 << 20, ']'),
@@ -291,7 +350,7 @@ describe('a hostile zip archive', () => {
       /no entry at byte/,
     ],
     ['a bit that fell over', () => withoutBit(), /'tensor\/data\/0' has the CRC-32/],
-  ])('06 %s', (_, make, message) => {
+  ])('08 %s', (_, make, message) => {
     const before = torch.memory().tensors;
     const path = make();
     expect(() => torch.load(path)).toThrow(message);
@@ -299,7 +358,7 @@ describe('a hostile zip archive', () => {
     expect(torch.memory().tensors).toBe(before);
   });
 
-  it('07 a size that no packing reaches is refused before anything of it is made', () => {
+  it('09 a size that no packing reaches is refused before anything of it is made', () => {
     const packed = deflateRawSync(Buffer.alloc(100));
     const entry = { name: 'a.npy', size: packed.length, chunks: () => [packed] };
     const bytes = Buffer.concat([...zipChunks([entry])]);
@@ -315,7 +374,7 @@ describe('a hostile zip archive', () => {
     expect(() => torch.loadNpz(file('bomb.npz'))).toThrow(/cannot be unpacked/);
   });
 
-  it('08 a name that is there twice', () => {
+  it('10 a name that is there twice', () => {
     const entry = { name: 'a.npy', size: 1, chunks: () => [Buffer.from('x')] };
     writeFileSync(file('twice.npz'), Buffer.concat([...zipChunks([entry, entry])]));
     expect(() => torch.load(file('twice.npz'))).toThrow(/'a\.npy' is in it twice/);
