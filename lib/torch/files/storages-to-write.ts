@@ -20,7 +20,7 @@ export interface StorageToWrite {
   end: number;
 }
 
-/** The values of a tensor as a file has them: on the CPU, dense or the parts of a sparse one. */
+/** A dense tensor, or one of those that a sparse one consists of. */
 export interface Part {
   readonly tensor: Tensor;
   readonly storage: StorageToWrite;
@@ -85,7 +85,11 @@ export class StoragesToWrite {
     let until = 0;
     for (const { part, start, end, from, to } of ranges) {
       const { dtype } = part;
-      if (joined === null || from >= until || from === to) {
+      if (from === to) {
+        this.#storageOf.set(part, { key: '', dtype, tensor: part, start, end });
+        continue;
+      }
+      if (joined === null || from >= until) {
         joined = { key: '', dtype, tensor: part, start, end };
         until = to;
       } else if (joined.dtype !== dtype) {

@@ -30,7 +30,8 @@ describe('torch.save', () => {
       const big = torch.arange(100_000, { dtype: 'float32' });
       const [left, right] = [big.narrow(0, 10, 4), big.narrow(0, 12, 4)];
       const far = big.narrow(0, 90_000, 2);
-      torch.save(file('views.pth'), { left, right, far, again: left });
+      const none = big.narrow(0, 11, 0);
+      torch.save(file('views.pth'), { left, none, right, far, again: left });
       expect(readFileSync(file('views.pth')).length).toBeLessThan(3000);
       const read = torch.load<Record<string, Tensor>>(file('views.pth'));
       expect(read.left!.toArray()).toEqual([10, 11, 12, 13]);
@@ -38,6 +39,7 @@ describe('torch.save', () => {
       expect(read.far!.toArray()).toEqual([90_000, 90_001]);
       expect(read.left!.sameStorage(read.right!)).toBe(true);
       expect(read.left!.sameStorage(read.far!)).toBe(false);
+      expect(read.none!.shape).toEqual([0]);
       expect(read.again).toBe(read.left);
     }));
 
