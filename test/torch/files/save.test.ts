@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { delimiter, dirname } from 'node:path';
 import { torch } from 'm3l';
 import { describe, expect, it } from 'vitest';
+import { libtorch } from '../../../dist/torch/native.js';
 import { describeValue, expected, fixture, names } from './describe.js';
 import { scratch } from './scratch.js';
 
@@ -192,12 +193,16 @@ function nested(depth: number): unknown {
   return value;
 }
 
-/** With Python's own torch, or that of the wheel whose libtorch is in use. */
+/** With the wheel whose libtorch is in use, or Python's own torch. */
 function runPython(script: string, path: string): { stdout: string; stderr: string } {
-  const wheel = process.env.LIBTORCH ? dirname(process.env.LIBTORCH) : '';
-  const places = [process.env.PYTHONPATH ?? '', wheel].join(':');
+  const places = [dirname(libtorch().folder), process.env.PYTHONPATH].filter(Boolean);
   return spawnSync('python3', ['-W', 'ignore', '-c', script, path], {
     encoding: 'utf8',
-    env: { ...process.env, PYTHONPATH: places, OMP_NUM_THREADS: '1' },
+    env: {
+      ...process.env,
+      PYTHONPATH: places.join(delimiter),
+      PYTHONDONTWRITEBYTECODE: '1',
+      OMP_NUM_THREADS: '1',
+    },
   });
 }
