@@ -62,8 +62,15 @@ const names = [
   'builtins.object',
 ];
 
-/** The world of one file's pickles. */
-export function pickleHost(table: StorageTable, fail: Fail, mostValues: number): PickleHost {
+/** Of values in JavaScript's memory, whatever the file. */
+const MOST_VALUES = 5_000_000;
+const MOST_INSTRUCTIONS = 2 ** 26;
+/** A packed pickle could hold a thousand of them a byte. */
+const FEWEST_VALUES = 65_536;
+const FEWEST_INSTRUCTIONS = 2 ** 20;
+
+/** The world of one file's pickles; `fileSize` bounds what they may hold. */
+export function pickleHost(table: StorageTable, fail: Fail, fileSize: number): PickleHost {
   const calls = new Map<string, Call>([
     ...Object.entries(containers(fail)),
     ...Object.entries(tensors(fail)),
@@ -73,7 +80,8 @@ export function pickleHost(table: StorageTable, fail: Fail, mostValues: number):
 
   return {
     fail,
-    mostValues,
+    mostValues: Math.min(MOST_VALUES, FEWEST_VALUES + fileSize),
+    mostInstructions: Math.min(MOST_INSTRUCTIONS, FEWEST_INSTRUCTIONS + 8 * fileSize),
     persistent: (id) => table.reference(id),
     global(module, name) {
       const path = `${renamed[module] ?? module}.${name}`;

@@ -25,8 +25,9 @@ export interface PickleHost {
   /** The object that lies outside the pickle, such as a storage. */
   persistent(id: unknown): unknown;
   fail(reason: string): M3lError;
-  /** How many values the size of the file justifies. */
+  /** How many values and instructions the size of the file justifies. */
   readonly mostValues: number;
+  readonly mostInstructions: number;
 }
 
 /** The bytes end before the pickle does: more of them may help. */
@@ -34,7 +35,6 @@ export class PickleEnded extends Error {}
 
 /** Of numbers: 1 KiB of digits is no number of a checkpoint. */
 const LONGEST_NUMBER = 1024;
-const MOST_INSTRUCTIONS = 2 ** 26;
 const NEWEST_PROTOCOL = 5;
 
 /** Reads the pickle that starts at `start`; gives its value and where it ends. */
@@ -64,14 +64,17 @@ class Machine {
   }
 
   run(): { value: unknown; end: number } {
-    for (let count = 0; count < MOST_INSTRUCTIONS; count++) {
+    const { mostInstructions } = this.#host;
+    for (let count = 0; count < mostInstructions; count++) {
       const code = this.#bytes[this.#skip(1)]!;
       if (code === opcodes.STOP) return { value: this.#pop(), end: this.#at };
       const instruction = instructions[code];
       if (instruction === undefined) throw this.#host.fail(unknownInstruction(code));
       instruction(this);
     }
-    throw this.#host.fail(`its pickle has more than ${MOST_INSTRUCTIONS} instructions`);
+    throw this.#host.fail(
+      `its pickle has more than ${mostInstructions} instructions, which its size forbids`,
+    );
   }
 
   /** Where `count` bytes lie that are now read. */

@@ -10,7 +10,7 @@ import { PyDict, PyList } from './pickle-values.js';
 import { corrupt, type FileSource, type Reading } from './source.js';
 import { type Storage, StorageTable } from './storages.js';
 import { readRange, wordSize } from './tensor-bytes.js';
-import { made, mostValues } from './torch-zip.js';
+import { made } from './torch-zip.js';
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const VERSION = 1001;
@@ -65,7 +65,7 @@ function parse(file: FileSource, bytes: Uint8Array, fail: (reason: string) => M3
     if (total <= file.size) return;
     throw fail(`its storages until '${key.slice(0, 40)}' have ${total} bytes, more than it has`);
   });
-  const host = pickleHost(table, fail, mostValues(file.size));
+  const host = pickleHost(table, fail, file.size);
   let end = 0;
   const next = () => {
     const read = readPickle(bytes, end, host);

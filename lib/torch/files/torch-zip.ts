@@ -28,14 +28,6 @@ export interface LoadOptions {
 
 /** A pickle that describes tensors has some hundred bytes of each. */
 const LONGEST_PICKLE = 256 << 20;
-/** Of values in JavaScript's memory, whatever the file. */
-const MOST_VALUES = 5_000_000;
-const FEWEST_VALUES = 65_536;
-
-/** How many values a pickle in a file of so many bytes may hold: packed, it could hold a thousand a byte. */
-export function mostValues(bytes: number): number {
-  return Math.min(MOST_VALUES, FEWEST_VALUES + bytes);
-}
 
 export function* readTorchZip(
   file: FileSource,
@@ -57,7 +49,7 @@ export function* readTorchZip(
         : `its storage '${key.slice(0, 40)}' has ${found} bytes, expected ${size}`,
     );
   });
-  const host = pickleHost(table, fail, mostValues(file.size));
+  const host = pickleHost(table, fail, file.size);
   const value = parse(bytes, host);
   const stored = [...table.storages.values()].map((storage) => ({
     storage,
