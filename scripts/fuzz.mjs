@@ -1,6 +1,6 @@
 // Feeds mutations of valid files to every reader. A case passes where it is read or refused by an
 // M3lError; an error without code, 2 s of computing, 512 MB more memory or a death are failures.
-//   node scripts/fuzz.mjs [--minutes 1 | --cases N] [--seed 1] [--target NAME] [--case N] [--json]
+//   node scripts/fuzz.mjs [--minutes 1 | --cases N] [--seed 1] [--target NAME,…] [--case N] [--json]
 import { fork } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,9 +29,8 @@ const { values: options } = parseArgs({
 
 buildLibrary();
 const { targetNamed, targets } = await import('./fuzz/targets.mjs');
-const chosen =
-  options.target === undefined ? targets : [targetNamed(options.target)].filter(Boolean);
-if (chosen.length === 0) {
+const chosen = options.target === undefined ? targets : options.target.split(',').map(targetNamed);
+if (chosen.includes(undefined)) {
   const names = targets.map(({ name }) => name).join(', ');
   console.error(`--target ${options.target}: expected one of ${names}`);
   process.exit(2);

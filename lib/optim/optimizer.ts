@@ -2,6 +2,7 @@ import { persistent } from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
+import { describeOptimizer } from './describe-optimizer.js';
 import { asGroups, checkParameter, type Group, type ParameterGroups } from './groups.js';
 import { checkState, OptimizerError, type OptimizerState, type StateNames } from './state.js';
 
@@ -181,6 +182,15 @@ export abstract class Optimizer<Options extends { lr: number }> {
       const lists = torch.scope(() => byKind(alike, moved));
       return lists.map(({ params, averages }) => ({ group, params, averages }));
     });
+  }
+
+  /** What `console.log` shows: the groups with their learning rates and other options. */
+  toString(): string {
+    return describeOptimizer(this.constructor.name, this.groups);
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
   }
 
   zeroGrad(): void {

@@ -3,6 +3,7 @@
 /** Tensors, operators, autograd, random numbers, scopes, safetensors: what `torch` is. */
 import './generated/methods.js';
 import './composites/methods.js';
+import './print/tensor-text.js';
 
 export { type AutocastDType, autocast, isAutocastEnabled } from './autocast.js';
 export {
@@ -46,6 +47,10 @@ export {
   type TypedArrayInput,
 } from './dtype.js';
 export { AddonNotFoundError, ArgumentError, LibtorchNotFoundError, M3lError } from './errors.js';
+export { load, loadAsync, loadNpy, loadNpz } from './files/load.js';
+export { saveNpy, saveNpz } from './files/save-numpy.js';
+export { type Saved, save } from './files/torch-save.js';
+export type { LoadOptions } from './files/torch-zip.js';
 export * as fft from './generated/fft.js';
 export * from './generated/functions.js';
 export * as linalg from './generated/linalg.js';
@@ -66,10 +71,12 @@ export {
 export type { OperatorTime } from './native.js';
 export { loaded } from './native.js';
 export { type OperatorFunction, type OverloadFunction, ops } from './ops.js';
+export { getPrintOptions, type PrintOptions, setPrintOptions } from './print/options.js';
 export { profile } from './profiler.js';
 export { Generator, getRngState, initialSeed, manualSeed, setRngState } from './random.js';
-export { loadSafetensors, type Safetensors, saveSafetensors } from './safetensors.js';
+export { loadSafetensors, saveSafetensors } from './safetensors.js';
 export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.js';
+export { openSafetensors, type Safetensors, type SafetensorsFile } from './safetensors-reader.js';
 export { type Scalar, scalar, type TypedScalar } from './scalar.js';
 export { detached, dispose, keep, ScopeGuard, scope } from './scope.js';
 export { receive, type SharedTensor } from './sharing.js';

@@ -3,10 +3,9 @@
  * text with dtype, shape and byte range of each tensor.
  * https://github.com/huggingface/safetensors#format
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type DType, dtypeInfo } from './dtype.js';
-import { describe, isSystemError, M3lError } from './errors.js';
-import { requireText } from './require.js';
+import { describe, M3lError } from './errors.js';
+import { type FileSource, type Reading, readFile } from './files/source.js';
 import { parseStrictJson } from './strict-json.js';
 
 /** The format's names. */
@@ -58,54 +57,36 @@ export interface SafetensorsHeader {
 
 /** Names, dtypes, shapes and metadata of a file, without its values. */
 export function readSafetensorsHeader(path: string): SafetensorsHeader {
-  return withFile(path, (file) => readHeader(file, path));
+  return readFile(path, 'safetensors', readHeader);
 }
 
-/** Opens a regular file, and gives every failure of the system a code. */
-export function withFile<T>(path: string, use: (file: number) => T): T {
-  requireText(path, 'safetensors', 'the path of a file');
-  try {
-    // Opening a pipe would wait for whoever writes to it.
-    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      if (!fstatSync(file).isFile()) {
-        throw new M3lError('M3L_READ_FAILED', `${path} is no file; expected a safetensors file`);
-      }
-      return use(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw new M3lError(
-      'M3L_READ_FAILED',
-      `${path.replaceAll('\0', '\\0')} cannot be read: ${error.message}`,
-      {
-        cause: error,
-      },
-    );
-  }
+/** Whether a file may be one: the length of a header that fits, then the header. */
+export function isHeaderStart(start: Uint8Array, size: number): boolean {
+  if (start.length < 9 || start[8] !== 0x7b) return false;
+  const length = Number(Buffer.from(start).readBigUInt64LE());
+  return length <= longestHeader && 8 + length <= size;
 }
 
-export function readHeader(file: number, path: string): SafetensorsHeader {
-  const { size } = fstatSync(file);
+export function* readHeader(file: FileSource): Reading<SafetensorsHeader> {
+  const { path, size } = file;
   if (size < 8) throw corrupt(path, `it has ${size} bytes, expected at least 8`);
-  const length = Number(Buffer.from(readRange(file, path, 0, 8)).readBigUInt64LE());
+  const start = yield* file.bytes(0, Math.min(size, 32));
+  const length = Number(Buffer.from(start).readBigUInt64LE());
   if (length > longestHeader || 8 + length > size) {
-    const other = otherFormat(readRange(file, path, 0, Math.min(size, 32)));
+    const other = otherFormat(start);
     if (other !== null) throw corrupt(path, `it is ${other}`);
     throw corrupt(path, `its header should have ${length} bytes, but the file has ${size}`);
   }
-  const header = parseHeader(path, readRange(file, path, 8, 8 + length));
+  const header = parseHeader(path, yield* file.bytes(8, 8 + length));
   if (!isRecord(header)) throw corrupt(path, 'its header is not a JSON object');
   const { __metadata__, ...described } = header;
   const metadata = __metadata__ ?? {};
   if (!isStringRecord(metadata)) throw corrupt(path, '__metadata__ is not an object of strings');
-  const start = 8 + length;
+  const values = 8 + length;
   const entries = new Map(
-    Object.entries(described).map(([name, entry]) => [name, parseEntry(path, name, entry, start)]),
+    Object.entries(described).map(([name, entry]) => [name, parseEntry(path, name, entry, values)]),
   );
-  checkRanges(path, entries, start, size);
+  checkRanges(path, entries, values, size);
   return { entries, metadata };
 }
 
@@ -114,9 +95,9 @@ const save = 'convert it in Python with safetensors.torch.save_file';
 /** What files that are taken for safetensors begin with, and what they then are. */
 const OTHER_FORMATS: readonly [start: string, what: string][] = [
   ['version https://git-lfs', 'a pointer of Git LFS, without the content: run `git lfs pull`'],
-  ['PK\x03\x04', `a zip archive, such as torch.save writes (.pt, .pth): ${save}`],
-  ['\x80\x02', `a pickle, such as torch.save wrote before 1.6 (.pt, .pth): ${save}`],
-  ['\x93NUMPY', 'a NumPy array (.npy)'],
+  ['PK\x03\x04', 'a zip archive, such as torch.save writes (.pt, .pth): torch.load reads it'],
+  ['\x80\x02', 'a pickle, such as torch.save wrote before 1.6 (.pt, .pth): torch.load reads it'],
+  ['\x93NUMPY', 'a NumPy array (.npy): torch.load reads it'],
   ['\x89HDF', `an HDF5 file (Keras): ${save}`],
   ['GGUF', 'a GGUF file (llama.cpp)'],
   ['<!DOCTYPE', 'a web page: the download was answered with it'],
@@ -206,17 +187,6 @@ function checkRanges(
     const how = end > size ? 'truncated' : 'followed by bytes that belong to no tensor';
     throw corrupt(path, `it is ${how}: it has ${size} bytes, its header describes ${end}`);
   }
-}
-
-/** Bytes of a file, at most 2 GiB. */
-export function readRange(file: number, path: string, start: number, end: number): Uint8Array {
-  const bytes = new Uint8Array(end - start);
-  for (let at = 0; at < bytes.length; ) {
-    const read = readSync(file, bytes, at, bytes.length - at, start + at);
-    if (read === 0) throw corrupt(path, `it ended at byte ${start + at}, expected ${end}`);
-    at += read;
-  }
-  return bytes;
 }
 
 function corrupt(path: string, reason: string): M3lError {

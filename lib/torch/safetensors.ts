@@ -4,45 +4,21 @@
  * https://github.com/huggingface/safetensors#format
  */
 import { writeAtomically } from './atomic-write.js';
-import { fromBytes } from './creation.js';
 import { dtypeInfo } from './dtype.js';
 import { ArgumentError, describe } from './errors.js';
-import { empty } from './generated/functions.js';
+import { readFile } from './files/source.js';
+import { tensorBytes } from './files/tensor-chunks.js';
 import { requireObject, requireText } from './require.js';
-import {
-  dtypeNames,
-  readHeader,
-  readRange,
-  type SafetensorsEntry,
-  withFile,
-} from './safetensors-header.js';
-import { scope } from './scope.js';
+import { dtypeNames } from './safetensors-header.js';
+import { readSafetensors, type Safetensors } from './safetensors-reader.js';
 import { Tensor } from './tensor.js';
-
-/** Tensors of more bytes are read and written in pieces: a typed array ends at 4 GiB. */
-const LARGEST_PIECE = 1 << 30;
-
-export interface Safetensors {
-  tensors: Record<string, Tensor>;
-  metadata: Record<string, string>;
-}
 
 /**
  * Reads all tensors of a file onto the CPU, in the current scope. Throws M3L_SAFETENSORS for a file that
  * is truncated or does not follow the format, M3L_READ_FAILED where it cannot be read.
  */
 export function loadSafetensors(path: string): Safetensors {
-  return withFile(path, (file) => {
-    const { entries, metadata } = readHeader(file, path);
-    const tensors: Record<string, Tensor> = Object.create(null);
-    try {
-      for (const [name, entry] of entries) tensors[name] = readTensor(file, path, entry);
-    } catch (error) {
-      for (const tensor of Object.values(tensors)) tensor.dispose();
-      throw error;
-    }
-    return { tensors: { ...tensors }, metadata };
-  });
+  return readFile(path, 'loadSafetensors', (file) => readSafetensors(file));
 }
 
 /**
@@ -111,49 +87,7 @@ function* fileChunks(
   length.writeBigUInt64LE(BigInt(padded.length));
   yield length;
   yield padded;
-  for (const { tensor, bytes, itemSize } of entries) {
-    if (bytes <= LARGEST_PIECE) yield bytesOf(tensor);
-    else yield* pieces(tensor, Math.floor(LARGEST_PIECE / itemSize));
-  }
-}
-
-/** The bytes of a tensor, so many elements at a time. */
-function* pieces(tensor: Tensor, most: number): Generator<Uint8Array> {
-  const flat = scope(() => tensor.detach().reshape([-1]));
-  try {
-    const [count] = flat.shape;
-    for (let at = 0; at < count!; at += most) {
-      yield scope(() => bytesOf(flat.narrow(0, at, Math.min(most, count! - at))));
-    }
-  } finally {
-    flat.dispose();
-  }
-}
-
-function bytesOf(tensor: Tensor): Uint8Array {
-  const values = tensor.toTypedArray();
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-}
-
-function readTensor(file: number, path: string, entry: SafetensorsEntry): Tensor {
-  const { dtype, shape, range } = entry;
-  const [start, end] = range;
-  if (end - start <= LARGEST_PIECE)
-    return fromBytes(readRange(file, path, start, end), dtype, shape);
-  const { size } = dtypeInfo(dtype);
-  return scope(() => {
-    const count = (end - start) / size;
-    const most = Math.floor(LARGEST_PIECE / size);
-    const flat = empty([count], { dtype });
-    for (let at = 0; at < count; at += most) {
-      const until = Math.min(count, at + most);
-      scope(() => {
-        const bytes = readRange(file, path, start + at * size, start + until * size);
-        flat.narrow(0, at, until - at).copy_(fromBytes(bytes, dtype));
-      });
-    }
-    return flat.reshape(shape);
-  });
+  for (const { tensor } of entries) yield* tensorBytes(tensor);
 }
 
 /** Half a pair of UTF-16 has no UTF-8, which the file's text is in. */

@@ -309,14 +309,9 @@ export class Tensor {
     return this.toArray();
   }
 
+  /** As PyTorch prints it; see `torch.setPrintOptions`. Never throws. */
   toString(): string {
-    if (!this.isLive) return 'Tensor(disposed)';
-    const { shape, dtype, device } = this;
-    const place = device === 'cpu' ? '' : `, device=${device}`;
-    const gradient = this.requiresGrad ? ', requiresGrad' : '';
-    const few = this.numel() <= 64 && !dtype.startsWith('complex');
-    const values = few ? `${JSON.stringify(this.toArray())}, ` : '';
-    return `Tensor(${values}shape=[${shape}], ${dtype}${place}${gradient})`;
+    return printed(this);
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
@@ -325,6 +320,13 @@ export class Tensor {
 }
 
 export interface Tensor extends TensorMethods, CompositeMethods {}
+
+let printed: (tensor: Tensor) => string = ({ handle }) => `tensor(${handle})`;
+
+/** Internal: printing needs the operators, which need this file. */
+export function setPrinter(printer: (tensor: Tensor) => string): void {
+  printed = printer;
+}
 
 /** A handle that the core just returned as a Tensor; one outside any scope is tracked. */
 export function wrap(handle: Handle): Tensor {

@@ -26,7 +26,7 @@ function fuzz(...args: string[]) {
 describe('hostile files', () => {
   it('01 are read or refused by code: no error without one, hang, death or hunger', () => {
     const { status, stderr, targets } = fuzz('--seed', '16', '--cases', '15');
-    expect(targets, stderr).toHaveLength(13);
+    expect(targets, stderr).toHaveLength(18);
     expect(
       targets.flatMap((target: { failures: unknown[] }) => target.failures),
       stderr,
@@ -46,5 +46,16 @@ describe('hostile files', () => {
       expect.stringMatching(/^(it took \d+ MB|no answer after \d)/),
     ]);
     expect(readdirSync(out).filter((name) => name.startsWith('faulty'))).toHaveLength(4);
+  }, 900_000);
+
+  // A thousandth of what the readers of tensors were tried with: --cases 100000 for all of it.
+  it('03 of tensors', () => {
+    const readers = 'safetensors,pth,legacy,npz,npz-packed,npy-tensor';
+    const { status, stderr, targets } = fuzz('--target', readers, '--cases', '100');
+    expect(
+      targets.flatMap((target: { failures: unknown[] }) => target.failures),
+      stderr,
+    ).toEqual([]);
+    expect(status).toBe(0);
   }, 900_000);
 });

@@ -184,13 +184,4 @@ describe('Tensor', () => {
       expect(x.to(torch.tensor([1n])).dtype).toBe('int64');
       expect(() => x.to(3 as never)).toThrow(/found the number 3/);
     }));
-
-  it('13 prints itself', () =>
-    torch.scope(() => {
-      expect(String(torch.tensor([1, 2]))).toBe('Tensor([1,2], shape=[2], float32)');
-      const x = torch.zeros([100], { dtype: 'int32' });
-      expect(String(x)).toBe('Tensor(shape=[100], int32)');
-      x.dispose();
-      expect(String(x)).toBe('Tensor(disposed)');
-    }));
 });

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -321,8 +322,8 @@ describe('safetensors', () => {
 
   it.each([
     ['version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n', /Git LFS.*git lfs pull/],
-    ['PK\x03\x04\x14\x00\x00\x00 archive/data.pkl', /zip archive.*torch\.save.*save_file/],
-    ['\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.', /a pickle.*save_file/],
+    ['PK\x03\x04\x14\x00\x00\x00 archive/data.pkl', /zip archive.*torch\.load/],
+    ['\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.', /a pickle.*torch\.load/],
     ['\x93NUMPY\x01\x00v\x00{}', /NumPy array/],
     ['\x89HDF\r\n\x1a\n\0\0', /HDF5/],
     ['GGUF\x03\x00\x00\x00', /GGUF/],
@@ -340,4 +341,47 @@ describe('safetensors', () => {
       expect(() => torch.saveSafetensors(path, { w }, { a: '\udc00' })).toThrow(/half of a surr/);
       expect(existsSync(path)).toBe(false);
     }));
+
+  it('15 an open file tells what it holds, and reads tensors one by one', async () => {
+    const path = file('lazy');
+    torch.scope(() =>
+      torch.saveSafetensors(
+        path,
+        {
+          w: torch.arange(6, { dtype: 'float32' }).reshape([2, 3]),
+          b: torch.ones([5], { dtype: 'uint8' }),
+        },
+        { format: 'pt' },
+      ),
+    );
+    const open = torch.openSafetensors(path);
+    await torch.scope(async () => {
+      const before = torch.memory().tensors;
+      expect(open.names).toEqual(['w', 'b']);
+      expect(open.metadata).toEqual({ format: 'pt' });
+      expect(open.info('w')).toEqual({ dtype: 'float32', shape: [2, 3] });
+      expect(torch.memory().tensors).toBe(before);
+      const w = open.get('w');
+      expect(w.toArray()).toEqual([
+        [0, 1, 2],
+        [3, 4, 5],
+      ]);
+      const mapped = open.get('w', { mmap: true });
+      expect(mapped.toArray()).toEqual(w.toArray());
+      mapped.fill_(7);
+      expect((await open.getAsync('w')).toArray()).toEqual(w.toArray());
+      expect(open.get('b', { mmap: true }).toArray()).toEqual([1, 1, 1, 1, 1]);
+      expect(() => open.get('v')).toThrow(/found the string 'v', expected .*2 tensors \(w, b/);
+      expect(() => open.get('w', { map: true } as never)).toThrow(/option 'map'/);
+      // A file that shrinks meanwhile has a code.
+      truncateSync(path, 100);
+      expect(() => open.get('b')).toThrow(expect.objectContaining({ code: 'M3L_READ_FAILED' }));
+    });
+    open.close();
+    open.close();
+    expect(() => open.get('w')).toThrow(/was closed/);
+    expect(() => torch.openSafetensors(file('missing'))).toThrow(
+      expect.objectContaining({ code: 'M3L_READ_FAILED' }),
+    );
+  });
 });

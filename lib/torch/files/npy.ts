@@ -1,0 +1,162 @@
+/**
+ * NumPy's arrays (.npy): a magic number, a version, a header in Python's syntax, the values.
+ * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ */
+import { crc32 } from '../crc32.js';
+import { fromBytes } from '../creation.js';
+import { type DType, dtypeInfo } from '../dtype.js';
+import { ArgumentError, describe, type M3lError } from '../errors.js';
+import { scope } from '../scope.js';
+import { Tensor } from '../tensor.js';
+import { dtypeOfKind, numpyName, numpyRefusal } from './numpy-dtypes.js';
+import { reversed } from './numpy-pickles.js';
+import { corrupt, type FileSource, type Reading } from './source.js';
+import { readValues, swapBytes, type Transfer, wordSize } from './tensor-bytes.js';
+import { tensorBytes } from './tensor-chunks.js';
+
+export const NPY_MAGIC = '\x93NUMPY';
+
+/** NumPy's own bound is 10,000. */
+const LONGEST_HEADER = 1 << 14;
+/** Values begin at a multiple of it. */
+const ALIGNMENT = 64;
+const MOST_DIMENSIONS = 64;
+
+interface NpyHeader {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly fortran: boolean;
+  readonly bigEndian: boolean;
+  /** Where the values begin, counted from the start of the array. */
+  readonly start: number;
+  readonly bytes: number;
+}
+
+/** Reads the array that fills a range of a file. */
+export function* readNpy(
+  file: FileSource,
+  from = 0,
+  to = file.size,
+  transfer: Transfer = {},
+): Reading<Tensor> {
+  const head = yield* file.bytes(from, Math.min(to, from + LONGEST_HEADER + 12));
+  const header = parseNpyHeader(head, file.path);
+  const start = from + header.start;
+  if (start + header.bytes !== to) {
+    throw npyFault(file.path)(
+      `it has ${to - start} bytes of values, and ${header.dtype} of shape [${header.shape}] takes ${header.bytes}`,
+    );
+  }
+  const { dtype, bigEndian } = header;
+  const values = {
+    ...transfer,
+    swap: bigEndian ? wordSize(dtype) : 1,
+    crc: transfer.checkCrc ? crc32(head.subarray(0, header.start)) : 0,
+  };
+  const tensor = yield* readValues(file, [start, to], dtype, memoryShape(header), values);
+  return inOrder(tensor, header);
+}
+
+/** The sizes in the order of the memory. */
+function memoryShape({ fortran, shape }: NpyHeader): readonly number[] {
+  return fortran ? [...shape].reverse() : shape;
+}
+
+/** As the array's dimensions are counted; the argument is disposed where it is not the result. */
+function inOrder(tensor: Tensor, { fortran, shape }: NpyHeader): Tensor {
+  if (!fortran || shape.length < 2) return tensor;
+  try {
+    return reversed(tensor);
+  } finally {
+    tensor.dispose();
+  }
+}
+
+function npyFault(path: string): (reason: string) => M3lError {
+  return (reason) => corrupt('M3L_NPY', path, 'array of NumPy', reason);
+}
+
+/** What the first bytes of an array say of it. */
+function parseNpyHeader(bytes: Uint8Array, path: string): NpyHeader {
+  const fail = npyFault(path);
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (head.toString('latin1', 0, 6) !== NPY_MAGIC || head.length < 12) {
+    throw fail("it does not begin with \\x93NUMPY and a header's length");
+  }
+  const major = head[6]!;
+  if (major < 1 || major > 3) throw fail(`it has the version ${major}, expected 1 to 3`);
+  const text = major === 1 ? 10 : 12;
+  const length = major === 1 ? head.readUInt16LE(8) : head.readUInt32LE(8);
+  const start = text + length;
+  if (start > head.length) throw fail(`its header of ${length} bytes is cut short or too long`);
+  const literal = head.toString(major === 3 ? 'utf8' : 'latin1', text, start);
+  return { ...parseLiteral(literal, fail), start };
+}
+
+/** `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, with nothing else in it. */
+const DESCR = String.raw`'descr'\s*:\s*(?<descr>'[^']*'|\[[^\n]*?\]|\([^\n]*?\))`;
+const ORDER = String.raw`'fortran_order'\s*:\s*(?<order>True|False)`;
+const SHAPE = String.raw`'shape'\s*:\s*\((?<shape>[\dL, ]*)\)`;
+
+function parseLiteral(text: string, fail: (reason: string) => M3lError): Omit<NpyHeader, 'start'> {
+  const find = (pattern: string) => new RegExp(pattern).exec(text)?.groups ?? {};
+  const { descr } = find(DESCR);
+  const { order } = find(ORDER);
+  const { shape: sizes } = find(SHAPE);
+  if (descr === undefined || order === undefined || sizes === undefined) {
+    throw fail(`its header is ${JSON.stringify(text.slice(0, 120))}`);
+  }
+  const [mark, kind] = /^'[<>|=]/.test(descr) ? [descr[1], descr.slice(2, -1)] : ['', descr];
+  const dtype = dtypeOfKind(kind!);
+  if (dtype === undefined) throw fail(`it holds ${numpyRefusal(mark === '' ? 'V' : kind!)}`);
+  const shape = sizes
+    .split(',')
+    .flatMap((size) => (size.trim() === '' ? [] : [Number.parseInt(size, 10)]));
+  const extent = shape.reduce((product, size) => product * (size || 1), dtypeInfo(dtype).size);
+  if (!Number.isSafeInteger(extent) || shape.length > MOST_DIMENSIONS) {
+    throw fail(`its shape (${sizes.slice(0, 80)}) is too large`);
+  }
+  const bytes = shape.includes(0) ? 0 : extent;
+  return { dtype, shape, fortran: order === 'True', bigEndian: mark === '>', bytes };
+}
+
+/** What a file of NumPy begins with for this tensor. */
+function npyHeader(tensor: Tensor, where: string): Buffer {
+  if (!(tensor instanceof Tensor)) {
+    throw new ArgumentError(`${where}: found ${describe(tensor)}, expected a Tensor`);
+  }
+  const { dtype, shape } = tensor;
+  const descr = numpyName(dtype);
+  if (descr === undefined) {
+    throw new ArgumentError(
+      `${where}: found ${dtype}, which NumPy does not have; convert it first, as by x.to('float32')`,
+    );
+  }
+  const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
+  const literal = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${sizes}), }`;
+  const length = Math.ceil((10 + literal.length + 1) / ALIGNMENT) * ALIGNMENT - 10;
+  const header = Buffer.alloc(10 + length, ' ');
+  header.write(`${NPY_MAGIC}\x01\x00`, 'latin1');
+  header.writeUInt16LE(length, 8);
+  header.write(literal, 10, 'latin1');
+  header.write('\n', header.length - 1);
+  return header;
+}
+
+/** The bytes of a tensor's file. */
+export function* npyChunks(tensor: Tensor, where: string): Generator<Uint8Array> {
+  yield npyHeader(tensor, where);
+  yield* tensorBytes(tensor);
+}
+
+/** An array whose bytes are all here. */
+export function npyOf(bytes: Uint8Array, path: string): Tensor {
+  const header = parseNpyHeader(bytes, path);
+  const { dtype, start, bytes: count } = header;
+  const values = bytes.slice(start);
+  if (values.length !== count) {
+    throw npyFault(path)(`it has ${values.length} bytes of values, expected ${count}`);
+  }
+  if (header.bigEndian) swapBytes(values, wordSize(dtype));
+  return scope(() => inOrder(fromBytes(values, dtype, memoryShape(header)), header));
+}
