@@ -29,6 +29,18 @@ export interface NativeLoader {
 export type Handle = number;
 /** A random generator of the core; opaque. */
 export type NativeGenerator = object;
+/** A TorchScript module of the core; opaque. */
+export type NativeScript = object;
+/** What a method of a script gives: lists and tuples are arrays. */
+export type NativeScriptResult =
+  | null
+  | number
+  | bigint
+  | boolean
+  | string
+  | { tensor: Handle | null }
+  | { pairs: [NativeScriptResult, NativeScriptResult][] }
+  | NativeScriptResult[];
 /** What an operator returns before it is wrapped. */
 export type NativeResult = number | bigint | boolean | string | null | undefined | NativeResult[];
 
@@ -100,6 +112,10 @@ export interface NativeCore {
   storageOffset(handle: Handle): number;
   nbytes(handle: Handle): number;
   version(handle: Handle): number;
+  /** `strided`, `sparse`, `sparseCsr`, … */
+  layout(handle: Handle): string;
+  /** Of tensors that share memory the same, of others another as long as both live; 0 without any. */
+  storageKey(handle: Handle): number;
   alias(handle: Handle): Handle;
   sameStorage(a: Handle, b: Handle): boolean;
 
@@ -147,6 +163,16 @@ export interface NativeCore {
   exitDualLevel(level: number): void;
   /** Returns what it was. */
   setDetectAnomaly(enabled: boolean, checkNan: boolean): boolean;
+  scriptLoad(path: string, device: string): NativeScript;
+  scriptCall(script: NativeScript, method: string, args: unknown[]): NativeScriptResult;
+  /** The promise of a number that `scriptResult` gives the result for, once. */
+  scriptCallAsync(script: NativeScript, method: string, args: unknown[]): Promise<number>;
+  scriptResult(result: number): NativeScriptResult;
+  scriptMethods(script: NativeScript): string[];
+  /** Parameters and buffers by name. */
+  scriptState(script: NativeScript): [name: string, handle: Handle][];
+  scriptTrain(script: NativeScript, training: boolean): void;
+  scriptTo(script: NativeScript, device: string): void;
   setGradEnabled(flag: boolean): boolean;
   isGradEnabled(): boolean;
   inferencePush(flag: boolean): void;

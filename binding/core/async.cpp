@@ -49,7 +49,7 @@ napi_value call_async(napi_env env, napi_callback_info info) {
 Napi::Value take_result(const Call& call) {
   Environment& state = call.state();
   auto taken = state.results.extract(static_cast<uint32_t>(call.number(0, "result")));
-  if (taken.empty()) {
+  if (taken.empty() || taken.mapped().op == nullptr) {
     throw CoreError("M3L_ARGUMENT", "takeResult(): no call has this number, or it was taken");
   }
   auto& [op, stack, written] = taken.mapped();

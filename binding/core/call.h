@@ -132,5 +132,6 @@ void export_profiler(Exports& exports);
 void export_system(Exports& exports);
 void export_async(Exports& exports);
 void export_sharing(Exports& exports);
+void export_script(Exports& exports);
 
 }  // namespace m3l

@@ -63,6 +63,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_system(functions);
   export_async(functions);
   export_sharing(functions);
+  export_script(functions);
   return exports;
 }
 

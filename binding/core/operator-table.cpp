@@ -35,6 +35,23 @@ Kind kind_of(const c10::Type& type) {
   }
 }
 
+std::optional<size_t> aliased(const c10::FunctionSchema& schema, const c10::Argument& result) {
+  const c10::AliasInfo* alias = result.alias_info();
+  if (alias == nullptr || !alias->isWrite() || result.type()->kind() != c10::TypeKind::TensorType) {
+    return std::nullopt;
+  }
+  const auto& arguments = schema.arguments();
+  const auto found = std::ranges::find_if(arguments, [&](const auto& argument) {
+    return argument.alias_info() != nullptr && *argument.alias_info() == *alias;
+  });
+  if (found == arguments.end()) {
+    return std::nullopt;
+  }
+  return static_cast<size_t>(found - arguments.begin());
+}
+
+}  // namespace
+
 ArgumentPlan plan_of(const c10::Argument& argument) {
   ArgumentPlan plan;
   plan.name = argument.name();
@@ -57,23 +74,6 @@ ArgumentPlan plan_of(const c10::Argument& argument) {
   plan.kind = kind_of(*type);
   return plan;
 }
-
-std::optional<size_t> aliased(const c10::FunctionSchema& schema, const c10::Argument& result) {
-  const c10::AliasInfo* alias = result.alias_info();
-  if (alias == nullptr || !alias->isWrite() || result.type()->kind() != c10::TypeKind::TensorType) {
-    return std::nullopt;
-  }
-  const auto& arguments = schema.arguments();
-  const auto found = std::ranges::find_if(arguments, [&](const auto& argument) {
-    return argument.alias_info() != nullptr && *argument.alias_info() == *alias;
-  });
-  if (found == arguments.end()) {
-    return std::nullopt;
-  }
-  return static_cast<size_t>(found - arguments.begin());
-}
-
-}  // namespace
 
 uint32_t OperatorTable::resolve(const std::string& name, const std::string& overload) {
   const std::string key = overload.empty() ? name : name + "." + overload;

@@ -48,6 +48,9 @@ struct Operator {
   bool writes = false;
 };
 
+/// How an argument of a schema is read.
+ArgumentPlan plan_of(const c10::Argument& argument);
+
 class OperatorTable {
  public:
   /// The operator's id; throws CoreError M3L_UNKNOWN_OPERATOR.

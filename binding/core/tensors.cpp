@@ -1,4 +1,7 @@
 // What a tensor knows of itself.
+#include <cctype>
+#include <cstdint>
+
 #include "call.h"
 
 namespace m3l {
@@ -12,6 +15,19 @@ size_t nbytes(const Call& call) { return call.tensor(0).nbytes(); }
 int dtype(const Call& call) { return static_cast<int>(call.tensor(0).scalar_type()); }
 std::string device(const Call& call) { return call.tensor(0).device().str(); }
 int64_t storage_offset(const Call& call) { return call.tensor(0).storage_offset(); }
+/// `strided`, `sparse`, `sparseCsr`, …
+std::string layout(const Call& call) {
+  std::string name = c10::str(call.tensor(0).layout());
+  name[0] = static_cast<char>(std::tolower(name[0]));
+  return name;
+}
+/// Of tensors that share memory the same, of others another as long as both live; 0 without memory.
+double storage_key(const Call& call) {
+  const at::Tensor& tensor = call.tensor(0);
+  return tensor.has_storage() ? static_cast<double>(reinterpret_cast<uintptr_t>(
+                                    tensor.storage().unsafeGetStorageImpl()))
+                              : 0;
+}
 int64_t version(const Call& call) { return call.tensor(0)._version(); }
 bool is_leaf(const Call& call) { return call.tensor(0).is_leaf(); }
 bool requires_grad(const Call& call) { return call.tensor(0).requires_grad(); }
@@ -61,6 +77,8 @@ void export_tensors(Exports& exports) {
   exports.add<dtype>("dtype");
   exports.add<device>("device");
   exports.add<storage_offset>("storageOffset");
+  exports.add<layout>("layout");
+  exports.add<storage_key>("storageKey");
   exports.add<version>("version");
   exports.add<is_leaf>("isLeaf");
   exports.add<requires_grad>("requiresGrad");

@@ -79,5 +79,11 @@ export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors-hea
 export { openSafetensors, type Safetensors, type SafetensorsFile } from './safetensors-reader.js';
 export { type Scalar, scalar, type TypedScalar } from './scalar.js';
 export { detached, dispose, keep, ScopeGuard, scope } from './scope.js';
+export {
+  loadScript,
+  type ScriptArgument,
+  ScriptModule,
+  type ScriptResult,
+} from './script.js';
 export { receive, type SharedTensor } from './sharing.js';
 export { type NestedNumbers, Tensor, type ToOptions } from './tensor.js';

@@ -13,16 +13,9 @@ const ccolIndices = unary('ccol_indices');
 const rowIndices = unary('row_indices');
 const compressedValues = unary('values');
 
-/** The layout of a tensor; the core tells it only by what it refuses. */
+/** The layout of a tensor. */
 export function layoutOf(tensor: Tensor): Layout {
-  if (succeeds(() => core.strides(tensor.handle)) && succeeds(() => core.nbytes(tensor.handle))) {
-    return 'strided';
-  }
-  if (succeeds(() => tensor.isCoalesced())) return 'sparse';
-  const blocks = (tensor: Tensor) => compressedValues(tensor).shape.length > 1 + tensor.denseDim();
-  if (succeeds(() => crowIndices(tensor))) return blocks(tensor) ? 'sparseBsr' : 'sparseCsr';
-  if (succeeds(() => ccolIndices(tensor))) return blocks(tensor) ? 'sparseBsc' : 'sparseCsc';
-  return 'mkldnn';
+  return core.layout(tensor.handle) as Layout;
 }
 
 /** What a sparse tensor consists of: its indices by PyTorch's names, then its values. */
@@ -38,13 +31,4 @@ export function sparseParts(tensor: Tensor): { names: readonly string[]; tensors
   }
   const names = ['ccol_indices', 'row_indices', 'values'];
   return { names, tensors: [ccolIndices(tensor), rowIndices(tensor), values] };
-}
-
-function succeeds(work: () => unknown): boolean {
-  try {
-    work();
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -26,6 +26,8 @@ export type {
   NativeGenerator,
   NativeMemory,
   NativeResult,
+  NativeScript,
+  NativeScriptResult,
   OperatorTime,
 } from '../../types/core.js';
 

@@ -123,25 +123,16 @@ function rangeOf(tensor: Tensor): { start: number; end: number; from: number; to
   return { start, end, from: start * size, to: end * size };
 }
 
-/** Lists of tensors on the same memory. Only those that begin alike need to be compared. */
+/** Lists of tensors on the same memory. */
 function sharing(parts: readonly Tensor[]): Tensor[][] {
-  const alike = new Map<string, Tensor[][]>();
+  const alike = new Map<number, Tensor[]>();
   for (const part of parts) {
-    const key = firstByte(part);
-    const lists = alike.get(key) ?? [];
-    alike.set(key, lists);
-    const known = lists.find(([first]) => core.sameStorage(first!.handle, part.handle));
-    if (known) known.push(part);
-    else lists.push([part]);
+    const key = core.storageKey(part.handle);
+    const list = alike.get(key);
+    if (list) list.push(part);
+    else alike.set(key, [part]);
   }
-  return [...alike.values()].flat();
-}
-
-/** Of the whole memory, wherever the tensor begins in it. */
-function firstByte(tensor: Tensor): string {
-  if (tensor.shape.includes(0)) return 'none';
-  const values = scope(() => tensor.asStrided([1], [1], 0).toTypedArray());
-  return `${tensor.device} ${new Uint8Array(values.buffer, values.byteOffset)[0]}`;
+  return [...alike.values()];
 }
 
 function* storageBytes({ tensor, start, end }: StorageToWrite): Generator<Uint8Array> {

@@ -128,7 +128,7 @@ function findPickle(
   if (inside('constants.pkl')) {
     throw new M3lError(
       'M3L_TORCHSCRIPT',
-      `${file.path} is a TorchScript archive (torch.jit.save): a program, which is not run here. In Python, save its weights: torch.save(torch.jit.load('${file.path}').state_dict(), 'weights.pth')`,
+      `${file.path} is a TorchScript archive (torch.jit.save): a program. torch.loadScript runs it, and its stateDict() has the weights.`,
     );
   }
   if (inside('archive_format') || names.some((name) => name.includes('aotinductor/'))) {

@@ -54,7 +54,9 @@ function textOf(tensor: Tensor): string {
     values = valuesText(layout === 'strided' ? tensor : tensor.toDense(), PREFIX.length);
   }
   if (layout !== 'strided') suffixes.push(`layout=${layout}`);
-  if (tensor.requiresGrad) suffixes.push('requiresGrad=true');
+  const { gradFn } = tensor;
+  if (gradFn !== null) suffixes.push(`gradFn=<${gradFn.name}>`);
+  else if (tensor.requiresGrad) suffixes.push('requiresGrad=true');
   return withSuffixes(PREFIX + values, suffixes, layout === 'sparse');
 }
 

@@ -83,7 +83,7 @@ describe('torch.load', () => {
       /asks for argparse\.Namespace.*weights_only=False.*state_dict/s,
     ],
     ['module.pth', 'M3L_PICKLE', /asks for torch\.nn\.modules\.linear\.Linear/],
-    ['script.pt', 'M3L_TORCHSCRIPT', /TorchScript archive.*torch\.jit\.load.*state_dict/],
+    ['script.pt', 'M3L_TORCHSCRIPT', /TorchScript archive.*torch\.loadScript.*stateDict/],
     ['text.npy', 'M3L_NPY', /holds text \(U1\)/],
     ['objects.npy', 'M3L_NPY', /Python objects.*nothing of a file is executed/],
     ['fields.npy', 'M3L_NPY', /structured elements/],
