@@ -30,7 +30,8 @@ export type ScriptResult =
  * A program that Python compiled with `torch.jit.script` or `torch.jit.trace` and saved with
  * `torch.jit.save`. It lives until its object is collected.
  *
- * It is code of whoever wrote the file: it computes, and does nothing else, but may compute without end.
+ * It is code of whoever wrote the file, and read by libtorch: load only what you trust. A hostile file may
+ * keep the process busy without end.
  */
 export class ScriptModule {
   readonly #script: NativeScript;
