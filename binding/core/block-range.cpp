@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <iterator>
 
 namespace m3l {
@@ -115,16 +114,16 @@ void BlockRange::note_freed(std::byte* at, std::size_t size) {
 
 /// Of the highest addresses first, which the smallest hole with room is the least often.
 void BlockRange::return_pages() {
-  static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   while (touched_bytes_ > kKept) {
     const auto last = std::prev(touched_.end());
     const auto [begin, length] = *last;
     const std::size_t excess = std::min(length, touched_bytes_ - kKept);
     // Whole pages: those at the edges may hold a neighbour's values.
-    const auto end = reinterpret_cast<std::uintptr_t>(begin + length);
-    const std::uintptr_t first = (end - excess + page - 1) / page * page;
+    const std::size_t end = static_cast<std::size_t>(begin - begin_) + length;
+    const std::size_t first = (end - excess + page - 1) / page * page;
     if (end / page * page > first) {
-      madvise(reinterpret_cast<void*>(first), end / page * page - first, MADV_DONTNEED);
+      madvise(begin_ + first, end / page * page - first, MADV_DONTNEED);
     }
     touched_bytes_ -= excess;
     if (excess == length) {

@@ -47,6 +47,7 @@ std::optional<std::pair<std::byte*, std::size_t>> reserve() {
 /// Never destroyed, as the allocator: tensors may outlive everything, and other threads ask for
 /// memory while the process ends.
 BlockRange* range = nullptr;
+c10::Allocator* allocator = nullptr;
 std::atomic<uint64_t> in_use = 0;
 
 class CpuAllocator final : public CountingAllocatorV1 {
@@ -93,7 +94,8 @@ bool use_cpu_allocator() {
     return false;
   }
   range = new BlockRange(reserved->first, reserved->second);
-  c10::SetCPUAllocator(new CpuAllocator, /*priority=*/1);
+  allocator = new CpuAllocator;
+  c10::SetCPUAllocator(allocator, /*priority=*/1);
   return true;
 }
 

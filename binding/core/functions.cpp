@@ -107,7 +107,7 @@ void exchange_results(const Call& call) {
 /// The name of the function that a tensor came from; null of a leaf.
 Napi::Value grad_function_name(const Call& call) {
   const at::Tensor& tensor = call.tensor(0);
-  const auto function = tensor.grad_fn();
+  const auto& function = tensor.grad_fn();
   if (function == nullptr) {
     return call.env().Null();
   }

@@ -12,15 +12,14 @@ import {
 import { ArgumentError, describe, M3lError } from './errors.js';
 import type { TensorMethods } from './generated/methods.js';
 import { core, type Handle } from './native.js';
+import { type NestedNumbers, nest } from './nested.js';
 import { requireFunction, requireObject } from './require.js';
 import type { SharedTensor } from './sharing.js';
 import { noClone, pageFor, trackAlone } from './unscoped.js';
 
 export type { ToOptions } from './conversion.js';
+export type { NestedNumbers } from './nested.js';
 export type { Scalar } from './scalar.js';
-
-/** Nested arrays of numbers, as deep as the tensor has dimensions; a bare number for none. */
-export type NestedNumbers = number | NestedNumbers[];
 
 /** See {@link Tensor.backward}. */
 export interface BackwardOptions {
@@ -389,14 +388,4 @@ function flatNumbers(tensor: Tensor, dtype: DType): ArrayLike<number | bigint> {
   } finally {
     wide.dispose();
   }
-}
-
-function nest(
-  values: ArrayLike<number | bigint>,
-  shape: readonly number[],
-  dim: number,
-  cursor: { at: number },
-): NestedNumbers {
-  if (dim === shape.length) return Number(values[cursor.at++]);
-  return Array.from({ length: shape[dim]! }, () => nest(values, shape, dim + 1, cursor));
 }
