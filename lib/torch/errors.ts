@@ -76,7 +76,9 @@ export function describe(value: unknown): string {
     const shown = value.slice(0, 8).map((item) => (typeof item === 'object' ? kindOf(item) : item));
     return `the array [${shown.map(String).join(', ')}${value.length > 8 ? ', …' : ''}]`;
   }
-  return `a ${kindOf(value)}`;
+  const kind = kindOf(value);
+  if (kind === 'Object') return 'an object';
+  return `${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`;
 }
 
 function kindOf(value: unknown): string {

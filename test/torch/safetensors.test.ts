@@ -166,7 +166,7 @@ describe('safetensors', () => {
     [
       'a dtype that pretends to be text',
       () => write('x', entry({ dtype: { toString: 1 } }), data),
-      /'w' has dtype a Object/,
+      /'w' has dtype an object/,
     ],
     [
       'a tensor described twice',
