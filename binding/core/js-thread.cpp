@@ -36,7 +36,7 @@ void JsThread::run(const std::function<void()>& work) {
   }
   waiting_.push_back(&task);
   changed_.notify_all();
-  waker_.NonBlockingCall();
+  wake();
   while (true) {
     changed_.wait(lock, [&] { return task.done || task.errand != nullptr; });
     if (task.done) {
@@ -149,25 +149,39 @@ void JsThread::drop_by(std::function<void(bool ended)> remove) {
     return;
   }
   dropped_.push_back(std::move(remove));
-  waker_.NonBlockingCall();
+  wake();
 }
 
 void JsThread::callback_made() {
   ++callbacks_;
-  if (can_wake_) {
+  if (waker_ != nullptr) {
     return;
   }
-  const auto wake = Napi::Function::New(
-      env_,
-      [self = shared_from_this()](const Napi::CallbackInfo&) { self->serve([] { return true; }); });
-  const auto self = shared_from_this();
-  waker_ = Napi::ThreadSafeFunction::New(env_, wake, "m3l", /*maxQueueSize=*/0,
-                                         /*initialThreadCount=*/1,
-                                         [self](Napi::Env /*env*/) { self->end(); });
+  // Not a function of JavaScript's: it is to serve those who wait also while a worker is being
+  // ended, which waits for them in turn.
+  const auto serve_waiting = [](napi_env env, napi_value /*function*/, void* context,
+                                void* /*data*/) {
+    JsThread& self = **static_cast<std::shared_ptr<JsThread>*>(context);
+    if (env == nullptr) {
+      self.end();
+    } else {
+      self.serve([] { return true; });
+    }
+  };
+  const auto ended = [](napi_env /*env*/, void* /*data*/, void* context) {
+    auto* self = static_cast<std::shared_ptr<JsThread>*>(context);
+    (*self)->end();
+    delete self;
+  };
+  auto* context = new std::shared_ptr<JsThread>(shared_from_this());
+  napi_create_threadsafe_function(env_, nullptr, nullptr, Napi::String::New(env_, "m3l"),
+                                  /*max_queue_size=*/0, /*initial_thread_count=*/1, nullptr, ended,
+                                  context, serve_waiting, &waker_);
   // A hook that nobody calls does not keep the process.
-  waker_.Unref(env_);
-  can_wake_ = true;
+  napi_unref_threadsafe_function(env_, waker_);
 }
+
+void JsThread::wake() { napi_call_threadsafe_function(waker_, nullptr, napi_tsfn_nonblocking); }
 
 void JsThread::end() {
   const std::lock_guard lock(mutex_);

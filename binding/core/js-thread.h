@@ -64,6 +64,7 @@ class JsThread : public std::enable_shared_from_this<JsThread> {
   void serve_one(std::unique_lock<std::mutex>& lock, Task& task);
   void run_on_helper(const std::function<void()>& work);
   void send_back(Task& task, const std::function<void()>& work);
+  void wake();
   void end();
 
   Napi::Env env_;
@@ -75,8 +76,7 @@ class JsThread : public std::enable_shared_from_this<JsThread> {
   std::vector<std::function<void(bool ended)>> dropped_;
   /// The tasks that are being done, a later one inside an earlier one; of that thread alone.
   std::vector<Task*> doing_;
-  Napi::ThreadSafeFunction waker_;
-  bool can_wake_ = false;
+  napi_threadsafe_function waker_ = nullptr;
   bool ended_ = false;
 };
 
