@@ -49,7 +49,6 @@ abstract class Convolution extends Module {
     readonly inChannels: number,
     readonly outChannels: number,
     kernel: Sizes,
-    protected readonly dims: 1 | 2 | 3,
     options: SharedOptions,
   ) {
     super();
@@ -63,6 +62,9 @@ abstract class Convolution extends Module {
     this.dilation = this.sizes('dilation', dilation);
     this.groups = groups;
   }
+
+  /** Spatial dimensions. */
+  protected abstract get dims(): 1 | 2 | 3;
 
   protected sizes(name: string, sizes: Sizes, least = 1): readonly number[] {
     requireSizes(this.constructor.name, name, sizes, this.dims, least);
@@ -98,16 +100,10 @@ abstract class Conv extends Convolution {
   readonly padding: readonly number[] | 'same' | 'valid';
   readonly paddingMode: Options['paddingMode'];
 
-  constructor(
-    dims: 1 | 2 | 3,
-    inChannels: number,
-    outChannels: number,
-    kernel: Sizes,
-    options: ConvOptions,
-  ) {
+  constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvOptions = {}) {
     const where = new.target.name;
     const known = withDefaults(where, CONV, options);
-    super(inChannels, outChannels, kernel, dims, known);
+    super(inChannels, outChannels, kernel, known);
     const { padding, paddingMode, groups, bias } = known;
     requireChoice(where, 'paddingMode', paddingMode, MODES);
     if (typeof padding === 'string') {
@@ -152,8 +148,8 @@ abstract class Conv extends Convolution {
 
 /** One-dimensional convolution, [B,in,L] -> [B,out,L']. */
 export class Conv1d extends Conv {
-  constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvOptions = {}) {
-    super(1, inChannels, outChannels, kernel, options);
+  protected override get dims() {
+    return 1 as const;
   }
   protected override get operator() {
     return torch.conv1d;
@@ -162,8 +158,8 @@ export class Conv1d extends Conv {
 
 /** Two-dimensional convolution, [B,in,H,W] -> [B,out,H',W']. */
 export class Conv2d extends Conv {
-  constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvOptions = {}) {
-    super(2, inChannels, outChannels, kernel, options);
+  protected override get dims() {
+    return 2 as const;
   }
   protected override get operator() {
     return torch.conv2d;
@@ -172,8 +168,8 @@ export class Conv2d extends Conv {
 
 /** Three-dimensional convolution, [B,in,D,H,W] -> [B,out,D',H',W']. */
 export class Conv3d extends Conv {
-  constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvOptions = {}) {
-    super(3, inChannels, outChannels, kernel, options);
+  protected override get dims() {
+    return 3 as const;
   }
   protected override get operator() {
     return torch.conv3d;
@@ -187,14 +183,13 @@ abstract class ConvTranspose extends Convolution {
   readonly outputPadding: readonly number[];
 
   constructor(
-    dims: 1 | 2 | 3,
     inChannels: number,
     outChannels: number,
     kernel: Sizes,
-    options: ConvTransposeOptions,
+    options: ConvTransposeOptions = {},
   ) {
     const known = withDefaults(new.target.name, TRANSPOSE, options);
-    super(inChannels, outChannels, kernel, dims, known);
+    super(inChannels, outChannels, kernel, known);
     this.padding = this.sizes('padding', known.padding, 0);
     this.outputPadding = this.sizes('outputPadding', known.outputPadding, 0);
     const shape = [inChannels, outChannels / known.groups, ...this.kernel];
@@ -237,13 +232,8 @@ abstract class ConvTranspose extends Convolution {
 
 /** The gradient of {@link Conv1d} as a layer: [B,in,L] -> [B,out,L']. */
 export class ConvTranspose1d extends ConvTranspose {
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernel: Sizes,
-    options: ConvTransposeOptions = {},
-  ) {
-    super(1, inChannels, outChannels, kernel, options);
+  protected override get dims() {
+    return 1 as const;
   }
   protected override get operator() {
     return torch.convTranspose1d;
@@ -252,13 +242,8 @@ export class ConvTranspose1d extends ConvTranspose {
 
 /** The gradient of {@link Conv2d} as a layer: [B,in,H,W] -> [B,out,H',W']. */
 export class ConvTranspose2d extends ConvTranspose {
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernel: Sizes,
-    options: ConvTransposeOptions = {},
-  ) {
-    super(2, inChannels, outChannels, kernel, options);
+  protected override get dims() {
+    return 2 as const;
   }
   protected override get operator() {
     return torch.convTranspose2d;
@@ -267,13 +252,8 @@ export class ConvTranspose2d extends ConvTranspose {
 
 /** The gradient of {@link Conv3d} as a layer: [B,in,D,H,W] -> [B,out,D',H',W']. */
 export class ConvTranspose3d extends ConvTranspose {
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernel: Sizes,
-    options: ConvTransposeOptions = {},
-  ) {
-    super(3, inChannels, outChannels, kernel, options);
+  protected override get dims() {
+    return 3 as const;
   }
   protected override get operator() {
     return torch.convTranspose3d;

@@ -50,7 +50,7 @@ export interface DecoderMasks {
   memoryKeyPaddingMask: Tensor | null;
   memoryIsCausal: boolean;
 }
-const DECODER: DecoderMasks = {
+export const DECODER: DecoderMasks = {
   tgtMask: null,
   tgtKeyPaddingMask: null,
   tgtIsCausal: false,

@@ -10,6 +10,7 @@ import { Module, requireModule } from './module.js';
 import { LayerNorm } from './norm.js';
 import { holdsNoState } from './private-fields.js';
 import {
+  DECODER,
   type DecoderMasks,
   type EncoderMasks,
   LAYER,
@@ -119,12 +120,7 @@ const MASKS: Omit<TransformerMasks, 'isCausal'> = {
   srcMask: null,
   srcKeyPaddingMask: null,
   srcIsCausal: false,
-  tgtMask: null,
-  tgtKeyPaddingMask: null,
-  tgtIsCausal: false,
-  memoryMask: null,
-  memoryKeyPaddingMask: null,
-  memoryIsCausal: false,
+  ...DECODER,
 };
 
 /** Encoder and decoder: sources [S,B,E] and targets [T,B,E] -> [T,B,E]. */

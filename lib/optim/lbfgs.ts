@@ -38,7 +38,6 @@ interface Memory {
   direction: torch.Tensor;
   gradient: torch.Tensor;
   length: number;
-  loss: number;
   scale: number;
   moves: torch.Tensor[];
   changes: torch.Tensor[];
@@ -51,7 +50,6 @@ interface Memory {
 export class LBFGS {
   readonly groups: readonly (ScheduledGroup & LBFGSOptions & { params: readonly torch.Tensor[] })[];
   #memory: Memory | null = null;
-  #iterations = 0;
 
   /** @throws {OptimizerError} */
   constructor(params: Iterable<torch.Tensor>, options: Partial<LBFGSOptions> = {}) {
@@ -101,7 +99,6 @@ export class LBFGS {
       torch.dispose([direction, gradient, moves, changes]);
     }
     this.#memory = null;
-    this.#iterations = 0;
   }
 
   [Symbol.dispose](): void {
@@ -121,13 +118,12 @@ export class LBFGS {
     if (largest(gradient) <= toleranceGrad) return first;
 
     for (let n = 1; n <= maxIter; n++) {
-      const memory = this.#directed(gradient, this.#memory);
+      const isFirst = this.#memory === null;
+      const memory = this.#directed(gradient);
       const { direction } = memory;
       const slope = gradient.dot(direction).item();
-      const length =
-        this.#iterations === 1 ? Math.min(1, 1 / gradient.abs().sum().item()) * lr : lr;
+      const length = isFirst ? Math.min(1, 1 / gradient.abs().sum().item()) * lr : lr;
       const previousLoss = loss;
-      memory.loss = loss;
       torch.dispose(memory.gradient);
       memory.gradient = torch.detached(() => gradient.clone());
       memory.length = length;
@@ -168,14 +164,13 @@ export class LBFGS {
   }
 
   /** The next direction, from what is remembered and the gradient now. */
-  #directed(gradient: torch.Tensor, memory: Memory | null): Memory {
-    this.#iterations += 1;
-    if (memory === null || this.#iterations === 1) {
+  #directed(gradient: torch.Tensor): Memory {
+    const memory = this.#memory;
+    if (memory === null) {
       this.#memory = torch.detached(() => ({
         direction: gradient.neg(),
         gradient: gradient.clone(),
         length: 0,
-        loss: 0,
         scale: 1,
         moves: [],
         changes: [],

@@ -1,4 +1,4 @@
-import { currentScope, refresh } from './context.js';
+import { refresh } from './context.js';
 import { ArgumentError, describe, M3lError } from './errors.js';
 import { core, type NativeScript, type NativeScriptResult } from './native.js';
 import { isPlainObject } from './plain-object.js';
@@ -66,7 +66,7 @@ export class ScriptModule {
   async callAsync(method: string, ...args: ScriptArgument[]): Promise<ScriptResult> {
     requireText(method, 'ScriptModule.callAsync', 'the name of a method');
     const result = await core.scriptCallAsync(this.#script, method, args.map(native));
-    currentScope();
+    refresh();
     return wrapped(core.scriptResult(result));
   }
 
