@@ -1,6 +1,6 @@
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
-import type { Optimizer } from './optimizer.js';
+import { byKind, type Optimizer } from './optimizer.js';
 import { checkRules, count, flag, positive } from './rules.js';
 import { OptimizerError } from './state.js';
 
@@ -86,7 +86,8 @@ export class GradScaler {
     const overflowed = torch.scope(() =>
       torch.noGrad(() => {
         let overflow = false;
-        for (const grads of gradientsByKind(optimizer)) {
+        const params = optimizer.groups.flatMap((group) => group.params);
+        for (const { grads } of byKind(params, undefined)) {
           const { device } = grads[0]!;
           const found = torch.zeros([1], { device });
           const inverse = torch.full([1], 1 / this.#scale, { device, dtype: 'float32' });
@@ -141,17 +142,4 @@ export class GradScaler {
     this.#scale = scale;
     this.#growthTracker = growthTracker;
   }
-}
-
-/** The gradients by device and dtype. */
-function gradientsByKind(optimizer: AnyOptimizer): torch.Tensor[][] {
-  const kinds = new Map<string, torch.Tensor[]>();
-  for (const { params } of optimizer.groups) {
-    for (const { grad } of params) {
-      if (grad === null) continue;
-      const kind = `${grad.device} ${grad.dtype}`;
-      kinds.set(kind, [...(kinds.get(kind) ?? []), grad]);
-    }
-  }
-  return [...kinds.values()];
 }

@@ -258,7 +258,10 @@ export abstract class Optimizer<Options extends { lr: number }> {
 }
 
 /** Parameters that have a gradient, in lists of one dtype and device as the fused kernels want. */
-function byKind(params: readonly Tensor[], average: MovingAverage | undefined): UpdateLists[] {
+export function byKind(
+  params: readonly Tensor[],
+  average: MovingAverage | undefined,
+): UpdateLists[] {
   const lists = new Map<string, UpdateLists>();
   for (const parameter of params) {
     const { grad } = parameter;

@@ -1,7 +1,7 @@
 /** Arguments as Python's: by position, the last ones by name in an options object. */
-import { ArgumentError, describe } from './errors.js';
+import { ArgumentError } from './errors.js';
 import { isPlainObject } from './plain-object.js';
-import { Tensor } from './tensor.js';
+import { handleOf, Tensor } from './tensor.js';
 
 export type Options = Readonly<Record<string, unknown>>;
 
@@ -68,8 +68,5 @@ export function requireTensor(
   where: string,
   name: string,
 ): asserts value is Tensor {
-  if (value instanceof Tensor) return;
-  throw new ArgumentError(
-    `${where}: argument '${name}' must be a Tensor, found ${describe(value)}`,
-  );
+  handleOf(value, where, name);
 }

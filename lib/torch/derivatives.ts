@@ -121,7 +121,11 @@ export function jvp(
 }
 
 /** For each leaf [...output, ...leaf]; with `createGraph` to be differentiated again. */
-function jacobians(output: Tensor, leaves: readonly Tensor[], createGraph: boolean): Tensor[] {
+export function jacobians(
+  output: Tensor,
+  leaves: readonly Tensor[],
+  createGraph: boolean,
+): Tensor[] {
   const flat = output.reshape([-1]);
   const rows = Array.from({ length: flat.numel() }, (_, i) =>
     output.requiresGrad

@@ -1,4 +1,5 @@
 import { enableGrad, grad, noGrad } from './autograd.js';
+import { jacobians } from './derivatives.js';
 import { ArgumentError, M3lError } from './errors.js';
 import { requireFunction, withDefaults } from './require.js';
 import { scope } from './scope.js';
@@ -101,14 +102,8 @@ function outputsOf(fn: Differentiable, inputs: readonly Tensor[]): Tensor[] {
 
 /** [output elements][input elements] */
 function exactJacobian(output: Tensor, input: Tensor): number[][] {
-  const flat = output.reshape([-1]);
-  return Array.from({ length: flat.numel() }, (_, row) => {
-    if (!output.requiresGrad) return new Array<number>(input.numel()).fill(0);
-    const [gradient] = grad(flat.select(0, row), [input], { retainGraph: true, allowUnused: true });
-    return gradient === null
-      ? new Array<number>(input.numel()).fill(0)
-      : (gradient.reshape([-1]).toArray() as number[]);
-  });
+  const [exact] = jacobians(output, [input], false);
+  return exact!.reshape([output.numel(), input.numel()]).toArray() as number[][];
 }
 
 function measuredJacobian(

@@ -3,7 +3,7 @@ import { dtypeInfo } from './dtype.js';
 import { ArgumentError, describe } from './errors.js';
 import { define } from './files/pickle-values.js';
 import { type FileSource, OpenFile, type Reading } from './files/source.js';
-import { mapFile, readValues } from './files/tensor-bytes.js';
+import { mapFile, readValues, reinterpret } from './files/tensor-bytes.js';
 import { withDefaults } from './require.js';
 import { readHeader, type SafetensorsEntry, type SafetensorsHeader } from './safetensors-header.js';
 import { scope } from './scope.js';
@@ -42,10 +42,7 @@ function mapped(
   { dtype, shape, range: [start, end] }: SafetensorsEntry,
 ): Tensor | null {
   if (start % dtypeInfo(dtype).size !== 0) return null;
-  return scope(() => {
-    const bytes = whole.narrow(0, start, end - start);
-    return (dtype === 'uint8' ? bytes : bytes.view(dtype)).reshape(shape).detach();
-  });
+  return scope(() => reinterpret(whole.narrow(0, start, end - start), dtype, shape).detach());
 }
 
 /**
