@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "block-range.h"
+#include "small-blocks.h"
 
 namespace m3l {
 
@@ -53,9 +54,13 @@ std::atomic<uint64_t> in_use = 0;
 class CpuAllocator final : public CountingAllocatorV1 {
  public:
   c10::DataPtr allocate(std::size_t bytes) override {
-    auto [block, size] = bytes < kSmallest ? std::pair<void*, std::size_t>{} : range->take(bytes);
+    auto [block, size] = bytes < kSmallest ? std::pair(small_blocks::take(bytes), std::size_t{})
+                                           : range->take(bytes);
     if (block == nullptr) {
-      block = c10::alloc_cpu(bytes);  // which says it where there is no room either
+      // which says it where there is no room either
+      block = c10::alloc_cpu(small_blocks::rounded(bytes));
+    }
+    if (size == 0) {
       size = malloc_usable_size(block);
     }
     in_use.fetch_add(size, std::memory_order_relaxed);
@@ -76,8 +81,11 @@ class CpuAllocator final : public CountingAllocatorV1 {
   static void release(void* block) {
     if (range->holds(block)) {
       in_use.fetch_sub(range->give_back(block), std::memory_order_relaxed);
-    } else {
-      in_use.fetch_sub(malloc_usable_size(block), std::memory_order_relaxed);
+      return;
+    }
+    const auto size = malloc_usable_size(block);
+    in_use.fetch_sub(size, std::memory_order_relaxed);
+    if (!small_blocks::keep(block, size)) {
       c10::free_cpu(block);
     }
   }
