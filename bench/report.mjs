@@ -25,7 +25,9 @@ function rows(results) {
   ]);
 }
 
+/** A ratio to nothing is no number. */
 function number(value) {
+  if (value === null) return '–';
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 

@@ -46,5 +46,17 @@ def temporaries(n=2000, elements=2**18):
     return {"megabytes": status("VmHWM") - start}
 
 
+def million(n=1_000_000):
+    """The resident set's rise over the second half of a million operators."""
+    a = torch.ones(16, 16)
+    most = [0, 0]
+    for done in range(n):
+        a.add(a)
+        if done % 1000 == 999:
+            half = int(done >= n / 2)
+            most[half] = max(most[half], status("VmRSS"))
+    return {"megabytes": most[1] - most[0]}
+
+
 if __name__ == "__main__":
-    serve({"call": call, "refused": refused, "temporaries": temporaries})
+    serve({"call": call, "refused": refused, "temporaries": temporaries, "million": million})
