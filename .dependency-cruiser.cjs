@@ -3,6 +3,7 @@ const layers = [
   'torch',
   'libtorch',
   'nn',
+  'onnx',
   'optim',
   'data',
   'rooms',

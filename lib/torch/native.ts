@@ -23,6 +23,7 @@ import { emitWarning } from './warnings.js';
 
 export type {
   Handle,
+  NativeCore,
   NativeGenerator,
   NativeMemory,
   NativeResult,
@@ -78,6 +79,13 @@ export function loadCore(): NativeCore {
   core = { ...native };
   inUse = opened;
   return core;
+}
+
+/** Puts another in the place of the core in use, which it gives: for a trace, while it lasts. */
+export function replaceCore(other: NativeCore): NativeCore {
+  const before = loadCore();
+  core = other;
+  return before;
 }
 
 function openLibtorch(loader: NativeLoader): Libtorch {
