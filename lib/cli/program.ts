@@ -5,6 +5,7 @@ import { addCheck } from './commands/check.js';
 import { addCompareFrameworks } from './commands/compare-frameworks.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEvaluate } from './commands/evaluate.js';
+import { addExport } from './commands/export.js';
 import { addLibtorch } from './commands/libtorch.js';
 import { addPredict } from './commands/predict.js';
 import { addPretrain } from './commands/pretrain.js';
@@ -41,6 +42,7 @@ for (const add of [
   addPretrain,
   addEvaluate,
   addPredict,
+  addExport,
   addCompareFrameworks,
   addVerify,
   addRooms,

@@ -43,6 +43,12 @@ export {
   evaluateRun,
   headline,
 } from './evaluate.js';
+export {
+  type ExportedOnnx,
+  type ExportOnnxOptions,
+  exportOnnx,
+  ONNX_HEADS,
+} from './export/onnx.js';
 export type { MetricsLine } from './metrics.js';
 export { editDistance, nearest } from './nearest.js';
 export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
