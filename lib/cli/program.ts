@@ -12,6 +12,7 @@ import { addPretrain } from './commands/pretrain.js';
 import { addRooms } from './commands/rooms.js';
 import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
+import { addWeights } from './commands/weights.js';
 import { EXIT, report } from './output.js';
 
 const { version, description } = JSON.parse(
@@ -43,6 +44,7 @@ for (const add of [
   addEvaluate,
   addPredict,
   addExport,
+  addWeights,
   addCompareFrameworks,
   addVerify,
   addRooms,

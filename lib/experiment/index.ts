@@ -61,3 +61,11 @@ export { freshName, RunFolder } from './run-folder.js';
 export { type Settled, settle } from './settle.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';
 export { type VerifyResult, verifyFile, worstRows } from './verify/verify-file.js';
+export {
+  type ConvertedWeights,
+  type ConvertWeightsOptions,
+  convertWeights,
+  WEIGHTS_TARGETS,
+  type WeightsTarget,
+} from './weights/convert.js';
+export { type InspectedWeights, inspectWeights } from './weights/inspect.js';

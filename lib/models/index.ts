@@ -53,4 +53,5 @@ export {
   type StreamedModel,
 } from './segmentation-model.js';
 export { asPrediction, everyHead } from './streams.js';
+export { toHuggingFace } from './to-hugging-face.js';
 export { bilinear } from './upsample.js';

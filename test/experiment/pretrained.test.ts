@@ -232,7 +232,7 @@ describe('model.pretrained', () => {
     const { code, message } = refusal(() => student(configured('model.pretrained=room')));
     expect(code).toBe('M3L_PRETRAINED_MISSING');
     expect(message).toMatch(
-      /room does not exist; expected a safetensors file, 'rooms' or 'none'\. Did you mean 'rooms'\?/,
+      /room does not exist; expected a file of weights \(safetensors, \.pth\), 'rooms' or 'none'\. Did you mean 'rooms'\?/,
     );
   });
 
@@ -274,7 +274,7 @@ describe('model.pretrained', () => {
 
       torch.saveSafetensors(file, { x: torch.ones([1]) });
       expect(refusal(() => student(configured(`model.pretrained=${file}`))).code).toBe(
-        'M3L_MODEL_CHECKPOINT',
+        'M3L_PRETRAINED',
       );
       torch.saveSafetensors(file, foreign, { format: 'm3l-encoder', version: '2' });
       expect(refusal(() => student(configured(`model.pretrained=${file}`)))).toEqual({

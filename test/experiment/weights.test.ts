@@ -1,0 +1,166 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { torch } from 'm3l';
+import {
+  checkConfig,
+  convertWeights,
+  createNetworks,
+  disposeNetworks,
+  inspectWeights,
+} from 'm3l/experiment';
+import { createModel } from 'm3l/models';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../data/fixtures.js';
+
+type State = Record<string, torch.Tensor>;
+
+const folder = temporaryFolder();
+const file = (name: string) => join(folder, name);
+
+/** By NVIDIA's names: neither shared layers nor norms say for how many modalities they are. */
+const asNvidia = (state: State): State =>
+  Object.fromEntries(
+    Object.entries(state).map(([name, tensor]) => [
+      name
+        .replace('.module.', '.')
+        .replace('.ln_0.', '.')
+        .replace(/^encoder\./, '')
+        .replace(/^decoder\./, 'decode_head.'),
+      tensor,
+    ]),
+  );
+
+beforeAll(() =>
+  torch.scope(() => {
+    torch.manualSeed(5);
+    const segformer = createModel({ name: 'segformer', backbone: 'mit-b0', numClasses: 7 });
+    const state = segformer.stateDict();
+    torch.saveSafetensors(file('ours.safetensors'), state);
+    const encoder = Object.entries(asNvidia(state)).filter(([name]) => !/decode_head/.test(name));
+    torch.save(file('nvidia.pth'), { state_dict: Object.fromEntries(encoder), epoch: 3 });
+    const whole = Object.entries(asNvidia(state)).map(([name, tensor]) => [
+      name.startsWith('decode_head') ? name : `backbone.${name}`,
+      tensor,
+    ]);
+    torch.saveSafetensors(file('nvidia-head.safetensors'), Object.fromEntries(whole));
+    const fused = createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 7 });
+    const both = ['student', 'teacher'].flatMap((network, i) =>
+      Object.entries(fused.stateDict()).map(([name, tensor]) => [
+        `${network}.${name}`,
+        tensor.add(i),
+      ]),
+    );
+    torch.save(file('authors.pth'), Object.fromEntries(both) as State);
+  }),
+);
+
+describe('inspect', () => {
+  test.each([
+    ['ours.safetensors', { format: 'm3l', backbone: 'mit-b0', modalities: 1, classes: 7 }],
+    ['nvidia.pth', { format: 'nvidia', container: 'pth', backbone: 'mit-b0', classes: null }],
+    ['nvidia-head.safetensors', { format: 'nvidia', backbone: 'mit-b0', classes: 7 }],
+    ['authors.pth', { format: 'm3l', networks: ['student', 'teacher'], modalities: 2, classes: 7 }],
+  ])('says what %s is', (name, expected) => {
+    expect(inspectWeights(file(name))).toMatchObject(expected);
+  });
+
+  test('names what it found in a file of another kind', () => {
+    torch.scope(() => {
+      torch.save(file('other.pth'), { a: torch.ones([2]) });
+      torch.save(file('list.pth'), [1, 2]);
+    });
+    const refusal = (name: string) => {
+      try {
+        inspectWeights(file(name));
+        return 'read';
+      } catch (error) {
+        return `${(error as { code: string }).code} ${(error as Error).message}`;
+      }
+    };
+    expect(refusal('other.pth')).toMatch(/^M3L_PRETRAINED .*found 1 tensors \(a, …\), expected/);
+    expect(refusal('list.pth')).toMatch(/^M3L_PRETRAINED .*found a list of 2, expected tensors/);
+    expect(refusal('none.pth')).toMatch(/^M3L_READ_FAILED/);
+    writeFileSync(file('text.safetensors'), 'version https://git-lfs');
+    expect(refusal('text.safetensors')).toMatch(/Git LFS/);
+  });
+});
+
+describe('convert', () => {
+  test("to Hugging Face's names and back gives every tensor as it was", () => {
+    const out = file('hugging');
+    convertWeights(file('ours.safetensors'), out, { to: 'hugging-face' });
+    const config = JSON.parse(readFileSync(join(out, 'config.json'), 'utf8')) as object;
+    expect(config).toMatchObject({ depths: [2, 2, 2, 2], decoder_hidden_size: 256 });
+    expect(inspectWeights(join(out, 'model.safetensors'))).toMatchObject({
+      format: 'hugging-face',
+      backbone: 'mit-b0',
+      classes: 7,
+    });
+    convertWeights(join(out, 'model.safetensors'), file('back.safetensors'));
+    torch.scope(() => {
+      const before = torch.loadSafetensors(file('ours.safetensors')).tensors;
+      const after = torch.loadSafetensors(file('back.safetensors')).tensors;
+      const isCounter = (name: string) => name.endsWith('num_batches_tracked');
+      const names = Object.keys(before).filter((name) => !isCounter(name) && name !== 'alpha');
+      expect(Object.keys(after).sort()).toEqual(names.sort());
+      for (const name of names) expect(torch.equal(after[name]!, before[name]!), name).toBe(true);
+    });
+  });
+
+  test('takes the network asked for, and the norms of the modality', () => {
+    convertWeights(file('authors.pth'), file('student.safetensors'), { network: 'student' });
+    convertWeights(file('authors.pth'), file('teacher.safetensors'));
+    torch.scope(() => {
+      const { tensors: student } = torch.loadSafetensors(file('student.safetensors'));
+      const { tensors: teacher } = torch.loadSafetensors(file('teacher.safetensors'));
+      expect(Object.keys(student)).toEqual(Object.keys(teacher));
+      expect(teacher.alpha!).toBeCloseToTensor(student.alpha!.add(1));
+    });
+    expect(() =>
+      convertWeights(file('authors.pth'), file('x.safetensors'), { network: 'tutor' }),
+    ).toThrow("found the networks student, teacher, expected 'tutor'");
+    expect(() =>
+      convertWeights(file('authors.pth'), file('x'), { to: 'hugging-face', modality: 2 }),
+    ).toThrow('There are no norms of modality 2');
+    mkdirSync(file('full'));
+    writeFileSync(join(file('full'), 'thesis.txt'), '');
+    expect(() => convertWeights(file('authors.pth'), file('full'), { to: 'hugging-face' })).toThrow(
+      'holds no model.safetensors',
+    );
+  });
+});
+
+test.each(['nvidia.pth', 'nvidia-head.safetensors', 'authors.pth', 'ours.safetensors'])(
+  'a training starts from %s',
+  (name) => {
+    const notes: string[] = [];
+    const config = checkConfig({
+      data: { rooms: { labelled: 2, unlabelled: 1, val: 1, size: [36, 48] }, crop: 32 },
+      model: { backbone: 'mit-b0', pretrained: file(name) },
+      framework: 'supervised',
+      iterations: 1,
+    });
+    const networks = createNetworks(config, 13, (text) => notes.push(text));
+    torch.scope(() => {
+      const state = networks.student!.stateDict();
+      const weights = inspectWeights(file(name)).shapes;
+      const source = torch.load<State | { state_dict: State }>(file(name));
+      const tensors = ('state_dict' in source ? source.state_dict : source) as State;
+      const [key] = Object.keys(weights).filter((each) =>
+        /^(?!student).*block3\.1\.attn\.q(\.module)?\.weight$/.test(each),
+      );
+      const found = state['encoder.block3.1.attn.q.module.weight']!;
+      expect(torch.equal(found, tensors[key!]!)).toBe(true);
+      // The norms of depth: its own where there were two, else the one that there is.
+      const norm = state['encoder.block3.1.norm1.ln_1.weight']!;
+      const [other] = Object.keys(weights).filter((each) =>
+        /^(?!student).*block3\.1\.norm1(\.ln_[01])?\.weight$/.test(each),
+      );
+      expect(torch.equal(norm, tensors[other!]!)).toBe(true);
+    });
+    disposeNetworks(networks);
+    expect(notes.join()).toContain(`Starts from the encoder of ${file(name)}`);
+    // Another number of classes: the head's last layer is left where it was.
+    if (name !== 'nvidia.pth') expect(notes.join()).toMatch(/Not taken: /);
+  },
+);
