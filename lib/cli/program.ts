@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { CommandLine } from './command-line.js';
+import { addBenchmark } from './commands/benchmark.js';
 import { addCheck } from './commands/check.js';
 import { addCompareFrameworks } from './commands/compare-frameworks.js';
 import { addDoctor } from './commands/doctor.js';
@@ -46,6 +47,7 @@ for (const add of [
   addExport,
   addWeights,
   addCompareFrameworks,
+  addBenchmark,
   addVerify,
   addRooms,
   addDoctor,

@@ -1,5 +1,19 @@
 /** Experiments: configurations, runs, checkpoints, and what is done with them. */
 export { writeFileAtomic, writeFolderAtomic } from '../torch/atomic-write.js';
+export {
+  type BenchmarkEvent,
+  type BenchmarkReport,
+  type BenchmarkRow,
+  type RunSuiteOptions,
+  runSuite,
+} from './benchmark/run-suite.js';
+export {
+  type BenchmarkJob,
+  type Published,
+  readSuite,
+  type Suite,
+} from './benchmark/suite-file.js';
+export { benchmarkTable } from './benchmark/table.js';
 export { type CheckOptions, checkData } from './check/check.js';
 export type { CheckReport, Finding, SplitReport } from './check/report.js';
 export { drawSheet } from './check/sheet.js';

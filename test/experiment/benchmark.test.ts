@@ -1,0 +1,94 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type BenchmarkEvent, readSuite, runSuite } from 'm3l/experiment';
+import sharp from 'sharp';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../data/fixtures.js';
+
+const folder = temporaryFolder();
+const file = (name: string, text: string) => {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+};
+
+file(
+  'tiny.yaml',
+  `
+data:
+  rooms: { labelled: 2, unlabelled: 2, val: 1, size: [36, 48] }
+  crop: 32
+model: { backbone: mit-b0 }
+framework: supervised
+iterations: 2
+batch: { labelled: 1, unlabelled: 1 }
+evaluate: { samples: 0 }
+workers: 0
+threads: 1
+`,
+);
+const SUITE = `
+seeds: [5]
+experiments:
+  plain: { title: plain, config: tiny.yaml, published: { all: 40, robust: 30.5 } }
+  lost: { config: tiny.yaml, set: [model.pretrained=${join(folder, 'nix.pth')}] }
+`;
+
+test('what fails does not stop the others, what is done is kept, and the table has both', async () => {
+  const suite = readSuite(file('suite.yaml', SUITE));
+  const out = join(folder, 'out');
+  const kinds: string[] = [];
+  const onEvent = ({ job, kind }: BenchmarkEvent) => kinds.push(`${job.experiment} ${kind}`);
+  const first = await runSuite(suite, { folder: out, onEvent });
+  expect(kinds).toEqual(expect.arrayContaining(['plain begun', 'plain done', 'lost failed']));
+  const [plain, lost] = first.rows;
+  expect(plain!.all!.values).toHaveLength(1);
+  expect(plain!.failed).toEqual([]);
+  expect(lost).toMatchObject({ all: null, robust: null, failed: [{ seed: 5 }] });
+  expect(lost!.failed[0]!.reason).toContain('nix.pth does not exist');
+  const table = readFileSync(join(out, 'benchmark.md'), 'utf8');
+  const mean = 100 * plain!.all!.mean;
+  expect(table).toContain(`| plain | ${mean.toFixed(1)} (−${(40 - mean).toFixed(1)}) | 40.0 |`);
+  expect(table).toContain('lost, seed 5:');
+  expect((await sharp(join(out, 'benchmark.png')).metadata()).format).toBe('png');
+  expect(JSON.parse(readFileSync(join(out, 'benchmark.json'), 'utf8'))).toEqual(first);
+
+  const written = statSync(join(out, 'plain-5', 'summary.json')).mtimeMs;
+  kinds.length = 0;
+  const only = readSuite(join(folder, 'suite.yaml'), { only: ['plain'] });
+  const second = await runSuite(only, { folder: out, onEvent });
+  expect(kinds).toEqual(['plain kept']);
+  expect(second.rows).toEqual([plain]);
+  expect(statSync(join(out, 'plain-5', 'summary.json')).mtimeMs).toBe(written);
+});
+
+test('what is stopped says how to go on, and has trained nothing more', async () => {
+  const suite = readSuite(join(folder, 'suite.yaml'), { only: ['plain'] });
+  await expect(
+    runSuite(suite, { folder: join(folder, 'stopped'), signal: AbortSignal.abort() }),
+  ).rejects.toThrow(`--out ${join(folder, 'stopped')}`);
+  expect(readdirSync(join(folder, 'stopped')).sort()).toEqual([
+    'benchmark.json',
+    'benchmark.md',
+    'benchmark.png',
+  ]);
+});
+
+test('a suite is checked before anything is trained', () => {
+  const refusal = (text: string, options = {}) => {
+    try {
+      readSuite(file('other.yaml', text), options);
+      return 'read';
+    } catch (error) {
+      return `${(error as { code: string }).code}: ${(error as Error).message}`;
+    }
+  };
+  expect(refusal('experiments: {}')).toMatch(/M3L_BENCHMARK_SUITE: .*at least one experiment/);
+  expect(refusal('seeds: 0\nexperiments: {}')).toMatch(/M3L_BENCHMARK_SUITE: .*seeds/);
+  expect(refusal('a: [')).toMatch(/M3L_BENCHMARK_SUITE: .*cannot be read/);
+  expect(refusal(SUITE, { only: ['plane'] })).toMatch(
+    /no experiment 'plane', expected .*plain, lost/,
+  );
+  expect(refusal(SUITE.replace('title: plain', 'titel: plain'))).toMatch(/titel/);
+  expect(refusal(SUITE, { sets: ['iteratons=3'] })).toMatch(/iteratons/);
+  expect(() => readSuite('papr')).toThrow('papr does not exist');
+});
