@@ -1,6 +1,7 @@
 export * from './activation.js';
 export * from './adaptive-softmax.js';
 export * from './attention.js';
+export type { BackwardHook, BackwardPreHook, Gradients } from './backward-hooks.js';
 export * from './batch-norm.js';
 export * from './bilinear.js';
 export { ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential } from './container.js';

@@ -4,15 +4,18 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { isPlainObject } from '../torch/plain-object.js';
 import { requireText } from '../torch/require.js';
+import type { BackwardHook, BackwardPreHook } from './backward-hooks.js';
 import {
   type ForwardHook,
   type ForwardPreHook,
   type HookHandle,
   hookAfter,
+  hookAfterBackward,
   hookBefore,
+  hookBeforeBackward,
 } from './hooks.js';
-import { isFloating, type MoveOptions, moveOptions, sameDevice } from './move.js';
-import { nextOrder, orderOf, type Role, register, roleOf } from './parameter.js';
+import { changes, type MoveOptions, moveOptions, moveTensor } from './move.js';
+import { nextOrder, orderOf, type Role, roleOf } from './parameter.js';
 import { holdsNoState, privateFields } from './private-fields.js';
 import { type LoadResult, requireFit, type StateDict } from './state-dict.js';
 import { tree } from './tree.js';
@@ -272,6 +275,24 @@ export abstract class Module {
     return hookAfter(this, hook);
   }
 
+  /**
+   * Calls `hook` in backward with the gradients of the outputs of this module's `forward` (its tensors: one,
+   * or those of a list); zeros for outputs that were not used. What it returns, if anything, takes their
+   * place. Neither arguments nor outputs of a module with such hooks may be written in place.
+   */
+  registerFullBackwardPreHook(hook: BackwardPreHook): HookHandle {
+    return hookBeforeBackward(this, hook);
+  }
+
+  /**
+   * Calls `hook` in backward with the gradients of the arguments and of the outputs. What it returns, if
+   * anything, takes the place of those of the arguments. Where no argument requires a gradient it is called
+   * with nulls for them; otherwise as {@link registerFullBackwardPreHook}.
+   */
+  registerFullBackwardHook(hook: BackwardHook): HookHandle {
+    return hookAfterBackward(this, hook);
+  }
+
   /** The tree of modules, each as the call that makes it. */
   toString(): string {
     const children = this.namedChildren().map(([name, child]) => [name, `${child}`] as const);
@@ -343,18 +364,4 @@ function requireNoMembers(value: unknown, where: string, module: Module): void {
     'M3L_NN_CHILD',
     `${module.constructor.name}: found a ${held.constructor.name} within ${kind} at '${where}', where it would be no part of the state; expected a property, an array or a ModuleDict that holds it, or a private (#) property where it belongs to another module.`,
   );
-}
-
-function changes(tensor: Tensor, { dtype, device, memoryFormat }: MoveOptions): boolean {
-  if (dtype && isFloating(tensor.dtype) && dtype !== tensor.dtype) return true;
-  return (tensor.ndim === 4 && !!memoryFormat) || (!!device && !sameDevice(device, tensor.device));
-}
-
-function moveTensor(tensor: Tensor, role: Role, { dtype, device, memoryFormat }: MoveOptions) {
-  const options: torch.ToOptions = { copy: true };
-  if (dtype && isFloating(tensor.dtype)) options.dtype = dtype;
-  if (device) options.device = device;
-  if (memoryFormat && tensor.ndim === 4) options.memoryFormat = memoryFormat;
-  const moved = register(role, () => tensor.detach().to(options));
-  return role === 'parameter' ? moved.requiresGrad_(tensor.requiresGrad) : moved;
 }
