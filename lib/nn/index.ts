@@ -25,6 +25,12 @@ export * from './recurrent-cell.js';
 export * from './resize.js';
 export * from './shape.js';
 export { type LoadResult, type StateDict, StateDictError } from './state-dict.js';
+export type {
+  LoadStateDictPostHook,
+  LoadStateDictPreHook,
+  StateDictPostHook,
+  StateDictPreHook,
+} from './state-hooks.js';
 export * from './transformer.js';
 export {
   type DecoderMasks,

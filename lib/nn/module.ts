@@ -18,6 +18,7 @@ import { changes, type MoveOptions, moveOptions, moveTensor } from './move.js';
 import { nextOrder, orderOf, type Role, roleOf } from './parameter.js';
 import { holdsNoState, privateFields } from './private-fields.js';
 import { type LoadResult, requireFit, type StateDict } from './state-dict.js';
+import * as on from './state-hooks.js';
 import { tree } from './tree.js';
 
 /** `patchEmbed1` -> `patch_embed1`: the name a property has in a state dict. */
@@ -216,7 +217,10 @@ export abstract class Module {
    * is shared is there under each of its names.
    */
   stateDict(): StateDict {
-    return Object.fromEntries([...this.#state()].map(([name, tensor]) => [name, tensor.detach()]));
+    const modules = this.namedModules();
+    on.beforeSave(modules);
+    const live = [...this.#state()].map(([name, tensor]) => [name, tensor.detach()] as const);
+    return on.afterSave(modules, Object.fromEntries(live));
   }
 
   /**
@@ -227,15 +231,17 @@ export abstract class Module {
    * @throws {StateDictError} before anything is copied.
    */
   loadStateDict(dict: StateDict, options: { strict?: boolean } = {}): LoadResult {
+    const modules = this.namedModules();
+    const given = on.beforeLoad(modules, dict);
     const own = this.#state();
-    const result = requireFit(own, dict, options.strict ?? true, this.constructor.name);
+    const result = requireFit(own, given, options.strict ?? true, this.constructor.name);
     torch.noGrad(() => {
       for (const [name, tensor] of own) {
-        const value = dict[name];
+        const value = given[name];
         if (value) tensor.copy_(value);
       }
     });
-    return result;
+    return on.afterLoad(modules, result);
   }
 
   /**
@@ -291,6 +297,26 @@ export abstract class Module {
    */
   registerFullBackwardHook(hook: BackwardHook): HookHandle {
     return hookAfterBackward(this, hook);
+  }
+
+  /** Calls `hook` before {@link stateDict} lists this module, by itself or within another. */
+  registerStateDictPreHook(hook: on.StateDictPreHook): HookHandle {
+    return on.hookState('registerStateDictPreHook', this, hook);
+  }
+
+  /** Calls `hook` with each state dict that this module is in: it may add, rename and delete. */
+  registerStateDictPostHook(hook: on.StateDictPostHook): HookHandle {
+    return on.hookState('registerStateDictPostHook', this, hook);
+  }
+
+  /** Calls `hook` with a copy of each state dict to be loaded: it may add, rename and delete. */
+  registerLoadStateDictPreHook(hook: on.LoadStateDictPreHook): HookHandle {
+    return on.hookState('registerLoadStateDictPreHook', this, hook);
+  }
+
+  /** Calls `hook` when a state dict was loaded, with the names that were missing and unexpected. */
+  registerLoadStateDictPostHook(hook: on.LoadStateDictPostHook): HookHandle {
+    return on.hookState('registerLoadStateDictPostHook', this, hook);
   }
 
   /** The tree of modules, each as the call that makes it. */
