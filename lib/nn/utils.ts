@@ -1,4 +1,4 @@
-/** `nn.utils`: gradients clipped, parameters as one vector or computed from others, sequences of different lengths. */
+/** `nn.utils`: gradients clipped, parameters as one vector, computed from others or pruned, sequences of different lengths. */
 export {
   clipGradNorm_,
   clipGradValue_,
@@ -8,4 +8,5 @@ export {
 export { parametersToVector, vectorToParameters } from './utils/parameters.js';
 export * as parametrizations from './utils/parametrizations.js';
 export * as parametrize from './utils/parametrize.js';
+export * as prune from './utils/prune.js';
 export * as rnn from './utils/rnn.js';
