@@ -12,6 +12,7 @@ export * from './embedding.js';
 export * as functional from './functional.js';
 export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 export * as init from './init.js';
+export * from './lazy.js';
 export { Linear, linear } from './linear.js';
 export * from './loss.js';
 export { type Layer, Module, stateName } from './module.js';

@@ -135,7 +135,37 @@ def hooked(inputs_require_grad):
     return {"seen": seen, "gradients": gradients, "input": None if x.grad is None else numbers(x.grad)}
 
 
+LAZY = [
+    ("LazyLinear", [2], [4, 3], {}),
+    ("LazyConv1d", [4, 2], [1, 2, 4], {"groups": 2, "bias": False}),
+    ("LazyConv2d", [2, [2, 1]], [2, 3, 3], {"padding": 1}),
+    ("LazyConv3d", [1, 2], [1, 2, 2, 2, 2], {}),
+    ("LazyConvTranspose1d", [2, 2], [1, 3, 3], {}),
+    ("LazyConvTranspose2d", [2, 2], [1, 2, 2, 2], {"groups": 2}),
+    ("LazyConvTranspose3d", [1, 2], [1, 2, 1, 2, 1], {"stride": 2}),
+    ("LazyBatchNorm1d", [], [4, 3], {}),
+    ("LazyBatchNorm2d", [], [1, 3, 2, 2], {"affine": False}),
+    ("LazyBatchNorm3d", [], [1, 2, 2, 1, 2], {"track_running_stats": False}),
+    ("LazyInstanceNorm1d", [], [2, 3, 4], {"affine": True, "track_running_stats": True}),
+    ("LazyInstanceNorm2d", [], [2, 3, 2, 2], {"affine": True}),
+    ("LazyInstanceNorm3d", [], [1, 2, 2, 1, 2], {}),
+]
+
+
+def lazy(name, args, shape, options):
+    """What a layer is after its first input."""
+    torch.manual_seed(0)
+    module = getattr(nn, name)(*args, **options)
+    names = list(module.state_dict())
+    result = {"name": name, "args": args, "shape": shape, "options": options, "names": names}
+    with torch.no_grad():
+        module.eval()(values(0, shape))
+    result |= {"becomes": type(module).__name__, "state": state(module)}
+    return result | {"passed": passed(module.train(), shape)}
+
+
 content = {
+    "lazy": [lazy(*case) for case in LAZY],
     "parametrizations": [parametrized(*case) for case in PARAMETRIZATIONS],
     "prune": [pruned(call) for call in PRUNED]
     + [
