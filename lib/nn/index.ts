@@ -14,6 +14,7 @@ export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 export * as init from './init.js';
 export * from './lazy.js';
 export { Linear, linear } from './linear.js';
+export { LinearCrossEntropyLoss } from './linear-cross-entropy.js';
 export * from './loss.js';
 export { type Layer, Module, stateName } from './module.js';
 export type { MoveOptions } from './move.js';
