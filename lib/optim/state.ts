@@ -31,6 +31,16 @@ export interface CheckedState {
   groups: Record<string, unknown>[];
 }
 
+/** The state with options in its groups that it lacks. */
+export function withOptions(state: OptimizerState, options: object): OptimizerState {
+  const { groups } = state.meta;
+  if (!Array.isArray(groups) || !groups.every(isRecord)) return state;
+  return {
+    ...state,
+    meta: { ...state.meta, groups: groups.map((each) => ({ ...options, ...each })) },
+  };
+}
+
 /**
  * Looks at all of a state, which may come from any file, before any of it is taken.
  * @throws {OptimizerError} naming what does not fit

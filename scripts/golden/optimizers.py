@@ -27,6 +27,8 @@ CASES = {
     "adadelta": (OPTIM.Adadelta, dict(rho=0.8, weight_decay=0.1, maximize=True)),
     "rmsprop": (OPTIM.RMSprop, dict(alpha=0.9, weight_decay=0.1)),
     "rmsprop-centered": (OPTIM.RMSprop, dict(alpha=0.9, momentum=0.5, centered=True)),
+    "adamw-maximize": (OPTIM.AdamW, dict(lr=0.1, maximize=True)),
+    "sgd-maximize": (OPTIM.SGD, dict(lr=0.1, momentum=0.9, dampening=0.3, weight_decay=0.05, maximize=True)),
     "adamw-amsgrad": (OPTIM.AdamW, dict(lr=0.1, amsgrad=True, maximize=True)),
 }
 SCHEDULES = {
@@ -46,6 +48,12 @@ SCHEDULES = {
     ),
     "CyclicLR": lambda o: schedule.CyclicLR(o, 0.01, 0.1, step_size_up=3, step_size_down=5, mode="triangular2"),
     "CyclicLR-exp": lambda o: schedule.CyclicLR(o, [0.01, 0.02], 0.1, step_size_up=4, mode="exp_range", gamma=0.95),
+    "CyclicLR-scaled": lambda o: schedule.CyclicLR(
+        o, 0.01, [0.1, 0.3], step_size_up=3, step_size_down=2, scale_fn=lambda cycle: 1 / cycle**2, base_momentum=0.7
+    ),
+    "CyclicLR-iterations": lambda o: schedule.CyclicLR(
+        o, 0.01, 0.1, step_size_up=3, scale_fn=lambda n: 0.9**n, scale_mode="iterations"
+    ),
     "SequentialLR": lambda o: schedule.SequentialLR(
         o,
         [

@@ -36,13 +36,15 @@ const cases: Record<string, (params: torch.Tensor[]) => Made> = {
   rmsprop: (p) => new optim.RMSprop(groupsOf(p), { alpha: 0.9, weightDecay: 0.1 }),
   'rmsprop-centered': (p) =>
     new optim.RMSprop(groupsOf(p), { alpha: 0.9, momentum: 0.5, centered: true }),
-  'adamw-amsgrad': (p) =>
-    new optim.Adam(groupsOf(p), {
+  'adamw-amsgrad': (p) => new optim.AdamW(groupsOf(p), { lr: 0.1, amsgrad: true, maximize: true }),
+  'adamw-maximize': (p) => new optim.AdamW(groupsOf(p), { lr: 0.1, maximize: true }),
+  'sgd-maximize': (p) =>
+    new optim.SGD(groupsOf(p), {
       lr: 0.1,
-      weightDecay: 0.01,
-      amsgrad: true,
+      momentum: 0.9,
+      dampening: 0.3,
+      weightDecay: 0.05,
       maximize: true,
-      decoupledWeightDecay,
     }),
 };
 
