@@ -78,7 +78,7 @@ export abstract class Optimizer<Options extends { lr: number }> {
   }
 
   /** The tensors that a parameter of a group with these options has as state once it has any. */
-  protected abstract stateNames(options: Options): StateNames;
+  protected abstract stateNames(options: Options, parameter: Tensor): StateNames;
 
   /** @throws {OptimizerError} for options that the algorithm cannot work with */
   protected abstract checkOptions(options: Options): void;
@@ -230,9 +230,9 @@ export abstract class Optimizer<Options extends { lr: number }> {
     const { groups, tensors } = checkState(withOptions(state, this.laterOptions), {
       algorithm: this.constructor.name,
       groups: this.groups,
-      namesFor: (options) => {
+      namesFor: (options, parameter) => {
         this.checkOptions(options as unknown as Options);
-        return this.stateNames(options as unknown as Options);
+        return this.stateNames(options as unknown as Options, parameter);
       },
     });
     this.#release();

@@ -15,14 +15,16 @@ export interface OptimizerState {
   meta: { algorithm: string; groups: Record<string, unknown>[] };
 }
 
-/** The tensors of a parameter's state and their shapes: scalars are float32. */
-export type StateNames = Readonly<Record<string, 'scalar' | 'like the parameter'>>;
+/** The tensors of a parameter's state and their shapes: scalars are float32, others of its dtype. */
+export type StateNames = Readonly<
+  Record<string, 'scalar' | 'like the parameter' | readonly number[]>
+>;
 
 export interface StateTarget {
   algorithm: string;
   groups: readonly { readonly params: readonly Tensor[] }[];
-  /** The state of parameters in a group with these options, each of the group's kind. Throws for options out of range. */
-  namesFor(options: Record<string, unknown>): StateNames;
+  /** The state of a parameter in a group with these options, each of the group's kind. Throws for options out of range. */
+  namesFor(options: Record<string, unknown>, parameter: Tensor): StateNames;
 }
 
 /** A state that fits: its tensors by parameter and name, and the options of each group. */
@@ -64,8 +66,8 @@ export function checkState({ tensors, meta }: OptimizerState, target: StateTarge
   }
   const groups = meta.groups.map((group, index) => optionsFor(target.groups[index]!, group, index));
   const owners = target.groups.flatMap(({ params }, index) => {
-    const names = target.namesFor(groups[index]!);
-    return params.map((parameter) => ({ parameter, names }));
+    const names = (parameter: Tensor) => target.namesFor(groups[index]!, parameter);
+    return params.map((parameter) => ({ parameter, names: names(parameter) }));
   });
   return { groups, tensors: tensorsFor(tensors, owners) };
 }
@@ -111,7 +113,8 @@ function tensorsFor(
       );
     }
     const { parameter } = owner;
-    const wanted = shape === 'scalar' ? [] : parameter.shape;
+    const given = shape === 'scalar' ? [] : shape;
+    const wanted = given === 'like the parameter' ? parameter.shape : given;
     const dtype = shape === 'scalar' ? 'float32' : parameter.dtype;
     if (tensor.shape.join() !== wanted.join() || tensor.dtype !== dtype) {
       throw new OptimizerError(
