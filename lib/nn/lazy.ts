@@ -6,6 +6,7 @@
 import { ArgumentError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { requireObject } from '../torch/require.js';
 import {
   BatchNorm1d,
   BatchNorm2d,
@@ -238,11 +239,11 @@ const instanceNorm = <Layer>(
   lazyNorm(
     of,
     (where, x) => channelsOf(where, x, spatial),
-    ({ affine = true, trackRunningStats = true, ...others }: Given<InstanceNormOptions> = {}) => ({
-      affine,
-      trackRunningStats,
-      ...others,
-    }),
+    (options: Given<InstanceNormOptions> = {}) => {
+      requireObject(options, 'LazyInstanceNorm', 'options');
+      const { affine = true, trackRunningStats = true, ...others } = options;
+      return { affine, trackRunningStats, ...others };
+    },
   );
 
 /** A {@link Conv1d} that learns `inChannels`. */

@@ -1,5 +1,5 @@
 import * as torch from '../torch/index.js';
-import { checkState, OptimizerError, type OptimizerState } from './state.js';
+import { checkState, OptimizerError, type OptimizerState, requireState } from './state.js';
 
 /** What L-BFGS remembers from one iteration to the next; flat vectors over all parameters. */
 export interface Memory {
@@ -39,10 +39,12 @@ export function stateOf(memory: Memory | null, group: Group): OptimizerState {
  * @throws {OptimizerError} naming what does not fit
  */
 export function memoryOf(
-  { tensors, meta }: OptimizerState,
+  state: OptimizerState,
   group: Group,
   checkOptions: (options: Record<string, unknown>) => void,
 ): { memory: Memory | null; options: Record<string, unknown> } {
+  requireState(state);
+  const { tensors, meta } = state;
   const target = {
     algorithm: 'LBFGS',
     groups: [group],
@@ -59,10 +61,8 @@ export function memoryOf(
   const { dtype, device } = group.params[0]!;
   const fitting = (name: string, shape: string, kind: string): torch.Tensor => {
     const tensor = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
-    if (tensor instanceof torch.Tensor && tensor.shape.join() === shape && tensor.dtype === kind) {
-      return tensor;
-    }
-    const found = tensor instanceof torch.Tensor ? `${tensor.dtype} [${tensor.shape}]` : 'nothing';
+    if (tensor?.shape.join() === shape && tensor.dtype === kind) return tensor;
+    const found = tensor ? `${tensor.dtype} [${tensor.shape}]` : 'nothing';
     throw new OptimizerError(`State '${name}' is ${found}, expected ${kind} [${shape}].`);
   };
   const vector = (name: string) => fitting(name, String(size), dtype);

@@ -8,6 +8,7 @@ import {
   checkState,
   OptimizerError,
   type OptimizerState,
+  requireState,
   type StateNames,
   withOptions,
 } from './state.js';
@@ -227,6 +228,7 @@ export abstract class Optimizer<Options extends { lr: number }> {
    *   is no state at all; nothing of it is taken then
    */
   loadStateDict(state: OptimizerState): void {
+    requireState(state);
     const { groups, tensors } = checkState(withOptions(state, this.laterOptions), {
       algorithm: this.constructor.name,
       groups: this.groups,

@@ -1,5 +1,5 @@
-import { M3lError } from '../torch/errors.js';
-import type { Tensor } from '../torch/index.js';
+import { describe, M3lError } from '../torch/errors.js';
+import { Tensor } from '../torch/index.js';
 
 /** Options or a state that an optimizer cannot take. Code `M3L_OPTIM`. */
 export class OptimizerError extends M3lError {
@@ -31,6 +31,21 @@ export interface StateTarget {
 export interface CheckedState {
   tensors: { parameter: Tensor; name: string; tensor: Tensor }[];
   groups: Record<string, unknown>[];
+}
+
+/** Throws {@link OptimizerError} where a value has not the parts of a state, whatever is in them. */
+export function requireState(state: unknown): asserts state is OptimizerState {
+  const { tensors, meta } = isRecord(state) ? state : {};
+  if (!isRecord(tensors) || !isRecord(meta)) {
+    throw new OptimizerError(
+      `found ${describe(state)} for a state, expected what stateDict() gives: { tensors, meta }`,
+    );
+  }
+  const stray = Object.entries(tensors).find(([, tensor]) => !(tensor instanceof Tensor));
+  if (stray === undefined) return;
+  throw new OptimizerError(
+    `State '${stray[0].slice(0, 60)}' is ${describe(stray[1])}, expected a Tensor.`,
+  );
 }
 
 /** The state with options in its groups that it lacks. */

@@ -87,7 +87,8 @@ describe('LBFGS', () => {
             meta: { ...meta, groups: [{ ...group, ...more }] },
           });
       expect(load({ '0.d': torch.zeros([3]) })).toThrow(/'0.d' is float32 \[3\], expected float64/);
-      expect(load({ '0.old_stps.1': undefined })).toThrow(/'0.old_stps.1' is nothing/);
+      expect(load({ '0.old_stps.1': undefined })).toThrow(/'0.old_stps.1' is undefined, expected/);
+      expect(() => optimizer.loadStateDict(null as never)).toThrow(/found null for a state, expec/);
       expect(load({ x: torch.zeros([3]) })).toThrow(/State of 9 tensors/);
       expect(load({}, { historySize: 1 })).toThrow(/at most 1/);
       expect(load({}, { lr: -1 })).toThrow(/-1 for lr/);

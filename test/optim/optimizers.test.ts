@@ -142,6 +142,11 @@ describe('Optimizer', () => {
       const sgd = new optim.SGD([param], { momentum: 0.9 });
       const adamw = new optim.AdamW([param]);
       expect(() => adamw.loadStateDict(sgd.stateDict())).toThrow(/State of SGD, expected AdamW/);
+      const { meta } = adamw.stateDict();
+      const load = (state: unknown) => () => adamw.loadStateDict(state as optim.OptimizerState);
+      expect(load(undefined)).toThrow(/found undefined for a state, expected what stateDict/);
+      expect(load({ tensors: {}, meta: 'x' })).toThrow(/found an object for a state/);
+      expect(load({ tensors: { '0.step': 3 }, meta })).toThrow(/'0.step' is the number 3, expecte/);
     });
   });
 });

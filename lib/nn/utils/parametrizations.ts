@@ -1,5 +1,5 @@
 /** Parametrizations that are known by name. */
-import { ArgumentError } from '../../torch/errors.js';
+import { ArgumentError, describe } from '../../torch/errors.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import { withDefaults } from '../../torch/require.js';
@@ -161,6 +161,6 @@ function tensorOf(where: string, module: Module, name: string): Tensor {
 function requireDim(where: string, dim: number, dims: number): void {
   if (Number.isInteger(dim) && dim >= -dims && dim < dims) return;
   throw new ArgumentError(
-    `${where}: found the dimension ${dim}, expected one from ${-dims} to ${dims - 1}`,
+    `${where}: found ${describe(dim)} for a dimension, expected one from ${-dims} to ${dims - 1}`,
   );
 }

@@ -2,7 +2,7 @@
 import { ArgumentError, describe } from '../../torch/errors.js';
 import * as torch from '../../torch/index.js';
 import { Tensor } from '../../torch/index.js';
-import { requireIterable, withDefaults } from '../../torch/require.js';
+import { requireIterable, requireText, withDefaults } from '../../torch/require.js';
 import { requireNumbers, requireTensor } from '../check.js';
 import { type Module, requireModule } from '../module.js';
 import { buffer } from '../parameter.js';
@@ -160,6 +160,7 @@ export function globalUnstructured(
 /** Makes a pruned tensor an ordinary one again, with zeros where it was pruned. @returns the module */
 export function remove<M extends Module>(module: M, name: string): M {
   requireModule(module, 'prune.remove');
+  requireText(name, 'prune.remove', 'the name of a property');
   const mask = maskOf(module, name);
   if (mask === undefined) {
     throw new ArgumentError(
