@@ -97,6 +97,21 @@ describe('parametrizations beside PyTorch', () => {
   });
 });
 
+it('weightNorm loads the names of its older form', () => {
+  torch.scope(() => {
+    using net = new nn.Sequential(parametrizations.weightNorm(new nn.Linear(2, 1)));
+    const older = {
+      '0.bias': torch.zeros([1]),
+      '0.weight_g': torch.tensor([[10]]),
+      '0.weight_v': torch.tensor([[3, 4]]),
+    };
+    expect(net.loadStateDict(older)).toEqual({ missing: [], unexpected: [] });
+    expect((net.at(0) as nn.Linear).weight).toBeCloseToTensor([[6, 8]], near);
+    parametrize.removeParametrizations(net.at(0), 'weight');
+    expect(() => net.loadStateDict(older)).toThrow(/missing: 0.weight/);
+  });
+});
+
 class Symmetric extends nn.Module {
   calls = 0;
   override forward(x: torch.Tensor): torch.Tensor {

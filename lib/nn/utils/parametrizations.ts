@@ -7,7 +7,7 @@ import { requireCounts, requireNumbers } from '../check.js';
 import { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from '../conv.js';
 import { normalize } from '../functional/normalization.js';
 import type { Given } from '../layer.js';
-import { Module } from '../module.js';
+import { Module, stateName } from '../module.js';
 import { buffer } from '../parameter.js';
 import { stateAt } from './computed.js';
 import { orthogonal } from './orthogonal.js';
@@ -36,7 +36,7 @@ class WeightNorm extends Module {
 
 /**
  * Splits a weight into lengths (`original0`) and directions (`original1`) that are trained separately
- * (Salimans and Kingma, 2016).
+ * (Salimans and Kingma, 2016). State dicts of PyTorch's older form, with `NAME_g` and `NAME_v`, load too.
  *
  * @param dim along which there is a length each; null: one for all
  * @returns the module
@@ -48,7 +48,17 @@ export function weightNorm<M extends Module>(
 ): M {
   const weight = tensorOf('weightNorm', module, name);
   if (dim !== null) requireDim('weightNorm', dim, weight.ndim);
-  return registerParametrization(module, name, new WeightNorm(dim ?? -1), { unsafe: true });
+  registerParametrization(module, name, new WeightNorm(dim ?? -1), { unsafe: true });
+  const key = stateName(name);
+  module.registerLoadStateDictPreHook((_, state, prefix) => {
+    for (const [i, older] of ['g', 'v'].entries()) {
+      const tensor = state[`${prefix}${key}_${older}`];
+      if (tensor === undefined || !isParametrized(module, name)) continue;
+      delete state[`${prefix}${key}_${older}`];
+      state[`${prefix}parametrizations.${key}.original${i}`] = tensor;
+    }
+  });
+  return module;
 }
 
 export interface SpectralNormOptions {
