@@ -54,6 +54,9 @@ describe('LBFGS', () => {
       });
       const { tensors, meta } = first.optimizer.stateDict();
       second.optimizer.loadStateDict({ tensors, meta: JSON.parse(JSON.stringify(meta)) });
+      for (const [name, tensor] of Object.entries(second.optimizer.stateDict().tensors)) {
+        expect(tensor.equal(tensors[name]!), name).toBe(true);
+      }
       first.optimizer.dispose();
       for (const [before, ...parameters] of fixture[name]!.slice(3)) {
         const { x, y, optimizer, closure } = second;
