@@ -9,7 +9,7 @@ import { Module, requireModule } from './module.js';
 import { buffer, parameter } from './parameter.js';
 import { signature } from './tree.js';
 
-interface Options {
+export interface InstanceNormOptions {
   eps: number;
   /** Of the running statistics' moves; null: their mean over all batches. */
   momentum: number | null;
@@ -18,12 +18,17 @@ interface Options {
   /** Whether there are running statistics; those of the batch are used otherwise. */
   trackRunningStats: boolean;
 }
-export interface BatchNormOptions extends Options {
+export interface BatchNormOptions extends InstanceNormOptions {
   /** Keep to the running statistics in training too. */
   frozen: boolean;
 }
 
-const INSTANCE: Options = { eps: 1e-5, momentum: 0.1, affine: false, trackRunningStats: false };
+const INSTANCE: InstanceNormOptions = {
+  eps: 1e-5,
+  momentum: 0.1,
+  affine: false,
+  trackRunningStats: false,
+};
 const BATCH: BatchNormOptions = {
   ...INSTANCE,
   affine: true,
@@ -50,7 +55,7 @@ abstract class ChannelNorm extends Module {
 
   constructor(
     readonly channels: number,
-    options: Options,
+    options: InstanceNormOptions,
   ) {
     super();
     const where = new.target.name;
@@ -68,7 +73,7 @@ abstract class ChannelNorm extends Module {
     this.numBatchesTracked = trackRunningStats ? buffer(counter) : null;
   }
 
-  protected options(): Options {
+  protected options(): InstanceNormOptions {
     const { eps, momentum } = this;
     const affine = this.weight !== null;
     return { eps, momentum, affine, trackRunningStats: this.runningMean !== null };
@@ -174,7 +179,7 @@ export class BatchNorm3d extends BatchNorm {
  * running statistics in evaluation.
  */
 export abstract class InstanceNorm extends ChannelNorm {
-  constructor(channels: number, options: Given<Options> = {}) {
+  constructor(channels: number, options: Given<InstanceNormOptions> = {}) {
     super(channels, withDefaults(new.target.name, INSTANCE, options));
   }
 

@@ -10,30 +10,30 @@ import { Module } from './module.js';
 import { parameter } from './parameter.js';
 import { signature } from './tree.js';
 
-interface SharedOptions {
+export interface SharedConvOptions {
   stride: Sizes;
   dilation: Sizes;
   groups: number;
   bias: boolean;
 }
 
-interface Options extends SharedOptions {
+export interface AllConvOptions extends SharedConvOptions {
   /** `valid`: none; `same`: as much as keeps the size (with stride 1). */
   padding: Sizes | 'same' | 'valid';
   paddingMode: 'zeros' | 'reflect' | 'replicate' | 'circular';
 }
-export type ConvOptions = Given<Options>;
+export type ConvOptions = Given<AllConvOptions>;
 
-interface TransposeOptions extends SharedOptions {
+export interface AllConvTransposeOptions extends SharedConvOptions {
   padding: Sizes;
   /** Added to one side of the result. */
   outputPadding: Sizes;
 }
-export type ConvTransposeOptions = Given<TransposeOptions>;
+export type ConvTransposeOptions = Given<AllConvTransposeOptions>;
 
 const SHARED = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: true } as const;
-const CONV: Options = { ...SHARED, paddingMode: 'zeros' };
-const TRANSPOSE: TransposeOptions = { ...SHARED, outputPadding: 0 };
+const CONV: AllConvOptions = { ...SHARED, paddingMode: 'zeros' };
+const TRANSPOSE: AllConvTransposeOptions = { ...SHARED, outputPadding: 0 };
 const MODES = ['zeros', 'reflect', 'replicate', 'circular'];
 
 /** What a convolution and its transpose have in common; sizes are lists of one for each dimension. */
@@ -49,12 +49,13 @@ abstract class Convolution extends Module {
     readonly inChannels: number,
     readonly outChannels: number,
     kernel: Sizes,
-    options: SharedOptions,
+    options: SharedConvOptions,
   ) {
     super();
     const where = new.target.name;
     const { stride, dilation, groups } = options;
-    requireCounts(where, { inChannels, outChannels, groups });
+    requireCounts(where, { inChannels, outChannels }, 0);
+    requireCounts(where, { groups });
     requireDivisor(where, groups, inChannels);
     requireDivisor(where, groups, outChannels);
     this.kernel = this.sizes('kernel', kernel);
@@ -98,7 +99,7 @@ abstract class Conv extends Convolution {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
   readonly padding: readonly number[] | 'same' | 'valid';
-  readonly paddingMode: Options['paddingMode'];
+  readonly paddingMode: AllConvOptions['paddingMode'];
 
   constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvOptions = {}) {
     const where = new.target.name;

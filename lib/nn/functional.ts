@@ -39,6 +39,7 @@ export {
   threshold,
   threshold_,
 } from './functional/activation.js';
+export { type HeadsOptions, multiHeadAttentionForward } from './functional/attention.js';
 export {
   alphaDropout,
   type DropoutOptions,
@@ -64,6 +65,10 @@ export {
   linear,
   scaledDotProductAttention,
 } from './functional/linear.js';
+export {
+  type LinearCrossEntropyOptions,
+  linearCrossEntropy,
+} from './functional/linear-cross-entropy.js';
 export {
   binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
@@ -145,6 +150,10 @@ export {
 export {
   type InterpolateOptions,
   interpolate,
+  type ResizeOptions,
+  upsample,
+  upsampleBilinear,
+  upsampleNearest,
 } from './functional/resize.js';
 export {
   channelShuffle,

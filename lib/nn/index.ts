@@ -1,6 +1,7 @@
 export * from './activation.js';
 export * from './adaptive-softmax.js';
 export * from './attention.js';
+export type { BackwardHook, BackwardPreHook, Gradients } from './backward-hooks.js';
 export * from './batch-norm.js';
 export * from './bilinear.js';
 export { ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential } from './container.js';
@@ -11,7 +12,9 @@ export * from './embedding.js';
 export * as functional from './functional.js';
 export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 export * as init from './init.js';
+export * from './lazy.js';
 export { Linear, linear } from './linear.js';
+export { LinearCrossEntropyLoss } from './linear-cross-entropy.js';
 export * from './loss.js';
 export { type Layer, Module, stateName } from './module.js';
 export type { MoveOptions } from './move.js';
@@ -24,6 +27,12 @@ export * from './recurrent-cell.js';
 export * from './resize.js';
 export * from './shape.js';
 export { type LoadResult, type StateDict, StateDictError } from './state-dict.js';
+export type {
+  LoadStateDictPostHook,
+  LoadStateDictPreHook,
+  StateDictPostHook,
+  StateDictPreHook,
+} from './state-hooks.js';
 export * from './transformer.js';
 export {
   type DecoderMasks,

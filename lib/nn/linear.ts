@@ -28,8 +28,8 @@ export class Linear extends Module {
     options: { bias?: boolean } = {},
   ) {
     super();
-    const { bias } = withDefaults('Linear', DEFAULTS, options);
-    requireCounts('Linear', { inFeatures, outFeatures }, 0);
+    const { bias } = withDefaults(new.target.name, DEFAULTS, options);
+    requireCounts(new.target.name, { inFeatures, outFeatures }, 0);
     this.weight = parameter(() => fanIn_(torch.empty([outFeatures, inFeatures]), inFeatures));
     this.bias = bias ? parameter(() => fanIn_(torch.empty([outFeatures]), inFeatures)) : null;
   }

@@ -4,17 +4,21 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { isPlainObject } from '../torch/plain-object.js';
 import { requireText } from '../torch/require.js';
+import type { BackwardHook, BackwardPreHook } from './backward-hooks.js';
 import {
   type ForwardHook,
   type ForwardPreHook,
   type HookHandle,
   hookAfter,
+  hookAfterBackward,
   hookBefore,
+  hookBeforeBackward,
 } from './hooks.js';
-import { isFloating, type MoveOptions, moveOptions, sameDevice } from './move.js';
-import { nextOrder, orderOf, type Role, register, roleOf } from './parameter.js';
+import { changes, type MoveOptions, moveOptions, moveTensor } from './move.js';
+import { nextOrder, orderOf, type Role, roleOf } from './parameter.js';
 import { holdsNoState, privateFields } from './private-fields.js';
 import { type LoadResult, requireFit, type StateDict } from './state-dict.js';
+import * as on from './state-hooks.js';
 import { tree } from './tree.js';
 
 /** `patchEmbed1` -> `patch_embed1`: the name a property has in a state dict. */
@@ -213,7 +217,10 @@ export abstract class Module {
    * is shared is there under each of its names.
    */
   stateDict(): StateDict {
-    return Object.fromEntries([...this.#state()].map(([name, tensor]) => [name, tensor.detach()]));
+    const modules = this.namedModules();
+    on.beforeSave(modules);
+    const live = [...this.#state()].map(([name, tensor]) => [name, tensor.detach()] as const);
+    return on.afterSave(modules, Object.fromEntries(live));
   }
 
   /**
@@ -224,15 +231,17 @@ export abstract class Module {
    * @throws {StateDictError} before anything is copied.
    */
   loadStateDict(dict: StateDict, options: { strict?: boolean } = {}): LoadResult {
+    const modules = this.namedModules();
+    const given = on.beforeLoad(modules, dict);
     const own = this.#state();
-    const result = requireFit(own, dict, options.strict ?? true, this.constructor.name);
+    const result = requireFit(own, given, options.strict ?? true, this.constructor.name);
     torch.noGrad(() => {
       for (const [name, tensor] of own) {
-        const value = dict[name];
+        const value = given[name];
         if (value) tensor.copy_(value);
       }
     });
-    return result;
+    return on.afterLoad(modules, result);
   }
 
   /**
@@ -270,6 +279,44 @@ export abstract class Module {
    */
   registerForwardHook(hook: ForwardHook): HookHandle {
     return hookAfter(this, hook);
+  }
+
+  /**
+   * Calls `hook` in backward with the gradients of the outputs of this module's `forward` (its tensors: one,
+   * or those of a list); zeros for outputs that were not used. What it returns, if anything, takes their
+   * place. Neither arguments nor outputs of a module with such hooks may be written in place.
+   */
+  registerFullBackwardPreHook(hook: BackwardPreHook): HookHandle {
+    return hookBeforeBackward(this, hook);
+  }
+
+  /**
+   * Calls `hook` in backward with the gradients of the arguments and of the outputs. What it returns, if
+   * anything, takes the place of those of the arguments. Where no argument requires a gradient it is called
+   * with nulls for them; otherwise as {@link registerFullBackwardPreHook}.
+   */
+  registerFullBackwardHook(hook: BackwardHook): HookHandle {
+    return hookAfterBackward(this, hook);
+  }
+
+  /** Calls `hook` before {@link stateDict} lists this module, by itself or within another. */
+  registerStateDictPreHook(hook: on.StateDictPreHook): HookHandle {
+    return on.hookState('registerStateDictPreHook', this, hook);
+  }
+
+  /** Calls `hook` with each state dict that this module is in: it may add, rename and delete. */
+  registerStateDictPostHook(hook: on.StateDictPostHook): HookHandle {
+    return on.hookState('registerStateDictPostHook', this, hook);
+  }
+
+  /** Calls `hook` with a copy of each state dict to be loaded: it may add, rename and delete. */
+  registerLoadStateDictPreHook(hook: on.LoadStateDictPreHook): HookHandle {
+    return on.hookState('registerLoadStateDictPreHook', this, hook);
+  }
+
+  /** Calls `hook` when a state dict was loaded, with the names that were missing and unexpected. */
+  registerLoadStateDictPostHook(hook: on.LoadStateDictPostHook): HookHandle {
+    return on.hookState('registerLoadStateDictPostHook', this, hook);
   }
 
   /** The tree of modules, each as the call that makes it. */
@@ -343,18 +390,4 @@ function requireNoMembers(value: unknown, where: string, module: Module): void {
     'M3L_NN_CHILD',
     `${module.constructor.name}: found a ${held.constructor.name} within ${kind} at '${where}', where it would be no part of the state; expected a property, an array or a ModuleDict that holds it, or a private (#) property where it belongs to another module.`,
   );
-}
-
-function changes(tensor: Tensor, { dtype, device, memoryFormat }: MoveOptions): boolean {
-  if (dtype && isFloating(tensor.dtype) && dtype !== tensor.dtype) return true;
-  return (tensor.ndim === 4 && !!memoryFormat) || (!!device && !sameDevice(device, tensor.device));
-}
-
-function moveTensor(tensor: Tensor, role: Role, { dtype, device, memoryFormat }: MoveOptions) {
-  const options: torch.ToOptions = { copy: true };
-  if (dtype && isFloating(tensor.dtype)) options.dtype = dtype;
-  if (device) options.device = device;
-  if (memoryFormat && tensor.ndim === 4) options.memoryFormat = memoryFormat;
-  const moved = register(role, () => tensor.detach().to(options));
-  return role === 'parameter' ? moved.requiresGrad_(tensor.requiresGrad) : moved;
 }

@@ -1,5 +1,7 @@
 import { ArgumentError, describe } from '../torch/errors.js';
+import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { type Role, register } from './parameter.js';
 
 /** What {@link Module.to} takes. */
 export interface MoveOptions {
@@ -37,12 +39,32 @@ export function moveOptions(target: MoveOptions | string): MoveOptions {
   return target;
 }
 
-export function isFloating(dtype: string): boolean {
+function isFloating(dtype: string): boolean {
   return dtype.includes('float');
 }
 
 /** `cuda` and `cuda:0` name the same device. */
-export function sameDevice(a: string, b: string): boolean {
+function sameDevice(a: string, b: string): boolean {
   const full = (device: string) => (device === 'cuda' ? 'cuda:0' : device);
   return full(a) === full(b);
+}
+
+/** Whether a tensor is to be replaced by another. */
+export function changes(tensor: Tensor, { dtype, device, memoryFormat }: MoveOptions): boolean {
+  if (dtype && isFloating(tensor.dtype) && dtype !== tensor.dtype) return true;
+  return (tensor.ndim === 4 && !!memoryFormat) || (!!device && !sameDevice(device, tensor.device));
+}
+
+/** A tensor of the same role as the options want it. */
+export function moveTensor(
+  tensor: Tensor,
+  role: Role,
+  { dtype, device, memoryFormat }: MoveOptions,
+): Tensor {
+  const options: torch.ToOptions = { copy: true };
+  if (dtype && isFloating(tensor.dtype)) options.dtype = dtype;
+  if (device) options.device = device;
+  if (memoryFormat && tensor.ndim === 4) options.memoryFormat = memoryFormat;
+  const moved = register(role, () => tensor.detach().to(options));
+  return role === 'parameter' ? moved.requiresGrad_(tensor.requiresGrad) : moved;
 }

@@ -1,21 +1,17 @@
-import * as foreach from './foreach.js';
 import type { ParameterGroups } from './groups.js';
 import type { Lists } from './list-optimizer.js';
 import {
-  denominatorOf,
+  type AdamOptions,
   MomentOptimizer,
-  type MomentOptions,
   momentDefaults,
   momentRules,
   momentStates,
+  moveAdam,
 } from './moments.js';
 import { flag } from './rules.js';
 import type { StateNames } from './state.js';
 
-export interface AdamOptions extends MomentOptions {
-  /** Divides by the largest average of the square so far (Reddi et al., 2018). */
-  amsgrad: boolean;
-}
+export type { AdamOptions };
 
 const rules = { ...momentRules, amsgrad: flag };
 
@@ -30,12 +26,6 @@ export class Adam extends MomentOptimizer<AdamOptions> {
   }
 
   protected override move(options: AdamOptions, lists: Lists): void {
-    const { params, steps, state } = lists;
-    const [mean, square] = this.moments(options, lists);
-    const largest = options.amsgrad ? state('max_exp_avg_sq') : square;
-    if (options.amsgrad) foreach.maximum_(largest, square);
-    const denominator = denominatorOf(largest, steps, options);
-    const rates = steps.map((step) => -options.lr / (1 - options.betas[0] ** step));
-    foreach.addcdiv_(params, mean, denominator, rates);
+    moveAdam(options, lists);
   }
 }

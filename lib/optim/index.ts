@@ -1,12 +1,19 @@
 export { Adadelta, type AdadeltaOptions } from './adadelta.js';
+export { Adafactor, type AdafactorOptions } from './adafactor.js';
 export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { Adam, type AdamOptions } from './adam.js';
 export { Adamax, type AdamaxOptions } from './adamax.js';
 export { AdamW, type AdamWOptions } from './adamw.js';
+export { ASGD, type ASGDOptions } from './asgd.js';
 export { GradScaler, type GradScalerOptions, type GradScalerState } from './grad-scaler.js';
 export type { Group, ParameterGroups } from './groups.js';
 export { LBFGS, type LBFGSOptions } from './lbfgs.js';
-export { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js';
+export {
+  type AscentOptions,
+  ListOptimizer,
+  type ListOptions,
+  type Lists,
+} from './list-optimizer.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export {
   type MovingAverage,
@@ -17,6 +24,7 @@ export {
 export { PolySchedule, type PolyScheduleOptions } from './poly-schedule.js';
 export { RAdam, type RAdamOptions } from './radam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
+export { Rprop, type RpropOptions } from './rprop.js';
 export {
   CosineAnnealingLR,
   CosineAnnealingWarmRestarts,
@@ -48,4 +56,5 @@ export {
 } from './schedules/schedule.js';
 export { SequentialLR, type SequentialLROptions } from './schedules/sequential.js';
 export { SGD, type SGDOptions } from './sgd.js';
+export { SparseAdam, type SparseAdamOptions } from './sparse-adam.js';
 export { OptimizerError, type OptimizerState, type StateNames } from './state.js';

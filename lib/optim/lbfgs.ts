@@ -2,9 +2,10 @@ import { describe } from '../torch/errors.js';
 import * as torch from '../torch/index.js';
 import { requireFunction, withDefaults } from '../torch/require.js';
 import { asGroups, checkParameter } from './groups.js';
+import { type Memory, memoryOf, stateOf } from './lbfgs-memory.js';
 import { checkRules, count, notNegative, oneOf } from './rules.js';
 import type { ScheduledGroup } from './schedules/schedule.js';
-import { OptimizerError } from './state.js';
+import { OptimizerError, type OptimizerState } from './state.js';
 import { type Place, strongWolfe } from './strong-wolfe.js';
 
 export interface LBFGSOptions {
@@ -32,16 +33,6 @@ const rules = {
   historySize: count,
   lineSearch: oneOf('none', 'strongWolfe'),
 };
-
-/** What is remembered from one iteration to the next; flat vectors over all parameters. */
-interface Memory {
-  direction: torch.Tensor;
-  gradient: torch.Tensor;
-  length: number;
-  scale: number;
-  moves: torch.Tensor[];
-  changes: torch.Tensor[];
-}
 
 /**
  * L-BFGS (Liu and Nocedal, 1989) for one group of parameters of one dtype and device, floating; numbers
@@ -90,6 +81,25 @@ export class LBFGS {
 
   zeroGrad(): void {
     for (const tensor of this.#params) tensor.grad = null;
+  }
+
+  /** Live tensors of what is remembered (not copies), and the options. */
+  stateDict(): OptimizerState {
+    return stateOf(this.#memory, { ...this.groups[0]! });
+  }
+
+  /**
+   * Takes over a state: copies of its tensors, and the options.
+   * @throws {OptimizerError} when it comes from another algorithm or from other parameters; nothing of it is
+   *   taken then
+   */
+  loadStateDict(state: OptimizerState): void {
+    const { memory, options } = memoryOf(state, { ...this.groups[0]! }, (given) =>
+      checkRules('LBFGS', given as unknown as LBFGSOptions, rules),
+    );
+    this.dispose();
+    this.#memory = memory;
+    Object.assign(this.groups[0]!, options);
   }
 
   /** Releases what is remembered; the parameters are the module's. */

@@ -7,13 +7,17 @@ import { Optimizer, type UpdateLists } from './optimizer.js';
 import { checkRules, type Rules } from './rules.js';
 
 /** The options that all optimizers over lists have. */
-export interface ListOptions {
+export interface AscentOptions {
   /** The learning rate. */
   lr: number;
-  /** Times the parameter, added to its gradient (L2). */
-  weightDecay: number;
   /** Ascends the gradient. */
   maximize: boolean;
+}
+
+/** Those of most. */
+export interface ListOptions extends AscentOptions {
+  /** Times the parameter, added to its gradient (L2). */
+  weightDecay: number;
 }
 
 /** What one update works on: lists that run in parallel, an entry for each parameter. */
@@ -32,7 +36,7 @@ export interface Lists {
  * An optimizer written once over lists of tensors of one dtype and device. Its state is a `step` that
  * the host counts and what it names besides. No static update.
  */
-export abstract class ListOptimizer<Options extends ListOptions> extends Optimizer<Options> {
+export abstract class ListOptimizer<Options extends AscentOptions> extends Optimizer<Options> {
   protected override readonly hostState: readonly string[] = ['step'];
   readonly #rules: Rules<Options>;
 
@@ -56,7 +60,7 @@ export abstract class ListOptimizer<Options extends ListOptions> extends Optimiz
   }
 
   /** What the decay adds to the gradient; an optimizer that decouples its decay has none here. */
-  protected decayOf({ weightDecay }: Options): number {
+  protected decayOf({ weightDecay = 0 }: Options & Partial<ListOptions>): number {
     return weightDecay;
   }
 
@@ -66,19 +70,7 @@ export abstract class ListOptimizer<Options extends ListOptions> extends Optimiz
   }
 
   protected override update(options: Options, { params, grads }: UpdateLists): void {
-    const names = Object.entries(this.stateNames(options));
-    const states = params.map((parameter) =>
-      this.stateOf(parameter, () =>
-        Object.fromEntries(
-          names.map(([name, shape]) => {
-            const start = this.startOf(name, options);
-            const make = () =>
-              shape === 'scalar' ? torch.full([], start) : torch.fullLike(parameter, start);
-            return [name, make];
-          }),
-        ),
-      ),
-    );
+    const states = params.map((parameter) => this.#stateOf(parameter, options));
     const state = (name: string) => asReal(states.map((own) => own[name]!));
     const steps = state('step');
     foreach.add_(steps, 1);
@@ -89,6 +81,20 @@ export abstract class ListOptimizer<Options extends ListOptions> extends Optimiz
       steps: steps.map((step) => step.item() as number),
       state,
     });
+  }
+
+  #stateOf(parameter: Tensor, options: Options): Record<string, Tensor> {
+    const { dtype, device } = parameter;
+    const makers = Object.entries(this.stateNames(options, parameter)).map(([name, shape]) => {
+      const start = this.startOf(name, options);
+      const make = () => {
+        if (shape === 'scalar') return torch.full([], start);
+        if (shape === 'like the parameter') return torch.fullLike(parameter, start);
+        return torch.full(shape, start, { dtype, device });
+      };
+      return [name, make] as const;
+    });
+    return this.stateOf(parameter, () => Object.fromEntries(makers));
   }
 
   #directions(options: Options, params: Tensor[], grads: Tensor[]): Tensor[] {

@@ -44,20 +44,37 @@ export abstract class MomentOptimizer<
   protected override decayOf({ decoupledWeightDecay, weightDecay }: Options): number {
     return decoupledWeightDecay ? 0 : weightDecay;
   }
+}
 
-  /** Decays the parameters where that is decoupled, and moves both averages. */
-  protected moments(
-    { lr, betas: [beta1, beta2], weightDecay, decoupledWeightDecay }: Options,
-    { params, grads, state }: Lists,
-  ): [mean: Tensor[], square: Tensor[]] {
-    if (decoupledWeightDecay) foreach.mul_(params, 1 - lr * weightDecay);
-    const mean = state('exp_avg');
-    const square = state('exp_avg_sq');
-    foreach.lerp_(mean, grads, 1 - beta1);
-    foreach.mul_(square, beta2);
-    foreach.addcmul_(square, grads, grads, 1 - beta2);
-    return [mean, square];
-  }
+/** Decays the parameters where that is decoupled, and moves both averages. */
+export function moveMoments(
+  { lr, betas: [beta1, beta2], weightDecay, decoupledWeightDecay }: MomentOptions,
+  { params, grads, state }: Pick<Lists, 'params' | 'grads' | 'state'>,
+): [mean: Tensor[], square: Tensor[]] {
+  if (decoupledWeightDecay) foreach.mul_(params, 1 - lr * weightDecay);
+  const mean = state('exp_avg');
+  const square = state('exp_avg_sq');
+  foreach.lerp_(mean, grads, 1 - beta1);
+  foreach.mul_(square, beta2);
+  foreach.addcmul_(square, grads, grads, 1 - beta2);
+  return [mean, square];
+}
+
+/** What Adam has besides. */
+export interface AdamOptions extends MomentOptions {
+  /** Divides by the largest average of the square so far (Reddi et al., 2018). */
+  amsgrad: boolean;
+}
+
+/** A step of Adam. */
+export function moveAdam(options: AdamOptions, lists: Lists): void {
+  const { params, steps, state } = lists;
+  const [mean, square] = moveMoments(options, lists);
+  const largest = options.amsgrad ? state('max_exp_avg_sq') : square;
+  if (options.amsgrad) foreach.maximum_(largest, square);
+  const denominator = denominatorOf(largest, steps, options);
+  const rates = steps.map((step) => -options.lr / (1 - options.betas[0] ** step));
+  foreach.addcdiv_(params, mean, denominator, rates);
 }
 
 /** √(square / (1 − β2^step)) + eps: what a step is divided by. */

@@ -8,6 +8,7 @@ import {
   momentDefaults,
   momentRules,
   momentStates,
+  moveMoments,
 } from './moments.js';
 import { notNegative } from './rules.js';
 import type { StateNames } from './state.js';
@@ -38,7 +39,7 @@ export class NAdam extends MomentOptimizer<NAdamOptions> {
   protected override move(options: NAdamOptions, lists: Lists): void {
     const { lr, momentumDecay } = options;
     const { params, grads, steps, state } = lists;
-    const [mean, square] = this.moments(options, lists);
+    const [mean, square] = moveMoments(options, lists);
     const denominator = denominatorOf(square, steps, options);
 
     const momentum = (step: number) =>

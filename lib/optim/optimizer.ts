@@ -4,7 +4,14 @@ import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
 import { describeOptimizer } from './describe-optimizer.js';
 import { asGroups, checkParameter, type Group, type ParameterGroups } from './groups.js';
-import { checkState, OptimizerError, type OptimizerState, type StateNames } from './state.js';
+import {
+  checkState,
+  OptimizerError,
+  type OptimizerState,
+  requireState,
+  type StateNames,
+  withOptions,
+} from './state.js';
 
 /**
  * The moving average of parameters: average ← factor · average + (1 − factor) · parameter. An
@@ -72,10 +79,13 @@ export abstract class Optimizer<Options extends { lr: number }> {
   }
 
   /** The tensors that a parameter of a group with these options has as state once it has any. */
-  protected abstract stateNames(options: Options): StateNames;
+  protected abstract stateNames(options: Options, parameter: Tensor): StateNames;
 
   /** @throws {OptimizerError} for options that the algorithm cannot work with */
   protected abstract checkOptions(options: Options): void;
+
+  /** Options that states of before they were there lack, with what they mean where they are absent. */
+  protected readonly laterOptions: object = {};
 
   /** Names of the state that stays on the CPU, as the host reads it at every step. */
   protected readonly hostState: readonly string[] = [];
@@ -218,12 +228,13 @@ export abstract class Optimizer<Options extends { lr: number }> {
    *   is no state at all; nothing of it is taken then
    */
   loadStateDict(state: OptimizerState): void {
-    const { groups, tensors } = checkState(state, {
+    requireState(state);
+    const { groups, tensors } = checkState(withOptions(state, this.laterOptions), {
       algorithm: this.constructor.name,
       groups: this.groups,
-      namesFor: (options) => {
+      namesFor: (options, parameter) => {
         this.checkOptions(options as unknown as Options);
-        return this.stateNames(options as unknown as Options);
+        return this.stateNames(options as unknown as Options, parameter);
       },
     });
     this.#release();

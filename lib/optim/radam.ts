@@ -7,6 +7,7 @@ import {
   momentDefaults,
   momentRules,
   momentStates,
+  moveMoments,
 } from './moments.js';
 import type { StateNames } from './state.js';
 
@@ -26,7 +27,7 @@ export class RAdam extends MomentOptimizer<RAdamOptions> {
     const { lr, eps } = options;
     const [beta1, beta2] = options.betas;
     const { params, steps } = lists;
-    const [mean, square] = this.moments(options, lists);
+    const [mean, square] = moveMoments(options, lists);
 
     const corrections = steps.map((step) => rectification(step, beta2));
     const rates = steps.map((step, i) => (-lr * (corrections[i] ?? 1)) / (1 - beta1 ** step));

@@ -3,6 +3,7 @@ import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
 import type { ParameterGroups } from './groups.js';
 import { Optimizer, type UpdateLists } from './optimizer.js';
+import { checkRules, finite, flag, notNegative } from './rules.js';
 import { OptimizerError, type StateNames } from './state.js';
 
 export interface SGDOptions {
@@ -12,24 +13,39 @@ export interface SGDOptions {
   /** Added to the gradient (L2), not decoupled. */
   weightDecay: number;
   nesterov: boolean;
+  /** Ascends the gradient. */
+  maximize: boolean;
 }
+
+const rules = {
+  lr: notNegative,
+  momentum: notNegative,
+  dampening: finite,
+  weightDecay: notNegative,
+  nesterov: flag,
+  maximize: flag,
+};
 
 /** Stochastic gradient descent with momentum; numbers as PyTorch's SGD. */
 export class SGD extends Optimizer<SGDOptions> {
   constructor(groups: ParameterGroups<SGDOptions>, options: Partial<SGDOptions> = {}) {
-    const defaults = { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false };
+    const defaults: SGDOptions = {
+      lr: 1e-3,
+      momentum: 0,
+      dampening: 0,
+      weightDecay: 0,
+      nesterov: false,
+      maximize: false,
+    };
     super(groups, withDefaults('SGD', defaults, options));
     for (const group of this.groups) this.checkOptions(group);
   }
 
+  protected override readonly laterOptions = { maximize: false };
+
   protected override checkOptions(options: SGDOptions): void {
-    const { lr, momentum, dampening, weightDecay, nesterov } = options;
-    if (!(lr >= 0) || !(momentum >= 0) || !(weightDecay >= 0)) {
-      throw new OptimizerError(
-        `SGD: lr ${lr}, momentum ${momentum}, weightDecay ${weightDecay}: expected none to be ` +
-          'negative.',
-      );
-    }
+    checkRules<SGDOptions>('SGD', options, rules);
+    const { momentum, dampening, nesterov } = options;
     if (nesterov && (momentum === 0 || dampening !== 0)) {
       throw new OptimizerError('SGD: nesterov needs a momentum and no dampening.');
     }
@@ -82,7 +98,7 @@ export class SGD extends Optimizer<SGDOptions> {
       momentum: options.momentum,
       dampening: options.dampening,
       nesterov: options.nesterov,
-      maximize: false,
+      maximize: options.maximize,
       isFirstStep,
     });
   }

@@ -1,5 +1,5 @@
-import { M3lError } from '../torch/errors.js';
-import type { Tensor } from '../torch/index.js';
+import { describe, M3lError } from '../torch/errors.js';
+import { Tensor } from '../torch/index.js';
 
 /** Options or a state that an optimizer cannot take. Code `M3L_OPTIM`. */
 export class OptimizerError extends M3lError {
@@ -15,20 +15,47 @@ export interface OptimizerState {
   meta: { algorithm: string; groups: Record<string, unknown>[] };
 }
 
-/** The tensors of a parameter's state and their shapes: scalars are float32. */
-export type StateNames = Readonly<Record<string, 'scalar' | 'like the parameter'>>;
+/** The tensors of a parameter's state and their shapes: scalars are float32, others of its dtype. */
+export type StateNames = Readonly<
+  Record<string, 'scalar' | 'like the parameter' | readonly number[]>
+>;
 
 export interface StateTarget {
   algorithm: string;
   groups: readonly { readonly params: readonly Tensor[] }[];
-  /** The state of parameters in a group with these options, each of the group's kind. Throws for options out of range. */
-  namesFor(options: Record<string, unknown>): StateNames;
+  /** The state of a parameter in a group with these options, each of the group's kind. Throws for options out of range. */
+  namesFor(options: Record<string, unknown>, parameter: Tensor): StateNames;
 }
 
 /** A state that fits: its tensors by parameter and name, and the options of each group. */
 export interface CheckedState {
   tensors: { parameter: Tensor; name: string; tensor: Tensor }[];
   groups: Record<string, unknown>[];
+}
+
+/** Throws {@link OptimizerError} where a value has not the parts of a state, whatever is in them. */
+export function requireState(state: unknown): asserts state is OptimizerState {
+  const { tensors, meta } = isRecord(state) ? state : {};
+  if (!isRecord(tensors) || !isRecord(meta)) {
+    throw new OptimizerError(
+      `found ${describe(state)} for a state, expected what stateDict() gives: { tensors, meta }`,
+    );
+  }
+  const stray = Object.entries(tensors).find(([, tensor]) => !(tensor instanceof Tensor));
+  if (stray === undefined) return;
+  throw new OptimizerError(
+    `State '${stray[0].slice(0, 60)}' is ${describe(stray[1])}, expected a Tensor.`,
+  );
+}
+
+/** The state with options in its groups that it lacks. */
+export function withOptions(state: OptimizerState, options: object): OptimizerState {
+  const { groups } = state.meta;
+  if (!Array.isArray(groups) || !groups.every(isRecord)) return state;
+  return {
+    ...state,
+    meta: { ...state.meta, groups: groups.map((each) => ({ ...options, ...each })) },
+  };
 }
 
 /**
@@ -54,8 +81,8 @@ export function checkState({ tensors, meta }: OptimizerState, target: StateTarge
   }
   const groups = meta.groups.map((group, index) => optionsFor(target.groups[index]!, group, index));
   const owners = target.groups.flatMap(({ params }, index) => {
-    const names = target.namesFor(groups[index]!);
-    return params.map((parameter) => ({ parameter, names }));
+    const names = (parameter: Tensor) => target.namesFor(groups[index]!, parameter);
+    return params.map((parameter) => ({ parameter, names: names(parameter) }));
   });
   return { groups, tensors: tensorsFor(tensors, owners) };
 }
@@ -101,7 +128,8 @@ function tensorsFor(
       );
     }
     const { parameter } = owner;
-    const wanted = shape === 'scalar' ? [] : parameter.shape;
+    const given = shape === 'scalar' ? [] : shape;
+    const wanted = given === 'like the parameter' ? parameter.shape : given;
     const dtype = shape === 'scalar' ? 'float32' : parameter.dtype;
     if (tensor.shape.join() !== wanted.join() || tensor.dtype !== dtype) {
       throw new OptimizerError(

@@ -59,6 +59,12 @@ case("GroupNorm", [2, 4], [(2, 4, 3)], affine=False, eps=0.1)
 case("RMSNorm", [[3]], [(2, 3)])
 case("RMSNorm", [[2, 3]], [(2, 2, 3)], eps=0.1, elementwise_affine=False)
 case("LocalResponseNorm", [3], [(2, 4, 3)], alpha=0.5)
+case("LinearCrossEntropyLoss", [3, 4], [(2, 3), integers(1, 3)], bias=True, label_smoothing=0.1)
+case("LinearCrossEntropyLoss", [3, 4], [(2, 3), {"dtype": "int64", "values": [[1, 3], [0, 2]]}], out_features=[2], weight=[0.5, 1.0, 2.0, 1.5], reduction="sum", ignore_index=3)
+case("LinearCrossEntropyLoss", [3, 2], [(3,), {"dtype": "float32", "values": [0.3, 0.7]}], reduction="none")
+case("F.upsample", inputs=[(1, 1, 3, 3)], scale_factor=2, mode="bicubic", align_corners=True)
+case("F.upsample_nearest", inputs=[(1, 1, 2, 3)], size=[3, 5])
+case("F.upsample_bilinear", inputs=[(1, 1, 2, 3)], scale_factor=2)
 pair = [(3, 4), (3, 4)]
 probabilities = {"dtype": "float32", "values": [0.2, 0.7, 0.9]}
 for reduction in ("mean", "sum", "none"):

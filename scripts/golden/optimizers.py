@@ -27,6 +27,16 @@ CASES = {
     "adadelta": (OPTIM.Adadelta, dict(rho=0.8, weight_decay=0.1, maximize=True)),
     "rmsprop": (OPTIM.RMSprop, dict(alpha=0.9, weight_decay=0.1)),
     "rmsprop-centered": (OPTIM.RMSprop, dict(alpha=0.9, momentum=0.5, centered=True)),
+    "adafactor": (OPTIM.Adafactor, dict(lr=0.1)),
+    "adafactor-options": (OPTIM.Adafactor, dict(beta2_decay=-0.5, eps=(1e-3, 0.1), d=1.5, weight_decay=0.1, maximize=True)),
+    "asgd": (OPTIM.ASGD, dict(lambd=0.01, alpha=0.5, t0=5, weight_decay=0.1)),
+    "asgd-default": (OPTIM.ASGD, dict(maximize=True)),
+    "rprop": (OPTIM.Rprop, dict()),
+    "rprop-options": (OPTIM.Rprop, dict(etas=(0.3, 1.5), step_sizes=(0.005, 0.05), maximize=True)),
+    "sparse-adam": (OPTIM.SparseAdam, dict(lr=0.1, betas=(0.8, 0.95))),
+    "sparse-adam-maximize": (OPTIM.SparseAdam, dict(maximize=True)),
+    "adamw-maximize": (OPTIM.AdamW, dict(lr=0.1, maximize=True)),
+    "sgd-maximize": (OPTIM.SGD, dict(lr=0.1, momentum=0.9, dampening=0.3, weight_decay=0.05, maximize=True)),
     "adamw-amsgrad": (OPTIM.AdamW, dict(lr=0.1, amsgrad=True, maximize=True)),
 }
 SCHEDULES = {
@@ -46,6 +56,12 @@ SCHEDULES = {
     ),
     "CyclicLR": lambda o: schedule.CyclicLR(o, 0.01, 0.1, step_size_up=3, step_size_down=5, mode="triangular2"),
     "CyclicLR-exp": lambda o: schedule.CyclicLR(o, [0.01, 0.02], 0.1, step_size_up=4, mode="exp_range", gamma=0.95),
+    "CyclicLR-scaled": lambda o: schedule.CyclicLR(
+        o, 0.01, [0.1, 0.3], step_size_up=3, step_size_down=2, scale_fn=lambda cycle: 1 / cycle**2, base_momentum=0.7
+    ),
+    "CyclicLR-iterations": lambda o: schedule.CyclicLR(
+        o, 0.01, 0.1, step_size_up=3, scale_fn=lambda n: 0.9**n, scale_mode="iterations"
+    ),
     "SequentialLR": lambda o: schedule.SequentialLR(
         o,
         [

@@ -14,7 +14,13 @@ describe('a printed optimizer', () => {
         ],
         { lr: 0.5, momentum: 0.9 },
       );
-      const common = ['    momentum: 0.9', '    nesterov: false', '    weightDecay: 0', ''];
+      const common = [
+        '    maximize: false',
+        '    momentum: 0.9',
+        '    nesterov: false',
+        '    weightDecay: 0',
+        '',
+      ];
       expect(inspect(optimizer)).toBe(
         [
           'SGD (',

@@ -43,6 +43,64 @@ describe('LBFGS', () => {
     }),
   );
 
+  it.each(Object.keys(cases))('goes on from a saved state: %s', (name) =>
+    torch.scope(() => {
+      const first = rosenbrock(cases[name]!);
+      for (let step = 0; step < 3; step++) first.optimizer.step(first.closure);
+      const second = rosenbrock({ maxIter: 1 });
+      torch.noGrad(() => {
+        second.x.copy_(first.x);
+        second.y.copy_(first.y);
+      });
+      const { tensors, meta } = first.optimizer.stateDict();
+      second.optimizer.loadStateDict({ tensors, meta: JSON.parse(JSON.stringify(meta)) });
+      for (const [name, tensor] of Object.entries(second.optimizer.stateDict().tensors)) {
+        expect(tensor.equal(tensors[name]!), name).toBe(true);
+      }
+      first.optimizer.dispose();
+      for (const [before, ...parameters] of fixture[name]!.slice(3)) {
+        const { x, y, optimizer, closure } = second;
+        const found = [optimizer.step(closure), ...[x, y].flatMap((t) => t.toArray() as number[])];
+        for (const [i, expected] of [before!, ...parameters].entries()) {
+          expect(Math.abs(found[i]! - expected)).toBeLessThan(1e-7 * (1 + Math.abs(expected)));
+        }
+      }
+      second.optimizer.dispose();
+    }),
+  );
+
+  it('refuses a state that does not fit, and stays as it was', () =>
+    torch.scope(() => {
+      const { optimizer, closure } = rosenbrock({ lineSearch: 'strongWolfe', historySize: 2 });
+      using _ = optimizer;
+      const empty = optimizer.stateDict();
+      expect(empty.tensors).toEqual({});
+      optimizer.step(closure);
+      const { tensors, meta } = optimizer.stateDict();
+      expect(Object.keys(tensors)).toEqual([
+        ...['0.d', '0.prev_flat_grad', '0.t', '0.H_diag'],
+        ...['0.old_stps.0', '0.old_stps.1', '0.old_dirs.0', '0.old_dirs.1'],
+      ]);
+      const [group] = meta.groups;
+      const load =
+        (changes: object, more: object = {}) =>
+        () =>
+          optimizer.loadStateDict({
+            tensors: { ...tensors, ...changes },
+            meta: { ...meta, groups: [{ ...group, ...more }] },
+          });
+      expect(load({ '0.d': torch.zeros([3]) })).toThrow(/'0.d' is float32 \[3\], expected float64/);
+      expect(load({ '0.old_stps.1': undefined })).toThrow(/'0.old_stps.1' is undefined, expected/);
+      expect(() => optimizer.loadStateDict(null as never)).toThrow(/found null for a state, expec/);
+      expect(load({ x: torch.zeros([3]) })).toThrow(/State of 9 tensors/);
+      expect(load({}, { historySize: 1 })).toThrow(/at most 1/);
+      expect(load({}, { lr: -1 })).toThrow(/-1 for lr/);
+      expect(load({}, { parameters: 3 })).toThrow(/groups with 3 parameters, expected 2/);
+      expect(Object.keys(optimizer.stateDict().tensors)).toEqual(Object.keys(tensors));
+      optimizer.loadStateDict(empty);
+      expect(optimizer.stateDict().tensors).toEqual({});
+    }));
+
   it('finds the minimum of a linear regression in one step, and a schedule moves its rate', () =>
     torch.scope(() => {
       const inputs = torch.randn([30, 4], { dtype: 'float64' });

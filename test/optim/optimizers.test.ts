@@ -106,16 +106,47 @@ describe('Optimizer', () => {
     });
   });
 
+  it('moves an average with amsgrad too, which has no static update', () => {
+    torch.scope(() => {
+      const param = torch.ones([2]).requiresGrad_();
+      using optimizer = new optim.AdamW([param], { amsgrad: true, lr: 0.1 });
+      const mean = torch.zeros([2]);
+      param.grad = torch.ones([2]);
+      optimizer.step({ average: { factor: 0.75, take: () => mean } });
+      expect(mean).toBeCloseToTensor(param.detach().mul(0.25), { rtol: 1e-6 });
+      expect(() => optimizer.staticUpdate()).toThrow(/found amsgrad for a static update/);
+    });
+  });
+
+  it('takes states of before amsgrad and maximize were options', () => {
+    torch.scope(() => {
+      const param = torch.ones([2]).requiresGrad_();
+      using optimizer = new optim.AdamW([param], { maximize: true });
+      const { tensors, meta } = optimizer.stateDict();
+      const [{ amsgrad: _, maximize: __, ...group } = {}] = meta.groups;
+      optimizer.loadStateDict({ tensors, meta: { ...meta, groups: [group] } });
+      expect(optimizer.groups[0]!.maximize).toBe(false);
+      expect(optimizer.groups[0]!.amsgrad).toBe(false);
+    });
+  });
+
   it('refuses what it cannot work with', () => {
     torch.scope(() => {
       const param = torch.ones([2]).requiresGrad_();
       expect(() => new optim.AdamW([])).toThrow(/No parameters/);
       expect(() => new optim.AdamW([param, param])).toThrow(/given twice/);
-      expect(() => new optim.AdamW([param], { betas: [0.9, 1] })).toThrow(/betas in \[0, 1\)/);
+      expect(() => new optim.AdamW([param], { betas: [0.9, 1] })).toThrow(
+        /AdamW: found .* for betas, expected two/,
+      );
       expect(() => new optim.SGD([param], { nesterov: true })).toThrow(/nesterov needs/);
       const sgd = new optim.SGD([param], { momentum: 0.9 });
       const adamw = new optim.AdamW([param]);
       expect(() => adamw.loadStateDict(sgd.stateDict())).toThrow(/State of SGD, expected AdamW/);
+      const { meta } = adamw.stateDict();
+      const load = (state: unknown) => () => adamw.loadStateDict(state as optim.OptimizerState);
+      expect(load(undefined)).toThrow(/found undefined for a state, expected what stateDict/);
+      expect(load({ tensors: {}, meta: 'x' })).toThrow(/found an object for a state/);
+      expect(load({ tensors: { '0.step': 3 }, meta })).toThrow(/'0.step' is the number 3, expecte/);
     });
   });
 });
@@ -151,7 +182,7 @@ describe('a state that does not fit', () => {
     [
       'an option out of range',
       (s) => Object.assign(group(s), { betas: [0.9, 1] }),
-      /betas in \[0, 1\)/,
+      /for betas, expected two numbers/,
     ],
     ['no groups', (s) => delete s.meta.groups, /no list of objects/],
     ['groups of nulls', (s) => Object.assign(s.meta, { groups: [null] }), /no list of objects/],

@@ -45,6 +45,23 @@ const make: Record<string, (o: Scheduled) => optim.Schedule> = {
       mode: 'exp_range',
       gamma: 0.95,
     }),
+  'CyclicLR-scaled': (o) =>
+    new optim.CyclicLR(o, {
+      baseLr: 0.01,
+      maxLr: [0.1, 0.3],
+      stepSizeUp: 3,
+      stepSizeDown: 2,
+      scaleFn: (cycle) => 1 / cycle ** 2,
+      baseMomentum: 0.7,
+    }),
+  'CyclicLR-iterations': (o) =>
+    new optim.CyclicLR(o, {
+      baseLr: 0.01,
+      maxLr: 0.1,
+      stepSizeUp: 3,
+      scaleFn: (step) => 0.9 ** step,
+      scaleMode: 'iterations',
+    }),
   SequentialLR: (o) =>
     new optim.SequentialLR(o, {
       schedulers: [

@@ -10,6 +10,26 @@ const fixture = JSON.parse(
 /** The steps that scripts/golden/optimizers.py writes. */
 const written = [0, 1, 2, 9, 19];
 
+/** Those of Rprop and SparseAdam, which have no decay. */
+const plainGroupsOf = ([first, ...rest]: torch.Tensor[]) => [
+  { params: [first!] },
+  { params: rest, lr: 0.02 },
+];
+
+/** As `sparse` of scripts/golden/parameters.py. */
+function makeSparse(params: torch.Tensor[], step: number): void {
+  for (const param of params) {
+    if (param.grad === null) continue;
+    const [count, ...sizes] = param.shape as [number, ...number[]];
+    const chosen = Array.from({ length: count }, (_, row) => row).filter(
+      (row) => row % 2 === step % 2,
+    );
+    const rows = torch.tensor([0, ...chosen], { dtype: 'int64' });
+    const values = param.grad.indexSelect(0, rows);
+    param.grad = torch.sparseCooTensor(rows.unsqueeze(0), values, [count, ...sizes]);
+  }
+}
+
 type Made = Pick<optim.Adam, 'step' | 'stateDict' | 'loadStateDict' | 'staticUpdate'> & Disposable;
 const decoupledWeightDecay = true;
 const betas: [number, number] = [0.8, 0.95];
@@ -36,13 +56,35 @@ const cases: Record<string, (params: torch.Tensor[]) => Made> = {
   rmsprop: (p) => new optim.RMSprop(groupsOf(p), { alpha: 0.9, weightDecay: 0.1 }),
   'rmsprop-centered': (p) =>
     new optim.RMSprop(groupsOf(p), { alpha: 0.9, momentum: 0.5, centered: true }),
-  'adamw-amsgrad': (p) =>
-    new optim.Adam(groupsOf(p), {
-      lr: 0.1,
-      weightDecay: 0.01,
-      amsgrad: true,
+  adafactor: (p) => new optim.Adafactor(groupsOf(p), { lr: 0.1 }),
+  'adafactor-options': (p) =>
+    new optim.Adafactor(groupsOf(p), {
+      beta2Decay: -0.5,
+      eps: [1e-3, 0.1],
+      d: 1.5,
+      weightDecay: 0.1,
       maximize: true,
-      decoupledWeightDecay,
+    }),
+  asgd: (p) => new optim.ASGD(groupsOf(p), { lambd: 0.01, alpha: 0.5, t0: 5, weightDecay: 0.1 }),
+  'asgd-default': (p) => new optim.ASGD(groupsOf(p), { maximize: true }),
+  rprop: (p) => new optim.Rprop(plainGroupsOf(p)),
+  'rprop-options': (p) =>
+    new optim.Rprop(plainGroupsOf(p), {
+      etas: [0.3, 1.5],
+      stepSizes: [0.005, 0.05],
+      maximize: true,
+    }),
+  'sparse-adam': (p) => new optim.SparseAdam(plainGroupsOf(p), { lr: 0.1, betas }),
+  'sparse-adam-maximize': (p) => new optim.SparseAdam(plainGroupsOf(p), { maximize: true }),
+  'adamw-amsgrad': (p) => new optim.AdamW(groupsOf(p), { lr: 0.1, amsgrad: true, maximize: true }),
+  'adamw-maximize': (p) => new optim.AdamW(groupsOf(p), { lr: 0.1, maximize: true }),
+  'sgd-maximize': (p) =>
+    new optim.SGD(groupsOf(p), {
+      lr: 0.1,
+      momentum: 0.9,
+      dampening: 0.3,
+      weightDecay: 0.05,
+      maximize: true,
     }),
 };
 
@@ -67,6 +109,7 @@ describe.each(Object.entries(cases))('%s', (name, make) => {
           optimizer = second;
         }
         giveGradients(params, step);
+        if (name.startsWith('sparse')) makeSparse(params, step);
         optimizer.step();
         if (written.includes(step)) expectFixture(params, name, step);
       }
@@ -95,6 +138,28 @@ describe('an optimizer over lists', () => {
       expect(refused({ lrr: 1 })).toThrow(/Adam: found the option 'lrr', expected one of lr/);
       expect(() => new optim.RMSprop([leaf()], { alpha: 2 })).toThrow(/for alpha, expected a numb/);
       expect(refused({ lr: Number.NaN })).toThrow(optim.OptimizerError);
+    });
+  });
+
+  it('refuses parameters and gradients that are not for it', () => {
+    torch.scope(() => {
+      const complex = torch
+        .viewAsComplex(torch.ones([2, 2]))
+        .clone()
+        .requiresGrad_();
+      expect(() => new optim.Adafactor([complex])).toThrow(/found complex64, expected a float/);
+      const param = leaf();
+      param.grad = torch.ones([2]);
+      using sparse = new optim.SparseAdam([param]);
+      expect(() => sparse.step()).toThrow(/shape \[2\] that is not sparse/);
+      expect(sparse.stateDict().tensors).toEqual({});
+      const refused = (options: object) => () => new optim.Rprop([leaf()], options);
+      expect(refused({ etas: [1.1, 1.2] })).toThrow(/for etas, expected a number in \(0, 1\)/);
+      expect(refused({ stepSizes: [2, 1] })).toThrow(/expected two numbers, ascending/);
+      expect(refused({ weightDecay: 1 })).toThrow(/found the option 'weightDecay'/);
+      const eps = [null, null] as never;
+      expect(() => new optim.Adafactor([leaf()], { eps })).toThrow(/or null for the first/);
+      expect(() => new optim.Adafactor([leaf()], { d: 0.5 })).toThrow(/a number from 1 on/);
     });
   });
 

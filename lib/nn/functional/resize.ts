@@ -25,6 +25,9 @@ export const INTERPOLATE: InterpolateOptions = {
   antialias: false,
 };
 
+export type ResizeOptions = Pick<InterpolateOptions, 'size' | 'scaleFactor'>;
+const RESIZE: ResizeOptions = { size: null, scaleFactor: null };
+
 const NAMES: Record<string, string> = {
   'nearest 1': 'upsample_nearest1d',
   'nearest 2': 'upsample_nearest2d',
@@ -95,4 +98,25 @@ export function interpolate(x: Tensor, options: Given<InterpolateOptions> = {}):
   }
   const operator = torch.ops.aten![antialias ? `_${name}_aa` : name]!.vec!;
   return operator(x, size, alignCorners ?? false, scales) as Tensor;
+}
+
+/** {@link interpolate} under its older name. */
+export function upsample(
+  x: Tensor,
+  options: Given<Pick<InterpolateOptions, 'size' | 'scaleFactor' | 'mode' | 'alignCorners'>> = {},
+): Tensor {
+  const { size, scaleFactor, mode, alignCorners } = INTERPOLATE;
+  const defaults = { size, scaleFactor, mode, alignCorners };
+  return interpolate(x, withDefaults('upsample', defaults, options));
+}
+
+/** {@link interpolate} by the nearest value. */
+export function upsampleNearest(x: Tensor, options: Given<ResizeOptions> = {}): Tensor {
+  return interpolate(x, withDefaults('upsampleNearest', RESIZE, options));
+}
+
+/** {@link interpolate} bilinearly, with the corners of both images in one place. */
+export function upsampleBilinear(x: Tensor, options: Given<ResizeOptions> = {}): Tensor {
+  const known = withDefaults('upsampleBilinear', RESIZE, options);
+  return interpolate(x, { ...known, mode: 'bilinear', alignCorners: true });
 }

@@ -12,7 +12,7 @@ export interface UnpoolOptions {
   /** Null: the kernel's size. */
   stride: Sizes | null;
   padding: Sizes;
-  /** Of the spatial dimensions, where several were pooled to the same; null: the usual one. */
+  /** Of the spatial dimensions, or the whole shape, where several were pooled to the same; null: the usual. */
   outputSize: Sizes | null;
 }
 export const UNPOOL: UnpoolOptions = { stride: null, padding: 0, outputSize: null };
@@ -44,8 +44,12 @@ function unpooling(dims: 1 | 2 | 3, run: Run) {
       .slice(-dims)
       .map((side, i) => (side - 1) * strides[i]! + kernel[i]! - 2 * padding[i]!);
     if (known.outputSize === null) return run(x, indices, usual, strides, padding);
-    requireSizes(where, 'outputSize', known.outputSize, dims);
-    const size = expanded(known.outputSize, dims);
+    const { outputSize } = known;
+    // As in PyTorch the whole shape will do, such as that of what was pooled.
+    const isShape = Array.isArray(outputSize) && outputSize.length > dims;
+    const given = isShape ? outputSize.slice(-dims) : outputSize;
+    requireSizes(where, 'outputSize', given, dims);
+    const size = expanded(given, dims);
     if (size.some((side, i) => Math.abs(side - usual[i]!) >= strides[i]!)) {
       throw new ArgumentError(
         `${where}: found the outputSize [${size}], expected one within the stride [${strides}] of [${usual}]`,

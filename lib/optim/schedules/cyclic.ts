@@ -14,6 +14,13 @@ export interface CyclicLROptions {
   /** Peaks of one height, halved with each cycle, or times gamma^step. */
   mode: 'triangular' | 'triangular2' | 'exp_range';
   gamma: number;
+  /**
+   * The height of peaks, in the place of `mode` and `gamma`: of the cycle, counted from 1, or of the step.
+   * Null: none. A state dict does not hold it.
+   */
+  scaleFn: ((count: number) => number) | null;
+  /** What `scaleFn` is given: the cycle or the step. */
+  scaleMode: 'cycle' | 'iterations';
   /** Moves the momentum against the rate. */
   cycleMomentum: boolean;
   baseMomentum: number | number[];
@@ -29,6 +36,11 @@ const rules = {
   stepSizeDown: count,
   mode: oneOf('triangular', 'triangular2', 'exp_range'),
   gamma: notNegative,
+  scaleFn: {
+    expected: 'a function or null',
+    holds: (value: unknown) => value === null || typeof value === 'function',
+  },
+  scaleMode: oneOf('cycle', 'iterations'),
   cycleMomentum: flag,
   baseMomentum: shares,
   maxMomentum: shares,
@@ -52,6 +64,8 @@ export class CyclicLR extends Schedule {
       stepSizeDown: options?.stepSizeUp ?? 2000,
       mode: 'triangular',
       gamma: 1,
+      scaleFn: null,
+      scaleMode: 'cycle',
       cycleMomentum: true,
       baseMomentum: 0.8,
       maxMomentum: 0.9,
@@ -85,7 +99,8 @@ export class CyclicLR extends Schedule {
 
   /** The height of a cycle, counted from 0. */
   #scale(cycle: number): number {
-    const { mode, gamma } = this.options;
+    const { mode, gamma, scaleFn, scaleMode } = this.options;
+    if (scaleFn !== null) return scaleFn(scaleMode === 'cycle' ? cycle + 1 : this.lastEpoch);
     if (mode === 'triangular') return 1;
     return mode === 'triangular2' ? 0.5 ** cycle : gamma ** this.lastEpoch;
   }
