@@ -49,7 +49,7 @@ export function createNetworks(
       made[name] = model;
       if (!trainable.includes(name)) continue;
       loadEncoder(model, config, note);
-      initialise(model, config, note);
+      initialise(model, name, config, note);
     }
     return made;
   } catch (error) {

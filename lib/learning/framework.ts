@@ -94,6 +94,8 @@ export interface FrameworkDescriptor<
   readonly masksModalities: boolean;
   /** Options of its own beside `LearningOptions`, with their defaults. */
   readonly options?: z.ZodObject;
+  /** Defaults of these that differ under `fidelity: paper`. */
+  readonly paperOptions?: Readonly<Record<string, unknown>>;
   create(context: FrameworkContext<Network, Own>): FrameworkSteps;
 }
 

@@ -30,6 +30,7 @@ export {
   parameterGroups,
   trainableGroups,
 } from './groups.js';
+export { type Labelled, Labelling, pseudoLabels } from './labelling.js';
 export {
   type AbsentHeads,
   allHeads,
@@ -51,7 +52,7 @@ export {
   type LearningOptionsInput,
   resolveLearningOptions,
 } from './options.js';
-export { Labeller, type Lesson, pseudoLabels, type Taught } from './pseudo-labels.js';
+export { Labeller, type Lesson, type Taught } from './pseudo-labels.js';
 export type { Execution } from './step/create-step.js';
 export { CapturedReplay } from './step/replay.js';
 export { StaticStep } from './step/static-step.js';

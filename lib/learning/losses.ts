@@ -68,9 +68,9 @@ export function ohemCrossEntropy(logits: Tensor, labels: Tensor, options: OhemOp
   return crossEntropies([logits], { labels }, options).sup;
 }
 
-/** All M + 1 predictions, the ensemble last. */
+/** All M + 1 predictions, the ensemble last; the one where there is one modality, whose ensemble it is. */
 export function allHeads({ heads, ensemble }: Prediction): Tensor[] {
-  return [...heads, ensemble];
+  return [...new Set([...heads, ensemble])];
 }
 
 /**

@@ -160,21 +160,25 @@ const frameworkKeys = {
 
 /** A model's keys, and the options of its own with the defaults of the fidelity. */
 function modelSchema(chosen: ModelDescriptor, fidelity: unknown) {
-  const shape: Record<string, z.ZodType> = { ...chosen.options.shape };
-  const paper = fidelity === 'paper' ? (chosen.paperOptions ?? {}) : {};
-  for (const [key, value] of Object.entries(paper)) shape[key] = shape[key]!.default(value);
   return shorthand(
     (value) => withoutForeign(named(value), chosen, models),
-    z.strictObject({ ...modelKeys, ...shape }),
+    z.strictObject({ ...modelKeys, ...ownKeys(chosen, fidelity) }),
   );
 }
 
-/** A framework's keys, and the options of its own. */
-function frameworkSchema(chosen: FrameworkDescriptor) {
+/** A framework's keys, and the options of its own with the defaults of the fidelity. */
+function frameworkSchema(chosen: FrameworkDescriptor, fidelity: unknown) {
   return shorthand(
     (value) => withoutForeign(named(value), chosen, frameworks),
-    z.strictObject({ ...frameworkKeys, ...chosen.options?.shape }),
+    z.strictObject({ ...frameworkKeys, ...ownKeys(chosen, fidelity) }),
   );
+}
+
+function ownKeys({ options, paperOptions = {} }: Choice, fidelity: unknown) {
+  const shape: Record<string, z.ZodType> = { ...options?.shape };
+  const paper = fidelity === 'paper' ? paperOptions : {};
+  for (const [key, value] of Object.entries(paper)) shape[key] = shape[key]!.default(value);
+  return shape;
 }
 
 const rate = z.number().positive().max(1000);
@@ -317,7 +321,7 @@ function schemaOf(model: ModelDescriptor, framework: FrameworkDescriptor, fideli
   return z.strictObject({
     ...common,
     model: modelSchema(model, fidelity).prefault({}),
-    framework: frameworkSchema(framework).prefault({}),
+    framework: frameworkSchema(framework, fidelity).prefault({}),
   });
 }
 

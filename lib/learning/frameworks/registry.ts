@@ -4,6 +4,7 @@ import { LearningError } from '../errors.js';
 import type { Framework, FrameworkDescriptor, Networks } from '../framework.js';
 import { type MaskDraw, maskWeights, seededMasks } from '../masking.js';
 import { type LearningOptionsInput, resolveLearningOptions } from '../options.js';
+import { cps } from './cps.js';
 import { m3l } from './m3l.js';
 import { meanTeacher } from './mean-teacher.js';
 import { meanTeacherModalityDropout } from './mean-teacher-modality-dropout.js';
@@ -17,6 +18,7 @@ const LISTED = [
   meanTeacher,
   meanTeacherModalityDropout,
   m3l,
+  cps,
 ] as const;
 
 export type FrameworkName = (typeof LISTED)[number]['name'];
@@ -135,8 +137,12 @@ function networksOf(
   return Object.fromEntries(needed.map((each) => [each, made[each]!]));
 }
 
-function ownOptions({ name, options }: FrameworkDescriptor, input: FrameworkInput): object {
-  const result = options?.safeParse(input.options ?? {});
+function ownOptions(
+  { name, options, paperOptions }: FrameworkDescriptor,
+  input: FrameworkInput,
+): object {
+  const preset = input.options?.fidelity === 'paper' ? paperOptions : {};
+  const result = options?.safeParse({ ...preset, ...input.options });
   if (result === undefined) return {};
   if (result.success) return result.data;
   const issues = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
