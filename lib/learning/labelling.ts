@@ -39,17 +39,24 @@ export class Labelling {
    * The classes of the ensemble at the images' size, and takes the prediction into the record. To be called
    * without gradients.
    * @param truth labels [L, H, W] of the first L images
+   * @param confidence of the iteration, where a schedule moves it
    */
-  label(prediction: Prediction, images: Joined, truth: Tensor): Labelled {
+  label(
+    prediction: Prediction,
+    images: Joined,
+    truth: Tensor,
+    confidence: number | Tensor | null = null,
+  ): Labelled {
     const { options, record } = this;
     const size = images.modalities[0]!.shape.slice(2);
     const { valid } = images;
     record?.observe({ logits: prediction.ensemble, valid, truth });
-    const { logits, believed } = this.#believed(prediction.ensemble, size);
+    const { logits, believed } = this.#believed(prediction.ensemble, size, confidence);
     const { confidenceThreshold, pseudoOnPadding } = options;
+    const constant = confidence === null && typeof confidenceThreshold === 'number';
     const within = pseudoOnPadding ? null : valid;
     const labels = labelsOf(logits, size, {
-      confidence: typeof confidenceThreshold === 'number' ? confidenceThreshold : null,
+      confidence: constant ? confidenceThreshold : null,
       where: believed && within ? believed.logicalAnd(within) : (believed ?? within),
     });
     return { labels, health: this.#health(prediction, labels, truth.shape[0]!) };
@@ -69,6 +76,7 @@ export class Labelling {
   #believed(
     ensemble: Tensor,
     size: readonly number[],
+    confidence: number | Tensor | null,
   ): { logits: Tensor; believed: Tensor | null } {
     const { record } = this;
     const { distributionAlignment, confidenceThreshold } = this.options;
@@ -76,10 +84,15 @@ export class Labelling {
       record !== null && distributionAlignment > 0
         ? ensemble.add(record.alignment(distributionAlignment))
         : ensemble;
-    if (record === null || confidenceThreshold !== 'adaptive') return { logits, believed: null };
+    const adapts = record !== null && confidenceThreshold === 'adaptive';
+    if (confidence === null && !adapts) return { logits, believed: null };
     const probabilities = logits.to('float32').softmax(1);
+    if (confidence !== null) {
+      const enough = isAtLeast(probabilities.amax([1]), confidence);
+      return { logits, believed: nearest(enough, size) };
+    }
     const said = probabilities.argmax(1); // [B, h, w]
-    const least = record
+    const least = record!
       .thresholds()
       .indexSelect(0, said.flatten())
       .reshape([...said.shape]);
@@ -110,6 +123,10 @@ export class Labelling {
       recall: record.recall(),
     };
   }
+}
+
+function isAtLeast(probability: Tensor, least: number | Tensor): Tensor {
+  return least instanceof torch.Tensor ? probability.ge(least) : probability.ge(least);
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { EmaTeacher, horizonDecay } from './ema.js';
 import {
+  type AnyDraw,
   type FrameworkContext,
   forward,
   type Joined,
@@ -67,15 +68,23 @@ export class Labeller {
 
   /**
    * The classes of the teacher's ensemble on `images`, without gradients.
-   * @param masked per sample the modality the teacher does not see either, −1 for none
    * @param truth labels [L, H, W] of the first L images
+   * @param draw `masked`: per sample the modality the teacher does not see either, −1 for none
    */
-  teach(images: Joined, truth: Tensor, masked: Masks, tokenSeed: number | null): Taught {
+  teach(
+    images: Joined,
+    truth: Tensor,
+    {
+      masked,
+      tokenSeed,
+      confidence,
+    }: Pick<AnyDraw, 'tokenSeed' | 'confidence'> & { masked: Masks },
+  ): Taught {
     const { context, teacher } = this;
     const label = (): Taught => {
       const prediction = forward(context, teacher.model, images.modalities, masked, tokenSeed);
       return {
-        ...this.#labelling.label(prediction, images, truth),
+        ...this.#labelling.label(prediction, images, truth, confidence),
         heads: context.options.reportTeacherLoss ? allHeads(prediction) : [],
         penalty: prediction.penalty,
       };

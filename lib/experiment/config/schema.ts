@@ -3,7 +3,6 @@ import {
   type Fidelity,
   type FrameworkDescriptor,
   type FrameworkName,
-  frameworkNames,
   frameworks,
   type LearningOptions,
 } from '../../learning/index.js';
@@ -17,6 +16,7 @@ import {
 } from '../../models/index.js';
 import { type Choice, chosen, ownersOf, withoutForeign } from './choice.js';
 import { data } from './data-schema.js';
+import { DEFAULT_FRAMEWORK, frameworkKeys } from './framework-keys.js';
 import {
   count,
   countOrNone,
@@ -24,7 +24,6 @@ import {
   type KeyMeta,
   path,
   seed,
-  share,
   shorthand,
   text,
 } from './schema-parts.js';
@@ -34,7 +33,6 @@ import { isRecord } from './shape.js';
 export const PRETRAINED_WORDS = ['none', 'rooms'] as const;
 
 const DEFAULT_MODEL: ModelName = 'linear-fusion';
-const DEFAULT_FRAMEWORK: FrameworkName = 'm3l';
 
 const named = (value: unknown) => (typeof value === 'string' ? { name: value } : value);
 
@@ -54,108 +52,6 @@ const modelKeys = {
     .describe(
       'The encoder weights to start from: `rooms`, those trained on procedural rooms; `none`, or absent, random ones; or a safetensors file (of `m3l pretrain`, NVIDIA’s or Hugging Face’s). Each modality takes the norms of the trained modality of its kind, rgb’s where there is none.',
     ),
-};
-
-/** What concerns every framework: what overrides single points of the fidelity's preset. */
-const frameworkKeys = {
-  name: z.enum(frameworkNames).default(DEFAULT_FRAMEWORK).describe('How the model is trained.'),
-  fidelity: z
-    .enum(['paper', 'default'])
-    .default('default')
-    .describe(
-      "`paper` keeps the quirks of the authors' implementation, and evaluates as they do: images squeezed to the crop, logits resized with their corners aligned, OpenCV's nearest pixel; `default` mends them. The keys below override single points of it.",
-    ),
-  teacherMode: z
-    .enum(['eval', 'train'])
-    .optional()
-    .describe('`train`: the teacher labels with its dropout and drop-path active.'),
-  alpha: z
-    .enum(['untrained', 'trained', 'fixed'])
-    .optional()
-    .describe("The ensemble's weights: in no parameter group, in one, or without gradient."),
-  alphaRate: factor
-    .optional()
-    .describe("Their learning rate as a multiple of the decoder's, where they are trained."),
-  absentHeadsLearn: z
-    .boolean()
-    .optional()
-    .describe("Whether a modality's head also learns from the samples that lost it."),
-  pseudoOnPadding: z
-    .boolean()
-    .optional()
-    .describe('Whether the pseudo-label loss also counts padded pixels.'),
-  confidenceThreshold: z
-    .union([share, z.literal('adaptive')], "expected a number from 0 to 1, 'adaptive' or null")
-    .nullable()
-    .optional()
-    .describe(
-      "Ignores pseudo labels of a lower probability; null: takes all; `adaptive`: below the teacher's mean confidence, less for classes that it says rarely (FreeMatch).",
-    ),
-  distributionAlignment: share
-    .optional()
-    .describe(
-      "How far the teacher's class shares are drawn to those of the labelled pixels before it labels; 0: not.",
-    ),
-  lambda: factor.optional().describe('Weight of the pseudo-label loss.'),
-  lambdaFollowsTeacher: z
-    .boolean()
-    .optional()
-    .describe(
-      "Whether it is multiplied by the teacher's competence on the labelled images, and falls back where the teacher loses a class that it knew.",
-    ),
-  supervisedIterations: countOrNone
-    .optional()
-    .describe('Iterations at the beginning without pseudo-label loss.'),
-  lambdaWarmup: countOrNone.optional().describe('Iterations over which it rises from 0.'),
-  ohem: z
-    .strictObject({
-      threshold: share.optional().describe('Pixels of a lower probability are hard.'),
-      minKeptFraction: share.optional().describe('Part of the pixels kept at least.'),
-      minKept: count.optional().describe('Pixels of a batch kept at least, instead of the part.'),
-    })
-    .optional()
-    .describe('Online hard example mining of the supervised loss.'),
-  maskingRatio: share
-    .optional()
-    .describe("Part of a masked modality's tokens that the mask token replaces."),
-  maskWeights: z
-    .record(text, factor)
-    .optional()
-    .describe(
-      'How often a masked sample loses each modality, or `none`: relative, 1 where not given.',
-    ),
-  fill: z
-    .enum(FILLS)
-    .optional()
-    .describe('What replaces a masked modality of a model without mask token.'),
-  emaDecay: share
-    .nullable()
-    .optional()
-    .describe("Upper limit of the teacher's EMA factor; null: as `emaHorizon` says."),
-  emaHorizon: share
-    .optional()
-    .describe('Share of the training that the teacher averages over, where `emaDecay` is null.'),
-  cutMix: share
-    .optional()
-    .describe("How often the student's unlabelled image has a box of another in it (CutMix)."),
-  colourJitter: share
-    .optional()
-    .describe(
-      "Strength of the change of brightness, contrast and saturation of the student's pictures.",
-    ),
-  dice: factor.optional().describe('Weight of a soft Dice loss beside the supervised one.'),
-  freezeBatchNorm: z
-    .boolean()
-    .optional()
-    .describe('BatchNorm stays in evaluation mode while training.'),
-  decayIdleTokens: z
-    .boolean()
-    .optional()
-    .describe('Whether weight decay also moves mask tokens that a step does not read.'),
-  reportTeacherLoss: z
-    .boolean()
-    .optional()
-    .describe("Also report the teacher's own supervised loss, at a cost."),
 };
 
 /** A model's keys, and the options of its own with the defaults of the fidelity. */

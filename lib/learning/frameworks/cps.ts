@@ -67,14 +67,14 @@ export const cps = defineFramework({
         const mixed = sizeOf(unlabelledOf(batch, context));
         return drawOf(context, iteration, unmasked(sizeOf(batch.labelled) + mixed), { mixed });
       },
-      losses(batch, { masked, pseudoWeight, boxes, tokenSeed }) {
+      losses(batch, { masked, pseudoWeight, confidence, boxes, tokenSeed }) {
         const truth = labelsOf(batch.labelled);
         const ohem = ohemOptions(context, truth);
         const images = joinBatches(batch.labelled, unlabelledOf(batch, context));
         const predict = (network: SegmentationModel, inputs: Tensor[]) =>
           forward(context, network, inputs, masked, tokenSeed);
         const label = (prediction: Prediction, i: number) =>
-          torch.noGrad(() => labellings[i]!.label(prediction, images, truth));
+          torch.noGrad(() => labellings[i]!.label(prediction, images, truth, confidence));
         const learn = (inputs: Tensor[]) => branches.map((network) => predict(network, inputs));
 
         let predictions: Prediction[];

@@ -1,5 +1,6 @@
 import { type ModalitySpec, Stream } from '../../data/index.js';
 import type { SegmentationModel } from '../../models/index.js';
+import { checkClassWeights } from '../class-weights.js';
 import { LearningError } from '../errors.js';
 import type { Framework, FrameworkDescriptor, Networks } from '../framework.js';
 import { type MaskDraw, maskWeights, seededMasks } from '../masking.js';
@@ -75,7 +76,7 @@ export interface FrameworkInput<Own extends object = object> {
 /**
  * The framework of that name, or of a descriptor, its options resolved from the fidelity preset.
  * @throws LearningError M3L_UNKNOWN_FRAMEWORK, M3L_NETWORKS, M3L_MODALITIES, M3L_MASK_WEIGHTS,
- *   M3L_FRAMEWORK_OPTIONS
+ *   M3L_FRAMEWORK_OPTIONS, M3L_CLASS_WEIGHTS
  */
 export function createFramework<Own extends object>(
   framework: FrameworkName | FrameworkDescriptor<string, string, Own>,
@@ -90,6 +91,7 @@ export function createFramework<Own extends object>(
   if (refused !== null) throw new LearningError('M3L_MODALITIES', refused);
   const networks = networksOf(descriptor, input);
   const options = { ...resolveLearningOptions(input.options), ...ownOptions(descriptor, input) };
+  checkClassWeights(options.classWeights, networks[headline]!.numClasses);
   const draws = {
     modalities: modalities.length,
     seed,
