@@ -21,3 +21,4 @@ export {
   type ModelResult,
   type RobustResult,
 } from './robust.js';
+export { type Views, viewsOf } from './views.js';

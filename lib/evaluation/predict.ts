@@ -11,8 +11,9 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { type ClassMapOptions, classMap, type HeadInputs, windowOf } from './class-map.js';
 import { checkMissing } from './missing.js';
+import { predictViews, type Views } from './views.js';
 
-export interface PredictOptions {
+export interface PredictOptions extends Views {
   specs: readonly ModalitySpec[];
   /** Modalities not to look at, besides those whose input is null. */
   missing?: readonly number[];
@@ -20,8 +21,6 @@ export interface PredictOptions {
   fill?: Fill;
   /** Seed of the noise fill. */
   seed?: number;
-  /** Averages the logits with those of the mirrored images (false). */
-  flip?: boolean;
   /** Whether the logits have the inputs' size (default), or the resolution of the model's head. */
   upsample?: boolean;
 }
@@ -73,18 +72,12 @@ function predictLogits(
   model: Predictor,
   inputs: readonly (Tensor | null)[],
   heads: readonly Head[],
-  { flip = false, upsample = true, ...options }: PredictOptions,
+  { upsample = true, ...options }: PredictOptions,
 ): { logits: Tensor[]; inputs: HeadInputs } {
   const { complete, filled } = withoutMissing(model, inputs, options);
   const padded = padInputs(complete, options.specs, model.leastSide);
-  const predict = (given: readonly (Tensor | null)[]) =>
-    model.forwardHeads(given, heads, { upsample, filled });
-  const straight = predict(padded.inputs);
-  const averaged = (mirrored: Tensor[]) =>
-    straight.map((logits, h) => logits.add(mirrored[h]!.flip([3])).mul(0.5));
-  const logits = flip
-    ? averaged(predict(padded.inputs.map((input) => input?.flip([3]) ?? null)))
-    : straight;
+  const { specs } = options;
+  const logits = predictViews(model, padded.inputs, options, { heads, specs, upsample, filled });
   return {
     logits: upsample ? logits.map((each) => windowOf(each, padded.geometry)) : logits,
     inputs: padded.geometry,

@@ -7,8 +7,9 @@ import { ConfusionMatrix, type Metrics } from './confusion-matrix.js';
 import { EvaluationError } from './errors.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { predictClasses } from './predict.js';
+import { type Views, viewsOf } from './views.js';
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends Views {
   /** The networks to evaluate, by name. */
   models: Readonly<Record<string, SegmentationModel>>;
   /** Name of the one whose ensemble is the headline; the first where absent. */
@@ -27,8 +28,6 @@ export interface EvaluateOptions {
   seed?: number;
   /** Predictions are resized to labels as the paper does it, corners aligned (false); see `classMap`. */
   alignCorners?: boolean;
-  /** Averages with the predictions of the mirrored images (false). */
-  flip?: boolean;
   onProgress?: (imagesDone: number) => void;
   signal?: AbortSignal;
 }
@@ -159,7 +158,8 @@ function addBatch(
   sets: readonly number[][],
   tables: readonly (readonly (readonly ConfusionMatrix[])[])[],
 ): void {
-  const { specs, fill, seed = 0, alignCorners, flip } = options;
+  const { specs, fill, seed = 0, alignCorners } = options;
+  const asked = { specs, fill, alignCorners, ...viewsOf(options) };
   if (!batch.labels) throw withoutLabels(batch);
   const size = batch.labels.shape.slice(1);
   for (const [n, { model }] of networks.entries()) {
@@ -170,7 +170,7 @@ function addBatch(
       // One case at a time: its activations go before the next one makes its own.
       torch.scope(() => {
         const noise = mixSeed(seed, index);
-        const predicted = { specs, missing, fill, seed: noise, size, alignCorners, flip };
+        const predicted = { ...asked, missing, seed: noise, size };
         for (const [h, classes] of predictClasses(model, inputs, predicted).entries()) {
           tables[n]![s]![h]!.add(classes, labels);
         }

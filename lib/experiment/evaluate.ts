@@ -5,6 +5,7 @@ import {
   type HeadResult,
   type MissingProtocol,
   type RobustResult,
+  viewsOf,
 } from '../evaluation/index.js';
 import type { Networks } from '../learning/index.js';
 import type { Fill } from '../models/index.js';
@@ -120,7 +121,7 @@ export async function evaluateNetworks(
     fill: config.evaluate.fill,
     seed: config.seed,
     alignCorners: sizingOf(config).alignCorners,
-    flip: config.evaluate.flip,
+    ...viewsOf(config.evaluate),
     signal,
     onProgress: (done) => onProgress?.(done, datasets.validationImages),
   });
@@ -151,7 +152,7 @@ export async function writeSamples({
     rows,
     fill: config.evaluate.fill,
     alignCorners: sizingOf(config).alignCorners,
-    flip: config.evaluate.flip,
+    ...viewsOf(config.evaluate),
   });
   writeFileAtomic(path, png);
   return path;

@@ -7,7 +7,7 @@ import {
   readPlane,
   resizePlane,
 } from '../data/index.js';
-import { predictClasses } from '../evaluation/index.js';
+import { predictClasses, viewsOf } from '../evaluation/index.js';
 import { optimizeForInference } from '../inference/index.js';
 import * as torch from '../torch/index.js';
 import { classNames, paletteOf } from './classes.js';
@@ -74,8 +74,9 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
     try {
       const model = networks[headlineOf(config)]!;
       using view = optimizeForInference(model, { measure: false });
-      const { fill, flip } = config.evaluate;
-      const asked = { specs, fill, flip, seed: config.seed, size, alignCorners };
+      const { fill } = config.evaluate;
+      const views = viewsOf(config.evaluate);
+      const asked = { specs, fill, ...views, seed: config.seed, size, alignCorners };
       const found = torch.scope(() =>
         torch.noGrad(() => {
           const [map] = predictClasses(view, inputs, { ...asked, heads: ['ensemble'] });

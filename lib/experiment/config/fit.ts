@@ -27,11 +27,16 @@ export function fitted(
         `${range(model)}. Name as many, or choose ${othersFor(modalities.length)}.`,
     );
   }
-  for (const key of ['crop', 'evaluationSize'] as const) {
-    const size = config.data[key];
+  const { crop, evaluationSize } = config.data;
+  const sizes = {
+    'data.crop': crop,
+    'data.evaluationSize': evaluationSize,
+    'evaluate.window': config.evaluate.window,
+  };
+  for (const [key, size] of Object.entries(sizes)) {
     if (size === undefined || Math.min(...size) >= model.leastSide) continue;
     complain(
-      `data.${key}`,
+      key,
       `found [${size.join(', ')}], expected at least ${model.leastSide} a side, which '${model.name}' needs.`,
     );
   }

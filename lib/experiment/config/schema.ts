@@ -25,6 +25,7 @@ import {
   path,
   seed,
   shorthand,
+  size,
   text,
 } from './schema-parts.js';
 import { isRecord } from './shape.js';
@@ -133,6 +134,23 @@ const evaluate = z.strictObject({
     .boolean()
     .default(false)
     .describe('Averages the logits with those of the mirrored image, as the paper may.'),
+  scales: z
+    .array(z.number().min(0.1).max(8))
+    .min(1)
+    .max(16)
+    .default([1])
+    .describe('Averages the logits of the images at these multiples of their size.'),
+  window: size
+    .optional()
+    .describe(
+      'Predicts overlapping parts of this [height, width] each by itself, and averages; absent: images as a whole.',
+    ),
+  windowOverlap: z
+    .number()
+    .min(0)
+    .max(0.9)
+    .default(0.5)
+    .describe('Share of a window’s side that it has in common with the next at least.'),
   samples: countOrNone
     .max(1000)
     .default(4)
