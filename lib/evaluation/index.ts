@@ -1,6 +1,9 @@
 /** How good a segmentation is, with everything there and with modalities missing. */
 
 export { evaluating } from '../nn/evaluating.js';
+export { BoundaryIoU, type BoundaryResult } from './boundary.js';
+export { Calibration, type CalibrationResult, type ReliabilityBin } from './calibration.js';
+export type { FurtherMeasures, Measured } from './case-measures.js';
 export { type ClassMapOptions, classMap } from './class-map.js';
 export { ConfusionMatrix, type Metrics, metricsOf } from './confusion-matrix.js';
 export { type ContactSheetOptions, contactSheet } from './contact-sheet.js';

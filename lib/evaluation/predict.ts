@@ -9,7 +9,13 @@ import {
 } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { type ClassMapOptions, classMap, type HeadInputs, windowOf } from './class-map.js';
+import {
+  type ClassMapOptions,
+  classMap,
+  confidenceMap,
+  type HeadInputs,
+  windowOf,
+} from './class-map.js';
 import { checkMissing } from './missing.js';
 import { predictViews, type Views } from './views.js';
 
@@ -64,6 +70,26 @@ export function predictClasses(
     const predicted = predictLogits(model, inputs, heads, given);
     const maps = { alignCorners, inputs: predicted.inputs };
     return predicted.logits.map((logits) => classMap(logits, size, maps));
+  });
+}
+
+/**
+ * As `predictClasses`, with what the last of the heads gives the class that it says: the highest softmax
+ * probability, [B, H, W] float32.
+ */
+export function predictConfidence(
+  model: Predictor,
+  inputs: readonly (Tensor | null)[],
+  { size, heads = everyHead(model.modalities), alignCorners, ...options }: PredictClassesOptions,
+): { maps: Tensor[]; confidence: Tensor } {
+  return torch.scope(() => {
+    const given = { ...options, upsample: false };
+    const predicted = predictLogits(model, inputs, heads, given);
+    const shape = { alignCorners, inputs: predicted.inputs };
+    return {
+      maps: predicted.logits.map((logits) => classMap(logits, size, shape)),
+      confidence: confidenceMap(predicted.logits.at(-1)!, size, shape),
+    };
   });
 }
 

@@ -43,6 +43,9 @@ export interface EvaluateRunOptions {
   subsets?: boolean;
   /** What stands for a missing modality in a model without mask token (as configured). */
   fill?: Fill | undefined;
+  /** Also measures the ensembles' calibration and boundary IoU, where the configuration does not. */
+  calibration?: boolean;
+  boundary?: boolean;
   checkpoint?: 'best' | 'latest' | undefined;
   /** `key=value` overrides of the run's configuration: other data, another device. */
   sets?: readonly string[];
@@ -63,6 +66,8 @@ export async function evaluateRun(
 ): Promise<EvaluationReport> {
   const config = run.config(options.sets);
   if (options.fill !== undefined) config.evaluate.fill = options.fill;
+  if (options.calibration) config.evaluate.calibration = true;
+  if (options.boundary) config.evaluate.boundary = true;
   const modalities = Object.keys(config.data.modalities);
   const missing: MissingProtocol =
     options.missing !== undefined
@@ -122,6 +127,8 @@ export async function evaluateNetworks(
     seed: config.seed,
     alignCorners: sizingOf(config).alignCorners,
     ...viewsOf(config.evaluate),
+    calibration: config.evaluate.calibration,
+    boundary: config.evaluate.boundary,
     signal,
     onProgress: (done) => onProgress?.(done, datasets.validationImages),
   });

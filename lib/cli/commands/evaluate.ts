@@ -9,6 +9,8 @@ interface Options {
   missing?: string[];
   subsets: boolean;
   fill?: Fill;
+  calibration: boolean;
+  boundary: boolean;
   checkpoint: (typeof CHECKPOINTS)[number];
   set: string[];
   json: boolean;
@@ -26,6 +28,8 @@ export function addEvaluate(program: Command): void {
       `what stands for a missing modality where there is no mask token: ${FILLS.join(', ')}`,
       oneOf(FILLS),
     )
+    .option('--calibration', 'also how far it is as often right as it is sure', false)
+    .option('--boundary', 'also the IoU of the classes’ boundaries', false)
     .option('--checkpoint <which>', CHECKPOINTS.join(' or '), oneOf(CHECKPOINTS), 'latest')
     .option('--set <key=value...>', 'override keys of the configuration (data, device)', [])
     .option('--json', 'print the results as JSON', false)
@@ -49,6 +53,8 @@ export function addEvaluate(program: Command): void {
         subsets,
         fill: options.fill,
         checkpoint: options.checkpoint,
+        calibration: options.calibration,
+        boundary: options.boundary,
         sets: set,
         onProgress: progress.update,
         onNote: printNote,

@@ -151,6 +151,16 @@ const evaluate = z.strictObject({
     .max(0.9)
     .default(0.5)
     .describe('Share of a window’s side that it has in common with the next at least.'),
+  calibration: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Also measures how far the ensemble is as often right as it is sure (expected calibration error).',
+    ),
+  boundary: z
+    .boolean()
+    .default(false)
+    .describe('Also measures the boundary IoU of the ensemble, at a cost.'),
   samples: countOrNone
     .max(1000)
     .default(4)
