@@ -15,6 +15,7 @@ import { paletteOf } from './classes.js';
 import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { CheckpointError } from './errors.js';
+import type { EvaluationSplit } from './evaluation-splits.js';
 import { nearest } from './nearest.js';
 import { disposeNetworks, headlineOf, loadNetworks, prepareTorch } from './networks.js';
 import type { RunFolder } from './run-folder.js';
@@ -25,6 +26,8 @@ export interface EvaluationReport extends RobustResult {
   framework: string;
   /** Folder of the checkpoint; null while training. */
   checkpoint: string | null;
+  /** The list that was evaluated; absent: `val`. */
+  split?: EvaluationSplit;
   /** Iterations trained. */
   iteration: number;
   classes: string[];
@@ -39,6 +42,8 @@ export function headline(report: RobustResult): HeadResult {
 export interface EvaluateRunOptions {
   /** Evaluate only with these modalities missing, all at once. */
   missing?: readonly string[] | undefined;
+  /** The list to evaluate (`val`). */
+  split?: EvaluationSplit;
   /** Evaluate every non-empty set of modalities. */
   subsets?: boolean;
   /** What stands for a missing modality in a model without mask token (as configured). */
@@ -55,7 +60,7 @@ export interface EvaluateRunOptions {
 }
 
 /**
- * Robust mIoU of a run's networks on its evaluation set.
+ * Robust mIoU of a run's networks on its evaluation list, or its test list.
  *
  * @throws CheckpointError M3L_NO_CHECKPOINT, M3L_CHECKPOINT_READ, M3L_CHECKPOINT_MODEL
  * @throws EvaluationError M3L_MISSING_MODALITY for a modality the run has not
@@ -77,7 +82,8 @@ export async function evaluateRun(
         : 'each';
   prepareTorch(config);
   const path = requireCheckpoint(run, options.checkpoint ?? 'latest');
-  const datasets = await openDatasets(config, options.onNote);
+  const { split } = options;
+  const datasets = await openDatasets(config, options.onNote, { ...(split ? { split } : {}) });
   try {
     const { networks, iteration } = loadNetworks(path, config, datasets.classes.length);
     try {
@@ -93,6 +99,7 @@ export async function evaluateRun(
           onProgress,
         })),
         checkpoint: path,
+        ...(split ? { split } : {}),
       };
     } finally {
       disposeNetworks(networks);

@@ -5,6 +5,7 @@ import { disposeBatch } from 'm3l/data';
 import {
   type Config,
   checkConfig,
+  checkData,
   evaluateRun,
   headline,
   openDatasets,
@@ -77,6 +78,25 @@ describe('train', () => {
     expect(reports.map(({ fill }) => fill)).toEqual(['zeros', 'mean']);
     const [zeros, mean] = reports.map((report) => headline(report).cases);
     expect(zeros![0]).toEqual(mean![0]);
+  });
+
+  it('05 evaluates the test list, which a check alone looks at beside', async () => {
+    const run = RunFolder.open(join(folder, 'supervised'));
+    await expect(evaluateRun(run, { split: 'test' })).rejects.toMatchObject({
+      code: 'M3L_NO_TEST_LIST',
+    });
+    const list = join(folder, 'rooms', 'train_labelled.txt');
+    const sets = [`data.lists.test={ file: ${list}, count: 1 }`];
+    const report = await evaluateRun(run, { split: 'test', sets });
+    expect(report).toMatchObject({ split: 'test', images: 1 });
+    const config = run.config(sets);
+    const checked = (test: boolean) => checkData({ config, workers: 0, measure: false, test });
+    const { splits, findings } = await checked(true);
+    expect(splits.test).toMatchObject({ scenes: 1, usable: 1 });
+    expect(findings).toContainEqual(
+      expect.objectContaining({ code: 'M3L_CHECK_SHARED', split: 'test' }),
+    );
+    expect((await checked(false)).splits.test).toBeNull();
   });
 
   it('03 ends by a signal with everything saved', async () => {

@@ -34,6 +34,8 @@ export interface CheckOptions {
   workers?: number;
   /** Also measures the modalities' means and deviations where they are open (true). */
   measure?: boolean;
+  /** Also looks at the list `test`, where there is one (true). */
+  test?: boolean;
   onProgress?: (done: number, scenes: number) => void;
   onNote?: (text: string) => void;
   signal?: AbortSignal | undefined;
@@ -56,10 +58,10 @@ export interface ScannedSplit {
  * @throws DataError of a list; the signal's reason. What is wrong with files is a finding, not thrown
  */
 export async function checkData(options: CheckOptions): Promise<CheckReport> {
-  const { full = false, measure = true, onNote } = options;
+  const { full = false, measure = true, test = true, onNote } = options;
   const started = performance.now();
   const { config, chosen } = await settle(options.config, onNote);
-  const sources = await openSources(config, onNote);
+  const sources = await openSources(config, onNote, { test });
   const { classes } = sources;
   const { modalities, labelRule: rule, align, resize } = datasetOf(config, sources.labelled);
   const splits = await scan(sources, { modalities, rule, align, resize }, full, options);
