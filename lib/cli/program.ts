@@ -8,6 +8,7 @@ import { addEvaluate } from './commands/evaluate.js';
 import { addLibtorch } from './commands/libtorch.js';
 import { addPredict } from './commands/predict.js';
 import { addPretrain } from './commands/pretrain.js';
+import { addRobustness } from './commands/robustness.js';
 import { addRooms } from './commands/rooms.js';
 import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
@@ -40,6 +41,7 @@ for (const add of [
   addTrain,
   addPretrain,
   addEvaluate,
+  addRobustness,
   addPredict,
   addCompareFrameworks,
   addVerify,

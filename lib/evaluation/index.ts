@@ -7,9 +7,12 @@ export type { FurtherMeasures, Measured } from './case-measures.js';
 export { type ClassMapOptions, classMap } from './class-map.js';
 export { ConfusionMatrix, type Metrics, metricsOf } from './confusion-matrix.js';
 export { type ContactSheetOptions, contactSheet } from './contact-sheet.js';
+export { type Corruption, corruptions } from './corruptions.js';
+export { type Curve, type CurvesOptions, type CurvesResult, evaluateCurves } from './curves.js';
 export { EvaluationError } from './errors.js';
 export { type MissingProtocol, missingSets } from './missing.js';
 export { modalityPicture, Picture } from './picture.js';
+export { curvesPicture } from './plot.js';
 export {
   type PredictClassesOptions,
   type PredictOptions,
