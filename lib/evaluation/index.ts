@@ -1,6 +1,7 @@
 /** How good a segmentation is, with everything there and with modalities missing. */
 
 export { evaluating } from '../nn/evaluating.js';
+export { AveragedNetworks } from './averaged.js';
 export { BoundaryIoU, type BoundaryResult } from './boundary.js';
 export { Calibration, type CalibrationResult, type ReliabilityBin } from './calibration.js';
 export type { FurtherMeasures, Measured } from './case-measures.js';

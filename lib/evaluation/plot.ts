@@ -42,7 +42,7 @@ export function curvesPicture(curves: readonly Curve[], title = 'mIoU, %'): Prom
       if (i > 0) drawLine(picture, places[i - 1]!, place, colours[c]!);
       picture.fill(place[0] - 2, place[1] - 2, 5, 5, colours[c]!);
     }
-    const row = top + height + 2 * LINE + c * LINE;
+    const row = top + height + 2 * LINE + 6 + c * LINE;
     picture.fill(left, row, 20, GLYPH_HEIGHT, colours[c]!);
     picture.write(names[c]!, left + 28, row);
   }

@@ -17,7 +17,7 @@ import { type Datasets, openDatasets } from './datasets.js';
 import { CheckpointError } from './errors.js';
 import type { EvaluationSplit } from './evaluation-splits.js';
 import { nearest } from './nearest.js';
-import { disposeNetworks, headlineOf, loadNetworks, prepareTorch } from './networks.js';
+import { answering, disposeNetworks, loadNetworks, prepareTorch } from './networks.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
 
@@ -124,9 +124,10 @@ export async function evaluateNetworks(
   options: EvaluateNetworksOptions,
 ): Promise<EvaluationReport> {
   const { config, networks, datasets, iteration, signal, onProgress } = options;
+  const { name, model } = answering(config, networks);
   const result = await evaluateRobust({
-    models: networks,
-    headline: headlineOf(config),
+    models: { [name]: model, ...networks },
+    headline: name,
     specs: datasets.specs,
     batches: datasets.validation(),
     missing: options.missing ?? (config.evaluate.subsets ? 'subsets' : 'each'),
@@ -158,7 +159,7 @@ export async function writeSamples({
   const rows = config.evaluate.samples;
   if (rows === 0) return null;
   const png = await contactSheet({
-    model: networks[headlineOf(config)]!,
+    model: answering(config, networks).model,
     specs: datasets.specs,
     classes: datasets.classes,
     colours: paletteOf(config),

@@ -12,7 +12,7 @@ import { optimizeForInference } from '../inference/index.js';
 import * as torch from '../torch/index.js';
 import { classNames, paletteOf } from './classes.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
-import { disposeNetworks, headlineOf, loadNetworks, prepareTorch, specsOf } from './networks.js';
+import { answering, disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import { checkOutputs, writePicture } from './picture-file.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
@@ -72,7 +72,7 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
     const classes = classNames(config);
     const { networks } = loadNetworks(path, config, classes.length);
     try {
-      const model = networks[headlineOf(config)]!;
+      const { model } = answering(config, networks);
       using view = optimizeForInference(model, { measure: false });
       const { fill } = config.evaluate;
       const views = viewsOf(config.evaluate);

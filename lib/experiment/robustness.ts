@@ -4,7 +4,7 @@ import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
 import { openDatasets } from './datasets.js';
 import { requireCheckpoint } from './evaluate.js';
 import type { EvaluationSplit } from './evaluation-splits.js';
-import { disposeNetworks, headlineOf, loadNetworks, prepareTorch } from './networks.js';
+import { answering, disposeNetworks, loadNetworks, prepareTorch } from './networks.js';
 import { checkSheet } from './picture-file.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
@@ -56,9 +56,9 @@ export async function measureRobustness(
   try {
     const { networks, iteration } = loadNetworks(checkpoint, config, datasets.classes.length);
     try {
-      const model = headlineOf(config);
+      const { name, model } = answering(config, networks);
       const result = await evaluateCurves({
-        model: networks[model]!,
+        model,
         specs: datasets.specs,
         batches: datasets.validation(),
         kinds,
@@ -74,7 +74,7 @@ export async function measureRobustness(
       makeFolder(dirname(resolve(picture)));
       writeFileAtomic(picture, await curvesPicture(result.curves));
       const { name: framework } = config.framework;
-      return { framework, model, checkpoint, iteration, split, picture, ...result };
+      return { framework, model: name, checkpoint, iteration, split, picture, ...result };
     } finally {
       disposeNetworks(networks);
     }

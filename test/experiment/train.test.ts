@@ -6,9 +6,11 @@ import {
   type Config,
   checkConfig,
   checkData,
+  type EvaluationReport,
   evaluateRun,
   headline,
   openDatasets,
+  predict,
   RunFolder,
   resolveConfig,
   type TrainEvent,
@@ -97,6 +99,23 @@ describe('train', () => {
       expect.objectContaining({ code: 'M3L_CHECK_SHARED', split: 'test' }),
     );
     expect((await checked(false)).splits.test).toBeNull();
+  });
+
+  it('10 lets both networks of cps answer together where asked to', async () => {
+    const run = RunFolder.open(join(folder, 'cps'));
+    const names = ({ models }: EvaluationReport) => models.map(({ model }) => model);
+    const plain = await evaluateRun(run);
+    expect(names(plain)).toEqual(['branch1', 'branch2']);
+    const together = await evaluateRun(run, { sets: ['evaluate.average=true'] });
+    expect(names(together)).toEqual(['branch1 + branch2', 'branch1', 'branch2']);
+    expect(together.models.slice(1)).toEqual(plain.models);
+    expect(headline(together).cases[0]!.meanIoU).not.toBe(headline(plain).cases[0]!.meanIoU);
+    const out = join(folder, 'together.png');
+    const rgb = join(folder, 'rooms', 'rgb', 'val_000000.png');
+    const sets = ['evaluate.average=true'];
+    const scene = await predict(run, { images: { rgb }, out, sets });
+    expect(scene.missing).toEqual(['depth']);
+    expect(() => tiny({ evaluate: { average: true } })).toThrow(/'m3l' trains one network/);
   });
 
   it('03 ends by a signal with everything saved', async () => {

@@ -47,6 +47,12 @@ export function fitted(
       `${model.name} cannot learn a mask token. Leave it out: a missing modality is filled in (framework.fill, evaluate.fill).`,
     );
   }
+  if (config.evaluate.average && framework.trainable.length < 2) {
+    complain(
+      'evaluate.average',
+      `is true, but '${framework.name}' trains one network: there is nothing to average. Leave it out.`,
+    );
+  }
   if (framework.needsUnlabelled) requireUnlabelled(config, complain);
   const { name, fidelity } = config.framework;
   const options = resolveLearningOptions(config.framework);

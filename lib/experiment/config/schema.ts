@@ -161,6 +161,12 @@ const evaluate = z.strictObject({
     .boolean()
     .default(false)
     .describe('Also measures the boundary IoU of the ensemble, at a cost.'),
+  average: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Where a framework trains several networks (`cps`): the mean of their logits answers, instead of the first.',
+    ),
   samples: countOrNone
     .max(1000)
     .default(4)
