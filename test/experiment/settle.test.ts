@@ -100,6 +100,10 @@ describe('a configuration of names, paths and classes', () => {
     expect(new Set(weights).size).toBeGreaterThan(3);
     const chosen = notes.find((note) => note.startsWith('Chosen'));
     expect(chosen).toContain('(inverse-frequency of 3 labelled images)');
+    const { chosen: checked } = await checkData({ config: asked(1), workers: 0 });
+    expect(checked).toContainEqual(
+      expect.objectContaining({ key: 'framework.classWeights', value: weights }),
+    );
     const resumed = resumeConfig(run, asked(2)).config;
     expect(resumed.framework.classWeights).toEqual(weights);
     await train({ config: resumed, run, resume: true });
