@@ -10,6 +10,7 @@ import { addExport } from './commands/export.js';
 import { addLibtorch } from './commands/libtorch.js';
 import { addPredict } from './commands/predict.js';
 import { addPretrain } from './commands/pretrain.js';
+import { addRobustness } from './commands/robustness.js';
 import { addRooms } from './commands/rooms.js';
 import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
@@ -43,6 +44,7 @@ for (const add of [
   addTrain,
   addPretrain,
   addEvaluate,
+  addRobustness,
   addPredict,
   addExport,
   addWeights,

@@ -1,3 +1,4 @@
+import type { CaseResult } from '../evaluation/robust.js';
 import { type EvaluationReport, headline } from '../experiment/evaluate.js';
 import { formatTable, percent } from './table.js';
 
@@ -19,6 +20,16 @@ export function reportTable(report: EvaluationReport): string {
   return `${formatTable(['mIoU', ...cases, 'robust'], rows)}\n* headline${replaced}`;
 }
 
+/** A row of what was measured only where it was asked for. */
+function further(
+  name: string,
+  cases: readonly CaseResult[],
+  of: (one: CaseResult) => number | undefined,
+): string[][] {
+  const found = cases.map(of);
+  return found.every((value) => value === undefined) ? [] : [[name, ...found.map(percent)]];
+}
+
 /** IoU of each class, of the headline, with pixel and mean class accuracy. */
 export function detailTable(report: EvaluationReport): string {
   const { cases } = headline(report);
@@ -31,6 +42,8 @@ export function detailTable(report: EvaluationReport): string {
       ]),
       ['pixel accuracy', ...cases.map(({ pixelAccuracy }) => percent(pixelAccuracy))],
       ['class accuracy', ...cases.map(({ meanClassAccuracy }) => percent(meanClassAccuracy))],
+      ...further('boundary IoU', cases, ({ boundaryIoU }) => boundaryIoU),
+      ...further('calibration error', cases, ({ calibrationError }) => calibrationError),
     ],
   );
 }

@@ -74,6 +74,29 @@ export function classMap(
   );
 }
 
+/**
+ * The highest softmax probability of each pixel, [B, H, W], with the logits brought to `size` as by
+ * `classMap`; an image at a time.
+ */
+export function confidenceMap(
+  logits: Tensor,
+  [height, width]: readonly number[],
+  { alignCorners = false, inputs }: ClassMapOptions = {},
+): Tensor {
+  const size = [height!, width!];
+  const upsample = inputs ? bilinear(logits, [...inputs.padded]) : null;
+  const of = (some: Tensor) => {
+    const full = upsample && inputs ? windowOf(upsample(some), inputs) : some;
+    const same = size.join() === full.shape.slice(2).join();
+    const resized = same ? full : torch.upsampleBilinear2d(full, size, alignCorners);
+    return resized.softmax(1).amax([1]);
+  };
+  const images = Array.from({ length: logits.shape[0]! }, (_, b) =>
+    torch.scope(() => of(logits.narrow(0, b, 1))),
+  );
+  return torch.cat(images);
+}
+
 /** The pictures' part of maps [.., H, W] of padded inputs. */
 export function windowOf(maps: Tensor, { padded, window }: HeadInputs): Tensor {
   const { top, left, height, width } = window;

@@ -13,8 +13,9 @@ import { GLYPH_HEIGHT } from './bitmap-font.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { classPicture, modalityPicture, Picture, textWidth } from './picture.js';
 import { predictClasses } from './predict.js';
+import { type Views, viewsOf } from './views.js';
 
-export interface ContactSheetOptions {
+export interface ContactSheetOptions extends Views {
   /** What predicts; without one the sheet ends with the labels. */
   model?: SegmentationModel;
   specs: readonly ModalitySpec[];
@@ -30,7 +31,6 @@ export interface ContactSheetOptions {
   fill?: Fill;
   /** As `EvaluateOptions` has them. */
   alignCorners?: boolean;
-  flip?: boolean;
 }
 
 /** A row: its cells, each drawn over the whole of the row's width and height. */
@@ -82,14 +82,15 @@ export async function contactSheet(options: ContactSheetOptions): Promise<Buffer
 /** The rows of a batch, one a sample. */
 function pictures(
   batch: Batch,
-  { model, specs, fill, alignCorners, flip }: ContactSheetOptions,
+  { model, specs, fill, alignCorners, ...others }: ContactSheetOptions,
   sets: readonly number[][],
   colours: readonly Colour[],
 ): Row[] {
   const device = model ? model.parameters()[0]!.device : 'cpu';
   const inputs = batch.modalities.map((input) => input.to({ device }));
   const size = (batch.labels ?? inputs[0]!).shape.slice(-2) as [number, number];
-  const options = { specs, fill, size, alignCorners, flip, heads: ['ensemble'] } as const;
+  const asked = { specs, fill, size, alignCorners, ...viewsOf(others) };
+  const options = { ...asked, heads: ['ensemble'] } as const;
   const predicted = sets.map(
     (missing) => predictClasses(model!, inputs, { ...options, missing })[0]!,
   );

@@ -9,10 +9,17 @@ import {
 } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { type ClassMapOptions, classMap, type HeadInputs, windowOf } from './class-map.js';
+import {
+  type ClassMapOptions,
+  classMap,
+  confidenceMap,
+  type HeadInputs,
+  windowOf,
+} from './class-map.js';
 import { checkMissing } from './missing.js';
+import { predictViews, type Views } from './views.js';
 
-export interface PredictOptions {
+export interface PredictOptions extends Views {
   specs: readonly ModalitySpec[];
   /** Modalities not to look at, besides those whose input is null. */
   missing?: readonly number[];
@@ -20,8 +27,6 @@ export interface PredictOptions {
   fill?: Fill;
   /** Seed of the noise fill. */
   seed?: number;
-  /** Averages the logits with those of the mirrored images (false). */
-  flip?: boolean;
   /** Whether the logits have the inputs' size (default), or the resolution of the model's head. */
   upsample?: boolean;
 }
@@ -68,23 +73,37 @@ export function predictClasses(
   });
 }
 
+/**
+ * As `predictClasses`, with what the last of the heads gives the class that it says: the highest softmax
+ * probability, [B, H, W] float32.
+ */
+export function predictConfidence(
+  model: Predictor,
+  inputs: readonly (Tensor | null)[],
+  { size, heads = everyHead(model.modalities), alignCorners, ...options }: PredictClassesOptions,
+): { maps: Tensor[]; confidence: Tensor } {
+  return torch.scope(() => {
+    const given = { ...options, upsample: false };
+    const predicted = predictLogits(model, inputs, heads, given);
+    const shape = { alignCorners, inputs: predicted.inputs };
+    return {
+      maps: predicted.logits.map((logits) => classMap(logits, size, shape)),
+      confidence: confidenceMap(predicted.logits.at(-1)!, size, shape),
+    };
+  });
+}
+
 /** The logits of heads, at the head's resolution of the padded inputs or at that of the pictures. */
 function predictLogits(
   model: Predictor,
   inputs: readonly (Tensor | null)[],
   heads: readonly Head[],
-  { flip = false, upsample = true, ...options }: PredictOptions,
+  { upsample = true, ...options }: PredictOptions,
 ): { logits: Tensor[]; inputs: HeadInputs } {
   const { complete, filled } = withoutMissing(model, inputs, options);
   const padded = padInputs(complete, options.specs, model.leastSide);
-  const predict = (given: readonly (Tensor | null)[]) =>
-    model.forwardHeads(given, heads, { upsample, filled });
-  const straight = predict(padded.inputs);
-  const averaged = (mirrored: Tensor[]) =>
-    straight.map((logits, h) => logits.add(mirrored[h]!.flip([3])).mul(0.5));
-  const logits = flip
-    ? averaged(predict(padded.inputs.map((input) => input?.flip([3]) ?? null)))
-    : straight;
+  const { specs } = options;
+  const logits = predictViews(model, padded.inputs, options, { heads, specs, upsample, filled });
   return {
     logits: upsample ? logits.map((each) => windowOf(each, padded.geometry)) : logits,
     inputs: padded.geometry,

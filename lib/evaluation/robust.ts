@@ -3,12 +3,12 @@ import { type Batch, disposeBatch, type ModalitySpec, mixSeed } from '../data/in
 import type { Fill, SegmentationModel } from '../models/index.js';
 import { evaluating } from '../nn/evaluating.js';
 import * as torch from '../torch/index.js';
-import { ConfusionMatrix, type Metrics } from './confusion-matrix.js';
+import { CaseMeasures, type FurtherMeasures, type Measured } from './case-measures.js';
 import { EvaluationError } from './errors.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
-import { predictClasses } from './predict.js';
+import { type Views, viewsOf } from './views.js';
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends Views, FurtherMeasures {
   /** The networks to evaluate, by name. */
   models: Readonly<Record<string, SegmentationModel>>;
   /** Name of the one whose ensemble is the headline; the first where absent. */
@@ -27,14 +27,12 @@ export interface EvaluateOptions {
   seed?: number;
   /** Predictions are resized to labels as the paper does it, corners aligned (false); see `classMap`. */
   alignCorners?: boolean;
-  /** Averages with the predictions of the mirrored images (false). */
-  flip?: boolean;
   onProgress?: (imagesDone: number) => void;
   signal?: AbortSignal;
 }
 
 /** How one head does on one set of missing modalities. */
-export interface CaseResult extends Metrics {
+export interface CaseResult extends Measured {
   /** `all`, or which modalities are missing: `rgb missing`. */
   name: string;
   missing: string[];
@@ -75,9 +73,12 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
   const networks = networksOf(options);
   const sets = missingSets(missing, specs.length);
   const heads = [...specs.map((spec) => spec.name), 'ensemble'];
-  const { numClasses } = networks[0]!.model;
-  const tables = networks.map(({ model }) =>
-    sets.map(() => heads.map(() => new ConfusionMatrix(numClasses, { device: deviceOf(model) }))),
+  const { calibration, boundary } = options;
+  const measures = networks.map(({ model }) =>
+    sets.map(
+      () =>
+        new CaseMeasures(model, heads.length, { device: deviceOf(model), calibration, boundary }),
+    ),
   );
   let images = 0;
   const restore = evaluating(networks.map(({ model }) => model));
@@ -87,7 +88,7 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
         await setImmediate(); // lets signals through, as in the trainer
         signal?.throwIfAborted();
         torch.scope(() =>
-          torch.noGrad(() => addBatch(options, batch, images, networks, sets, tables)),
+          torch.noGrad(() => addBatch(options, batch, images, networks, sets, measures)),
         );
         images += batch.names.length;
       } finally {
@@ -104,7 +105,7 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
             (set, s): CaseResult => ({
               name: missingName(set, specs),
               missing: set.map((index) => specs[index]!.name),
-              ...tables[n]![s]![h]!.metrics(),
+              ...measures[n]![s]!.of(h),
             }),
           );
           return { head, robustMeanIoU: robustMean(sets, cases, specs.length), cases };
@@ -119,7 +120,7 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
     };
   } finally {
     restore();
-    for (const matrix of tables.flat(2)) matrix.dispose();
+    for (const each of measures.flat()) each.dispose();
   }
 }
 
@@ -150,16 +151,17 @@ function networksOf({ models, headline, specs }: EvaluateOptions): Network[] {
   return networks;
 }
 
-/** All cases of all networks on one batch; matrices are `tables[network][case][head]`. */
+/** All cases of all networks on one batch. */
 function addBatch(
   options: EvaluateOptions,
   batch: Batch,
   index: number,
   networks: readonly Network[],
   sets: readonly number[][],
-  tables: readonly (readonly (readonly ConfusionMatrix[])[])[],
+  measures: readonly (readonly CaseMeasures[])[],
 ): void {
-  const { specs, fill, seed = 0, alignCorners, flip } = options;
+  const { specs, fill, seed = 0, alignCorners } = options;
+  const asked = { specs, fill, alignCorners, ...viewsOf(options) };
   if (!batch.labels) throw withoutLabels(batch);
   const size = batch.labels.shape.slice(1);
   for (const [n, { model }] of networks.entries()) {
@@ -170,10 +172,7 @@ function addBatch(
       // One case at a time: its activations go before the next one makes its own.
       torch.scope(() => {
         const noise = mixSeed(seed, index);
-        const predicted = { specs, missing, fill, seed: noise, size, alignCorners, flip };
-        for (const [h, classes] of predictClasses(model, inputs, predicted).entries()) {
-          tables[n]![s]![h]!.add(classes, labels);
-        }
+        measures[n]![s]!.add(inputs, labels, { ...asked, missing, seed: noise, size });
       });
     }
   }

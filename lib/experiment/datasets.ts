@@ -22,6 +22,7 @@ import { classNames } from './classes.js';
 import type { Config, ListConfig, RoomsConfig } from './config/config.js';
 import { completed } from './config/follow-data.js';
 import { ConfigError } from './errors.js';
+import type { EvaluationSplit } from './evaluation-splits.js';
 import { nearest } from './nearest.js';
 import { specsOf } from './networks.js';
 import { sizingOf } from './sizing.js';
@@ -34,7 +35,7 @@ export interface Datasets {
   batch(iteration: number): Promise<TrainingBatch>;
   /** Has the tensors of a batch made now where its images have come; see `DataLoader.prepare`. */
   prepare(iteration: number): void;
-  /** The evaluation set, once. Whoever gets a batch disposes of it. */
+  /** The set to evaluate on, once: the list `val`, or the one asked for. Whoever gets a batch disposes of it. */
   validation(): AsyncIterable<Batch>;
   validationImages: number;
   /** Evaluation samples spread over the set, one a batch, disposed of as the next is taken. */
@@ -49,6 +50,8 @@ export interface Sources {
   labelled: Sample[];
   unlabelled: Sample[] | null;
   val: Sample[];
+  /** Null where there is no such list, or it was not asked for. */
+  test: Sample[] | null;
 }
 
 /**
@@ -56,16 +59,21 @@ export interface Sources {
  * configuration leaves open is as in the paper: `train` settles it before.
  *
  * @param note is told what takes long
- * @throws ConfigError M3L_CONFIG_DATA_ROOT; DataError of a list or of an option that does not fit it
+ * @param options.split what to evaluate on (`val`)
+ * @throws ConfigError M3L_CONFIG_DATA_ROOT, M3L_NO_TEST_LIST; DataError of a list or of an option that does
+ *   not fit it
  */
 export async function openDatasets(
   given: Config,
   note: (text: string) => void = () => {},
+  { split = 'val' }: { split?: EvaluationSplit } = {},
 ): Promise<Datasets> {
   const config = completed(given);
   const { data } = config;
   const specs = specsOf(config);
-  const { classes, labelled, unlabelled, val } = await openSources(config, note);
+  const sources = await openSources(config, note, { test: split === 'test' });
+  const { classes, labelled, unlabelled } = sources;
+  const evaluated = sources[split] ?? noTestList(config);
   const loaders: DataLoader[] = [];
   const loader = (samples: Sample[], transform: Transform, options: LoaderOptions) => {
     const made = new DataLoader(datasetOf(config, samples), { transform, ...options });
@@ -98,8 +106,8 @@ export async function openDatasets(
       ...where,
     }),
   );
-  const valLoader = lazily(() =>
-    loader(val, evaluation, { batchSize: config.evaluate.batch, workers }),
+  const evaluationLoader = lazily(() =>
+    loader(evaluated, evaluation, { batchSize: config.evaluate.batch, workers }),
   );
   const { needsUnlabelled } = frameworkNamed(config.framework.name);
 
@@ -126,10 +134,10 @@ export async function openDatasets(
       labelledLoader().prepare(iteration);
       if (needsUnlabelled) unlabelledLoader().prepare(iteration);
     },
-    validation: () => valLoader().batches(0),
-    validationImages: val.length,
+    validation: () => evaluationLoader().batches(0),
+    validationImages: evaluated.length,
     async *samples(count) {
-      const some = loader(spread(val, count), evaluation, { batchSize: 1 });
+      const some = loader(spread(evaluated, count), evaluation, { batchSize: 1 });
       for await (const one of some) {
         try {
           yield one;
@@ -142,6 +150,15 @@ export async function openDatasets(
       await Promise.all(loaders.map((each) => each.close()));
     },
   };
+}
+
+function noTestList({ data: { rooms } }: Config): never {
+  throw new ConfigError(
+    'M3L_NO_TEST_LIST',
+    rooms === undefined
+      ? 'data.lists.test is not given, and the test list is to be evaluated. Name it (--set data.lists.test=FILE), or evaluate the list val.'
+      : 'data.rooms have no test list, and it is to be evaluated. Evaluate the list val, or rooms of another seed.',
+  );
 }
 
 /** Samples, read as a configuration says. */
@@ -189,23 +206,29 @@ export function requireDataRoot({ data: { root } }: Config): void {
 /**
  * Reads the lists that a configuration names, or renders its rooms. Throws as `openDatasets`.
  * @param options.allLists reads the unlabelled one also where the framework does not need it (false)
+ * @param options.test reads the list `test` too, where there is one (false)
  */
 export async function openSources(
   config: Config,
   note: (text: string) => void = () => {},
-  { allLists = false } = {},
+  { allLists = false, test = false } = {},
 ): Promise<Sources> {
   const { rooms } = config.data;
-  return rooms === undefined ? readSources(config, allLists) : renderRooms(config, rooms, note);
+  return rooms === undefined
+    ? readSources(config, { allLists, test })
+    : renderRooms(config, rooms, note);
 }
 
-function readSources(config: Config, allLists: boolean): Sources {
+function readSources(
+  config: Config,
+  { allLists, test }: { allLists: boolean; test: boolean },
+): Sources {
   requireDataRoot(config);
   const { data, framework } = config;
   const root = data.root!;
   const lists = data.lists!;
   const modalities = Object.keys(data.modalities);
-  const read = (key: 'labelled' | 'unlabelled' | 'val', list: ListConfig) => {
+  const read = (key: 'labelled' | 'unlabelled' | EvaluationSplit, list: ListConfig) => {
     const file = underRoot(root, list.file);
     const { files } = data;
     const samples =
@@ -233,6 +256,7 @@ function readSources(config: Config, allLists: boolean): Sources {
         ? read('unlabelled', lists.unlabelled)
         : null,
     val: read('val', lists.val),
+    test: test && lists.test !== undefined ? read('test', lists.test) : null,
   };
 }
 
@@ -308,6 +332,7 @@ async function renderRooms(
     labelled: read(labelledList, true),
     unlabelled: rooms.unlabelled === 0 ? null : read(unlabelledList, false),
     val: read(valList, true),
+    test: null,
   };
 }
 

@@ -5,6 +5,7 @@ import {
   type HeadResult,
   type MissingProtocol,
   type RobustResult,
+  viewsOf,
 } from '../evaluation/index.js';
 import type { Networks } from '../learning/index.js';
 import type { Fill } from '../models/index.js';
@@ -14,8 +15,9 @@ import { paletteOf } from './classes.js';
 import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { CheckpointError } from './errors.js';
+import type { EvaluationSplit } from './evaluation-splits.js';
 import { nearest } from './nearest.js';
-import { disposeNetworks, headlineOf, loadNetworks, prepareTorch } from './networks.js';
+import { answering, disposeNetworks, loadNetworks, prepareTorch } from './networks.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
 
@@ -24,6 +26,8 @@ export interface EvaluationReport extends RobustResult {
   framework: string;
   /** Folder of the checkpoint; null while training. */
   checkpoint: string | null;
+  /** The list that was evaluated; absent: `val`. */
+  split?: EvaluationSplit;
   /** Iterations trained. */
   iteration: number;
   classes: string[];
@@ -38,10 +42,15 @@ export function headline(report: RobustResult): HeadResult {
 export interface EvaluateRunOptions {
   /** Evaluate only with these modalities missing, all at once. */
   missing?: readonly string[] | undefined;
+  /** The list to evaluate (`val`). */
+  split?: EvaluationSplit;
   /** Evaluate every non-empty set of modalities. */
   subsets?: boolean;
   /** What stands for a missing modality in a model without mask token (as configured). */
   fill?: Fill | undefined;
+  /** Also measures the ensembles' calibration and boundary IoU, where the configuration does not. */
+  calibration?: boolean;
+  boundary?: boolean;
   checkpoint?: 'best' | 'latest' | undefined;
   /** `key=value` overrides of the run's configuration: other data, another device. */
   sets?: readonly string[];
@@ -51,7 +60,7 @@ export interface EvaluateRunOptions {
 }
 
 /**
- * Robust mIoU of a run's networks on its evaluation set.
+ * Robust mIoU of a run's networks on its evaluation list, or its test list.
  *
  * @throws CheckpointError M3L_NO_CHECKPOINT, M3L_CHECKPOINT_READ, M3L_CHECKPOINT_MODEL
  * @throws EvaluationError M3L_MISSING_MODALITY for a modality the run has not
@@ -62,6 +71,8 @@ export async function evaluateRun(
 ): Promise<EvaluationReport> {
   const config = run.config(options.sets);
   if (options.fill !== undefined) config.evaluate.fill = options.fill;
+  if (options.calibration) config.evaluate.calibration = true;
+  if (options.boundary) config.evaluate.boundary = true;
   const modalities = Object.keys(config.data.modalities);
   const missing: MissingProtocol =
     options.missing !== undefined
@@ -71,7 +82,8 @@ export async function evaluateRun(
         : 'each';
   prepareTorch(config);
   const path = requireCheckpoint(run, options.checkpoint ?? 'latest');
-  const datasets = await openDatasets(config, options.onNote);
+  const { split } = options;
+  const datasets = await openDatasets(config, options.onNote, { ...(split ? { split } : {}) });
   try {
     const { networks, iteration } = loadNetworks(path, config, datasets.classes.length);
     try {
@@ -87,6 +99,7 @@ export async function evaluateRun(
           onProgress,
         })),
         checkpoint: path,
+        ...(split ? { split } : {}),
       };
     } finally {
       disposeNetworks(networks);
@@ -111,16 +124,19 @@ export async function evaluateNetworks(
   options: EvaluateNetworksOptions,
 ): Promise<EvaluationReport> {
   const { config, networks, datasets, iteration, signal, onProgress } = options;
+  const { name, model } = answering(config, networks);
   const result = await evaluateRobust({
-    models: networks,
-    headline: headlineOf(config),
+    models: { [name]: model, ...networks },
+    headline: name,
     specs: datasets.specs,
     batches: datasets.validation(),
     missing: options.missing ?? (config.evaluate.subsets ? 'subsets' : 'each'),
     fill: config.evaluate.fill,
     seed: config.seed,
     alignCorners: sizingOf(config).alignCorners,
-    flip: config.evaluate.flip,
+    ...viewsOf(config.evaluate),
+    calibration: config.evaluate.calibration,
+    boundary: config.evaluate.boundary,
     signal,
     onProgress: (done) => onProgress?.(done, datasets.validationImages),
   });
@@ -143,7 +159,7 @@ export async function writeSamples({
   const rows = config.evaluate.samples;
   if (rows === 0) return null;
   const png = await contactSheet({
-    model: networks[headlineOf(config)]!,
+    model: answering(config, networks).model,
     specs: datasets.specs,
     classes: datasets.classes,
     colours: paletteOf(config),
@@ -151,7 +167,7 @@ export async function writeSamples({
     rows,
     fill: config.evaluate.fill,
     alignCorners: sizingOf(config).alignCorners,
-    flip: config.evaluate.flip,
+    ...viewsOf(config.evaluate),
   });
   writeFileAtomic(path, png);
   return path;

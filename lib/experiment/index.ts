@@ -71,6 +71,7 @@ export { type PredictedScene, type PredictOptions, predict } from './predict.js'
 export { type PretrainOptions, type PretrainSummary, pretrain } from './pretrained/pretrain.js';
 export { type WeightsPackage, writeWeightsPackage } from './pretrained/weights-package.js';
 export { type Resumed, resumeConfig } from './resume.js';
+export { measureRobustness, type RobustnessOptions, type RobustnessReport } from './robustness.js';
 export { freshName, RunFolder } from './run-folder.js';
 export { type Settled, settle } from './settle.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';

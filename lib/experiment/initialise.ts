@@ -9,15 +9,22 @@ import { classNames } from './classes.js';
 import type { Config } from './config/config.js';
 import { CheckpointError } from './errors.js';
 
+/** So many fresh tensors are named. */
+const SHOWN = 6;
+
 /**
  * Starts a model from the weights that `initialise` names: of a run's latest checkpoint, or of the
- * checkpoint itself, those of its headline network. What the model has and the weights have
- * not (a mask token), and classifiers of another number of classes, stay fresh, and are told.
+ * checkpoint itself, those of the network of that name that is trained there too, or else of its headline network.
+ * What the model has and the weights have not (a mask token), and classifiers of another number of classes,
+ * stay fresh, and are told. So does all but the encoder of a network that would be the same as another
+ * that is trained: two that are to teach each other must differ.
  *
+ * @param network name of the model
  * @throws CheckpointError M3L_INITIALISE, M3L_CHECKPOINT_READ
  */
 export function initialise(
   model: SegmentationModel,
+  network: string,
   config: Config,
   note: (text: string) => void,
 ): void {
@@ -26,7 +33,7 @@ export function initialise(
   torch.scope(() => {
     const { config: theirs, tensors } = loadCheckpoint(path, { modelOnly: true });
     checkFits(path, theirs, config);
-    const weights = headlineWeights(tensors, theirs);
+    const weights = weightsFor(network, tensors, theirs, config);
     const fresh: string[] = [];
     for (const [name, { shape }] of Object.entries(model.stateDict())) {
       const found = weights[name]?.shape;
@@ -38,7 +45,8 @@ export function initialise(
       delete weights[name];
     }
     model.loadStateDict(weights, { strict: false });
-    const left = fresh.length === 0 ? '' : `; fresh are ${fresh.join(', ')}`;
+    const more = fresh.length > SHOWN ? ` and ${fresh.length - SHOWN} more` : '';
+    const left = fresh.length === 0 ? '' : `; fresh are ${fresh.slice(0, SHOWN).join(', ')}${more}`;
     note(`Starts from the weights of ${path}${left}.`);
   });
 }
@@ -53,11 +61,20 @@ function checkpointIn(folder: string): string {
   );
 }
 
-function headlineWeights(tensors: Record<string, Tensor>, { framework }: Config) {
-  const prefix = `${frameworkNamed(framework.name).headline}.`;
+function weightsFor(
+  network: string,
+  tensors: Record<string, Tensor>,
+  theirs: Config,
+  ours: Config,
+) {
+  const { headline, trainable } = frameworkNamed(theirs.framework.name);
+  const { trainable: wanted } = frameworkNamed(ours.framework.name);
+  const own = wanted.length > 1 && trainable.includes(network);
+  const prefix = `${own ? network : headline}.`;
+  const part = own || network === wanted[0] ? prefix : `${prefix}encoder.`;
   return Object.fromEntries(
     Object.entries(tensors)
-      .filter(([name]) => name.startsWith(prefix))
+      .filter(([name]) => name.startsWith(part))
       .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
   );
 }

@@ -1,4 +1,5 @@
 import type { ModalitySpec } from '../data/index.js';
+import { AveragedNetworks } from '../evaluation/index.js';
 import { frameworkNamed, type Networks } from '../learning/index.js';
 import { modelNamed, type SegmentationModel } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -49,7 +50,7 @@ export function createNetworks(
       made[name] = model;
       if (!trainable.includes(name)) continue;
       loadEncoder(model, config, note);
-      initialise(model, config, note);
+      initialise(model, name, config, note);
     }
     return made;
   } catch (error) {
@@ -61,6 +62,22 @@ export function createNetworks(
 /** Name of the network whose predictions count. */
 export function headlineOf(config: Config): string {
   return frameworkNamed(config.framework.name).headline;
+}
+
+/**
+ * Who answers for a run: its headline network, or where `evaluate.average` says so the mean of those that
+ * were trained, which is none of the networks.
+ */
+export function answering(
+  config: Config,
+  networks: Networks,
+): { name: string; model: SegmentationModel } {
+  const { headline, trainable } = frameworkNamed(config.framework.name);
+  if (!config.evaluate.average) return { name: headline, model: networks[headline]! };
+  return {
+    name: trainable.join(' + '),
+    model: new AveragedNetworks(trainable.map((name) => networks[name]!)),
+  };
 }
 
 /** The networks as a checkpoint holds them. */

@@ -57,12 +57,12 @@ export function checkOutputs({
 }
 
 /**
- * Whether a contact sheet can be written: before any of its work.
+ * Whether a contact sheet, or another picture that is a PNG, can be written: before any of its work.
  *
  * @throws PictureError M3L_PICTURE_FORMAT, M3L_PICTURE_PATH
  */
-export function checkSheet(path: string): void {
-  checkFormat(path, ['.png'], 'a contact sheet');
+export function checkSheet(path: string, what = 'a contact sheet'): void {
+  checkFormat(path, ['.png'], what);
   inFolder(path, () => requireFolder(path));
 }
 

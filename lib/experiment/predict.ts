@@ -7,12 +7,12 @@ import {
   readPlane,
   resizePlane,
 } from '../data/index.js';
-import { predictClasses } from '../evaluation/index.js';
+import { predictClasses, viewsOf } from '../evaluation/index.js';
 import { optimizeForInference } from '../inference/index.js';
 import * as torch from '../torch/index.js';
 import { classNames, paletteOf } from './classes.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
-import { disposeNetworks, headlineOf, loadNetworks, prepareTorch, specsOf } from './networks.js';
+import { answering, disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import { checkOutputs, writePicture } from './picture-file.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
@@ -72,10 +72,11 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
     const classes = classNames(config);
     const { networks } = loadNetworks(path, config, classes.length);
     try {
-      const model = networks[headlineOf(config)]!;
+      const { model } = answering(config, networks);
       using view = optimizeForInference(model, { measure: false });
-      const { fill, flip } = config.evaluate;
-      const asked = { specs, fill, flip, seed: config.seed, size, alignCorners };
+      const { fill } = config.evaluate;
+      const views = viewsOf(config.evaluate);
+      const asked = { specs, fill, ...views, seed: config.seed, size, alignCorners };
       const found = torch.scope(() =>
         torch.noGrad(() => {
           const [map] = predictClasses(view, inputs, { ...asked, heads: ['ensemble'] });

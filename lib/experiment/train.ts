@@ -34,6 +34,7 @@ import { createNetworks, disposeNetworks, headlineOf, prepareTorch } from './net
 import { rescue } from './rescue.js';
 import type { RunFolder } from './run-folder.js';
 import { settle } from './settle.js';
+import { weighClasses } from './weigh-classes.js';
 
 /** What happens while training, for a progress bar or a log. `iteration`s are those done. */
 export type TrainEvent =
@@ -129,8 +130,9 @@ async function beforeTraining(
         signal,
       });
     }
-    const { config, chosen } = own ? settled : await measureModalities(settled.config, { signal });
-    const all = [...settled.chosen, ...chosen];
+    const measured = own ? settled : await measureModalities(settled.config, { signal });
+    const { config, chosen } = await weighClasses(measured.config, { signal });
+    const all = [...settled.chosen, ...(own ? [] : measured.chosen), ...chosen];
     if (all.length > 0) onNote(choicesText(all));
     return { config, datasets: await openDatasets(config, onNote), networks };
   } catch (error) {

@@ -8,7 +8,7 @@ import type { EmaTeacher } from './ema.js';
 import { LearningError } from './errors.js';
 import { minKeptPixels, type OhemOptions, pseudoWeight } from './losses.js';
 import type { MaskDraw } from './masking.js';
-import type { LearningOptions } from './options.js';
+import { type LearningOptions, scheduledConfidence } from './options.js';
 import { drawBoxes } from './student-view.js';
 
 /** What one training step learns from. */
@@ -34,6 +34,8 @@ export interface StepDraw<Sampled = readonly number[], Weight = number> {
   readonly teacherMasked: Sampled | null;
   /** λ of the iteration. */
   readonly pseudoWeight: Weight;
+  /** The least probability of a pseudo label, where it follows a schedule; else null or absent. */
+  readonly confidence?: Weight | null;
   /** Boxes of CutMix of the student's unlabelled images, as `drawBoxes` gives them; none: []. */
   readonly boxes: Sampled;
   /** Seeds which tokens a part-masked modality loses; null where the losses must not need it. */
@@ -94,6 +96,8 @@ export interface FrameworkDescriptor<
   readonly masksModalities: boolean;
   /** Options of its own beside `LearningOptions`, with their defaults. */
   readonly options?: z.ZodObject;
+  /** Defaults of these that differ under `fidelity: paper`. */
+  readonly paperOptions?: Readonly<Record<string, unknown>>;
   create(context: FrameworkContext<Network, Own>): FrameworkSteps;
 }
 
@@ -198,14 +202,22 @@ export function drawOf(
     teacherMasked,
     boxes: drawBoxes({ cutMix: options.cutMix, seed }, iteration, mixed),
     pseudoWeight: pseudoWeight(options, iteration),
+    confidence: scheduledConfidence(options, iteration),
     tokenSeed: mixSeed(seed, iteration, 0x746f6b),
   };
 }
 
-/** The OHEM options of a step on `labels` [L, H, W]. */
+/** How the supervised loss of a step on `labels` [L, H, W] counts pixels. */
 export function ohemOptions({ options }: FrameworkContext, labels: Tensor): OhemOptions {
+  const { classWeights, focal } = options;
   const { threshold, minKeptFraction, minKept } = options.ohem;
-  return { threshold, minKept: minKept ?? minKeptPixels(labels, minKeptFraction) };
+  return {
+    threshold,
+    minKept: minKept ?? minKeptPixels(labels, minKeptFraction),
+    // `createFramework` has refused words.
+    classWeights: (classWeights as readonly number[] | null) ?? undefined,
+    focal,
+  };
 }
 
 export function labelsOf(batch: Batch): Tensor {

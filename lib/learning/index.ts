@@ -1,5 +1,11 @@
 /** Ways to learn segmentation from few labels and with missing modalities, and their parts. */
 
+export {
+  CLASS_WEIGHTINGS,
+  type ClassWeighting,
+  checkClassWeights,
+  classWeightsOf,
+} from './class-weights.js';
 export { EmaTeacher, emaFactor, horizonDecay, type StaticMove } from './ema.js';
 export { LearningError } from './errors.js';
 export {
@@ -30,6 +36,7 @@ export {
   parameterGroups,
   trainableGroups,
 } from './groups.js';
+export { type Labelled, Labelling, pseudoLabels } from './labelling.js';
 export {
   type AbsentHeads,
   allHeads,
@@ -46,12 +53,14 @@ export {
 } from './losses.js';
 export { type MaskDraw, maskWeights, seededMasks, unmasked } from './masking.js';
 export {
+  type ConfidenceSchedule,
   type Fidelity,
   type LearningOptions,
   type LearningOptionsInput,
   resolveLearningOptions,
+  scheduledConfidence,
 } from './options.js';
-export { Labeller, type Lesson, pseudoLabels, type Taught } from './pseudo-labels.js';
+export { Labeller, type Lesson, type Taught } from './pseudo-labels.js';
 export type { Execution } from './step/create-step.js';
 export { CapturedReplay } from './step/replay.js';
 export { StaticStep } from './step/static-step.js';

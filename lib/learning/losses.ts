@@ -4,8 +4,9 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { LearningError } from './errors.js';
 import { nearest, oneHot } from './teacher-record.js';
+import { weightedCrossEntropy } from './weighted-losses.js';
 
-/** Online hard example mining: which pixels a loss is averaged over. */
+/** Online hard example mining: which pixels a loss is averaged over; and what each counts. */
 export interface OhemOptions {
   /** Pixels whose true class has at most this probability are hard (the paper: 0.7). */
   threshold: number;
@@ -13,6 +14,10 @@ export interface OhemOptions {
   minKept: number;
   /** Label that takes no part (255). */
   ignoreIndex?: number;
+  /** What the pixels of each class count, [K]; absent: all alike. */
+  classWeights?: readonly number[] | undefined;
+  /** γ of the focal loss (0, which is none): a pixel of probability p counts (1 − p)^γ. */
+  focal?: number;
 }
 
 /** What a loss is taken with: at least one kind of labels. */
@@ -28,6 +33,8 @@ export interface Targets {
  * probability p ≤ max(threshold, the minKept-th smallest p)) and plain cross entropy with the pseudo
  * labels, each the mean over the heads and 0 where every pixel is void.
  *
+ * With class weights or a focal loss the first is `weightedCrossEntropy`.
+ *
  * One pass for all: the logits are upsampled on the fly (bilinear, align_corners true) and never
  * exist at full resolution, and whether a head needs a selection at all stays on the device.
  *
@@ -36,8 +43,14 @@ export interface Targets {
 export function crossEntropies(
   heads: readonly Tensor[],
   { labels, pseudo }: Targets,
-  { threshold, minKept, ignoreIndex = IGNORE_LABEL }: OhemOptions,
+  ohem: OhemOptions,
 ): { sup: Tensor; pseudo: Tensor } {
+  const { threshold, minKept, ignoreIndex = IGNORE_LABEL, classWeights, focal = 0 } = ohem;
+  if (labels !== undefined && (classWeights !== undefined || focal > 0)) {
+    const sup = weightedCrossEntropy(heads, labels, ohem);
+    if (pseudo === undefined) return { sup, pseudo: torch.zeros([], { device: sup.device }) };
+    return { sup, pseudo: crossEntropies(heads, { pseudo }, ohem).pseudo };
+  }
   const [sup, taught] = torch.ops.m3l!.upsample_ohem_cross_entropy!(
     heads,
     labels,
@@ -68,9 +81,9 @@ export function ohemCrossEntropy(logits: Tensor, labels: Tensor, options: OhemOp
   return crossEntropies([logits], { labels }, options).sup;
 }
 
-/** All M + 1 predictions, the ensemble last. */
+/** All M + 1 predictions, the ensemble last; the one where there is one modality, whose ensemble it is. */
 export function allHeads({ heads, ensemble }: Prediction): Tensor[] {
-  return [...heads, ensemble];
+  return [...new Set([...heads, ensemble])];
 }
 
 /**

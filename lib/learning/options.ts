@@ -1,7 +1,13 @@
 import type { Fill } from '../models/missing-modalities/fills.js';
+import type { ClassWeighting } from './class-weights.js';
 
 /** `paper`: as the authors' implementation does it. `default`: its quirks mended, one option each. */
 export type Fidelity = 'paper' | 'default';
+
+export interface ConfidenceSchedule {
+  from: number;
+  iterations: number;
+}
 
 /** Everything a framework can be told, resolved. See m3l.md section 5. */
 export interface LearningOptions {
@@ -29,6 +35,11 @@ export interface LearningOptions {
    * (FreeMatch, Wang et al. 2023).
    */
   confidenceThreshold: number | null | 'adaptive';
+  /**
+   * Over so many `iterations` a threshold that is a number rises (or falls) linearly from `from`; null, the
+   * paper's: it is the same from the start.
+   */
+  confidenceSchedule: Readonly<ConfidenceSchedule> | null;
   /**
    * How far, 0 to 1, the teacher's class shares on images without labels are drawn to those of the
    * labelled pixels (distribution alignment, Berthelot et al. 2020) before it labels.
@@ -67,6 +78,13 @@ export interface LearningOptions {
   cutMix: number;
   /** Strength, 0 to 1, of the student's change of brightness, contrast and saturation of pictures; 0: none. */
   colourJitter: number;
+  /**
+   * What the labelled pixels of each class count in the supervised cross entropy; null: all alike, the
+   * paper's. A rule by name is for `train`, which counts the pixels; a framework wants numbers.
+   */
+  classWeights: readonly number[] | ClassWeighting | null;
+  /** γ of the focal loss (Lin et al. 2017) of the labelled pixels; 0, the paper's: none. */
+  focal: number;
   /** Weight of a soft Dice loss of the labelled pixels, at the head's resolution (Milletari et al. 2016). */
   dice: number;
   /** BatchNorm stays in evaluation mode while training. */
@@ -90,12 +108,15 @@ export type LearningOptionsInput = { fidelity?: Fidelity } & Partial<
 const SHARED = {
   lambda: 1,
   lambdaWarmup: 0,
+  confidenceSchedule: null,
   supervisedIterations: 0,
   ohem: { threshold: 0.7, minKeptFraction: 0.08 },
   maskingRatio: 1,
   maskWeights: {},
   fill: 'zeros',
   emaHorizon: 0.05,
+  classWeights: null,
+  focal: 0,
   dice: 0,
   freezeBatchNorm: true,
   reportTeacherLoss: false,
@@ -133,6 +154,19 @@ const PRESETS: Record<Fidelity, LearningOptions> = {
     decayIdleTokens: false,
   },
 };
+
+/** The confidence threshold of an iteration; null where no schedule moves it. */
+export function scheduledConfidence(
+  {
+    confidenceThreshold: to,
+    confidenceSchedule: schedule,
+  }: Pick<LearningOptions, 'confidenceThreshold' | 'confidenceSchedule'>,
+  iteration: number,
+): number | null {
+  if (schedule === null || typeof to !== 'number') return null;
+  const { from, iterations } = schedule;
+  return from + (to - from) * Math.min(1, iteration / iterations);
+}
 
 /** The preset of `fidelity` (default: `default`) with whatever else is given put over it. */
 export function resolveLearningOptions(given: LearningOptionsInput = {}): LearningOptions {

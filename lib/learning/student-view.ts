@@ -11,6 +11,7 @@ const ASPECT = [0.3, 1 / 0.3] as const;
  * What the student sees of images that are joined, and the labels that it learns from: all from
  * `coloured` on with other colours, the last of them, as many as there are boxes, with a box of one
  * another; their pseudo labels alike. The masks stay those of the places.
+ * @param pseudo [B, H, W], or several of each image, [B, n, H, W]
  */
 export function studentView(
   { modalities, options }: FrameworkContext,

@@ -180,6 +180,20 @@ describe('m3l evaluate', () => {
     expect(typo.stderr).toContain("Did you mean 'depth'?");
   });
 
+  it('11 draws how the run falls off as its inputs get worse', async () => {
+    const out = join(folder, 'curves.png');
+    const args = ['robustness', whole, '--kinds', 'fog,masked-tokens', '--levels', '1'];
+    const { code, stdout, stderr } = await m3l([...args, '--out', out, '--json']);
+    expect(code, stderr).toBe(0);
+    const { curves, picture } = JSON.parse(stdout);
+    expect(curves).toHaveLength(3);
+    expect(picture).toBe(out);
+    expect((await sharp(out).metadata()).format).toBe('png');
+    const typo = await m3l(['robustness', whole, '--kinds', 'fgo']);
+    expect(typo.code).toBe(2);
+    expect(typo.stderr).toContain("found the corruption 'fgo', expected masked-tokens,");
+  });
+
   it('09 refuses a checkpoint of another model', async () => {
     const args = ['evaluate', whole, '--set', 'model.backbone=mit-b1'];
     const { code, stderr } = await m3l(args);

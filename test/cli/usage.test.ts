@@ -20,6 +20,7 @@ describe('m3l', () => {
       'train',
       'pretrain',
       'evaluate',
+      'robustness',
       'predict',
       'verify',
       'rooms',
@@ -91,7 +92,8 @@ describe('m3l', () => {
   });
 
   it('04 shows every option and an example in the help of each command', async () => {
-    const commands = ['train', 'evaluate', 'predict', 'compare-frameworks', 'rooms', 'verify'];
+    const commands = ['train', 'evaluate', 'robustness', 'predict'];
+    commands.push('compare-frameworks', 'rooms', 'verify');
     for (const command of commands) {
       const { code, stdout } = await m3l([command, '--help']);
       expect(code).toBe(0);

@@ -96,6 +96,25 @@ describe('initialise', () => {
     });
   });
 
+  it('05 starts two networks that teach each other apart, where the run has one', () => {
+    const framework = { name: 'cps' };
+    const changes = { framework, model: { backbone: 'mit-b0', maskToken: true }, seed: 7 };
+    withNetworks(config(changes), (fresh) => {
+      withNetworks(config({ ...changes, initialise: run.path }), (started, notes) => {
+        const [one, two] = [started.branch1!.stateDict(), started.branch2!.stateDict()];
+        const before = fresh.branch2!.stateDict();
+        for (const [name, tensor] of Object.entries(two)) {
+          const wanted = name.startsWith('encoder.') ? one : before;
+          expect(tensor.equal(wanted[name]!), name).toBe(true);
+        }
+        expect(one['decoder.linear_fuse.conv.weight']).not.toBeCloseToTensor(
+          two['decoder.linear_fuse.conv.weight']!,
+        );
+        expect(notes[1]).toMatch(/fresh are alpha, .* and \d+ more\.$/);
+      });
+    });
+  });
+
   it.each([
     [{ model: { backbone: 'mit-b1' } }, 'model.backbone is mit-b0 there, mit-b1 is wanted'],
     [{ initialise: '/absent' }, '/absent does not exist; expected a run folder'],

@@ -85,6 +85,30 @@ describe('a configuration of names, paths and classes', () => {
     expect(run.config()).toEqual(resumed);
   });
 
+  it('03 weighs classes by their pixels where asked to, and keeps the weights', async () => {
+    const asked = (iterations: number) =>
+      short({ framework: { name: 'supervised', classWeights: 'inverse-frequency' }, iterations });
+    const run = RunFolder.create(asked(1), join(folder, 'weighed'));
+    const notes: string[] = [];
+    await train({
+      config: asked(1),
+      run,
+      onEvent: (event) => void (event.kind === 'note' && notes.push(event.text)),
+    });
+    const weights = run.config().framework.classWeights as number[];
+    expect(weights).toHaveLength(run.config().data.classes?.length ?? 13);
+    expect(new Set(weights).size).toBeGreaterThan(3);
+    const chosen = notes.find((note) => note.startsWith('Chosen'));
+    expect(chosen).toContain('(inverse-frequency of 3 labelled images)');
+    const { chosen: checked } = await checkData({ config: asked(1), workers: 0 });
+    expect(checked).toContainEqual(
+      expect.objectContaining({ key: 'framework.classWeights', value: weights }),
+    );
+    const resumed = resumeConfig(run, asked(2)).config;
+    expect(resumed.framework.classWeights).toEqual(weights);
+    await train({ config: resumed, run, resume: true });
+  });
+
   it('02 measures nothing for the paper, nor what is configured', async () => {
     const paper = await checkData({
       config: short({ framework: { fidelity: 'paper' } }),

@@ -5,9 +5,12 @@ import { disposeBatch } from 'm3l/data';
 import {
   type Config,
   checkConfig,
+  checkData,
+  type EvaluationReport,
   evaluateRun,
   headline,
   openDatasets,
+  predict,
   RunFolder,
   resolveConfig,
   type TrainEvent,
@@ -77,6 +80,42 @@ describe('train', () => {
     expect(reports.map(({ fill }) => fill)).toEqual(['zeros', 'mean']);
     const [zeros, mean] = reports.map((report) => headline(report).cases);
     expect(zeros![0]).toEqual(mean![0]);
+  });
+
+  it('05 evaluates the test list, which a check alone looks at beside', async () => {
+    const run = RunFolder.open(join(folder, 'supervised'));
+    await expect(evaluateRun(run, { split: 'test' })).rejects.toMatchObject({
+      code: 'M3L_NO_TEST_LIST',
+    });
+    const list = join(folder, 'rooms', 'train_labelled.txt');
+    const sets = [`data.lists.test={ file: ${list}, count: 1 }`];
+    const report = await evaluateRun(run, { split: 'test', sets });
+    expect(report).toMatchObject({ split: 'test', images: 1 });
+    const config = run.config(sets);
+    const checked = (test: boolean) => checkData({ config, workers: 0, measure: false, test });
+    const { splits, findings } = await checked(true);
+    expect(splits.test).toMatchObject({ scenes: 1, usable: 1 });
+    expect(findings).toContainEqual(
+      expect.objectContaining({ code: 'M3L_CHECK_SHARED', split: 'test' }),
+    );
+    expect((await checked(false)).splits.test).toBeNull();
+  });
+
+  it('10 lets both networks of cps answer together where asked to', async () => {
+    const run = RunFolder.open(join(folder, 'cps'));
+    const names = ({ models }: EvaluationReport) => models.map(({ model }) => model);
+    const plain = await evaluateRun(run);
+    expect(names(plain)).toEqual(['branch1', 'branch2']);
+    const together = await evaluateRun(run, { sets: ['evaluate.average=true'] });
+    expect(names(together)).toEqual(['branch1 + branch2', 'branch1', 'branch2']);
+    expect(together.models.slice(1)).toEqual(plain.models);
+    expect(headline(together).cases[0]!.meanIoU).not.toBe(headline(plain).cases[0]!.meanIoU);
+    const out = join(folder, 'together.png');
+    const rgb = join(folder, 'rooms', 'rgb', 'val_000000.png');
+    const sets = ['evaluate.average=true'];
+    const scene = await predict(run, { images: { rgb }, out, sets });
+    expect(scene.missing).toEqual(['depth']);
+    expect(() => tiny({ evaluate: { average: true } })).toThrow(/'m3l' trains one network/);
   });
 
   it('03 ends by a signal with everything saved', async () => {

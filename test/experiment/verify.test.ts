@@ -187,6 +187,7 @@ describe('a malformed file is a clear error', () => {
 });
 
 const files = [
+  'cps-trajectory-b0',
   'linear-fusion-b0',
   'm3l-trajectory-b0',
   'mean-teacher-modality-dropout-trajectory-b0',
@@ -196,7 +197,6 @@ const files = [
   'supervised-modality-dropout-trajectory-b0',
 ];
 const later = {
-  'cps-trajectory-b0': 'not supported yet',
   'supervised-modality-dropout-trajectory-unified-b0':
     "the model 'unified-representation': not supported yet",
   'token-fusion-b0': 'not supported yet',

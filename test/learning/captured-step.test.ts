@@ -24,6 +24,18 @@ const TRAININGS: [string, Training][] = [
   ['mean-teacher-modality-dropout', { name: 'mean-teacher-modality-dropout' }],
   ['m3l', {}],
   ['m3l as the paper', { learning: { fidelity: 'paper', reportTeacherLoss: true } }],
+  ['cps', { name: 'cps' }],
+  [
+    'm3l with class weights and a threshold that rises',
+    {
+      learning: {
+        classWeights: [1, 2, 0.5],
+        focal: 1,
+        confidenceThreshold: 0.6,
+        confidenceSchedule: { from: 0.2, iterations: 5 },
+      },
+    },
+  ],
   ['m3l with SGD', { optimizer: 'sgd' }],
   ['m3l, clipped', { trainer: { clipGradientNorm: 1 } }],
   ['m3l, resumed', { resumeAfter: 4 }],

@@ -9,6 +9,7 @@ import {
   pseudoLoss,
   pseudoWeight,
   resolveLearningOptions,
+  scheduledConfidence,
   seededMasks,
   semiSupervisedLosses,
 } from 'm3l/learning';
@@ -205,11 +206,26 @@ describe('parameterGroups', () => {
   });
 });
 
-describe('the weight of the pseudo loss', () => {
+describe('what of the pseudo loss follows a schedule', () => {
   it('rises to λ over its warm-up, and is λ at once without one', () => {
     const weights = [0, 5, 10, 99].map((t) => pseudoWeight({ lambda: 2, lambdaWarmup: 10 }, t));
     expect(weights).toEqual([0, 1, 2, 2]);
     expect(pseudoWeight({ lambda: 2, lambdaWarmup: 0 }, 0)).toBe(2);
+  });
+
+  it('is 0 in the supervised first stage', () => {
+    const stage = { lambda: 2, lambdaWarmup: 0, supervisedIterations: 3 };
+    expect([0, 2, 3].map((t) => pseudoWeight(stage, t))).toEqual([0, 0, 2]);
+  });
+
+  it('moves a threshold that is a number from where it starts, and no other', () => {
+    const confidenceSchedule = { from: 0.5, iterations: 10 };
+    const at = (confidenceThreshold: number | null | 'adaptive') => (t: number) =>
+      scheduledConfidence({ confidenceThreshold, confidenceSchedule }, t);
+    expect([0, 5, 10, 99].map(at(0.9))).toEqual([0.5, expect.closeTo(0.7), 0.9, 0.9]);
+    expect([at(null)(5), at('adaptive')(5)]).toEqual([null, null]);
+    const constant = { confidenceThreshold: 0.9, confidenceSchedule: null };
+    expect(scheduledConfidence(constant, 5)).toBeNull();
   });
 });
 

@@ -26,6 +26,16 @@ const TRAININGS: [string, Training][] = [
   ['mean-teacher-modality-dropout', { name: 'mean-teacher-modality-dropout' }],
   ['m3l', {}],
   ['m3l as the paper', { learning: { fidelity: 'paper', reportTeacherLoss: true } }],
+  [
+    'm3l with a threshold that rises',
+    {
+      learning: {
+        confidenceThreshold: 0.6,
+        confidenceSchedule: { from: 0.2, iterations: 5 },
+        cutMix: 1,
+      },
+    },
+  ],
   ['m3l with SGD', { optimizer: 'sgd' }],
   ['m3l without a mask token', { model: { maskToken: false }, learning: { fill: 'mean' } }],
   ['m3l with BatchNorm at work', { learning: { freezeBatchNorm: false } }],

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { EVALUATION_SPLITS, type EvaluationSplit } from '../../experiment/evaluation-splits.js';
 import { FILLS, type Fill } from '../../models/missing-modalities/fills.js';
 import { CHECKPOINTS, oneOf, words } from '../arguments.js';
 import { examples } from '../command-line.js';
@@ -9,6 +10,9 @@ interface Options {
   missing?: string[];
   subsets: boolean;
   fill?: Fill;
+  split?: EvaluationSplit;
+  calibration: boolean;
+  boundary: boolean;
   checkpoint: (typeof CHECKPOINTS)[number];
   set: string[];
   json: boolean;
@@ -26,6 +30,13 @@ export function addEvaluate(program: Command): void {
       `what stands for a missing modality where there is no mask token: ${FILLS.join(', ')}`,
       oneOf(FILLS),
     )
+    .option(
+      '--split <list>',
+      `the list to evaluate: ${EVALUATION_SPLITS.join(' or ')} (default: val)`,
+      oneOf(EVALUATION_SPLITS),
+    )
+    .option('--calibration', 'also how far it is as often right as it is sure', false)
+    .option('--boundary', 'also the IoU of the classes’ boundaries', false)
     .option('--checkpoint <which>', CHECKPOINTS.join(' or '), oneOf(CHECKPOINTS), 'latest')
     .option('--set <key=value...>', 'override keys of the configuration (data, device)', [])
     .option('--json', 'print the results as JSON', false)
@@ -34,6 +45,7 @@ export function addEvaluate(program: Command): void {
       examples(
         'm3l evaluate runs/potholes-20260101-120000',
         'm3l evaluate RUN --missing depth --checkpoint best',
+        'm3l evaluate RUN --split test --calibration --boundary',
         'm3l evaluate RUN --subsets --fill noise --json',
       ),
     )
@@ -49,6 +61,9 @@ export function addEvaluate(program: Command): void {
         subsets,
         fill: options.fill,
         checkpoint: options.checkpoint,
+        ...(options.split ? { split: options.split } : {}),
+        calibration: options.calibration,
+        boundary: options.boundary,
         sets: set,
         onProgress: progress.update,
         onNote: printNote,

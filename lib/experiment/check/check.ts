@@ -12,6 +12,7 @@ import type { Config } from '../config/config.js';
 import { datasetOf, openSources, type Sources, spread } from '../datasets.js';
 import { measureModalities } from '../measure.js';
 import { settle } from '../settle.js';
+import { weighClasses } from '../weigh-classes.js';
 import { duplicateFindings } from './duplicates.js';
 import {
   classFindings,
@@ -32,8 +33,10 @@ export interface CheckOptions {
   full?: boolean;
   /** Threads (one a core, at most 8); 0: this one. */
   workers?: number;
-  /** Also measures the modalities' means and deviations where they are open (true). */
+  /** Also measures the modalities' means and deviations, and class weights, where they are open (true). */
   measure?: boolean;
+  /** Also looks at the list `test`, where there is one (true). */
+  test?: boolean;
   onProgress?: (done: number, scenes: number) => void;
   onNote?: (text: string) => void;
   signal?: AbortSignal | undefined;
@@ -56,10 +59,10 @@ export interface ScannedSplit {
  * @throws DataError of a list; the signal's reason. What is wrong with files is a finding, not thrown
  */
 export async function checkData(options: CheckOptions): Promise<CheckReport> {
-  const { full = false, measure = true, onNote } = options;
+  const { full = false, measure = true, test = true, onNote } = options;
   const started = performance.now();
   const { config, chosen } = await settle(options.config, onNote);
-  const sources = await openSources(config, onNote);
+  const sources = await openSources(config, onNote, { test });
   const { classes } = sources;
   const { modalities, labelRule: rule, align, resize } = datasetOf(config, sources.labelled);
   const splits = await scan(sources, { modalities, rule, align, resize }, full, options);
@@ -77,6 +80,9 @@ export async function checkData(options: CheckOptions): Promise<CheckReport> {
     ...fewFindings(splits),
   ];
   const statistics = measure ? (await measureModalities(config, options)).chosen : [];
+  // Labels that cannot be read are told by the findings.
+  const countable = measure && findings.every(({ level }) => level !== 'error');
+  const weights = countable ? (await weighClasses(config, options)).chosen : [];
   return {
     name: config.name,
     classes,
@@ -87,7 +93,7 @@ export async function checkData(options: CheckOptions): Promise<CheckReport> {
       }),
     ) as CheckReport['splits'],
     findings: findings.sort((a, b) => Number(a.level !== 'error') - Number(b.level !== 'error')),
-    chosen: [...chosen, ...statistics],
+    chosen: [...chosen, ...statistics, ...weights],
     sheet: null,
     seconds: (performance.now() - started) / 1000,
   };

@@ -9,8 +9,11 @@ interface Place {
   file: string;
 }
 
+const EVALUATED: readonly SplitName[] = ['val', 'test'];
+const isEvaluated = (split: SplitName) => EVALUATED.includes(split);
+
 /**
- * Scenes that stand in the evaluation list and in a training list, and scenes that a list holds twice:
+ * Scenes that stand in an evaluation list and in a training list, and scenes that a list holds twice:
  * told by the first modality's file, or by its content where the size is the same.
  */
 export function duplicateFindings(splits: readonly ScannedSplit[]): Finding[] {
@@ -27,14 +30,16 @@ export function duplicateFindings(splits: readonly ScannedSplit[]): Finding[] {
   }
   // Told by itself.
   const allOne = splits.find((split) => split.name === 'unlabelled' && areAllTheSame(split))?.name;
-  const shared: [Place, Place][] = [];
+  const shared = EVALUATED.map((split) => [split, [] as [Place, Place][]] as const);
   const twice: [Place, Place][] = [];
   for (const places of bySize.values()) {
     if (places.length < 2) continue;
     for (const same of byContent(places)) {
-      const inVal = same.find(({ split }) => split === 'val');
-      const inTraining = same.find(({ split }) => split !== 'val');
-      if (inVal && inTraining) shared.push([inVal, inTraining]);
+      const inTraining = same.find(({ split }) => !isEvaluated(split));
+      for (const [split, pairs] of shared) {
+        const evaluated = same.find((place) => place.split === split);
+        if (evaluated && inTraining) pairs.push([evaluated, inTraining]);
+      }
       for (const split of new Set(same.map((place) => place.split))) {
         if (split === allOne) continue;
         const [first, second] = same.filter((place) => place.split === split);
@@ -43,13 +48,16 @@ export function duplicateFindings(splits: readonly ScannedSplit[]): Finding[] {
     }
   }
   return [
-    ...found(shared, 'M3L_CHECK_SHARED', ([a, b], count) => {
-      const scenes = count === 1 ? '1 scene' : `${count} scenes`;
-      return (
-        `${scenes} of the evaluation list ${count === 1 ? 'is' : 'are'} trained on too (${a.name} is ${b.name} of ` +
-        `'${b.split}'): what the evaluation says is then too good. Take ${count === 1 ? 'it' : 'them'} out of one of the lists.`
-      );
-    }),
+    ...shared.flatMap(([split, pairs]) =>
+      found(pairs, 'M3L_CHECK_SHARED', ([a, b], count) => {
+        const scenes = count === 1 ? '1 scene' : `${count} scenes`;
+        const list = split === 'val' ? 'evaluation list' : 'test list';
+        return (
+          `${scenes} of the ${list} ${count === 1 ? 'is' : 'are'} trained on too (${a.name} is ${b.name} of ` +
+          `'${b.split}'): what the evaluation says is then too good. Take ${count === 1 ? 'it' : 'them'} out of one of the lists.`
+        );
+      }),
+    ),
     ...found(twice, 'M3L_CHECK_TWICE', ([a, b], count) => {
       const scenes = count === 1 ? '1 scene stands' : `${count} scenes stand`;
       return `${scenes} twice in the list '${a.split}' (${a.name} is ${b.name}). Take one of the two out.`;

@@ -13,7 +13,7 @@ export interface CheckReport {
   seconds: number;
 }
 
-export const splitNames = ['labelled', 'unlabelled', 'val'] as const;
+export const splitNames = ['labelled', 'unlabelled', 'val', 'test'] as const;
 export type SplitName = (typeof splitNames)[number];
 
 export interface SplitReport {

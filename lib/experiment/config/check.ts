@@ -1,5 +1,5 @@
 import { checkModality, labelRule } from '../../data/index.js';
-import { maskWeights } from '../../learning/index.js';
+import { checkClassWeights, maskWeights } from '../../learning/index.js';
 import { classNames } from '../classes.js';
 import { ConfigError, reasonOf } from '../errors.js';
 import { type Complain, fitted } from './fit.js';
@@ -61,6 +61,17 @@ export function check(
     });
     if (data.rooms !== undefined) checkRoomsLabels(rule);
   });
+  const { classWeights } = framework;
+  if (Array.isArray(classWeights)) {
+    allows('framework.classWeights', () => checkClassWeights(classWeights, names.length));
+  }
+  const { confidenceSchedule } = framework;
+  if (confidenceSchedule && typeof framework.confidenceThreshold !== 'number') {
+    complain(
+      'framework.confidenceSchedule',
+      `moves a threshold that is a number, and framework.confidenceThreshold is ${framework.confidenceThreshold ?? 'not given'}: give it one, 0.9 say.`,
+    );
+  }
   const weights = framework.maskWeights;
   if (weights !== undefined) {
     allows('framework.maskWeights', () => maskWeights(weights, Object.keys(data.modalities)));

@@ -182,6 +182,11 @@ export const data = z.strictObject({
       labelled: list.describe('Samples with labels, to train on.'),
       unlabelled: list.optional().describe('Samples to train on without their labels.'),
       val: list.describe('Samples with labels, to evaluate on.'),
+      test: list
+        .optional()
+        .describe(
+          'Samples with labels that nothing is chosen by: looked at by `m3l evaluate --split test` and `m3l check` alone.',
+        ),
     })
     .optional()
     .describe('List files, one sample a line; a text is short for `{ file: … }`.'),

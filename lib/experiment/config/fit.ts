@@ -27,11 +27,16 @@ export function fitted(
         `${range(model)}. Name as many, or choose ${othersFor(modalities.length)}.`,
     );
   }
-  for (const key of ['crop', 'evaluationSize'] as const) {
-    const size = config.data[key];
+  const { crop, evaluationSize } = config.data;
+  const sizes = {
+    'data.crop': crop,
+    'data.evaluationSize': evaluationSize,
+    'evaluate.window': config.evaluate.window,
+  };
+  for (const [key, size] of Object.entries(sizes)) {
     if (size === undefined || Math.min(...size) >= model.leastSide) continue;
     complain(
-      `data.${key}`,
+      key,
       `found [${size.join(', ')}], expected at least ${model.leastSide} a side, which '${model.name}' needs.`,
     );
   }
@@ -40,6 +45,12 @@ export function fitted(
     complain(
       'model.maskToken',
       `${model.name} cannot learn a mask token. Leave it out: a missing modality is filled in (framework.fill, evaluate.fill).`,
+    );
+  }
+  if (config.evaluate.average && framework.trainable.length < 2) {
+    complain(
+      'evaluate.average',
+      `is true, but '${framework.name}' trains one network: there is nothing to average. Leave it out.`,
     );
   }
   if (framework.needsUnlabelled) requireUnlabelled(config, complain);

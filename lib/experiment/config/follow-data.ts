@@ -153,6 +153,12 @@ export function completed(config: Config, from?: Config): SettledConfig {
     return withValue(filled, path, taken === undefined ? constant : taken);
   }, config) as SettledConfig;
   if (from === undefined) return settled;
+  const { classWeights } = from.framework;
+  // A rule that the run has counted by means what it found.
+  const counted =
+    typeof settled.framework.classWeights === 'string' && Array.isArray(classWeights)
+      ? withValue(settled, ['framework', 'classWeights'], classWeights)
+      : settled;
   const modalities = Object.entries(settled.data.modalities).map(([name, modality]) => {
     const { mean, std } = from.data.modalities[name] ?? {};
     const measured = {
@@ -161,7 +167,7 @@ export function completed(config: Config, from?: Config): SettledConfig {
     };
     return [name, { ...measured, ...modality }];
   });
-  return withValue(settled, ['data', 'modalities'], Object.fromEntries(modalities));
+  return withValue(counted, ['data', 'modalities'], Object.fromEntries(modalities));
 }
 
 /**

@@ -3,7 +3,6 @@ import {
   type Fidelity,
   type FrameworkDescriptor,
   type FrameworkName,
-  frameworkNames,
   frameworks,
   type LearningOptions,
 } from '../../learning/index.js';
@@ -17,6 +16,7 @@ import {
 } from '../../models/index.js';
 import { type Choice, chosen, ownersOf, withoutForeign } from './choice.js';
 import { data } from './data-schema.js';
+import { DEFAULT_FRAMEWORK, frameworkKeys } from './framework-keys.js';
 import {
   count,
   countOrNone,
@@ -24,8 +24,8 @@ import {
   type KeyMeta,
   path,
   seed,
-  share,
   shorthand,
+  size,
   text,
 } from './schema-parts.js';
 import { isRecord } from './shape.js';
@@ -34,7 +34,6 @@ import { isRecord } from './shape.js';
 export const PRETRAINED_WORDS = ['none', 'rooms'] as const;
 
 const DEFAULT_MODEL: ModelName = 'linear-fusion';
-const DEFAULT_FRAMEWORK: FrameworkName = 'm3l';
 
 const named = (value: unknown) => (typeof value === 'string' ? { name: value } : value);
 
@@ -56,125 +55,27 @@ const modelKeys = {
     ),
 };
 
-/** What concerns every framework: what overrides single points of the fidelity's preset. */
-const frameworkKeys = {
-  name: z.enum(frameworkNames).default(DEFAULT_FRAMEWORK).describe('How the model is trained.'),
-  fidelity: z
-    .enum(['paper', 'default'])
-    .default('default')
-    .describe(
-      "`paper` keeps the quirks of the authors' implementation, and evaluates as they do: images squeezed to the crop, logits resized with their corners aligned, OpenCV's nearest pixel; `default` mends them. The keys below override single points of it.",
-    ),
-  teacherMode: z
-    .enum(['eval', 'train'])
-    .optional()
-    .describe('`train`: the teacher labels with its dropout and drop-path active.'),
-  alpha: z
-    .enum(['untrained', 'trained', 'fixed'])
-    .optional()
-    .describe("The ensemble's weights: in no parameter group, in one, or without gradient."),
-  alphaRate: factor
-    .optional()
-    .describe("Their learning rate as a multiple of the decoder's, where they are trained."),
-  absentHeadsLearn: z
-    .boolean()
-    .optional()
-    .describe("Whether a modality's head also learns from the samples that lost it."),
-  pseudoOnPadding: z
-    .boolean()
-    .optional()
-    .describe('Whether the pseudo-label loss also counts padded pixels.'),
-  confidenceThreshold: z
-    .union([share, z.literal('adaptive')], "expected a number from 0 to 1, 'adaptive' or null")
-    .nullable()
-    .optional()
-    .describe(
-      "Ignores pseudo labels of a lower probability; null: takes all; `adaptive`: below the teacher's mean confidence, less for classes that it says rarely (FreeMatch).",
-    ),
-  distributionAlignment: share
-    .optional()
-    .describe(
-      "How far the teacher's class shares are drawn to those of the labelled pixels before it labels; 0: not.",
-    ),
-  lambda: factor.optional().describe('Weight of the pseudo-label loss.'),
-  lambdaFollowsTeacher: z
-    .boolean()
-    .optional()
-    .describe(
-      "Whether it is multiplied by the teacher's competence on the labelled images, and falls back where the teacher loses a class that it knew.",
-    ),
-  supervisedIterations: countOrNone
-    .optional()
-    .describe('Iterations at the beginning without pseudo-label loss.'),
-  lambdaWarmup: countOrNone.optional().describe('Iterations over which it rises from 0.'),
-  ohem: z
-    .strictObject({
-      threshold: share.optional().describe('Pixels of a lower probability are hard.'),
-      minKeptFraction: share.optional().describe('Part of the pixels kept at least.'),
-      minKept: count.optional().describe('Pixels of a batch kept at least, instead of the part.'),
-    })
-    .optional()
-    .describe('Online hard example mining of the supervised loss.'),
-  maskingRatio: share
-    .optional()
-    .describe("Part of a masked modality's tokens that the mask token replaces."),
-  maskWeights: z
-    .record(text, factor)
-    .optional()
-    .describe(
-      'How often a masked sample loses each modality, or `none`: relative, 1 where not given.',
-    ),
-  fill: z
-    .enum(FILLS)
-    .optional()
-    .describe('What replaces a masked modality of a model without mask token.'),
-  emaDecay: share
-    .nullable()
-    .optional()
-    .describe("Upper limit of the teacher's EMA factor; null: as `emaHorizon` says."),
-  emaHorizon: share
-    .optional()
-    .describe('Share of the training that the teacher averages over, where `emaDecay` is null.'),
-  cutMix: share
-    .optional()
-    .describe("How often the student's unlabelled image has a box of another in it (CutMix)."),
-  colourJitter: share
-    .optional()
-    .describe(
-      "Strength of the change of brightness, contrast and saturation of the student's pictures.",
-    ),
-  dice: factor.optional().describe('Weight of a soft Dice loss beside the supervised one.'),
-  freezeBatchNorm: z
-    .boolean()
-    .optional()
-    .describe('BatchNorm stays in evaluation mode while training.'),
-  decayIdleTokens: z
-    .boolean()
-    .optional()
-    .describe('Whether weight decay also moves mask tokens that a step does not read.'),
-  reportTeacherLoss: z
-    .boolean()
-    .optional()
-    .describe("Also report the teacher's own supervised loss, at a cost."),
-};
-
 /** A model's keys, and the options of its own with the defaults of the fidelity. */
 function modelSchema(chosen: ModelDescriptor, fidelity: unknown) {
-  const shape: Record<string, z.ZodType> = { ...chosen.options.shape };
-  const paper = fidelity === 'paper' ? (chosen.paperOptions ?? {}) : {};
-  for (const [key, value] of Object.entries(paper)) shape[key] = shape[key]!.default(value);
   return shorthand(
     (value) => withoutForeign(named(value), chosen, models),
-    z.strictObject({ ...modelKeys, ...shape }),
+    z.strictObject({ ...modelKeys, ...ownKeys(chosen, fidelity) }),
   );
 }
 
-/** A framework's keys, and the options of its own. */
-function frameworkSchema(chosen: FrameworkDescriptor) {
+/** A framework's keys, and the options of its own with the defaults of the fidelity. */
+function frameworkSchema(chosen: FrameworkDescriptor, fidelity: unknown) {
   return shorthand(
     (value) => withoutForeign(named(value), chosen, frameworks),
-    z.strictObject({ ...frameworkKeys, ...chosen.options?.shape }),
+    z.strictObject({ ...frameworkKeys, ...ownKeys(chosen, fidelity) }),
   );
+}
+
+function ownKeys({ options, paperOptions = {} }: Choice, fidelity: unknown) {
+  const shape: Record<string, z.ZodType> = { ...options?.shape };
+  const paper = fidelity === 'paper' ? paperOptions : {};
+  for (const [key, value] of Object.entries(paper)) shape[key] = shape[key]!.default(value);
+  return shape;
 }
 
 const rate = z.number().positive().max(1000);
@@ -233,6 +134,39 @@ const evaluate = z.strictObject({
     .boolean()
     .default(false)
     .describe('Averages the logits with those of the mirrored image, as the paper may.'),
+  scales: z
+    .array(z.number().min(0.1).max(8))
+    .min(1)
+    .max(16)
+    .default([1])
+    .describe('Averages the logits of the images at these multiples of their size.'),
+  window: size
+    .optional()
+    .describe(
+      'Predicts overlapping parts of this [height, width] each by itself, and averages; absent: images as a whole.',
+    ),
+  windowOverlap: z
+    .number()
+    .min(0)
+    .max(0.9)
+    .default(0.5)
+    .describe('Share of a window’s side that it has in common with the next at least.'),
+  calibration: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Also measures how far the ensemble is as often right as it is sure (expected calibration error).',
+    ),
+  boundary: z
+    .boolean()
+    .default(false)
+    .describe('Also measures the boundary IoU of the ensemble, at a cost.'),
+  average: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Where a framework trains several networks (`cps`): the mean of their logits answers, instead of the first.',
+    ),
   samples: countOrNone
     .max(1000)
     .default(4)
@@ -317,7 +251,7 @@ function schemaOf(model: ModelDescriptor, framework: FrameworkDescriptor, fideli
   return z.strictObject({
     ...common,
     model: modelSchema(model, fidelity).prefault({}),
-    framework: frameworkSchema(framework).prefault({}),
+    framework: frameworkSchema(framework, fidelity).prefault({}),
   });
 }
 

@@ -23,8 +23,8 @@ export function goldenState(file: GoldenFile, prefix: string): State {
 }
 
 /**
- * The Linear Fusion model of a whole state. Classes, modalities, decoder width and mask token are read
- * off the state; no dropout.
+ * The Linear Fusion model of a whole state, or where it is of one modality the SegFormer. Classes,
+ * modalities, decoder width and mask token are read off the state; no dropout.
  */
 export function goldenModel(
   file: GoldenFile,
@@ -41,27 +41,27 @@ export function goldenModel(
   const modalities = names.filter((name) => /^encoder\.norm1\.ln_\d+\.weight$/.test(name)).length;
   const heads = ['decoder.linear_pred.weight', 'decoder.linear_c1.proj.weight'];
   const [classes, width] = heads.map((name) => state[name]?.shape[0]);
-  if (modalities < 2 || classes === undefined || width === undefined) {
+  if (modalities < 1 || classes === undefined || width === undefined) {
     throw file.malformed('it holds no state of a Linear Fusion model');
   }
-  const model = createModel({
-    name: 'linear-fusion',
-    backbone,
-    numClasses: classes,
-    decoderWidth: width,
-    modalities,
-    maskToken: names.includes('encoder.patch_embed1.mask_token'),
-    fusionRatio: facts.fusionRatio,
-    ensemble: 'all',
-    dropPath: 0,
-    dropout: 0,
-  });
+  const shape = { backbone, numClasses: classes, decoderWidth: width, dropPath: 0, dropout: 0 };
+  const model =
+    modalities === 1
+      ? createModel({ name: 'segformer', ...shape })
+      : createModel({
+          name: 'linear-fusion',
+          ...shape,
+          modalities,
+          maskToken: names.includes('encoder.patch_embed1.mask_token'),
+          fusionRatio: facts.fusionRatio,
+          ensemble: 'all',
+        });
   try {
     const { missing, unexpected } = model.loadStateDict(state, { strict: false });
     const foreign = [...missing, ...unexpected].filter((name) => !isUnused(name));
     if (foreign.length > 0) {
       throw file.malformed(
-        `its state is not that of a ${backbone} Linear Fusion model: ` +
+        `its state is not that of a ${backbone} ${modalities === 1 ? 'SegFormer' : 'Linear Fusion'} model: ` +
           `${foreign.slice(0, 5).join(', ')}${foreign.length > 5 ? ', …' : ''} ` +
           'missing or unexpected',
       );

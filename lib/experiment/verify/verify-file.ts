@@ -22,7 +22,7 @@ type Verifier = (file: GoldenFile, compare: Comparison, device: string) => void 
 /** What computes each kind of file; null: known, but not supported yet. */
 const VERIFIERS: Record<string, Verifier | null> = {
   'channel-exchange': null,
-  'cps-trajectory': null,
+  'cps-trajectory': trajectoryOf('cps'),
   deeplabv3plus: null,
   'linear-fusion': verifyLinearFusion,
   'm3l-trajectory': trajectoryOf('m3l'),

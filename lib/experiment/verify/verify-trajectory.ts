@@ -21,6 +21,8 @@ const step = z.object({
   branches: z.array(z.int()).optional(),
   teacher_branches: z.array(z.int()).optional(),
   sup: z.number().optional(),
+  sup_1: z.number().optional(),
+  sup_2: z.number().optional(),
   teacher_sup: z.number().optional(),
   pseudo: z.number().optional(),
   total: z.number().optional(),
@@ -37,6 +39,7 @@ const facts = z.object({
   thresh: z.number().default(0.7),
   ema_alpha: z.number().default(0.99),
   pseudo_loss_coeff: z.number().default(1),
+  cps_weight: z.number().optional(),
   base_lr: z.array(z.number()).length(3).default([1e-4, 1e-4, 3e-4]),
   weight_decay: z.array(z.number()).length(3).default([1e-4, 0, 1e-4]),
   total_iterations: z.int().positive(),
@@ -45,6 +48,9 @@ const facts = z.object({
 });
 
 type Step = z.output<typeof step>;
+
+/** Those that `goldenModel` makes. */
+const MODELS = ['linear-fusion', 'segformer'];
 
 /**
  * Repeats the logged training steps of a framework with the trainer, its masks given instead of drawn;
@@ -55,30 +61,30 @@ export function trajectoryOf(
 ): (file: GoldenFile, compare: Comparison, device: string) => Promise<void> {
   return async (file, compare, device) => {
     const given = file.facts(facts);
-    if (given.model !== 'linear-fusion') throw new UnsupportedError(`the model '${given.model}'`);
+    if (!MODELS.includes(given.model)) throw new UnsupportedError(`the model '${given.model}'`);
     if (given.masking_ratio !== 1) {
       throw file.malformed(
         `masking_ratio is ${given.masking_ratio}: expected 1, others are random`,
       );
     }
     const { backbone, fusion_ratio: fusionRatio, log } = given;
-    const start = goldenState(file, 'init.');
-    const made: SegmentationModel[] = [];
-    const modalities = modalitySpecs(file, 'step0.', countModalities(start));
+    const start = startsOf(goldenState(file, 'init.'), frameworkNamed(name).networks);
+    const made: Record<string, SegmentationModel> = {};
+    const modalities = modalitySpecs(file, 'step0.', countModalities(Object.values(start)[0]!));
     const logged = (key: 'branches' | 'teacher_branches') => (iteration: number) =>
       log[iteration]![key] ?? missing(file, key, iteration);
     try {
+      for (const [network, state] of Object.entries(start)) {
+        made[network] = goldenModel(file, state, { backbone, fusionRatio, device });
+      }
       const framework = createFramework(name, {
-        networks() {
-          made.push(goldenModel(file, start, { backbone, fusionRatio, device }));
-          return made.at(-1)!;
-        },
+        networks: made,
         modalities,
         masks: logged('branches'),
         teacherMasks: logged('teacher_branches'),
         options: {
           fidelity: 'paper',
-          lambda: given.pseudo_loss_coeff,
+          lambda: given.cps_weight ?? given.pseudo_loss_coeff,
           emaDecay: given.ema_alpha,
           ohem: { threshold: given.thresh, minKept: given.min_kept },
           reportTeacherLoss: true,
@@ -86,8 +92,8 @@ export function trajectoryOf(
       });
       const groups = trainableGroups(framework).map((group, index) => ({
         ...group,
-        lr: given.base_lr[index]!,
-        weightDecay: given.weight_decay[index]!,
+        lr: given.base_lr[index % 3]!,
+        weightDecay: given.weight_decay[index % 3]!,
       }));
       using optimizer = new AdamW(groups);
       using trainer = new Trainer({
@@ -104,14 +110,15 @@ export function trajectoryOf(
           compareStep(compare, report, log[report.iteration]!);
           if (report.iteration > 0) return;
           for (const trained of framework.trainable) {
-            compareGradients(file, compare, 'step0.grad.', framework.networks[trained]!);
+            const place = framework.trainable.length === 1 ? '' : `${trained}.`;
+            compareGradients(file, compare, `step0.grad.${place}`, framework.networks[trained]!);
           }
         },
       });
       await trainer.run();
       compareNetworks(file, compare, framework, start);
     } finally {
-      for (const model of made) model.dispose();
+      for (const model of Object.values(made)) model.dispose();
     }
   };
 }
@@ -121,14 +128,27 @@ function compareNetworks(
   file: GoldenFile,
   compare: Comparison,
   { networks }: Framework,
-  start: State,
+  start: Readonly<Record<string, State>>,
 ): void {
   const all = Object.entries(networks);
   for (const [name, network] of all) {
     const place = all.length === 1 ? '' : `${name}.`;
-    compareTrained(file, compare, `final.${place}`, network, start);
-    compareMoved(file, compare, `moved.${place}`, network, start);
+    compareTrained(file, compare, `final.${place}`, network, start[name]!);
+    compareMoved(file, compare, `moved.${place}`, network, start[name]!);
   }
+}
+
+/** What each network starts as: its own part of the state, where that names networks, or all of it. */
+function startsOf(state: State, networks: readonly string[]): Record<string, State> {
+  const entries = Object.entries(state);
+  const of = (network: string) => {
+    const own = entries.filter(([name]) => name.startsWith(`${network}.`));
+    if (own.length === 0) return state;
+    return Object.fromEntries(
+      own.map(([name, tensor]) => [name.slice(network.length + 1), tensor] as const),
+    );
+  };
+  return Object.fromEntries(networks.map((network) => [network, of(network)]));
 }
 
 function countModalities(state: State): number {
@@ -160,6 +180,8 @@ function compareStep(compare: Comparison, report: StepReport, expected: Step): v
   const { iteration, parts, loss, learningRates, emaFactor } = report;
   const losses: [string, number | undefined, number | undefined][] = [
     ['sup', parts.sup, expected.sup],
+    ['sup_1', parts.sup1, expected.sup_1],
+    ['sup_2', parts.sup2, expected.sup_2],
     ['teacher_sup', parts.teacherSup, expected.teacher_sup],
     ['pseudo', parts.pseudo, expected.pseudo],
     ['total', loss, expected.total],
@@ -170,7 +192,10 @@ function compareStep(compare: Comparison, report: StepReport, expected: Step): v
   }
   for (const [index, rate] of (expected.lr ?? []).entries()) {
     const name = `step${iteration}.lr.${index}`;
-    compare.scalar('schedule', name, learningRates[index]!, rate, BOUNDS.schedule);
+    // A second network's groups follow those of the first.
+    for (let group = index; group < learningRates.length; group += 3) {
+      compare.scalar('schedule', name, learningRates[group]!, rate, BOUNDS.schedule);
+    }
   }
   if (expected.ema_alpha !== undefined) {
     const error = Math.abs((emaFactor ?? Number.NaN) - expected.ema_alpha);

@@ -39,7 +39,7 @@ export const m3l = defineFramework({
         const masked = [...unmasked(count), ...context.masks(iteration, count + mixed)];
         return drawOf(context, iteration, masked, { mixed });
       },
-      losses(batch, { masked, pseudoWeight, boxes, tokenSeed }) {
+      losses(batch, { masked, pseudoWeight, confidence, boxes, tokenSeed }) {
         const { labelled } = batch;
         const unlabelled = unlabelledOf(batch, context);
         const labels = labelsOf(labelled);
@@ -51,7 +51,11 @@ export const m3l = defineFramework({
         const once = options.teacherMode === 'eval';
         const asStudent = (x: Tensor) => (once ? torch.cat([x.narrow(0, 0, count), x]) : x);
         const seen = once ? joinBatches(labelled, unlabelled) : images;
-        const taught = labeller.teach(seen, once ? labels : truth, unmasked(seen.size), tokenSeed);
+        const taught = labeller.teach(seen, once ? labels : truth, {
+          masked: unmasked(seen.size),
+          tokenSeed,
+          confidence,
+        });
         const pseudo = asStudent(taught.labels);
         const view = studentView(context, images.modalities, pseudo, { coloured: count, boxes });
         const prediction = forward(context, student, view.images, masked, tokenSeed);

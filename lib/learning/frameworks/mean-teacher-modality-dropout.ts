@@ -41,14 +41,17 @@ export const meanTeacherModalityDropout = defineFramework({
         const teacherMasked = [...unmasked(count), ...context.teacherMasks(iteration, others)];
         return drawOf(context, iteration, masked, { teacherMasked, mixed });
       },
-      losses(batch, { masked, teacherMasked, pseudoWeight, boxes, tokenSeed }) {
+      losses(batch, { masked, teacherMasked, pseudoWeight, confidence, boxes, tokenSeed }) {
         const labels = labelsOf(batch.labelled);
         const truth = torch.cat([labels, labels]);
         const images = joinBatches(batch.labelled, batch.labelled, unlabelledOf(batch, context));
 
         // Of a part-masked modality, too, the two lose other tokens.
-        const teacherTokens = tokenSeed === null ? null : mixSeed(tokenSeed, 1);
-        const taught = labeller.teach(images, truth, teacherMasked!, teacherTokens);
+        const taught = labeller.teach(images, truth, {
+          masked: teacherMasked!,
+          tokenSeed: tokenSeed === null ? null : mixSeed(tokenSeed, 1),
+          confidence,
+        });
         const changes = { coloured: labels.shape[0]!, boxes };
         const view = studentView(context, images.modalities, taught.labels, changes);
         const prediction = forward(context, student, view.images, masked, tokenSeed);

@@ -1,9 +1,11 @@
 import { type ModalitySpec, Stream } from '../../data/index.js';
 import type { SegmentationModel } from '../../models/index.js';
+import { checkClassWeights } from '../class-weights.js';
 import { LearningError } from '../errors.js';
 import type { Framework, FrameworkDescriptor, Networks } from '../framework.js';
 import { type MaskDraw, maskWeights, seededMasks } from '../masking.js';
 import { type LearningOptionsInput, resolveLearningOptions } from '../options.js';
+import { cps } from './cps.js';
 import { m3l } from './m3l.js';
 import { meanTeacher } from './mean-teacher.js';
 import { meanTeacherModalityDropout } from './mean-teacher-modality-dropout.js';
@@ -17,6 +19,7 @@ const LISTED = [
   meanTeacher,
   meanTeacherModalityDropout,
   m3l,
+  cps,
 ] as const;
 
 export type FrameworkName = (typeof LISTED)[number]['name'];
@@ -73,7 +76,7 @@ export interface FrameworkInput<Own extends object = object> {
 /**
  * The framework of that name, or of a descriptor, its options resolved from the fidelity preset.
  * @throws LearningError M3L_UNKNOWN_FRAMEWORK, M3L_NETWORKS, M3L_MODALITIES, M3L_MASK_WEIGHTS,
- *   M3L_FRAMEWORK_OPTIONS
+ *   M3L_FRAMEWORK_OPTIONS, M3L_CLASS_WEIGHTS
  */
 export function createFramework<Own extends object>(
   framework: FrameworkName | FrameworkDescriptor<string, string, Own>,
@@ -88,6 +91,7 @@ export function createFramework<Own extends object>(
   if (refused !== null) throw new LearningError('M3L_MODALITIES', refused);
   const networks = networksOf(descriptor, input);
   const options = { ...resolveLearningOptions(input.options), ...ownOptions(descriptor, input) };
+  checkClassWeights(options.classWeights, networks[headline]!.numClasses);
   const draws = {
     modalities: modalities.length,
     seed,
@@ -135,8 +139,12 @@ function networksOf(
   return Object.fromEntries(needed.map((each) => [each, made[each]!]));
 }
 
-function ownOptions({ name, options }: FrameworkDescriptor, input: FrameworkInput): object {
-  const result = options?.safeParse(input.options ?? {});
+function ownOptions(
+  { name, options, paperOptions }: FrameworkDescriptor,
+  input: FrameworkInput,
+): object {
+  const preset = input.options?.fidelity === 'paper' ? paperOptions : {};
+  const result = options?.safeParse({ ...preset, ...input.options });
   if (result === undefined) return {};
   if (result.success) return result.data;
   const issues = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);

@@ -40,7 +40,7 @@ export class StaticStep implements TrainingStep {
   readonly #batch: StaticBatch;
   #gradients: Replay;
   #update: Replay;
-  /** float64: λ, the boxes, then what each sample loses, the student's and maybe the teacher's. */
+  /** float64: λ, the confidence threshold, the boxes, then what each sample loses, the student's and maybe the teacher's. */
   #drawn: Tensor | null = null;
   #reported: { layout: Layout; values: Tensor } | null = null;
   #optimisation: Optimisation | null = null;
@@ -98,25 +98,27 @@ export class StaticStep implements TrainingStep {
   }
 
   /** Brings what the host drew to the device. */
-  #load({ masked, teacherMasked, pseudoWeight, boxes }: StepDraw, device: string): void {
-    const drawn = [pseudoWeight, ...boxes, ...masked, ...(teacherMasked ?? [])];
+  #load(draw: StepDraw, device: string): void {
+    const { masked, teacherMasked, pseudoWeight, confidence, boxes } = draw;
+    const drawn = [pseudoWeight, confidence ?? 0, ...boxes, ...masked, ...(teacherMasked ?? [])];
     const make = () => torch.empty([drawn.length], { dtype: 'float64', device });
     this.#drawn ??= torch.detached(make);
     fill(this.#drawn, drawn);
   }
 
-  #draw({ masked, teacherMasked, boxes }: StepDraw): AnyDraw {
+  #draw({ masked, teacherMasked, confidence = null, boxes }: StepDraw): AnyDraw {
     const drawn = this.#drawn!;
     // Where nothing is ever masked the model need not look.
     const { masksModalities } = this.#setup.framework;
     const onDevice = (samples: readonly number[], from: number) =>
       masksModalities ? drawn.narrow(0, from, samples.length).to('int64') : samples;
-    const from = 1 + boxes.length;
+    const from = 2 + boxes.length;
     return {
       masked: onDevice(masked, from),
       teacherMasked: teacherMasked && onDevice(teacherMasked, from + masked.length),
-      boxes: boxes.length > 0 ? drawn.narrow(0, 1, boxes.length) : boxes,
+      boxes: boxes.length > 0 ? drawn.narrow(0, 2, boxes.length) : boxes,
       pseudoWeight: drawn.select(0, 0).to('float32'),
+      confidence: confidence === null ? null : drawn.select(0, 1).to('float32'),
       tokenSeed: null,
     };
   }

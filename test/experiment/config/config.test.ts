@@ -227,7 +227,7 @@ model: segformer
     const { code, message } = refusal(`${ONE}framework: m3l\n`);
     expect(code).toBe('M3L_CONFIG_VALUE');
     expect(message).toContain("framework.name: 'm3l' masks modalities, and there is one (rgb)");
-    expect(message).toContain('Choose a framework that masks none (supervised, mean-teacher)');
+    expect(message).toContain('Choose a framework that masks none (supervised, mean-teacher, cps)');
     for (const name of ['supervised', 'mean-teacher']) {
       const config = resolveConfig(write(`${ONE}framework: ${name}\n`));
       expect(config.model).toEqual({
