@@ -83,4 +83,5 @@ export {
   WEIGHTS_TARGETS,
   type WeightsTarget,
 } from './weights/convert.js';
+export { type ImportedWeights, importWeights } from './weights/import-run.js';
 export { type InspectedWeights, inspectWeights } from './weights/inspect.js';

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { torch } from 'm3l';
 import {
@@ -6,7 +6,11 @@ import {
   convertWeights,
   createNetworks,
   disposeNetworks,
+  evaluateRun,
+  importWeights,
   inspectWeights,
+  loadNetworks,
+  RunFolder,
 } from 'm3l/experiment';
 import { createModel } from 'm3l/models';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -164,3 +168,59 @@ test.each(['nvidia.pth', 'nvidia-head.safetensors', 'authors.pth', 'ours.safeten
     if (name !== 'nvidia.pth') expect(notes.join()).toMatch(/Not taken: /);
   },
 );
+
+describe('import', () => {
+  const config = (changes: object = {}) =>
+    checkConfig({
+      data: { rooms: { labelled: 2, unlabelled: 1, val: 1, size: [36, 48] }, crop: 32 },
+      model: { backbone: 'mit-b0' },
+      framework: 'm3l',
+      iterations: 1,
+      evaluate: { samples: 0 },
+      workers: 0,
+      ...changes,
+    });
+
+  test('makes a run of weights, which is evaluated and loaded as any other', async () => {
+    torch.scope(() => {
+      const model = createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 13 });
+      const named = ['student', 'teacher'].flatMap((network, i) =>
+        Object.entries(model.stateDict())
+          .filter(([name]) => !/num_batches_tracked|head_shares/.test(name))
+          .map(([name, tensor]) => [`${network}.${name}`, tensor.add(i / 100)]),
+      );
+      torch.save(file('thirteen.pth'), { state_dict: Object.fromEntries(named) });
+    });
+    const settled = config();
+    const run = RunFolder.create(settled, file('imported'));
+    const imported = await importWeights(file('thirteen.pth'), settled, run);
+    expect(imported.networks).toEqual({ student: 'student', teacher: 'teacher' });
+    const report = await evaluateRun(RunFolder.open(file('imported')));
+    expect(report.iteration).toBe(0);
+    expect(report.models.map(({ model }) => model)).toEqual(['teacher', 'student']);
+    const path = join(run.checkpoints, 'step-0000000');
+    const { networks } = loadNetworks(path, run.config(), 13);
+    torch.scope(() => {
+      const { student, teacher } = networks;
+      const of = (model: typeof student) => model!.stateDict().alpha!;
+      expect(of(teacher)).toBeCloseToTensor(of(student).add(0.01));
+    });
+    disposeNetworks(networks);
+  });
+
+  test.each([
+    ['authors.pth', {}, /decoder\.linear_pred\.weight is \[7,256,1,1\], not \[13,256,1,1\]/],
+    ['nvidia.pth', {}, /20 missing \(alpha/],
+    [
+      'authors.pth',
+      { framework: 'cps' },
+      /found the networks student, teacher, expected 'branch1'/,
+    ],
+  ])('refuses what is not of the model: %s %j', async (name, changes, expected) => {
+    const wanted = config(changes);
+    const out = file('refused');
+    const refused = importWeights(file(name), wanted, RunFolder.create(wanted, out));
+    await expect(refused).rejects.toThrow(expected);
+    expect(existsSync(join(out, 'config.yaml'))).toBe(false);
+  });
+});

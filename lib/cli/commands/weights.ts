@@ -16,6 +16,12 @@ interface ConvertOptions {
   json: boolean;
 }
 
+interface ImportOptions {
+  out: string;
+  set: string[];
+  json: boolean;
+}
+
 export function addWeights(program: Command): void {
   const weights = program
     .command('weights')
@@ -73,6 +79,31 @@ export function addWeights(program: Command): void {
       printNote(
         `  ${done.tensors} tensors, ${millions(done.parameters)}, of ${done.from.title} (${done.from.file})`,
       );
+    });
+  weights
+    .command('import')
+    .description('make a run of weights, to evaluate, predict with, export or start from')
+    .argument('<file>', 'safetensors or .pth; nothing of a pickle is executed')
+    .argument('<config>', 'configuration of the model and data, or the name of one of the package')
+    .requiredOption('--out <folder>', 'the run')
+    .option('--set <key=value...>', 'override keys of the configuration', [])
+    .option('--json', 'print the result as JSON', false)
+    .addHelpText(
+      'after',
+      examples(
+        'm3l weights import authors.pth stanford-indoor --out runs/authors',
+        'm3l evaluate runs/authors --subsets',
+      ),
+    )
+    .action(async (file: string, config: string, { out, set, json }: ImportOptions) => {
+      const { importWeights, resolveConfig, RunFolder } = await import('../../experiment/index.js');
+      const resolved = resolveConfig(config, set);
+      const done = await importWeights(file, resolved, RunFolder.create(resolved, out), printNote);
+      if (json) return printJson(done);
+      printResult(done.run);
+      for (const [name, source] of Object.entries(done.networks)) {
+        printNote(`  ${name}: ${source === null ? 'the weights' : `'${source}'`} of ${done.file}`);
+      }
     });
 }
 
