@@ -1,4 +1,5 @@
 import { directCode } from './direct.mjs';
+import { documentation } from './documentation.mjs';
 import { hot, namespaces } from './selection.mjs';
 import { signatures } from './types.mjs';
 
@@ -10,18 +11,21 @@ const keywords = new Set('var delete in new with default function'.split(' '));
 /** Path and text of every generated TypeScript file. */
 export function generatedFiles(families) {
   const direct = directFile(families);
-  const flat = families.filter(({ namespace }) => namespace === null);
-  const functions = functionsFile(flat, direct.keys);
-  const methods = methodsFile(flat, direct.keys);
+  const names = new Set(families.map(({ name }) => name));
+  const documented = families.map((family) => ({
+    ...family,
+    documentation: documentation(family, names),
+  }));
+  const flat = documented.filter(({ namespace }) => namespace === null);
   const inNamespaces = namespaces.map((namespace) => {
-    const own = families.filter((family) => family.namespace === namespace);
-    return [`${folder}/${namespace}.ts`, functionsFile(own, new Set())];
+    const own = documented.filter((family) => family.namespace === namespace);
+    return functionFiles(namespace, own, new Set());
   });
   return {
-    ...Object.fromEntries(inNamespaces),
+    ...Object.assign({}, ...inNamespaces),
+    ...functionFiles('functions', flat, direct.keys),
     [`${folder}/direct.ts`]: direct.text,
-    [`${folder}/functions.ts`]: functions,
-    [`${folder}/methods.ts`]: methods,
+    [`${folder}/methods.ts`]: methodsFile(flat, direct.keys),
   };
 }
 
@@ -38,42 +42,62 @@ function typeImports(text) {
   );
 }
 
-function functionsFile(families, directKeys) {
-  const aliases = [];
-  const lines = families.map(({ name, key, schemas }) => {
-    const forms = schemas.flatMap((schema) => signatures(schema, false));
-    const type = `{ ${[...new Set(forms)].join('; ')} }`;
-    const overloads = schemas.map(({ overload }) => `, '${overload}'`).join('');
-    const value = directKeys.has(key)
-      ? `direct.${key} as never`
-      : `operator('${name}'${overloads})`;
-    if (!keywords.has(key)) return `export const ${key}: ${type} = ${value};`;
-    aliases.push(`${key}Operator as ${key}`);
-    return `const ${key}Operator: ${type} = ${value};`;
-  });
-  const exported = aliases.length === 0 ? '' : `export { ${aliases.join(', ')} };\n`;
-  const text = `${lines.join('\n')}\n${exported}`;
-  return (
-    `${banner}import { operator } from '../invoke.js';\n` +
-    (text.includes('direct.') ? `import { functions as direct } from './direct.js';\n` : '') +
-    `${typeImports(text)}\n${text}`
-  );
+/** The declarations of functions and of their methods, and the JavaScript that they are of. */
+function functionFiles(file, families, directKeys) {
+  const declared = families.map((family) => declaration(family) + methodDeclaration(family));
+  const made = families.map((family) => definition(family, directKeys));
+  const renamed = families
+    .filter(({ key }) => keywords.has(key))
+    .map(({ key }) => `${nameOf(key)} as ${key}`);
+  const exported = renamed.length === 0 ? '' : `export { ${renamed.join(', ')} };\n`;
+  const text = `${declared.join('')}${exported}`;
+  const direct = `import { functions as direct } from './direct.js';\n`;
+  return {
+    [`${folder}/${file}.d.ts`]:
+      `${banner}${typeImports(text)}\n` + `${methodsOf(families).length > 0 ? METHODS : ''}${text}`,
+    [`${folder}/${file}.js`]:
+      `${banner}import { operator } from '../invoke.js';\n` +
+      `${directKeys.size > 0 ? direct : ''}\n${made.join('')}${exported}`,
+  };
+}
+
+const nameOf = (key) => (keywords.has(key) ? `${key}Operator` : key);
+
+/** An editor shows the comment of the first for all. */
+function declaration({ key, schemas, documentation: text }) {
+  const forms = new Set(schemas.flatMap((schema) => signatures(schema, false)));
+  const start = `${keywords.has(key) ? '' : 'export '}declare function ${nameOf(key)}`;
+  return `${text}\n${[...forms].map((form) => `${start}${form};\n`).join('')}`;
+}
+
+function definition({ name, key, schemas }, directKeys) {
+  const overloads = schemas.map(({ overload }) => `, '${overload}'`).join('');
+  const value = directKeys.has(key) ? `direct.${key}` : `operator('${name}'${overloads})`;
+  return `${keywords.has(key) ? '' : 'export '}const ${nameOf(key)} = ${value};\n`;
+}
+
+const METHODS =
+  '/**\n * The methods that every operator with a `self` gives to Tensor. Each stands beside its function, whose\n' +
+  ' * comment it has: packed, the second then costs next to nothing.\n */\n' +
+  'export interface TensorMethods {}\n\n';
+
+function methodDeclaration({ key, method, methods, documentation: text }) {
+  if (!method) return '';
+  const forms = new Set(methods.flatMap((schema) => signatures(schema, true)));
+  const members = [...forms].map((form) => `  ${key}${form};\n`).join('');
+  return `export interface TensorMethods {\n  ${text}\n${members}}\n`;
+}
+
+function methodsOf(families) {
+  return families.filter(({ method }) => method).map(({ key }) => key);
 }
 
 function methodsFile(families, directKeys) {
-  const withMethod = families.filter(({ method }) => method);
-  const lines = withMethod.flatMap(({ key, methods }) => {
-    const forms = methods.flatMap((schema) => signatures(schema, true));
-    return [...new Set(forms)].map((text) => `  ${key}${text};`);
-  });
-  const interfaceText = `export interface TensorMethods {\n${lines.join('\n')}\n}\n`;
-  const names = withMethod.filter(({ key }) => !directKeys.has(key)).map(({ key }) => key);
+  const names = methodsOf(families).filter((key) => !directKeys.has(key));
   return (
     `${banner}import { methodOf } from '../invoke.js';\n` +
     `import { Tensor } from '../tensor.js';\n` +
-    `import { methods as direct } from './direct.js';\nimport * as functions from './functions.js';\n` +
-    `${typeImports(interfaceText).replace("import type { Tensor } from '../tensor.js';\n", '')}\n` +
-    `/** The methods that every operator with a \`self\` gives to Tensor. */\n${interfaceText}\n` +
+    `import { methods as direct } from './direct.js';\nimport * as functions from './functions.js';\n\n` +
     `const names =\n  ${wrapText(names)};\n\n` +
     'const byName = functions as Record<string, unknown>;\n' +
     "for (const name of names.split(' ')) define(name, methodOf(byName[name]));\n" +
