@@ -30,6 +30,8 @@ export interface TensorOptions {
   pinMemory?: boolean | null;
   /** Record gradients with respect to it. */
   requiresGrad?: boolean;
+  /** A tensor, which has properties of these names, is no options object. */
+  handle?: never;
 }
 
 export interface CreationOptions {

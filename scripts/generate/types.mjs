@@ -52,8 +52,15 @@ function namedType(schema, parameters, mayBeLeftOut) {
       return `${parameter.key}${mark}: ${parameterType(schema.name, parameter)}`;
     });
   if (members.length === 0) return 'TensorOptions';
+  if (!factory && mayBeTensor(parameters)) members.push('handle?: never');
   const own = `{ ${members.join('; ')} }`;
   return factory ? `TensorOptions & ${own}` : own;
+}
+
+/** A tensor has properties of some names too, and is no options object; its method `dim` fits none. */
+function mayBeTensor(parameters) {
+  const has = (...names) => parameters.some(({ key }) => names.includes(key));
+  return has('dtype', 'device', 'shape') && !has('dim');
 }
 
 const reserved = new Set(
@@ -121,12 +128,14 @@ export function signatures(schema, method) {
 
 /**
  * After how many arguments by position the rest may come by name: any that leaves only such as may be left
- * out, all leading tensors, and the first.
+ * out or one more, all leading tensors, and the first.
  */
 function prefixes(positional, needed) {
   const other = positional.findIndex(({ type }) => type.kind !== 'Tensor' || type.list);
   const tensors = other < 0 ? positional.length : other;
-  const early = [1, tensors].filter((count) => count > 0 && count < needed);
+  // A string and an array have a length, too, and are no options object.
+  const butOne = positional[needed - 1]?.key === 'length' ? 1 : needed - 1;
+  const early = [1, tensors, butOne].filter((count) => count > 0 && count < needed);
   const late = Array.from({ length: positional.length - needed }, (_, i) => needed + i);
   return [...new Set([...early, ...late])].sort((a, b) => b - a);
 }

@@ -4,8 +4,8 @@ import type { NumberList, Scalar } from '../scalar.js';
 import type { Tensor } from '../tensor.js';
 
 /** `aten::linalg__powsum(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` PyTorch: `torch.linalg._powsum`. */
-export declare function _powsum(self: Tensor, ord?: Scalar, dim?: NumberList | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-export declare function _powsum(self: Tensor, ord: Scalar | undefined, dim: NumberList | null | undefined, options: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+export declare function _powsum(self: Tensor, ord?: Scalar, dim?: NumberList | null, keepdim?: boolean, options?: { dtype?: DType | null; handle?: never }): Tensor;
+export declare function _powsum(self: Tensor, ord: Scalar | undefined, dim: NumberList | null | undefined, options: { keepdim?: boolean; dtype?: DType | null; handle?: never }): Tensor;
 export declare function _powsum(self: Tensor, ord: Scalar | undefined, options: { dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
 export declare function _powsum(self: Tensor, options: { ord?: Scalar; dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
 /** Cholesky factor L (or the `upper` one) of Hermitian positive-definite matrices: A = L Lᴴ. Defaults: upper false. PyTorch: `torch.linalg.cholesky`. */
@@ -47,6 +47,7 @@ export declare function ldlFactor(self: Tensor, options?: { hermitian?: boolean 
 export declare function ldlFactorEx(self: Tensor, options?: { hermitian?: boolean; checkErrors?: boolean }): [LD: Tensor, pivots: Tensor, info: Tensor] & { readonly LD: Tensor; readonly pivots: Tensor; readonly info: Tensor };
 /** X of A X = B by the LDL decomposition of A. Defaults: hermitian false. PyTorch: `torch.linalg.ldl_solve`. */
 export declare function ldlSolve(LD: Tensor, pivots: Tensor, B: Tensor, options?: { hermitian?: boolean }): Tensor;
+export declare function ldlSolve(LD: Tensor, pivots: Tensor, options: { B: Tensor; hermitian?: boolean }): Tensor;
 export declare function ldlSolve(LD: Tensor, options: { pivots: Tensor; B: Tensor; hermitian?: boolean }): Tensor;
 /** X that makes ‖A X − B‖ least, its residuals, and the rank and singular values of A. PyTorch: `torch.linalg.lstsq`. */
 export declare function lstsq(self: Tensor, b: Tensor, rcond?: number | null, options?: { driver?: 'gels' | 'gelsy' | 'gelsd' | 'gelss' | null }): [solution: Tensor, residuals: Tensor, rank: Tensor, singularValues: Tensor] & { readonly solution: Tensor; readonly residuals: Tensor; readonly rank: Tensor; readonly singularValues: Tensor };
@@ -60,6 +61,7 @@ export declare function luFactor(A: Tensor, options?: { pivot?: boolean }): [LU:
 export declare function luFactorEx(A: Tensor, options?: { pivot?: boolean; checkErrors?: boolean }): [LU: Tensor, pivots: Tensor, info: Tensor] & { readonly LU: Tensor; readonly pivots: Tensor; readonly info: Tensor };
 /** X of A X = B by the packed LU decomposition of A. Defaults: left true, adjoint false. PyTorch: `torch.linalg.lu_solve`. */
 export declare function luSolve(LU: Tensor, pivots: Tensor, B: Tensor, options?: { left?: boolean; adjoint?: boolean }): Tensor;
+export declare function luSolve(LU: Tensor, pivots: Tensor, options: { B: Tensor; left?: boolean; adjoint?: boolean }): Tensor;
 export declare function luSolve(LU: Tensor, options: { pivots: Tensor; B: Tensor; left?: boolean; adjoint?: boolean }): Tensor;
 /** As `torch.matmul`. PyTorch: `torch.linalg.matmul`. */
 export declare function matmul(self: Tensor, other: Tensor): Tensor;
@@ -67,12 +69,12 @@ export declare function matmul(self: Tensor, options: { other: Tensor }): Tensor
 /** Exponential of square matrices. PyTorch: `torch.linalg.matrix_exp`. */
 export declare function matrixExp(self: Tensor): Tensor;
 /** Norm of matrices: Frobenius, nuclear, or of `ord` 1, −1, 2, −2, ∞ or −∞. Defaults: dim [-2, -1], keepdim false, ord 'fro'. PyTorch: `torch.linalg.matrix_norm`. */
-export declare function matrixNorm(self: Tensor, ord: Scalar, dim?: NumberList, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-export declare function matrixNorm(self: Tensor, ord: Scalar, dim: NumberList | undefined, options: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+export declare function matrixNorm(self: Tensor, ord: Scalar, dim?: NumberList, keepdim?: boolean, options?: { dtype?: DType | null; handle?: never }): Tensor;
+export declare function matrixNorm(self: Tensor, ord: Scalar, dim: NumberList | undefined, options: { keepdim?: boolean; dtype?: DType | null; handle?: never }): Tensor;
 export declare function matrixNorm(self: Tensor, ord: Scalar, options: { dim?: NumberList; keepdim?: boolean; dtype?: DType | null }): Tensor;
 export declare function matrixNorm(self: Tensor, options: { ord: Scalar; dim?: NumberList; keepdim?: boolean; dtype?: DType | null }): Tensor;
-export declare function matrixNorm(self: Tensor, ord?: 'fro' | 'nuc', dim?: NumberList, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-export declare function matrixNorm(self: Tensor, ord: 'fro' | 'nuc' | undefined, dim: NumberList | undefined, options: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+export declare function matrixNorm(self: Tensor, ord?: 'fro' | 'nuc', dim?: NumberList, keepdim?: boolean, options?: { dtype?: DType | null; handle?: never }): Tensor;
+export declare function matrixNorm(self: Tensor, ord: 'fro' | 'nuc' | undefined, dim: NumberList | undefined, options: { keepdim?: boolean; dtype?: DType | null; handle?: never }): Tensor;
 export declare function matrixNorm(self: Tensor, ord: 'fro' | 'nuc' | undefined, options: { dim?: NumberList; keepdim?: boolean; dtype?: DType | null }): Tensor;
 export declare function matrixNorm(self: Tensor, options: { ord?: 'fro' | 'nuc'; dim?: NumberList; keepdim?: boolean; dtype?: DType | null }): Tensor;
 /** `n`-th power of square matrices; of the inverse where n is negative. PyTorch: `torch.linalg.matrix_power`. */
@@ -91,12 +93,12 @@ export declare function matrixRank(self: Tensor, options: { tol: number; hermiti
 export declare function multiDot(tensors: readonly Tensor[]): Tensor;
 export declare function multiDot(tensors: Tensor, ...more: Tensor[]): Tensor;
 /** Norm of vectors or matrices, or of all elements. Defaults: keepdim false. PyTorch: `torch.linalg.norm`. */
-export declare function norm(self: Tensor, ord?: Scalar | null, dim?: NumberList | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-export declare function norm(self: Tensor, ord: Scalar | null | undefined, dim: NumberList | null | undefined, options: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+export declare function norm(self: Tensor, ord?: Scalar | null, dim?: NumberList | null, keepdim?: boolean, options?: { dtype?: DType | null; handle?: never }): Tensor;
+export declare function norm(self: Tensor, ord: Scalar | null | undefined, dim: NumberList | null | undefined, options: { keepdim?: boolean; dtype?: DType | null; handle?: never }): Tensor;
 export declare function norm(self: Tensor, ord: Scalar | null | undefined, options: { dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
 export declare function norm(self: Tensor, options: { ord?: Scalar | null; dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-export declare function norm(self: Tensor, ord: 'fro' | 'nuc', dim?: NumberList | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-export declare function norm(self: Tensor, ord: 'fro' | 'nuc', dim: NumberList | null | undefined, options: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+export declare function norm(self: Tensor, ord: 'fro' | 'nuc', dim?: NumberList | null, keepdim?: boolean, options?: { dtype?: DType | null; handle?: never }): Tensor;
+export declare function norm(self: Tensor, ord: 'fro' | 'nuc', dim: NumberList | null | undefined, options: { keepdim?: boolean; dtype?: DType | null; handle?: never }): Tensor;
 export declare function norm(self: Tensor, ord: 'fro' | 'nuc', options: { dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
 export declare function norm(self: Tensor, options: { ord: 'fro' | 'nuc'; dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
 /** Pseudo-inverse of matrices. Defaults: hermitian false. PyTorch: `torch.linalg.pinv`. */
@@ -140,7 +142,7 @@ export declare function vander(x: Tensor, options?: { N?: number | null }): Tens
 export declare function vecdot(x: Tensor, y: Tensor, options?: { dim?: number }): Tensor;
 export declare function vecdot(x: Tensor, options: { y: Tensor; dim?: number }): Tensor;
 /** The `ord`-norm of vectors along `dim`, or of all elements. Defaults: ord 2, keepdim false. PyTorch: `torch.linalg.vector_norm`. */
-export declare function vectorNorm(self: Tensor, ord?: Scalar, dim?: NumberList | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-export declare function vectorNorm(self: Tensor, ord: Scalar | undefined, dim: NumberList | null | undefined, options: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+export declare function vectorNorm(self: Tensor, ord?: Scalar, dim?: NumberList | null, keepdim?: boolean, options?: { dtype?: DType | null; handle?: never }): Tensor;
+export declare function vectorNorm(self: Tensor, ord: Scalar | undefined, dim: NumberList | null | undefined, options: { keepdim?: boolean; dtype?: DType | null; handle?: never }): Tensor;
 export declare function vectorNorm(self: Tensor, ord: Scalar | undefined, options: { dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
 export declare function vectorNorm(self: Tensor, options: { ord?: Scalar; dim?: NumberList | null; keepdim?: boolean; dtype?: DType | null }): Tensor;

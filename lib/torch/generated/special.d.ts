@@ -108,7 +108,7 @@ export declare function log1p(self: Tensor): Tensor;
 /** Logarithm of the area under the normal density up to each element. Integers give float32. PyTorch: `torch.special.log_ndtr`. */
 export declare function logNdtr(self: Tensor): Tensor;
 /** ln of `softmax` along `dim`. PyTorch: `torch.special.log_softmax`. */
-export declare function logSoftmax(self: Tensor, dim: number, options?: { dtype?: DType | null }): Tensor;
+export declare function logSoftmax(self: Tensor, dim: number, options?: { dtype?: DType | null; handle?: never }): Tensor;
 export declare function logSoftmax(self: Tensor, options: { dim: number; dtype?: DType | null }): Tensor;
 /** ln(x / (1 − x)) of each element, first clamped to [`eps`, 1 − `eps`] where that is given. Integers give float32. PyTorch: `torch.special.logit`. */
 export declare function logit(self: Tensor, eps?: number | null): Tensor;
@@ -175,7 +175,7 @@ export declare function shiftedChebyshevPolynomialW(x: Scalar, options: { n: Ten
 export declare function sinc(self: Tensor): Tensor;
 /** eˣ divided by the sum of such along `dim`. PyTorch: `torch.special.softmax`. */
 export declare function softmax(self: Tensor, dim: number, dtype?: DType | null): Tensor;
-export declare function softmax(self: Tensor, dim: number, options: { dtype?: DType | null }): Tensor;
+export declare function softmax(self: Tensor, dim: number, options: { dtype?: DType | null; handle?: never }): Tensor;
 export declare function softmax(self: Tensor, options: { dim: number; dtype?: DType | null }): Tensor;
 /** Spherical Bessel function of the first kind and order 0 of each element. Integers give float32. PyTorch: `torch.special.spherical_bessel_j0`. */
 export declare function sphericalBesselJ0(x: Tensor): Tensor;
