@@ -84,7 +84,20 @@ export interface GradOptions {
   allowUnused?: boolean;
 }
 
-/** Gradients of the outputs' sum with respect to the inputs; touches no `grad`. */
+/**
+ * Gradients of the outputs' sum with respect to the inputs, one for each; touches no `grad`.
+ * @throws M3lError where the outputs do not depend on an input, unless `allowUnused` takes null for it
+ */
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: Tensor | readonly Tensor[],
+  options?: GradOptions & { allowUnused?: false },
+): Tensor[];
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: Tensor | readonly Tensor[],
+  options: GradOptions,
+): (Tensor | null)[];
 export function grad(
   outputs: Tensor | readonly Tensor[],
   inputs: Tensor | readonly Tensor[],

@@ -77,9 +77,14 @@ export function signatures(schema, method) {
   const needed = positional.findLastIndex((parameter) => !mayBeLeftOut(parameter)) + 1;
   const result = returnType(schema.returns);
   const drop = method ? 1 : 0;
-  const texts = positional.map(
-    (parameter) => `${nameOf(parameter)}: ${parameterType(schema.name, parameter)}`,
+  // Undefined is null where something must follow.
+  const followed = positional.findLastIndex(
+    ({ hasDefault, type }) => !hasDefault && !type.optional,
   );
+  const texts = positional.map((parameter, i) => {
+    const type = `${nameOf(parameter)}: ${parameterType(schema.name, parameter)}`;
+    return parameter.type.optional && i < followed ? `${type} | undefined` : type;
+  });
   const isOptional = (parameter) =>
     mayBeLeftOut(parameter) && positional.indexOf(parameter, needed) >= 0;
   const options = (parameters) =>

@@ -887,44 +887,44 @@ export declare function bartlettWindow(windowLength: number, options?: TensorOpt
 export declare function bartlettWindow(windowLength: number, periodic: boolean, options?: TensorOptions): Tensor;
 export declare function bartlettWindow(windowLength: number, options: TensorOptions & { periodic: boolean }): Tensor;
 /** Normalised per channel: by the batch in `training`, by the running statistics otherwise. PyTorch: `torch.nn.functional.batch_norm`. */
-export declare function batchNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor;
-export declare function batchNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, momentum: number, eps: number, options: { cudnnEnabled: boolean }): Tensor;
-export declare function batchNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, options: { training: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
+export declare function batchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor;
+export declare function batchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, momentum: number, eps: number, options: { cudnnEnabled: boolean }): Tensor;
+export declare function batchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { training: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
 export declare function batchNorm(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
 /** Gradients of `batchNorm`, as autograd computes them. PyTorch: `aten::batch_norm_backward`, undocumented. */
-export declare function batchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveVar: Tensor | null, update: boolean, eps: number, outputMask: readonly boolean[], reserve: Tensor): [Tensor, Tensor, Tensor];
-export declare function batchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveVar: Tensor | null, update: boolean, eps: number, outputMask: readonly boolean[], options: { reserve: Tensor }): [Tensor, Tensor, Tensor];
-export declare function batchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveVar: Tensor | null, options: { update: boolean; eps: number; outputMask: readonly boolean[]; reserve: Tensor }): [Tensor, Tensor, Tensor];
+export declare function batchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, update: boolean, eps: number, outputMask: readonly boolean[], reserve: Tensor): [Tensor, Tensor, Tensor];
+export declare function batchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, update: boolean, eps: number, outputMask: readonly boolean[], options: { reserve: Tensor }): [Tensor, Tensor, Tensor];
+export declare function batchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, options: { update: boolean; eps: number; outputMask: readonly boolean[]; reserve: Tensor }): [Tensor, Tensor, Tensor];
 export declare function batchNormBackward(gradOut: Tensor, options: { input: Tensor; weight: Tensor; runningMean: Tensor | null; runningVar: Tensor | null; saveMean: Tensor | null; saveVar: Tensor | null; update: boolean; eps: number; outputMask: readonly boolean[]; reserve: Tensor }): [Tensor, Tensor, Tensor];
 /** `aten::batch_norm_backward_elemt(Tensor grad_out, Tensor input, Tensor mean, Tensor invstd, Tensor? weight, Tensor sum_dy, Tensor sum_dy_xmu, Tensor count) -> Tensor` */
-export declare function batchNormBackwardElemt(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null, sumDy: Tensor, sumDyXmu: Tensor, count: Tensor): Tensor;
-export declare function batchNormBackwardElemt(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null, sumDy: Tensor, sumDyXmu: Tensor, options: { count: Tensor }): Tensor;
+export declare function batchNormBackwardElemt(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, sumDy: Tensor, sumDyXmu: Tensor, count: Tensor): Tensor;
+export declare function batchNormBackwardElemt(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, sumDy: Tensor, sumDyXmu: Tensor, options: { count: Tensor }): Tensor;
 export declare function batchNormBackwardElemt(gradOut: Tensor, options: { input: Tensor; mean: Tensor; invstd: Tensor; weight: Tensor | null; sumDy: Tensor; sumDyXmu: Tensor; count: Tensor }): Tensor;
 /** `aten::batch_norm_backward_reduce(Tensor grad_out, Tensor input, Tensor mean, Tensor invstd, Tensor? weight, bool input_g, bool weight_g, bool bias_g) -> (Tensor, Tensor, Tensor, Tensor)` */
-export declare function batchNormBackwardReduce(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null, inputG: boolean, weightG: boolean, biasG: boolean): [Tensor, Tensor, Tensor, Tensor];
-export declare function batchNormBackwardReduce(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null, inputG: boolean, weightG: boolean, options: { biasG: boolean }): [Tensor, Tensor, Tensor, Tensor];
-export declare function batchNormBackwardReduce(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null, options: { inputG: boolean; weightG: boolean; biasG: boolean }): [Tensor, Tensor, Tensor, Tensor];
+export declare function batchNormBackwardReduce(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, inputG: boolean, weightG: boolean, biasG: boolean): [Tensor, Tensor, Tensor, Tensor];
+export declare function batchNormBackwardReduce(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, inputG: boolean, weightG: boolean, options: { biasG: boolean }): [Tensor, Tensor, Tensor, Tensor];
+export declare function batchNormBackwardReduce(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, options: { inputG: boolean; weightG: boolean; biasG: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function batchNormBackwardReduce(gradOut: Tensor, options: { input: Tensor; mean: Tensor; invstd: Tensor; weight: Tensor | null; inputG: boolean; weightG: boolean; biasG: boolean }): [Tensor, Tensor, Tensor, Tensor];
 /** `aten::batch_norm_elemt(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor invstd, float eps) -> Tensor` */
-export declare function batchNormElemt(input: Tensor, weight: Tensor | null, bias: Tensor | null, mean: Tensor, invstd: Tensor, eps: number): Tensor;
-export declare function batchNormElemt(input: Tensor, weight: Tensor | null, bias: Tensor | null, mean: Tensor, invstd: Tensor, options: { eps: number }): Tensor;
+export declare function batchNormElemt(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, invstd: Tensor, eps: number): Tensor;
+export declare function batchNormElemt(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, invstd: Tensor, options: { eps: number }): Tensor;
 export declare function batchNormElemt(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; mean: Tensor; invstd: Tensor; eps: number }): Tensor;
 /** `aten::batch_norm_gather_stats(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, int count) -> (Tensor, Tensor)` */
-export declare function batchNormGatherStats(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number, eps: number, count: number): [Tensor, Tensor];
-export declare function batchNormGatherStats(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number, eps: number, options: { count: number }): [Tensor, Tensor];
-export declare function batchNormGatherStats(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, options: { momentum: number; eps: number; count: number }): [Tensor, Tensor];
+export declare function batchNormGatherStats(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, momentum: number, eps: number, count: number): [Tensor, Tensor];
+export declare function batchNormGatherStats(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, momentum: number, eps: number, options: { count: number }): [Tensor, Tensor];
+export declare function batchNormGatherStats(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { momentum: number; eps: number; count: number }): [Tensor, Tensor];
 export declare function batchNormGatherStats(input: Tensor, options: { mean: Tensor; invstd: Tensor; runningMean: Tensor | null; runningVar: Tensor | null; momentum: number; eps: number; count: number }): [Tensor, Tensor];
 /** `aten::batch_norm_gather_stats_with_counts(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, Tensor counts) -> (Tensor, Tensor)` */
-export declare function batchNormGatherStatsWithCounts(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number, eps: number, counts: Tensor): [Tensor, Tensor];
-export declare function batchNormGatherStatsWithCounts(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number, eps: number, options: { counts: Tensor }): [Tensor, Tensor];
-export declare function batchNormGatherStatsWithCounts(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, options: { momentum: number; eps: number; counts: Tensor }): [Tensor, Tensor];
+export declare function batchNormGatherStatsWithCounts(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, momentum: number, eps: number, counts: Tensor): [Tensor, Tensor];
+export declare function batchNormGatherStatsWithCounts(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, momentum: number, eps: number, options: { counts: Tensor }): [Tensor, Tensor];
+export declare function batchNormGatherStatsWithCounts(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { momentum: number; eps: number; counts: Tensor }): [Tensor, Tensor];
 export declare function batchNormGatherStatsWithCounts(input: Tensor, options: { mean: Tensor; invstd: Tensor; runningMean: Tensor | null; runningVar: Tensor | null; momentum: number; eps: number; counts: Tensor }): [Tensor, Tensor];
 /** `aten::batch_norm_stats(Tensor input, float eps) -> (Tensor, Tensor)` */
 export declare function batchNormStats(input: Tensor, eps: number): [Tensor, Tensor];
 export declare function batchNormStats(input: Tensor, options: { eps: number }): [Tensor, Tensor];
 /** `aten::batch_norm_update_stats(Tensor input, Tensor? running_mean, Tensor? running_var, float momentum) -> (Tensor, Tensor)` */
-export declare function batchNormUpdateStats(input: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number): [Tensor, Tensor];
-export declare function batchNormUpdateStats(input: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, options: { momentum: number }): [Tensor, Tensor];
+export declare function batchNormUpdateStats(input: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, momentum: number): [Tensor, Tensor];
+export declare function batchNormUpdateStats(input: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { momentum: number }): [Tensor, Tensor];
 export declare function batchNormUpdateStats(input: Tensor, options: { runningMean: Tensor | null; runningVar: Tensor | null; momentum: number }): [Tensor, Tensor];
 /** 1 with the probability that each element, or `p`, gives, 0 otherwise. PyTorch: `torch.bernoulli`. */
 export declare function bernoulli(self: Tensor, options?: { generator?: Generator | null }): Tensor;
@@ -1562,14 +1562,14 @@ export declare function conv3d(input: Tensor, weight: Tensor, bias: Tensor | nul
 export declare function conv3d(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; stride?: NumberList; padding?: 'same' | 'valid'; dilation?: NumberList; groups?: number }): Tensor;
 export declare function conv3d(input: Tensor, options: { weight: Tensor; bias?: Tensor | null; stride?: NumberList; padding?: 'same' | 'valid'; dilation?: NumberList; groups?: number }): Tensor;
 /** `aten::conv_depthwise3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding, SymInt[3] dilation) -> Tensor` */
-export declare function convDepthwise3d(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList): Tensor;
-export declare function convDepthwise3d(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null, stride: NumberList, padding: NumberList, options: { dilation: NumberList }): Tensor;
+export declare function convDepthwise3d(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList): Tensor;
+export declare function convDepthwise3d(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, options: { dilation: NumberList }): Tensor;
 export declare function convDepthwise3d(self: Tensor, weight: Tensor, options: { kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList }): Tensor;
 export declare function convDepthwise3d(self: Tensor, options: { weight: Tensor; kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList }): Tensor;
 export interface TensorMethods {
   /** `aten::conv_depthwise3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding, SymInt[3] dilation) -> Tensor` */
-  convDepthwise3d(weight: Tensor, kernelSize: NumberList, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList): Tensor;
-  convDepthwise3d(weight: Tensor, kernelSize: NumberList, bias: Tensor | null, stride: NumberList, padding: NumberList, options: { dilation: NumberList }): Tensor;
+  convDepthwise3d(weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList): Tensor;
+  convDepthwise3d(weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, options: { dilation: NumberList }): Tensor;
   convDepthwise3d(weight: Tensor, options: { kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList }): Tensor;
   convDepthwise3d(options: { weight: Tensor; kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList }): Tensor;
 }
@@ -1623,13 +1623,13 @@ export declare function convTranspose3d(input: Tensor, weight: Tensor, bias: Ten
 export declare function convTranspose3d(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; stride?: NumberList; padding?: NumberList; outputPadding?: NumberList; groups?: number; dilation?: NumberList }): Tensor;
 export declare function convTranspose3d(input: Tensor, options: { weight: Tensor; bias?: Tensor | null; stride?: NumberList; padding?: NumberList; outputPadding?: NumberList; groups?: number; dilation?: NumberList }): Tensor;
 /** The convolution, `transposed` or not, that `conv1d` to `convTranspose3d` call. PyTorch: `aten::convolution`, undocumented. */
-export declare function convolution(input: Tensor, weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number): Tensor;
-export declare function convolution(input: Tensor, weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, options: { groups: number }): Tensor;
-export declare function convolution(input: Tensor, weight: Tensor, bias: Tensor | null, options: { stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number }): Tensor;
+export declare function convolution(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number): Tensor;
+export declare function convolution(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, options: { groups: number }): Tensor;
+export declare function convolution(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number }): Tensor;
 export declare function convolution(input: Tensor, options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number }): Tensor;
 /** Gradients of `convolution`, as autograd computes them. PyTorch: `aten::convolution_backward`, undocumented. */
-export declare function convolutionBackward(gradOutput: Tensor, input: Tensor, weight: Tensor, biasSizes: NumberList | null, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
-export declare function convolutionBackward(gradOutput: Tensor, input: Tensor, weight: Tensor, biasSizes: NumberList | null, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
+export declare function convolutionBackward(gradOutput: Tensor, input: Tensor, weight: Tensor, biasSizes: NumberList | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
+export declare function convolutionBackward(gradOutput: Tensor, input: Tensor, weight: Tensor, biasSizes: NumberList | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function convolutionBackward(gradOutput: Tensor, input: Tensor, weight: Tensor, options: { biasSizes: NumberList | null; stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function convolutionBackward(gradOutput: Tensor, options: { input: Tensor; weight: Tensor; biasSizes: NumberList | null; stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 /** `aten::convolution_backward_overrideable(Tensor grad_output, Tensor input, Tensor weight, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> (Tensor grad_input, Tensor grad_weight, Tensor grad_bias)` */
@@ -1638,9 +1638,9 @@ export declare function convolutionBackwardOverrideable(gradOutput: Tensor, inpu
 export declare function convolutionBackwardOverrideable(gradOutput: Tensor, input: Tensor, weight: Tensor, options: { stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number; outputMask: readonly boolean[] }): [gradInput: Tensor, gradWeight: Tensor, gradBias: Tensor] & { readonly gradInput: Tensor; readonly gradWeight: Tensor; readonly gradBias: Tensor };
 export declare function convolutionBackwardOverrideable(gradOutput: Tensor, options: { input: Tensor; weight: Tensor; stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number; outputMask: readonly boolean[] }): [gradInput: Tensor, gradWeight: Tensor, gradBias: Tensor] & { readonly gradInput: Tensor; readonly gradWeight: Tensor; readonly gradBias: Tensor };
 /** `aten::convolution_overrideable(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor` */
-export declare function convolutionOverrideable(input: Tensor, weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number): Tensor;
-export declare function convolutionOverrideable(input: Tensor, weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, options: { groups: number }): Tensor;
-export declare function convolutionOverrideable(input: Tensor, weight: Tensor, bias: Tensor | null, options: { stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number }): Tensor;
+export declare function convolutionOverrideable(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number): Tensor;
+export declare function convolutionOverrideable(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, options: { groups: number }): Tensor;
+export declare function convolutionOverrideable(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number }): Tensor;
 export declare function convolutionOverrideable(input: Tensor, options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number }): Tensor;
 /** The values of `src`, broadcast, in the dtype and on the device of `self`. Defaults: nonBlocking false. PyTorch: `aten::copy`, undocumented. */
 export declare function copy(self: Tensor, src: Tensor, nonBlocking?: boolean): Tensor;
@@ -1828,14 +1828,14 @@ export declare function cudnnAffineGridGeneratorBackward(grad: Tensor, N: number
 export declare function cudnnAffineGridGeneratorBackward(grad: Tensor, N: number, C: number, H: number, options: { W: number }): Tensor;
 export declare function cudnnAffineGridGeneratorBackward(grad: Tensor, options: { N: number; C: number; H: number; W: number }): Tensor;
 /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_batch_norm`, undocumented. */
-export declare function cudnnBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, exponentialAverageFactor: number, epsilon: number): [Tensor, Tensor, Tensor, Tensor];
-export declare function cudnnBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, exponentialAverageFactor: number, options: { epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
-export declare function cudnnBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, options: { training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
+export declare function cudnnBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, exponentialAverageFactor: number, epsilon: number): [Tensor, Tensor, Tensor, Tensor];
+export declare function cudnnBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, exponentialAverageFactor: number, options: { epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
+export declare function cudnnBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
 export declare function cudnnBatchNorm(input: Tensor, options: { weight: Tensor; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
 /** Gradients of `cudnnBatchNorm`, as autograd computes them. PyTorch: `aten::cudnn_batch_norm_backward`, undocumented. */
-export declare function cudnnBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveVar: Tensor | null, epsilon: number, reserveSpace: Tensor): [Tensor, Tensor, Tensor];
-export declare function cudnnBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveVar: Tensor | null, epsilon: number, options: { reserveSpace: Tensor }): [Tensor, Tensor, Tensor];
-export declare function cudnnBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveVar: Tensor | null, options: { epsilon: number; reserveSpace: Tensor }): [Tensor, Tensor, Tensor];
+export declare function cudnnBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, epsilon: number, reserveSpace: Tensor): [Tensor, Tensor, Tensor];
+export declare function cudnnBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, epsilon: number, options: { reserveSpace: Tensor }): [Tensor, Tensor, Tensor];
+export declare function cudnnBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, options: { epsilon: number; reserveSpace: Tensor }): [Tensor, Tensor, Tensor];
 export declare function cudnnBatchNormBackward(input: Tensor, options: { gradOutput: Tensor; weight: Tensor; runningMean: Tensor | null; runningVar: Tensor | null; saveMean: Tensor | null; saveVar: Tensor | null; epsilon: number; reserveSpace: Tensor }): [Tensor, Tensor, Tensor];
 /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution`, undocumented. */
 export declare function cudnnConvolution(self: Tensor, weight: Tensor, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean, allowTf32: boolean): Tensor;
@@ -1850,27 +1850,27 @@ export interface TensorMethods {
   cudnnConvolution(options: { weight: Tensor; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean }): Tensor;
 }
 /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_add_relu`, undocumented. */
-export declare function cudnnConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-export declare function cudnnConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
+export declare function cudnnConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
+export declare function cudnnConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
 export declare function cudnnConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, options: { alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export declare function cudnnConvolutionAddRelu(self: Tensor, options: { weight: Tensor; z: Tensor; alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export interface TensorMethods {
   /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_add_relu`, undocumented. */
-  cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-  cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
+  cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
+  cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
   cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, options: { alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
   cudnnConvolutionAddRelu(options: { weight: Tensor; z: Tensor; alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 }
 /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_relu`, undocumented. */
-export declare function cudnnConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-export declare function cudnnConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
-export declare function cudnnConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
+export declare function cudnnConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
+export declare function cudnnConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
+export declare function cudnnConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export declare function cudnnConvolutionRelu(self: Tensor, options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export interface TensorMethods {
   /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_relu`, undocumented. */
-  cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-  cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
-  cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
+  cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
+  cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
+  cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
   cudnnConvolutionRelu(options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 }
 /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_transpose`, undocumented. */
@@ -2314,8 +2314,8 @@ export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: T
 export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, options: { scaleGradByFreq?: boolean; mode?: 'sum' | 'mean' | 'max' | number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function embeddingBag(weight: Tensor, indices: Tensor, options: { offsets: Tensor; scaleGradByFreq?: boolean; mode?: 'sum' | 'mean' | 'max' | number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function embeddingBag(weight: Tensor, options: { indices: Tensor; offsets: Tensor; scaleGradByFreq?: boolean; mode?: 'sum' | 'mean' | 'max' | number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
-export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean, mode: 'sum' | 'mean' | 'max' | number, sparse: boolean, perSampleWeights: Tensor | null, includeLastOffset: boolean, paddingIdx: number | null): [Tensor, Tensor, Tensor, Tensor];
-export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean, mode: 'sum' | 'mean' | 'max' | number, sparse: boolean, perSampleWeights: Tensor | null, includeLastOffset: boolean, options: { paddingIdx: number | null }): [Tensor, Tensor, Tensor, Tensor];
+export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean, mode: 'sum' | 'mean' | 'max' | number, sparse: boolean, perSampleWeights: Tensor | null | undefined, includeLastOffset: boolean, paddingIdx: number | null): [Tensor, Tensor, Tensor, Tensor];
+export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean, mode: 'sum' | 'mean' | 'max' | number, sparse: boolean, perSampleWeights: Tensor | null | undefined, includeLastOffset: boolean, options: { paddingIdx: number | null }): [Tensor, Tensor, Tensor, Tensor];
 export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, options: { scaleGradByFreq: boolean; mode: 'sum' | 'mean' | 'max' | number; sparse: boolean; perSampleWeights: Tensor | null; includeLastOffset: boolean; paddingIdx: number | null }): [Tensor, Tensor, Tensor, Tensor];
 export declare function embeddingBag(weight: Tensor, options: { indices: Tensor; offsets: Tensor; scaleGradByFreq: boolean; mode: 'sum' | 'mean' | 'max' | number; sparse: boolean; perSampleWeights: Tensor | null; includeLastOffset: boolean; paddingIdx: number | null }): [Tensor, Tensor, Tensor, Tensor];
 /** `aten::embedding_dense_backward(Tensor grad_output, Tensor indices, SymInt num_weights, SymInt padding_idx, bool scale_grad_by_freq) -> Tensor` */
@@ -2596,8 +2596,8 @@ export declare function fbgemmLinearFp16Weight(input: Tensor, options: { packedW
 export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, packedWeight: Tensor, bias: Tensor | null): Tensor;
 export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, packedWeight: Tensor, options: { bias: Tensor | null }): Tensor;
 export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, options: { packedWeight: Tensor; bias: Tensor | null }): Tensor;
-export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, packedWeight: Tensor, bias: Tensor | null, output: Tensor): Tensor;
-export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, packedWeight: Tensor, bias: Tensor | null, options: { output: Tensor }): Tensor;
+export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, packedWeight: Tensor, bias: Tensor | null | undefined, output: Tensor): Tensor;
+export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, packedWeight: Tensor, bias: Tensor | null | undefined, options: { output: Tensor }): Tensor;
 export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, options: { packedWeight: Tensor; bias: Tensor | null; output: Tensor }): Tensor;
 /** Internal to PyTorch, of FBGEMM. PyTorch: `aten::fbgemm_linear_int8_weight`, undocumented. */
 export declare function fbgemmLinearInt8Weight(input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, weightScale: Scalar, weightZeroPoint: Scalar, bias: Tensor): Tensor;
@@ -3629,9 +3629,9 @@ export interface TensorMethods {
   inner(options: { other: Tensor }): Tensor;
 }
 /** Normalised per sample and channel; by the running statistics where `useInputStats` is false. PyTorch: `torch.nn.functional.instance_norm`. */
-export declare function instanceNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, useInputStats: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor;
-export declare function instanceNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, useInputStats: boolean, momentum: number, eps: number, options: { cudnnEnabled: boolean }): Tensor;
-export declare function instanceNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, options: { useInputStats: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
+export declare function instanceNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, useInputStats: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor;
+export declare function instanceNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, useInputStats: boolean, momentum: number, eps: number, options: { cudnnEnabled: boolean }): Tensor;
+export declare function instanceNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { useInputStats: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
 export declare function instanceNorm(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; useInputStats: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
 /** The integers that a quantised tensor holds. PyTorch: `torch.Tensor.int_repr`. */
 export declare function intRepr(self: Tensor): Tensor;
@@ -4330,10 +4330,10 @@ export declare function lstmCell(input: Tensor, hx: readonly Tensor[], wIh: Tens
 export declare function lstmCell(input: Tensor, hx: readonly Tensor[], wIh: Tensor, options: { wHh: Tensor; bIh?: Tensor | null; bHh?: Tensor | null }): [Tensor, Tensor];
 export declare function lstmCell(input: Tensor, options: { hx: readonly Tensor[]; wIh: Tensor; wHh: Tensor; bIh?: Tensor | null; bHh?: Tensor | null }): [Tensor, Tensor];
 /** `aten::lstm_mps_backward(Tensor? grad_y, Tensor? grad_hy, Tensor? grad_cy, Tensor z_state, Tensor cell_state_fwd, Tensor input, Tensor layersOutputs, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor[], Tensor[])` */
-export declare function lstmMpsBackward(gradY: Tensor | null, gradHy: Tensor | null, gradCy: Tensor | null, zState: Tensor, cellStateFwd: Tensor, input: Tensor, layersOutputs: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor[], Tensor[]];
-export declare function lstmMpsBackward(gradY: Tensor | null, gradHy: Tensor | null, gradCy: Tensor | null, zState: Tensor, cellStateFwd: Tensor, input: Tensor, layersOutputs: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, options: { batchFirst: boolean }): [Tensor, Tensor[], Tensor[]];
-export declare function lstmMpsBackward(gradY: Tensor | null, gradHy: Tensor | null, gradCy: Tensor | null, zState: Tensor, cellStateFwd: Tensor, input: Tensor, layersOutputs: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor[], Tensor[]];
-export declare function lstmMpsBackward(gradY: Tensor | null, options: { gradHy: Tensor | null; gradCy: Tensor | null; zState: Tensor; cellStateFwd: Tensor; input: Tensor; layersOutputs: Tensor; hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor[], Tensor[]];
+export declare function lstmMpsBackward(gradY: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, zState: Tensor, cellStateFwd: Tensor, input: Tensor, layersOutputs: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor[], Tensor[]];
+export declare function lstmMpsBackward(gradY: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, zState: Tensor, cellStateFwd: Tensor, input: Tensor, layersOutputs: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, options: { batchFirst: boolean }): [Tensor, Tensor[], Tensor[]];
+export declare function lstmMpsBackward(gradY: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, zState: Tensor, cellStateFwd: Tensor, input: Tensor, layersOutputs: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor[], Tensor[]];
+export declare function lstmMpsBackward(gradY: Tensor | null | undefined, options: { gradHy: Tensor | null; gradCy: Tensor | null; zState: Tensor; cellStateFwd: Tensor; input: Tensor; layersOutputs: Tensor; hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor[], Tensor[]];
 /** True where `self` < `other`. Shapes broadcast; the result is bool. PyTorch: `torch.lt`. */
 export declare function lt(self: Tensor, other: Tensor): Tensor;
 export declare function lt(self: Tensor, options: { other: Tensor }): Tensor;
@@ -4695,60 +4695,60 @@ export interface TensorMethods {
   minimum(options: { other: Tensor }): Tensor;
 }
 /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_batch_norm`, undocumented. */
-export declare function miopenBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, exponentialAverageFactor: number, epsilon: number): [Tensor, Tensor, Tensor];
-export declare function miopenBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, exponentialAverageFactor: number, options: { epsilon: number }): [Tensor, Tensor, Tensor];
-export declare function miopenBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, options: { training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor];
+export declare function miopenBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, exponentialAverageFactor: number, epsilon: number): [Tensor, Tensor, Tensor];
+export declare function miopenBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, exponentialAverageFactor: number, options: { epsilon: number }): [Tensor, Tensor, Tensor];
+export declare function miopenBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor];
 export declare function miopenBatchNorm(input: Tensor, options: { weight: Tensor; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor];
 /** Gradients of `miopenBatchNorm`, as autograd computes them. PyTorch: `aten::miopen_batch_norm_backward`, undocumented. */
-export declare function miopenBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveVar: Tensor | null, epsilon: number): [Tensor, Tensor, Tensor];
-export declare function miopenBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveVar: Tensor | null, options: { epsilon: number }): [Tensor, Tensor, Tensor];
+export declare function miopenBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, epsilon: number): [Tensor, Tensor, Tensor];
+export declare function miopenBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, options: { epsilon: number }): [Tensor, Tensor, Tensor];
 export declare function miopenBatchNormBackward(input: Tensor, options: { gradOutput: Tensor; weight: Tensor; runningMean: Tensor | null; runningVar: Tensor | null; saveMean: Tensor | null; saveVar: Tensor | null; epsilon: number }): [Tensor, Tensor, Tensor];
 /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution`, undocumented. */
-export declare function miopenConvolution(self: Tensor, weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-export declare function miopenConvolution(self: Tensor, weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
-export declare function miopenConvolution(self: Tensor, weight: Tensor, bias: Tensor | null, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
+export declare function miopenConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
+export declare function miopenConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
+export declare function miopenConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export declare function miopenConvolution(self: Tensor, options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export interface TensorMethods {
   /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution`, undocumented. */
-  miopenConvolution(weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-  miopenConvolution(weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
-  miopenConvolution(weight: Tensor, bias: Tensor | null, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
+  miopenConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
+  miopenConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
+  miopenConvolution(weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
   miopenConvolution(options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 }
 /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_add_relu`, undocumented. */
-export declare function miopenConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-export declare function miopenConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
+export declare function miopenConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
+export declare function miopenConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
 export declare function miopenConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, options: { alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export declare function miopenConvolutionAddRelu(self: Tensor, options: { weight: Tensor; z: Tensor; alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export interface TensorMethods {
   /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_add_relu`, undocumented. */
-  miopenConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-  miopenConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
+  miopenConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
+  miopenConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
   miopenConvolutionAddRelu(weight: Tensor, z: Tensor, options: { alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
   miopenConvolutionAddRelu(options: { weight: Tensor; z: Tensor; alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 }
 /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_relu`, undocumented. */
-export declare function miopenConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-export declare function miopenConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
-export declare function miopenConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
+export declare function miopenConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
+export declare function miopenConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
+export declare function miopenConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export declare function miopenConvolutionRelu(self: Tensor, options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export interface TensorMethods {
   /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_relu`, undocumented. */
-  miopenConvolutionRelu(weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-  miopenConvolutionRelu(weight: Tensor, bias: Tensor | null, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
-  miopenConvolutionRelu(weight: Tensor, bias: Tensor | null, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
+  miopenConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
+  miopenConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
+  miopenConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
   miopenConvolutionRelu(options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 }
 /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_transpose`, undocumented. */
-export declare function miopenConvolutionTranspose(self: Tensor, weight: Tensor, bias: Tensor | null, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-export declare function miopenConvolutionTranspose(self: Tensor, weight: Tensor, bias: Tensor | null, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
-export declare function miopenConvolutionTranspose(self: Tensor, weight: Tensor, bias: Tensor | null, options: { padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
+export declare function miopenConvolutionTranspose(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
+export declare function miopenConvolutionTranspose(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
+export declare function miopenConvolutionTranspose(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export declare function miopenConvolutionTranspose(self: Tensor, options: { weight: Tensor; bias: Tensor | null; padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export interface TensorMethods {
   /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_transpose`, undocumented. */
-  miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-  miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
-  miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null, options: { padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
+  miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
+  miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
+  miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
   miopenConvolutionTranspose(options: { weight: Tensor; bias: Tensor | null; padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 }
 /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_ctc_loss`, undocumented. */
@@ -4761,24 +4761,24 @@ export declare function miopenCtcLoss(logProbs: Tensor, targets: Tensor, inputLe
 export declare function miopenCtcLoss(logProbs: Tensor, targets: Tensor, options: { inputLengths: NumberList; targetLengths: NumberList; blank: number; deterministic: boolean; zeroInfinity: boolean }): [Tensor, Tensor];
 export declare function miopenCtcLoss(logProbs: Tensor, options: { targets: Tensor; inputLengths: NumberList; targetLengths: NumberList; blank: number; deterministic: boolean; zeroInfinity: boolean }): [Tensor, Tensor];
 /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_depthwise_convolution`, undocumented. */
-export declare function miopenDepthwiseConvolution(self: Tensor, weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-export declare function miopenDepthwiseConvolution(self: Tensor, weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
-export declare function miopenDepthwiseConvolution(self: Tensor, weight: Tensor, bias: Tensor | null, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
+export declare function miopenDepthwiseConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
+export declare function miopenDepthwiseConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
+export declare function miopenDepthwiseConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export declare function miopenDepthwiseConvolution(self: Tensor, options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export interface TensorMethods {
   /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_depthwise_convolution`, undocumented. */
-  miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-  miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
-  miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
+  miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
+  miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
+  miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
   miopenDepthwiseConvolution(options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 }
 /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_rnn`, undocumented. */
-export declare function miopenRnn(input: Tensor, weight: readonly Tensor[], weightStride0: number, hx: Tensor, cx: Tensor | null, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, dropoutState: Tensor | null): [Tensor, Tensor, Tensor, Tensor, Tensor];
-export declare function miopenRnn(input: Tensor, weight: readonly Tensor[], weightStride0: number, hx: Tensor, cx: Tensor | null, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, options: { dropoutState: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
+export declare function miopenRnn(input: Tensor, weight: readonly Tensor[], weightStride0: number, hx: Tensor, cx: Tensor | null | undefined, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, dropoutState: Tensor | null): [Tensor, Tensor, Tensor, Tensor, Tensor];
+export declare function miopenRnn(input: Tensor, weight: readonly Tensor[], weightStride0: number, hx: Tensor, cx: Tensor | null | undefined, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, options: { dropoutState: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
 export declare function miopenRnn(input: Tensor, options: { weight: readonly Tensor[]; weightStride0: number; hx: Tensor; cx: Tensor | null; mode: number; hiddenSize: number; numLayers: number; batchFirst: boolean; dropout: number; train: boolean; bidirectional: boolean; batchSizes: NumberList; dropoutState: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
 /** Gradients of `miopenRnn`, as autograd computes them. PyTorch: `aten::miopen_rnn_backward`, undocumented. */
-export declare function miopenRnnBackward(input: Tensor, weight: readonly Tensor[], weightStride0: number, weightBuf: Tensor, hx: Tensor, cx: Tensor | null, output: Tensor, gradOutput: Tensor | null, gradHy: Tensor | null, gradCy: Tensor | null, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, dropoutState: Tensor | null, reserve: Tensor, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor, Tensor[]];
-export declare function miopenRnnBackward(input: Tensor, weight: readonly Tensor[], weightStride0: number, weightBuf: Tensor, hx: Tensor, cx: Tensor | null, output: Tensor, gradOutput: Tensor | null, gradHy: Tensor | null, gradCy: Tensor | null, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, dropoutState: Tensor | null, reserve: Tensor, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor, Tensor[]];
+export declare function miopenRnnBackward(input: Tensor, weight: readonly Tensor[], weightStride0: number, weightBuf: Tensor, hx: Tensor, cx: Tensor | null | undefined, output: Tensor, gradOutput: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, dropoutState: Tensor | null | undefined, reserve: Tensor, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor, Tensor[]];
+export declare function miopenRnnBackward(input: Tensor, weight: readonly Tensor[], weightStride0: number, weightBuf: Tensor, hx: Tensor, cx: Tensor | null | undefined, output: Tensor, gradOutput: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, dropoutState: Tensor | null | undefined, reserve: Tensor, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor, Tensor[]];
 export declare function miopenRnnBackward(input: Tensor, options: { weight: readonly Tensor[]; weightStride0: number; weightBuf: Tensor; hx: Tensor; cx: Tensor | null; output: Tensor; gradOutput: Tensor | null; gradHy: Tensor | null; gradCy: Tensor | null; mode: number; hiddenSize: number; numLayers: number; batchFirst: boolean; dropout: number; train: boolean; bidirectional: boolean; batchSizes: NumberList; dropoutState: Tensor | null; reserve: Tensor; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor, Tensor[]];
 /** x · tanh(ln(1 + eˣ)). PyTorch: `torch.nn.functional.mish`. */
 export declare function mish(self: Tensor): Tensor;
@@ -4807,15 +4807,15 @@ export interface TensorMethods {
 export declare function mkldnnAdaptiveAvgPool2dBackward(gradOutput: Tensor, self: Tensor): Tensor;
 export declare function mkldnnAdaptiveAvgPool2dBackward(gradOutput: Tensor, options: { self: Tensor }): Tensor;
 /** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_convolution`, undocumented. */
-export declare function mkldnnConvolution(self: Tensor, weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number): Tensor;
-export declare function mkldnnConvolution(self: Tensor, weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
-export declare function mkldnnConvolution(self: Tensor, weight: Tensor, bias: Tensor | null, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number }): Tensor;
+export declare function mkldnnConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number): Tensor;
+export declare function mkldnnConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
+export declare function mkldnnConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number }): Tensor;
 export declare function mkldnnConvolution(self: Tensor, options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number }): Tensor;
 export interface TensorMethods {
   /** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_convolution`, undocumented. */
-  mkldnnConvolution(weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number): Tensor;
-  mkldnnConvolution(weight: Tensor, bias: Tensor | null, padding: NumberList, stride: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
-  mkldnnConvolution(weight: Tensor, bias: Tensor | null, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number }): Tensor;
+  mkldnnConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number): Tensor;
+  mkldnnConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
+  mkldnnConvolution(weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number }): Tensor;
   mkldnnConvolution(options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number }): Tensor;
 }
 /** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_linear`, undocumented. */
@@ -4932,9 +4932,9 @@ export declare function mkldnnRnnLayer(input: Tensor, weight0: Tensor, weight1: 
 export declare function mkldnnRnnLayer(input: Tensor, weight0: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, hx_: Tensor, cx_: Tensor, options: { reverse: boolean; batchSizes: NumberList; mode: number; hiddenSize: number; numLayers: number; hasBiases: boolean; bidirectional: boolean; batchFirst: boolean; train: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function mkldnnRnnLayer(input: Tensor, options: { weight0: Tensor; weight1: Tensor; weight2: Tensor; weight3: Tensor; hx_: Tensor; cx_: Tensor; reverse: boolean; batchSizes: NumberList; mode: number; hiddenSize: number; numLayers: number; hasBiases: boolean; bidirectional: boolean; batchFirst: boolean; train: boolean }): [Tensor, Tensor, Tensor, Tensor];
 /** Gradients of `mkldnnRnnLayer`, as autograd computes them. PyTorch: `aten::mkldnn_rnn_layer_backward`, undocumented. */
-export declare function mkldnnRnnLayerBackward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cxTmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, gradOutput: Tensor | null, gradHy: Tensor | null, gradCy: Tensor | null, reverse: boolean, mode: number, hiddenSize: number, numLayers: number, hasBiases: boolean, train: boolean, bidirectional: boolean, batchSizes: NumberList, batchFirst: boolean, workspace: Tensor): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
-export declare function mkldnnRnnLayerBackward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cxTmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, gradOutput: Tensor | null, gradHy: Tensor | null, gradCy: Tensor | null, reverse: boolean, mode: number, hiddenSize: number, numLayers: number, hasBiases: boolean, train: boolean, bidirectional: boolean, batchSizes: NumberList, batchFirst: boolean, options: { workspace: Tensor }): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
-export declare function mkldnnRnnLayerBackward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cxTmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, gradOutput: Tensor | null, gradHy: Tensor | null, gradCy: Tensor | null, options: { reverse: boolean; mode: number; hiddenSize: number; numLayers: number; hasBiases: boolean; train: boolean; bidirectional: boolean; batchSizes: NumberList; batchFirst: boolean; workspace: Tensor }): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+export declare function mkldnnRnnLayerBackward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cxTmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, gradOutput: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, reverse: boolean, mode: number, hiddenSize: number, numLayers: number, hasBiases: boolean, train: boolean, bidirectional: boolean, batchSizes: NumberList, batchFirst: boolean, workspace: Tensor): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+export declare function mkldnnRnnLayerBackward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cxTmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, gradOutput: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, reverse: boolean, mode: number, hiddenSize: number, numLayers: number, hasBiases: boolean, train: boolean, bidirectional: boolean, batchSizes: NumberList, batchFirst: boolean, options: { workspace: Tensor }): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+export declare function mkldnnRnnLayerBackward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cxTmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, gradOutput: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, options: { reverse: boolean; mode: number; hiddenSize: number; numLayers: number; hasBiases: boolean; train: boolean; bidirectional: boolean; batchSizes: NumberList; batchFirst: boolean; workspace: Tensor }): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 export declare function mkldnnRnnLayerBackward(input: Tensor, options: { weight1: Tensor; weight2: Tensor; weight3: Tensor; weight4: Tensor; hx_: Tensor; cxTmp: Tensor; output: Tensor; hy_: Tensor; cy_: Tensor; gradOutput: Tensor | null; gradHy: Tensor | null; gradCy: Tensor | null; reverse: boolean; mode: number; hiddenSize: number; numLayers: number; hasBiases: boolean; train: boolean; bidirectional: boolean; batchSizes: NumberList; batchFirst: boolean; workspace: Tensor }): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 /** Product of two matrices: [N, M] and [M, P] give [N, P]. PyTorch: `torch.mm`. */
 export declare function mm(self: Tensor, mat2: Tensor): Tensor;
@@ -5265,14 +5265,14 @@ export interface TensorMethods {
   narrowCopy(options: { dim: number; start: number; length: number }): Tensor;
 }
 /** As `batchNorm`, with what its backward needs of the statistics. PyTorch: `aten::native_batch_norm`, undocumented. */
-export declare function nativeBatchNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, momentum: number, eps: number): [Tensor, Tensor, Tensor];
-export declare function nativeBatchNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, momentum: number, options: { eps: number }): [Tensor, Tensor, Tensor];
-export declare function nativeBatchNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, options: { training: boolean; momentum: number; eps: number }): [Tensor, Tensor, Tensor];
+export declare function nativeBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, momentum: number, eps: number): [Tensor, Tensor, Tensor];
+export declare function nativeBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, momentum: number, options: { eps: number }): [Tensor, Tensor, Tensor];
+export declare function nativeBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { training: boolean; momentum: number; eps: number }): [Tensor, Tensor, Tensor];
 export declare function nativeBatchNorm(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; momentum: number; eps: number }): [Tensor, Tensor, Tensor];
 /** Gradients of `nativeBatchNorm`, as autograd computes them. PyTorch: `aten::native_batch_norm_backward`, undocumented. */
-export declare function nativeBatchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveInvstd: Tensor | null, train: boolean, eps: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
-export declare function nativeBatchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveInvstd: Tensor | null, train: boolean, eps: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
-export declare function nativeBatchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, saveMean: Tensor | null, saveInvstd: Tensor | null, options: { train: boolean; eps: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
+export declare function nativeBatchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveInvstd: Tensor | null | undefined, train: boolean, eps: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
+export declare function nativeBatchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveInvstd: Tensor | null | undefined, train: boolean, eps: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
+export declare function nativeBatchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveInvstd: Tensor | null | undefined, options: { train: boolean; eps: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function nativeBatchNormBackward(gradOut: Tensor, options: { input: Tensor; weight: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; saveMean: Tensor | null; saveInvstd: Tensor | null; train: boolean; eps: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 /** Channels [N, C, …] dealt from `groups` groups in turn. PyTorch: `torch.native_channel_shuffle`. */
 export declare function nativeChannelShuffle(self: Tensor, groups: number): Tensor;
@@ -5291,36 +5291,36 @@ export declare function nativeDropoutBackward(gradOutput: Tensor, mask: Tensor, 
 export declare function nativeDropoutBackward(gradOutput: Tensor, mask: Tensor, options: { scale: number }): Tensor;
 export declare function nativeDropoutBackward(gradOutput: Tensor, options: { mask: Tensor; scale: number }): Tensor;
 /** As `groupNorm`, with the means and the reciprocal standard deviations. PyTorch: `aten::native_group_norm`, undocumented. */
-export declare function nativeGroupNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, N: number, C: number, HxW: number, group: number, eps: number): [Tensor, Tensor, Tensor];
-export declare function nativeGroupNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, N: number, C: number, HxW: number, group: number, options: { eps: number }): [Tensor, Tensor, Tensor];
-export declare function nativeGroupNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, options: { N: number; C: number; HxW: number; group: number; eps: number }): [Tensor, Tensor, Tensor];
+export declare function nativeGroupNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, N: number, C: number, HxW: number, group: number, eps: number): [Tensor, Tensor, Tensor];
+export declare function nativeGroupNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, N: number, C: number, HxW: number, group: number, options: { eps: number }): [Tensor, Tensor, Tensor];
+export declare function nativeGroupNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, options: { N: number; C: number; HxW: number; group: number; eps: number }): [Tensor, Tensor, Tensor];
 export declare function nativeGroupNorm(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; N: number; C: number; HxW: number; group: number; eps: number }): [Tensor, Tensor, Tensor];
 /** Gradients of `nativeGroupNorm`, as autograd computes them. PyTorch: `aten::native_group_norm_backward`, undocumented. */
-export declare function nativeGroupNormBackward(gradOut: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null, N: number, C: number, HxW: number, group: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
-export declare function nativeGroupNormBackward(gradOut: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null, N: number, C: number, HxW: number, group: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
-export declare function nativeGroupNormBackward(gradOut: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null, options: { N: number; C: number; HxW: number; group: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
+export declare function nativeGroupNormBackward(gradOut: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, N: number, C: number, HxW: number, group: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
+export declare function nativeGroupNormBackward(gradOut: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, N: number, C: number, HxW: number, group: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
+export declare function nativeGroupNormBackward(gradOut: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, options: { N: number; C: number; HxW: number; group: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function nativeGroupNormBackward(gradOut: Tensor, options: { input: Tensor; mean: Tensor; rstd: Tensor; weight: Tensor | null; N: number; C: number; HxW: number; group: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 /** As `layerNorm`, with the means and the reciprocal standard deviations. PyTorch: `aten::native_layer_norm`, undocumented. */
-export declare function nativeLayerNorm(input: Tensor, normalizedShape: NumberList, weight: Tensor | null, bias: Tensor | null, eps: number): [Tensor, Tensor, Tensor];
-export declare function nativeLayerNorm(input: Tensor, normalizedShape: NumberList, weight: Tensor | null, bias: Tensor | null, options: { eps: number }): [Tensor, Tensor, Tensor];
+export declare function nativeLayerNorm(input: Tensor, normalizedShape: NumberList, weight: Tensor | null | undefined, bias: Tensor | null | undefined, eps: number): [Tensor, Tensor, Tensor];
+export declare function nativeLayerNorm(input: Tensor, normalizedShape: NumberList, weight: Tensor | null | undefined, bias: Tensor | null | undefined, options: { eps: number }): [Tensor, Tensor, Tensor];
 export declare function nativeLayerNorm(input: Tensor, options: { normalizedShape: NumberList; weight: Tensor | null; bias: Tensor | null; eps: number }): [Tensor, Tensor, Tensor];
 /** Gradients of `nativeLayerNorm`, as autograd computes them. PyTorch: `aten::native_layer_norm_backward`, undocumented. */
-export declare function nativeLayerNormBackward(gradOut: Tensor, input: Tensor, normalizedShape: NumberList, mean: Tensor, rstd: Tensor, weight: Tensor | null, bias: Tensor | null, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
-export declare function nativeLayerNormBackward(gradOut: Tensor, input: Tensor, normalizedShape: NumberList, mean: Tensor, rstd: Tensor, weight: Tensor | null, bias: Tensor | null, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
+export declare function nativeLayerNormBackward(gradOut: Tensor, input: Tensor, normalizedShape: NumberList, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
+export declare function nativeLayerNormBackward(gradOut: Tensor, input: Tensor, normalizedShape: NumberList, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function nativeLayerNormBackward(gradOut: Tensor, input: Tensor, options: { normalizedShape: NumberList; mean: Tensor; rstd: Tensor; weight: Tensor | null; bias: Tensor | null; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function nativeLayerNormBackward(gradOut: Tensor, options: { input: Tensor; normalizedShape: NumberList; mean: Tensor; rstd: Tensor; weight: Tensor | null; bias: Tensor | null; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 /** `aten::native_norm(Tensor self, Scalar p=2) -> Tensor`, `aten::native_norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor` */
 export declare function nativeNorm(self: Tensor, p?: Scalar): Tensor;
 export declare function nativeNorm(self: Tensor, options: { p?: Scalar }): Tensor;
-export declare function nativeNorm(self: Tensor, p: Scalar | null, dim: NumberList, keepdim: boolean, dtype: DType | null): Tensor;
-export declare function nativeNorm(self: Tensor, p: Scalar | null, dim: NumberList, keepdim: boolean, options: { dtype: DType | null; handle?: never }): Tensor;
+export declare function nativeNorm(self: Tensor, p: Scalar | null | undefined, dim: NumberList, keepdim: boolean, dtype: DType | null): Tensor;
+export declare function nativeNorm(self: Tensor, p: Scalar | null | undefined, dim: NumberList, keepdim: boolean, options: { dtype: DType | null; handle?: never }): Tensor;
 export declare function nativeNorm(self: Tensor, options: { p: Scalar | null; dim: NumberList; keepdim: boolean; dtype: DType | null }): Tensor;
 export interface TensorMethods {
   /** `aten::native_norm(Tensor self, Scalar p=2) -> Tensor`, `aten::native_norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor` */
   nativeNorm(p?: Scalar): Tensor;
   nativeNorm(options: { p?: Scalar }): Tensor;
-  nativeNorm(p: Scalar | null, dim: NumberList, keepdim: boolean, dtype: DType | null): Tensor;
-  nativeNorm(p: Scalar | null, dim: NumberList, keepdim: boolean, options: { dtype: DType | null; handle?: never }): Tensor;
+  nativeNorm(p: Scalar | null | undefined, dim: NumberList, keepdim: boolean, dtype: DType | null): Tensor;
+  nativeNorm(p: Scalar | null | undefined, dim: NumberList, keepdim: boolean, options: { dtype: DType | null; handle?: never }): Tensor;
   nativeNorm(options: { p: Scalar | null; dim: NumberList; keepdim: boolean; dtype: DType | null }): Tensor;
 }
 /** True where `self` ≠ `other`. Shapes broadcast; the result is bool. PyTorch: `torch.ne`. */
@@ -5482,37 +5482,37 @@ export interface TensorMethods {
   nllLoss2d(options: { target: Tensor; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number; ignoreIndex?: number }): Tensor;
 }
 /** Gradients of `nllLoss2d`, as autograd computes them. PyTorch: `aten::nll_loss2d_backward`, undocumented. */
-export declare function nllLoss2dBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, totalWeight: Tensor): Tensor;
-export declare function nllLoss2dBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, options: { totalWeight: Tensor }): Tensor;
-export declare function nllLoss2dBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number; totalWeight: Tensor }): Tensor;
+export declare function nllLoss2dBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, totalWeight: Tensor): Tensor;
+export declare function nllLoss2dBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, options: { totalWeight: Tensor }): Tensor;
+export declare function nllLoss2dBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number; totalWeight: Tensor }): Tensor;
 export declare function nllLoss2dBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number; totalWeight: Tensor }): Tensor;
 /** `aten::nll_loss2d_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
-export declare function nllLoss2dForward(self: Tensor, target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-export declare function nllLoss2dForward(self: Tensor, target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-export declare function nllLoss2dForward(self: Tensor, target: Tensor, weight: Tensor | null, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+export declare function nllLoss2dForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+export declare function nllLoss2dForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+export declare function nllLoss2dForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 export declare function nllLoss2dForward(self: Tensor, options: { target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 export interface TensorMethods {
   /** `aten::nll_loss2d_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
-  nllLoss2dForward(target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-  nllLoss2dForward(target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-  nllLoss2dForward(target: Tensor, weight: Tensor | null, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+  nllLoss2dForward(target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+  nllLoss2dForward(target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+  nllLoss2dForward(target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
   nllLoss2dForward(options: { target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 }
 /** Gradients of `nllLoss`, as autograd computes them. PyTorch: `aten::nll_loss_backward`, undocumented. */
-export declare function nllLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, totalWeight: Tensor): Tensor;
-export declare function nllLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, options: { totalWeight: Tensor }): Tensor;
-export declare function nllLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number; totalWeight: Tensor }): Tensor;
+export declare function nllLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, totalWeight: Tensor): Tensor;
+export declare function nllLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, options: { totalWeight: Tensor }): Tensor;
+export declare function nllLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number; totalWeight: Tensor }): Tensor;
 export declare function nllLossBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number; totalWeight: Tensor }): Tensor;
 /** `aten::nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
-export declare function nllLossForward(self: Tensor, target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-export declare function nllLossForward(self: Tensor, target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-export declare function nllLossForward(self: Tensor, target: Tensor, weight: Tensor | null, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+export declare function nllLossForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+export declare function nllLossForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+export declare function nllLossForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 export declare function nllLossForward(self: Tensor, options: { target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 export interface TensorMethods {
   /** `aten::nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
-  nllLossForward(target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-  nllLossForward(target: Tensor, weight: Tensor | null, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-  nllLossForward(target: Tensor, weight: Tensor | null, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+  nllLossForward(target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+  nllLossForward(target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
+  nllLossForward(target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
   nllLossForward(options: { target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 }
 /** −(log probability of the class), of log probabilities [N, C, …] and classes [N, …]. The mean, unless `reduction` says otherwise. Defaults: ignoreIndex -100. PyTorch: `aten::nll_loss_nd`, undocumented. */
@@ -5956,9 +5956,9 @@ export interface TensorMethods {
   quantizePerTensorDynamic(options: { dtype: DType; reduceRange: boolean; handle?: never }): Tensor;
 }
 /** `aten::quantized_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor` PyTorch: `torch.quantized_batch_norm`. */
-export declare function quantizedBatchNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, mean: Tensor, var_: Tensor, eps: number, outputScale: number, outputZeroPoint: number): Tensor;
-export declare function quantizedBatchNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, mean: Tensor, var_: Tensor, eps: number, outputScale: number, options: { outputZeroPoint: number }): Tensor;
-export declare function quantizedBatchNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, mean: Tensor, var_: Tensor, options: { eps: number; outputScale: number; outputZeroPoint: number }): Tensor;
+export declare function quantizedBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, var_: Tensor, eps: number, outputScale: number, outputZeroPoint: number): Tensor;
+export declare function quantizedBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, var_: Tensor, eps: number, outputScale: number, options: { outputZeroPoint: number }): Tensor;
+export declare function quantizedBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, var_: Tensor, options: { eps: number; outputScale: number; outputZeroPoint: number }): Tensor;
 export declare function quantizedBatchNorm(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; mean: Tensor; var: Tensor; eps: number; outputScale: number; outputZeroPoint: number }): Tensor;
 /** `aten::quantized_gru.data_legacy(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)`, `aten::quantized_gru.input_legacy(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)` */
 export declare function quantizedGru(data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
@@ -7043,14 +7043,14 @@ export interface TensorMethods {
   slowConv3d(options: { weight: Tensor; kernelSize: NumberList; bias?: Tensor | null; stride?: NumberList; padding?: NumberList }): Tensor;
 }
 /** `aten::slow_conv3d_forward(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding) -> Tensor` */
-export declare function slowConv3dForward(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null, stride: NumberList, padding: NumberList): Tensor;
-export declare function slowConv3dForward(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null, stride: NumberList, options: { padding: NumberList }): Tensor;
+export declare function slowConv3dForward(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList): Tensor;
+export declare function slowConv3dForward(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, options: { padding: NumberList }): Tensor;
 export declare function slowConv3dForward(self: Tensor, weight: Tensor, options: { kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList }): Tensor;
 export declare function slowConv3dForward(self: Tensor, options: { weight: Tensor; kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList }): Tensor;
 export interface TensorMethods {
   /** `aten::slow_conv3d_forward(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding) -> Tensor` */
-  slowConv3dForward(weight: Tensor, kernelSize: NumberList, bias: Tensor | null, stride: NumberList, padding: NumberList): Tensor;
-  slowConv3dForward(weight: Tensor, kernelSize: NumberList, bias: Tensor | null, stride: NumberList, options: { padding: NumberList }): Tensor;
+  slowConv3dForward(weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList): Tensor;
+  slowConv3dForward(weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, options: { padding: NumberList }): Tensor;
   slowConv3dForward(weight: Tensor, options: { kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList }): Tensor;
   slowConv3dForward(options: { weight: Tensor; kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList }): Tensor;
 }
@@ -8250,8 +8250,8 @@ export declare function upsampleBicubic2d(self: Tensor, outputSize: NumberList, 
 export declare function upsampleBicubic2d(self: Tensor, outputSize: NumberList, alignCorners: boolean, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleBicubic2d(self: Tensor, outputSize: NumberList, options: { alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleBicubic2d(self: Tensor, options: { outputSize: NumberList; alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleBicubic2d(input: Tensor, outputSize: NumberList | null, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleBicubic2d(input: Tensor, outputSize: NumberList | null, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
+export declare function upsampleBicubic2d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
+export declare function upsampleBicubic2d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleBicubic2d(input: Tensor, options: { outputSize: NumberList | null; alignCorners: boolean; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, H, W] resized by cubic interpolation. PyTorch: `aten::upsample_bicubic2d`, undocumented. */
@@ -8273,8 +8273,8 @@ export declare function upsampleBilinear2d(self: Tensor, outputSize: NumberList,
 export declare function upsampleBilinear2d(self: Tensor, outputSize: NumberList, alignCorners: boolean, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleBilinear2d(self: Tensor, outputSize: NumberList, options: { alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleBilinear2d(self: Tensor, options: { outputSize: NumberList; alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleBilinear2d(input: Tensor, outputSize: NumberList | null, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleBilinear2d(input: Tensor, outputSize: NumberList | null, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
+export declare function upsampleBilinear2d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
+export declare function upsampleBilinear2d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleBilinear2d(input: Tensor, options: { outputSize: NumberList | null; alignCorners: boolean; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, H, W] resized by linear interpolation. PyTorch: `aten::upsample_bilinear2d`, undocumented. */
@@ -8295,8 +8295,8 @@ export declare function upsampleLinear1d(self: Tensor, outputSize: NumberList, a
 export declare function upsampleLinear1d(self: Tensor, outputSize: NumberList, alignCorners: boolean, options: { scales?: number | null }): Tensor;
 export declare function upsampleLinear1d(self: Tensor, outputSize: NumberList, options: { alignCorners: boolean; scales?: number | null }): Tensor;
 export declare function upsampleLinear1d(self: Tensor, options: { outputSize: NumberList; alignCorners: boolean; scales?: number | null }): Tensor;
-export declare function upsampleLinear1d(input: Tensor, outputSize: NumberList | null, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleLinear1d(input: Tensor, outputSize: NumberList | null, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
+export declare function upsampleLinear1d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
+export declare function upsampleLinear1d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleLinear1d(input: Tensor, options: { outputSize: NumberList | null; alignCorners: boolean; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, L] resized by linear interpolation. PyTorch: `aten::upsample_linear1d`, undocumented. */
@@ -8380,8 +8380,8 @@ export declare function upsampleTrilinear3d(self: Tensor, outputSize: NumberList
 export declare function upsampleTrilinear3d(self: Tensor, outputSize: NumberList, alignCorners: boolean, options: { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleTrilinear3d(self: Tensor, outputSize: NumberList, options: { alignCorners: boolean; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleTrilinear3d(self: Tensor, options: { outputSize: NumberList; alignCorners: boolean; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleTrilinear3d(input: Tensor, outputSize: NumberList | null, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleTrilinear3d(input: Tensor, outputSize: NumberList | null, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
+export declare function upsampleTrilinear3d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
+export declare function upsampleTrilinear3d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleTrilinear3d(input: Tensor, options: { outputSize: NumberList | null; alignCorners: boolean; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, D, H, W] resized by linear interpolation. PyTorch: `aten::upsample_trilinear3d`, undocumented. */
