@@ -14,6 +14,7 @@ import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { classPicture, modalityPicture, Picture, textWidth } from './picture.js';
 import { predictClasses } from './predict.js';
 
+/** What a contact sheet shows. */
 export interface ContactSheetOptions {
   /** What predicts; without one the sheet ends with the labels. */
   model?: SegmentationModel;

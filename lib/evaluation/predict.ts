@@ -12,6 +12,7 @@ import * as torch from '../torch/index.js';
 import { type ClassMapOptions, classMap, type HeadInputs, windowOf } from './class-map.js';
 import { checkMissing } from './missing.js';
 
+/** What a prediction takes by name. */
 export interface PredictOptions {
   specs: readonly ModalitySpec[];
   /** Modalities not to look at, besides those whose input is null. */
@@ -42,6 +43,7 @@ export function predictMissing(
   return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
 }
 
+/** What `predictClasses` takes by name. */
 export interface PredictClassesOptions
   extends Omit<PredictOptions, 'upsample'>,
     Pick<ClassMapOptions, 'alignCorners'> {

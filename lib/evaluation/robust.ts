@@ -8,6 +8,7 @@ import { EvaluationError } from './errors.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { predictClasses } from './predict.js';
 
+/** What `evaluateRobust` takes by name. */
 export interface EvaluateOptions {
   /** The networks to evaluate, by name. */
   models: Readonly<Record<string, SegmentationModel>>;
@@ -40,6 +41,7 @@ export interface CaseResult extends Metrics {
   missing: string[];
 }
 
+/** What was measured of one head. */
 export interface HeadResult {
   /** The modality whose head it is, or `ensemble`. */
   head: string;
@@ -48,12 +50,14 @@ export interface HeadResult {
   cases: CaseResult[];
 }
 
+/** What was measured of one network. */
 export interface ModelResult {
   /** The network's name. */
   model: string;
   heads: HeadResult[];
 }
 
+/** What an evaluation found, with each modality missing too. */
 export interface RobustResult {
   images: number;
   /** What stood for a missing modality; null where the mask token did. */

@@ -35,6 +35,7 @@ const DEFAULTS: Options = {
   batchFirst: false,
 };
 
+/** What `MultiheadAttention.forward` takes by name. */
 export interface AttentionOptions {
   /** [B,S] (or [S]): true, or -∞, for keys to leave out. */
   keyPaddingMask: Tensor | null;
@@ -60,7 +61,7 @@ const CALL: AttentionOptions = {
  * [S,B,vdim] -> [L,B,E] and the weights [B,L,S] (or null). One sample alone has no B.
  */
 export class MultiheadAttention extends Module {
-  /** [3·E, E]: of queries, keys and values together; null where their widths differ. */
+  /** [3·E, E], of queries, keys and values together; null where their widths differ. */
   readonly inProjWeight: Tensor | null;
   readonly qProjWeight: Tensor | null;
   readonly kProjWeight: Tensor | null;

@@ -18,6 +18,7 @@ interface Options {
   /** Whether there are running statistics; those of the batch are used otherwise. */
   trackRunningStats: boolean;
 }
+/** What a batch norm takes by name. */
 export interface BatchNormOptions extends Options {
   /** Keep to the running statistics in training too. */
   frozen: boolean;

@@ -22,6 +22,7 @@ interface Options extends SharedOptions {
   padding: Sizes | 'same' | 'valid';
   paddingMode: 'zeros' | 'reflect' | 'replicate' | 'circular';
 }
+/** What a convolution takes by name. */
 export type ConvOptions = Given<Options>;
 
 interface TransposeOptions extends SharedOptions {
@@ -29,6 +30,7 @@ interface TransposeOptions extends SharedOptions {
   /** Added to one side of the result. */
   outputPadding: Sizes;
 }
+/** What a transposed convolution takes by name. */
 export type ConvTransposeOptions = Given<TransposeOptions>;
 
 const SHARED = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: true } as const;

@@ -13,7 +13,7 @@ export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 export * as init from './init.js';
 export { Linear, linear } from './linear.js';
 export * from './loss.js';
-export { type Layer, Module, stateName } from './module.js';
+export { type Layer, Module } from './module.js';
 export type { MoveOptions } from './move.js';
 export * from './norm.js';
 export * from './padding.js';

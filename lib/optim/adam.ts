@@ -12,6 +12,7 @@ import {
 import { flag } from './rules.js';
 import type { StateNames } from './state.js';
 
+/** What `Adam` takes by name. */
 export interface AdamOptions extends MomentOptions {
   /** Divides by the largest average of the square so far (Reddi et al., 2018). */
   amsgrad: boolean;

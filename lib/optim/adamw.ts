@@ -4,6 +4,7 @@ import type { ParameterGroups } from './groups.js';
 import { Optimizer, type UpdateLists } from './optimizer.js';
 import { OptimizerError, type StateNames } from './state.js';
 
+/** What `AdamW` takes by name. */
 export interface AdamWOptions {
   lr: number;
   betas: [number, number];

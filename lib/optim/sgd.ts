@@ -5,6 +5,7 @@ import type { ParameterGroups } from './groups.js';
 import { Optimizer, type UpdateLists } from './optimizer.js';
 import { OptimizerError, type StateNames } from './state.js';
 
+/** What `SGD` takes by name. */
 export interface SGDOptions {
   lr: number;
   momentum: number;

@@ -41,6 +41,7 @@ export function detectAnomaly<T>(fn: () => T): T {
   }
 }
 
+/** Whether gradients are recorded. */
 export function isGradEnabled(): boolean {
   return core.isGradEnabled();
 }
@@ -50,6 +51,7 @@ export function setGradEnabled(flag: boolean): boolean {
   return core.setGradEnabled(flag);
 }
 
+/** Whether inference mode is on. */
 export function isInferenceMode(): boolean {
   return core.isInferenceMode();
 }
@@ -75,6 +77,7 @@ export function backward(
   );
 }
 
+/** What `torch.grad` takes by name. */
 export interface GradOptions {
   /** Weights of the outputs, each of its output's shape; default 1 for outputs of one element. */
   gradOutputs?: Tensor | null | readonly (Tensor | null)[];

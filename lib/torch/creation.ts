@@ -34,6 +34,7 @@ export interface TensorOptions {
   handle?: never;
 }
 
+/** What `torch.tensor` and its like take by name. */
 export interface CreationOptions {
   /**
    * Default: that of a typed array; float32 where numbers are among the values, else int64 where bigints

@@ -2,6 +2,7 @@
 import { describe } from '../torch/errors.js';
 import { ArgumentError, scope, Tensor } from '../torch/index.js';
 
+/** How far values may be from what is expected. */
 export interface Tolerance {
   /** Relative to the expected value; default 1e-5. */
   rtol?: number;

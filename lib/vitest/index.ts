@@ -8,6 +8,7 @@ import { compare, type Tolerance } from './compare.js';
 
 export type { Tolerance };
 
+/** The matchers that `m3l/vitest` adds. */
 export interface TensorMatchers<R> {
   /**
    * Same shape, and each value within atol + rtol · |expected|; NaN equals NaN.

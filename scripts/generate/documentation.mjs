@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { camelCase } from '../../dist/torch/schema.js';
 import { sentenceOf } from './sentences/index.mjs';
 
+/** By the codes that schemas have as defaults. */
 const dtypes = ['uint8', 'int8', 'int16', 'int32', 'int64'];
+const memoryFormats = ['contiguous', 'preserve', 'channelsLast'];
 
 /** One line; the schemas in PyTorch's spelling where nothing is known of the operator but them. */
 export function documentation({ name, namespace, schemas }, names) {
@@ -85,7 +87,7 @@ function defaultText({ defaultText: text, type, words }) {
   if (text === 'True' || text === 'False') return text.toLowerCase();
   if (words !== null) return `'${Object.keys(words).find((word) => words[word] === Number(text))}'`;
   if (type.kind === 'ScalarType') return `'${dtypes[Number(text)]}'`;
-  if (type.kind === 'MemoryFormat') return `'${text.replace(/_format$/, '')}'`;
+  if (type.kind === 'MemoryFormat') return `'${memoryFormats[Number(text)]}'`;
   if (type.kind === 'str') return text.replaceAll('"', "'");
   if (type.list || text === 'inf') return text.replaceAll('inf', 'Infinity');
   return String(Number(text));

@@ -65,6 +65,11 @@ describe('comments of the generated functions', () => {
   it('01 are there for each, and say what most give', () => {
     expect(all.length).toBeGreaterThan(1100);
     expect(all.filter(({ comment }) => !/^\/\*\* .* \*\/$/.test(comment))).toEqual([]);
+    expect(
+      saying(/undefined,|undefined\.|NaN[,.]$|'\d+'/).filter(({ comment }) =>
+        comment.includes('Defaults'),
+      ),
+    ).toEqual([]);
     expect(all.filter(({ comment }) => !comment.startsWith('/** `aten::')).length).toBeGreaterThan(
       1000,
     );

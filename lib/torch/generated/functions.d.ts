@@ -1510,10 +1510,10 @@ export interface TensorMethods {
   constantPadNd(pad: NumberList, options: { value?: Scalar }): Tensor;
   constantPadNd(options: { pad: NumberList; value?: Scalar }): Tensor;
 }
-/** The elements in row-major order (or in `memoryFormat`); the tensor itself where they are. Defaults: memoryFormat '0'. PyTorch: `torch.Tensor.contiguous`. */
+/** The elements in row-major order (or in `memoryFormat`); the tensor itself where they are. Defaults: memoryFormat 'contiguous'. PyTorch: `torch.Tensor.contiguous`. */
 export declare function contiguous(self: Tensor, options?: { memoryFormat?: MemoryFormat }): Tensor;
 export interface TensorMethods {
-  /** The elements in row-major order (or in `memoryFormat`); the tensor itself where they are. Defaults: memoryFormat '0'. PyTorch: `torch.Tensor.contiguous`. */
+  /** The elements in row-major order (or in `memoryFormat`); the tensor itself where they are. Defaults: memoryFormat 'contiguous'. PyTorch: `torch.Tensor.contiguous`. */
   contiguous(options?: { memoryFormat?: MemoryFormat }): Tensor;
 }
 /** Convolution of [N, C, L] with `weight` [O, C / groups, K]. Defaults: stride [1], dilation [1], groups 1. PyTorch: `torch.conv1d`. */
