@@ -50,7 +50,7 @@ function forms(schema, _, overloads) {
     all.push([...texts.slice(0, count), ...last]);
     if (rest.length > 0) all.push([...texts.slice(0, count), object(rest)]);
     all.push([...texts.slice(0, count), object(rest, 'nonsense: 1')]);
-    if (count > 0)
+    if (positional[count - 1]?.hasDefault)
       all.push([...texts.slice(0, count), object([positional[count - 1], ...mustBeNamed])]);
     if (rest.length > 1)
       all.push([...texts.slice(0, count), object(rest.slice(0, 1)), object(rest.slice(1))]);

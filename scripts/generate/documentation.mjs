@@ -10,7 +10,9 @@ const memoryFormats = ['contiguous', 'preserve', 'channelsLast'];
 /** One line; the schemas in PyTorch's spelling where nothing is known of the operator but them. */
 export function documentation({ name, namespace, schemas }, names) {
   const written = writtenName(schemas[0]);
-  const sentence = sentenceOf(name, written) ?? derivative(name, names) ?? ofLibrary(name);
+  const internal = derivative(name, names) ?? ofLibrary(name);
+  const sentence = sentenceOf(name, written);
+  if (sentence === null && internal !== null) return `/** ${internal} */`;
   const parts = [sentence ?? schemas.map(({ text }) => `\`${text}\``).join(', ')];
   if (sentence !== null) parts.push(...reduction(schemas), ...defaults(schemas));
   const home = homes.get(name);
@@ -47,7 +49,7 @@ function derivative(name, names) {
   const of = /^(\w+?)_backward$/.exec(name)?.[1];
   return of === undefined || !names.has(of)
     ? null
-    : `Gradients of \`${camelCase(of)}\`, as autograd computes them.`;
+    : `Internal to PyTorch: gradients of \`${camelCase(of)}\`, as autograd computes them.`;
 }
 
 const libraries = {

@@ -72,7 +72,8 @@ function declaration({ key, schemas, documentation: text }) {
 }
 
 function definition({ name, key, schemas }, directKeys) {
-  const overloads = schemas.map(({ overload }) => `, '${overload}'`).join('');
+  const only = schemas.length === 1 && schemas[0].overload === '';
+  const overloads = only ? '' : schemas.map(({ overload }) => `, '${overload}'`).join('');
   const value = directKeys.has(key) ? `direct.${key}` : `operator('${name}'${overloads})`;
   return `${keywords.has(key) ? '' : 'export '}const ${nameOf(key)} = ${value};\n`;
 }

@@ -133,14 +133,12 @@ export function signatures(schema, method) {
 
 /**
  * After how many arguments by position the rest may come by name: any that leaves only such as may be left
- * out or one more, all leading tensors, and the first.
+ * out, all leading tensors, and the first.
  */
 function prefixes(positional, needed) {
   const other = positional.findIndex(({ type }) => type.kind !== 'Tensor' || type.list);
   const tensors = other < 0 ? positional.length : other;
-  // A string and an array have a length, too, and are no options object.
-  const butOne = positional[needed - 1]?.key === 'length' ? 1 : needed - 1;
-  const early = [1, tensors, butOne].filter((count) => count > 0 && count < needed);
+  const early = [1, tensors].filter((count) => count > 0 && count < needed);
   const late = Array.from({ length: positional.length - needed }, (_, i) => needed + i);
   return [...new Set([...early, ...late])].sort((a, b) => b - a);
 }

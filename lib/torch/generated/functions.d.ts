@@ -24,25 +24,19 @@ export declare function _foreachAdd_(self: readonly Tensor[], scalars: readonly 
 export declare function _foreachAdd_(self: readonly Tensor[], options: { scalars: readonly Scalar[] }): void;
 /** Tensor by tensor over lists. `self` + `value` · `tensor1` / `tensor2`, element by element. In place: the first list's tensors are written. Defaults: value 1. PyTorch: `aten::_foreach_addcdiv_`, undocumented. */
 export declare function _foreachAddcdiv_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], scalars: Tensor): void;
-export declare function _foreachAddcdiv_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], options: { scalars: Tensor }): void;
 export declare function _foreachAddcdiv_(self: readonly Tensor[], options: { tensor1: readonly Tensor[]; tensor2: readonly Tensor[]; scalars: Tensor }): void;
 export declare function _foreachAddcdiv_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], value?: Scalar): void;
 export declare function _foreachAddcdiv_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], options: { value?: Scalar }): void;
-export declare function _foreachAddcdiv_(self: readonly Tensor[], tensor1: readonly Tensor[], options: { tensor2: readonly Tensor[]; value?: Scalar }): void;
 export declare function _foreachAddcdiv_(self: readonly Tensor[], options: { tensor1: readonly Tensor[]; tensor2: readonly Tensor[]; value?: Scalar }): void;
 export declare function _foreachAddcdiv_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], scalars: readonly Scalar[]): void;
-export declare function _foreachAddcdiv_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], options: { scalars: readonly Scalar[] }): void;
 export declare function _foreachAddcdiv_(self: readonly Tensor[], options: { tensor1: readonly Tensor[]; tensor2: readonly Tensor[]; scalars: readonly Scalar[] }): void;
 /** Tensor by tensor over lists. `self` + `value` · `tensor1` · `tensor2`, element by element. In place: the first list's tensors are written. Defaults: value 1. PyTorch: `aten::_foreach_addcmul_`, undocumented. */
 export declare function _foreachAddcmul_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], scalars: Tensor): void;
-export declare function _foreachAddcmul_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], options: { scalars: Tensor }): void;
 export declare function _foreachAddcmul_(self: readonly Tensor[], options: { tensor1: readonly Tensor[]; tensor2: readonly Tensor[]; scalars: Tensor }): void;
 export declare function _foreachAddcmul_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], value?: Scalar): void;
 export declare function _foreachAddcmul_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], options: { value?: Scalar }): void;
-export declare function _foreachAddcmul_(self: readonly Tensor[], tensor1: readonly Tensor[], options: { tensor2: readonly Tensor[]; value?: Scalar }): void;
 export declare function _foreachAddcmul_(self: readonly Tensor[], options: { tensor1: readonly Tensor[]; tensor2: readonly Tensor[]; value?: Scalar }): void;
 export declare function _foreachAddcmul_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], scalars: readonly Scalar[]): void;
-export declare function _foreachAddcmul_(self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], options: { scalars: readonly Scalar[] }): void;
 export declare function _foreachAddcmul_(self: readonly Tensor[], options: { tensor1: readonly Tensor[]; tensor2: readonly Tensor[]; scalars: readonly Scalar[] }): void;
 /** Tensor by tensor over lists. The values of `src`, broadcast, in the dtype and on the device of `self`. In place: the first list's tensors are written. Defaults: nonBlocking false. PyTorch: `aten::_foreach_copy_`, undocumented. */
 export declare function _foreachCopy_(self: readonly Tensor[], src: readonly Tensor[], nonBlocking?: boolean): void;
@@ -60,14 +54,11 @@ export declare function _foreachDiv_(self: readonly Tensor[], scalars: readonly 
 export declare function _foreachDiv_(self: readonly Tensor[], options: { scalars: readonly Scalar[] }): void;
 /** Tensor by tensor over lists. `self` + `weight` · (`end` − `self`), element by element. In place: the first list's tensors are written. PyTorch: `aten::_foreach_lerp_`, undocumented. */
 export declare function _foreachLerp_(self: readonly Tensor[], tensors1: readonly Tensor[], weight: Scalar): void;
-export declare function _foreachLerp_(self: readonly Tensor[], tensors1: readonly Tensor[], options: { weight: Scalar }): void;
 export declare function _foreachLerp_(self: readonly Tensor[], options: { tensors1: readonly Tensor[]; weight: Scalar }): void;
 export declare function _foreachLerp_(self: readonly Tensor[], tensors1: readonly Tensor[], weights: readonly Tensor[]): void;
 export declare function _foreachLerp_(self: readonly Tensor[], tensors1: readonly Tensor[], weights: Tensor, ...more: Tensor[]): void;
-export declare function _foreachLerp_(self: readonly Tensor[], tensors1: readonly Tensor[], options: { weights: readonly Tensor[] }): void;
 export declare function _foreachLerp_(self: readonly Tensor[], options: { tensors1: readonly Tensor[]; weights: readonly Tensor[] }): void;
 export declare function _foreachLerp_(self: readonly Tensor[], tensors1: readonly Tensor[], weight: readonly Scalar[]): void;
-export declare function _foreachLerp_(self: readonly Tensor[], tensors1: readonly Tensor[], options: { weight: readonly Scalar[] }): void;
 export declare function _foreachLerp_(self: readonly Tensor[], options: { tensors1: readonly Tensor[]; weight: readonly Scalar[] }): void;
 /** Tensor by tensor over lists. `self` · `other`. The others broadcast to it. In place: the first list's tensors are written. PyTorch: `aten::_foreach_mul_`, undocumented. */
 export declare function _foreachMul_(self: readonly Tensor[], other: Tensor): void;
@@ -101,39 +92,31 @@ export declare function _foreachZero_(self: Tensor, ...more: Tensor[]): void;
 /** One step of AdamW on lists of parameters, which are written. PyTorch: `aten::_fused_adamw_`, undocumented. */
 export declare function _fusedAdamw_(self: readonly Tensor[], grads: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], maxExpAvgSqs: readonly Tensor[], stateSteps: readonly Tensor[], options: { lr: number; beta1: number; beta2: number; weightDecay: number; eps: number; amsgrad: boolean; maximize: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 export declare function _fusedAdamw_(...args: [self: readonly Tensor[], grads: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], maxExpAvgSqs: readonly Tensor[], stateSteps: Tensor, ...more: Tensor[], options: { lr: number; beta1: number; beta2: number; weightDecay: number; eps: number; amsgrad: boolean; maximize: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }]): void;
-export declare function _fusedAdamw_(self: readonly Tensor[], grads: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], maxExpAvgSqs: readonly Tensor[], options: { stateSteps: readonly Tensor[]; lr: number; beta1: number; beta2: number; weightDecay: number; eps: number; amsgrad: boolean; maximize: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 export declare function _fusedAdamw_(self: readonly Tensor[], options: { grads: readonly Tensor[]; expAvgs: readonly Tensor[]; expAvgSqs: readonly Tensor[]; maxExpAvgSqs: readonly Tensor[]; stateSteps: readonly Tensor[]; lr: number; beta1: number; beta2: number; weightDecay: number; eps: number; amsgrad: boolean; maximize: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 export declare function _fusedAdamw_(self: readonly Tensor[], grads: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], maxExpAvgSqs: readonly Tensor[], stateSteps: readonly Tensor[], options: { lr: Tensor; beta1: number; beta2: number; weightDecay: number; eps: number; amsgrad: boolean; maximize: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 export declare function _fusedAdamw_(...args: [self: readonly Tensor[], grads: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], maxExpAvgSqs: readonly Tensor[], stateSteps: Tensor, ...more: Tensor[], options: { lr: Tensor; beta1: number; beta2: number; weightDecay: number; eps: number; amsgrad: boolean; maximize: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }]): void;
-export declare function _fusedAdamw_(self: readonly Tensor[], grads: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], maxExpAvgSqs: readonly Tensor[], options: { stateSteps: readonly Tensor[]; lr: Tensor; beta1: number; beta2: number; weightDecay: number; eps: number; amsgrad: boolean; maximize: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 export declare function _fusedAdamw_(self: readonly Tensor[], options: { grads: readonly Tensor[]; expAvgs: readonly Tensor[]; expAvgSqs: readonly Tensor[]; maxExpAvgSqs: readonly Tensor[]; stateSteps: readonly Tensor[]; lr: Tensor; beta1: number; beta2: number; weightDecay: number; eps: number; amsgrad: boolean; maximize: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 /** One step of SGD on lists of parameters, which are written. PyTorch: `aten::_fused_sgd_`, undocumented. */
 export declare function _fusedSgd_(self: readonly Tensor[], grads: readonly Tensor[], momentumBufferList: readonly Tensor[], options: { weightDecay: number; momentum: number; lr: number; dampening: number; nesterov: boolean; maximize: boolean; isFirstStep: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 export declare function _fusedSgd_(...args: [self: readonly Tensor[], grads: readonly Tensor[], momentumBufferList: Tensor, ...more: Tensor[], options: { weightDecay: number; momentum: number; lr: number; dampening: number; nesterov: boolean; maximize: boolean; isFirstStep: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }]): void;
-export declare function _fusedSgd_(self: readonly Tensor[], grads: readonly Tensor[], options: { momentumBufferList: readonly Tensor[]; weightDecay: number; momentum: number; lr: number; dampening: number; nesterov: boolean; maximize: boolean; isFirstStep: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 export declare function _fusedSgd_(self: readonly Tensor[], options: { grads: readonly Tensor[]; momentumBufferList: readonly Tensor[]; weightDecay: number; momentum: number; lr: number; dampening: number; nesterov: boolean; maximize: boolean; isFirstStep: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 export declare function _fusedSgd_(self: readonly Tensor[], grads: readonly Tensor[], momentumBufferList: readonly Tensor[], options: { weightDecay: number; momentum: number; lr: Tensor; dampening: number; nesterov: boolean; maximize: boolean; isFirstStep: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 export declare function _fusedSgd_(...args: [self: readonly Tensor[], grads: readonly Tensor[], momentumBufferList: Tensor, ...more: Tensor[], options: { weightDecay: number; momentum: number; lr: Tensor; dampening: number; nesterov: boolean; maximize: boolean; isFirstStep: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }]): void;
-export declare function _fusedSgd_(self: readonly Tensor[], grads: readonly Tensor[], options: { momentumBufferList: readonly Tensor[]; weightDecay: number; momentum: number; lr: Tensor; dampening: number; nesterov: boolean; maximize: boolean; isFirstStep: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 export declare function _fusedSgd_(self: readonly Tensor[], options: { grads: readonly Tensor[]; momentumBufferList: readonly Tensor[]; weightDecay: number; momentum: number; lr: Tensor; dampening: number; nesterov: boolean; maximize: boolean; isFirstStep: boolean; gradScale?: Tensor | null; foundInf?: Tensor | null }): void;
 /** What `logSoftmax` calls: along `dim`. PyTorch: `aten::_log_softmax`, undocumented. */
 export declare function _logSoftmax(self: Tensor, dim: number, halfToFloat: boolean): Tensor;
-export declare function _logSoftmax(self: Tensor, dim: number, options: { halfToFloat: boolean }): Tensor;
 export declare function _logSoftmax(self: Tensor, options: { dim: number; halfToFloat: boolean }): Tensor;
 export interface TensorMethods {
   /** What `logSoftmax` calls: along `dim`. PyTorch: `aten::_log_softmax`, undocumented. */
   _logSoftmax(dim: number, halfToFloat: boolean): Tensor;
-  _logSoftmax(dim: number, options: { halfToFloat: boolean }): Tensor;
   _logSoftmax(options: { dim: number; halfToFloat: boolean }): Tensor;
 }
 /** What `softmax` calls: along `dim`. PyTorch: `aten::_softmax`, undocumented. */
 export declare function _softmax(self: Tensor, dim: number, halfToFloat: boolean): Tensor;
-export declare function _softmax(self: Tensor, dim: number, options: { halfToFloat: boolean }): Tensor;
 export declare function _softmax(self: Tensor, options: { dim: number; halfToFloat: boolean }): Tensor;
 export interface TensorMethods {
   /** What `softmax` calls: along `dim`. PyTorch: `aten::_softmax`, undocumented. */
   _softmax(dim: number, halfToFloat: boolean): Tensor;
-  _softmax(dim: number, options: { halfToFloat: boolean }): Tensor;
   _softmax(options: { dim: number; halfToFloat: boolean }): Tensor;
 }
 /** A copy in another dtype, layout or memory format, or on another device. Defaults: nonBlocking false. PyTorch: `aten::_to_copy`, undocumented. */
@@ -230,9 +213,8 @@ export interface TensorMethods {
   adaptiveMaxPool2d(outputSize: NumberList): [Tensor, Tensor];
   adaptiveMaxPool2d(options: { outputSize: NumberList }): [Tensor, Tensor];
 }
-/** Gradients of `adaptiveMaxPool2d`, as autograd computes them. PyTorch: `aten::adaptive_max_pool2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `adaptiveMaxPool2d`, as autograd computes them. */
 export declare function adaptiveMaxPool2dBackward(gradOutput: Tensor, self: Tensor, indices: Tensor): Tensor;
-export declare function adaptiveMaxPool2dBackward(gradOutput: Tensor, self: Tensor, options: { indices: Tensor }): Tensor;
 export declare function adaptiveMaxPool2dBackward(gradOutput: Tensor, options: { self: Tensor; indices: Tensor }): Tensor;
 /** Maxima over windows such that the last three dimensions get `outputSize`, and their indices. PyTorch: `torch.nn.functional.adaptive_max_pool3d`. */
 export declare function adaptiveMaxPool3d(self: Tensor, outputSize: NumberList): [Tensor, Tensor];
@@ -242,9 +224,8 @@ export interface TensorMethods {
   adaptiveMaxPool3d(outputSize: NumberList): [Tensor, Tensor];
   adaptiveMaxPool3d(options: { outputSize: NumberList }): [Tensor, Tensor];
 }
-/** Gradients of `adaptiveMaxPool3d`, as autograd computes them. PyTorch: `aten::adaptive_max_pool3d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `adaptiveMaxPool3d`, as autograd computes them. */
 export declare function adaptiveMaxPool3dBackward(gradOutput: Tensor, self: Tensor, indices: Tensor): Tensor;
-export declare function adaptiveMaxPool3dBackward(gradOutput: Tensor, self: Tensor, options: { indices: Tensor }): Tensor;
 export declare function adaptiveMaxPool3dBackward(gradOutput: Tensor, options: { self: Tensor; indices: Tensor }): Tensor;
 /** `self` + `alpha` · `other`. Shapes broadcast. Defaults: alpha 1. PyTorch: `torch.add`. */
 export declare function add(self: Tensor, other: Tensor, options?: { alpha?: Scalar }): Tensor;
@@ -277,67 +258,54 @@ export interface TensorMethods {
 }
 /** `beta` · `self` + `alpha` · the sum of the products of the batches of matrices. Defaults: beta 1, alpha 1. PyTorch: `torch.addbmm`. */
 export declare function addbmm(self: Tensor, batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function addbmm(self: Tensor, batch1: Tensor, options: { batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function addbmm(self: Tensor, options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `beta` · `self` + `alpha` · the sum of the products of the batches of matrices. Defaults: beta 1, alpha 1. PyTorch: `torch.addbmm`. */
   addbmm(batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  addbmm(batch1: Tensor, options: { batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addbmm(options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 }
 /** `beta` · `self` + `alpha` · the sum of the products of the batches of matrices. In place: `self` is written and returned. Defaults: beta 1, alpha 1. PyTorch: `torch.Tensor.addbmm_`. */
 export declare function addbmm_(self: Tensor, batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function addbmm_(self: Tensor, batch1: Tensor, options: { batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function addbmm_(self: Tensor, options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `beta` · `self` + `alpha` · the sum of the products of the batches of matrices. In place: `self` is written and returned. Defaults: beta 1, alpha 1. PyTorch: `torch.Tensor.addbmm_`. */
   addbmm_(batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  addbmm_(batch1: Tensor, options: { batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addbmm_(options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 }
 /** `self` + `value` · `tensor1` / `tensor2`, element by element. Defaults: value 1. PyTorch: `torch.addcdiv`. */
 export declare function addcdiv(self: Tensor, tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
-export declare function addcdiv(self: Tensor, tensor1: Tensor, options: { tensor2: Tensor; value?: Scalar }): Tensor;
 export declare function addcdiv(self: Tensor, options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `self` + `value` · `tensor1` / `tensor2`, element by element. Defaults: value 1. PyTorch: `torch.addcdiv`. */
   addcdiv(tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
-  addcdiv(tensor1: Tensor, options: { tensor2: Tensor; value?: Scalar }): Tensor;
   addcdiv(options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
 }
 /** `self` + `value` · `tensor1` / `tensor2`, element by element. In place: `self` is written and returned. Defaults: value 1. PyTorch: `torch.Tensor.addcdiv_`. */
 export declare function addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
-export declare function addcdiv_(self: Tensor, tensor1: Tensor, options: { tensor2: Tensor; value?: Scalar }): Tensor;
 export declare function addcdiv_(self: Tensor, options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `self` + `value` · `tensor1` / `tensor2`, element by element. In place: `self` is written and returned. Defaults: value 1. PyTorch: `torch.Tensor.addcdiv_`. */
   addcdiv_(tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
-  addcdiv_(tensor1: Tensor, options: { tensor2: Tensor; value?: Scalar }): Tensor;
   addcdiv_(options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
 }
 /** `self` + `value` · `tensor1` · `tensor2`, element by element. Defaults: value 1. PyTorch: `torch.addcmul`. */
 export declare function addcmul(self: Tensor, tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
-export declare function addcmul(self: Tensor, tensor1: Tensor, options: { tensor2: Tensor; value?: Scalar }): Tensor;
 export declare function addcmul(self: Tensor, options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `self` + `value` · `tensor1` · `tensor2`, element by element. Defaults: value 1. PyTorch: `torch.addcmul`. */
   addcmul(tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
-  addcmul(tensor1: Tensor, options: { tensor2: Tensor; value?: Scalar }): Tensor;
   addcmul(options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
 }
 /** `self` + `value` · `tensor1` · `tensor2`, element by element. In place: `self` is written and returned. Defaults: value 1. PyTorch: `torch.Tensor.addcmul_`. */
 export declare function addcmul_(self: Tensor, tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
-export declare function addcmul_(self: Tensor, tensor1: Tensor, options: { tensor2: Tensor; value?: Scalar }): Tensor;
 export declare function addcmul_(self: Tensor, options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `self` + `value` · `tensor1` · `tensor2`, element by element. In place: `self` is written and returned. Defaults: value 1. PyTorch: `torch.Tensor.addcmul_`. */
   addcmul_(tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
-  addcmul_(tensor1: Tensor, options: { tensor2: Tensor; value?: Scalar }): Tensor;
   addcmul_(options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
 }
 /** `beta` · `self` + `alpha` · the matrix product of `mat1` and `mat2`. Defaults: beta 1, alpha 1. PyTorch: `torch.addmm`. */
 export declare function addmm(self: Tensor, mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function addmm(self: Tensor, mat1: Tensor, options: { mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function addmm(self: Tensor, options: { mat1: Tensor; mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function addmm(self: Tensor, mat1: Tensor, mat2: Tensor, outDtype: DType, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function addmm(self: Tensor, mat1: Tensor, mat2: Tensor, options: { outDtype: DType; beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -345,7 +313,6 @@ export declare function addmm(self: Tensor, options: { mat1: Tensor; mat2: Tenso
 export interface TensorMethods {
   /** `beta` · `self` + `alpha` · the matrix product of `mat1` and `mat2`. Defaults: beta 1, alpha 1. PyTorch: `torch.addmm`. */
   addmm(mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  addmm(mat1: Tensor, options: { mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addmm(options: { mat1: Tensor; mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addmm(mat1: Tensor, mat2: Tensor, outDtype: DType, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
   addmm(mat1: Tensor, mat2: Tensor, options: { outDtype: DType; beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -353,52 +320,42 @@ export interface TensorMethods {
 }
 /** `beta` · `self` + `alpha` · the matrix product of `mat1` and `mat2`. In place: `self` is written and returned. Defaults: beta 1, alpha 1. PyTorch: `torch.Tensor.addmm_`. */
 export declare function addmm_(self: Tensor, mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function addmm_(self: Tensor, mat1: Tensor, options: { mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function addmm_(self: Tensor, options: { mat1: Tensor; mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `beta` · `self` + `alpha` · the matrix product of `mat1` and `mat2`. In place: `self` is written and returned. Defaults: beta 1, alpha 1. PyTorch: `torch.Tensor.addmm_`. */
   addmm_(mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  addmm_(mat1: Tensor, options: { mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addmm_(options: { mat1: Tensor; mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 }
 /** `beta` · `self` + `alpha` · the product of the matrix `mat` and the vector `vec`. Defaults: beta 1, alpha 1. PyTorch: `torch.addmv`. */
 export declare function addmv(self: Tensor, mat: Tensor, vec: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function addmv(self: Tensor, mat: Tensor, options: { vec: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function addmv(self: Tensor, options: { mat: Tensor; vec: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `beta` · `self` + `alpha` · the product of the matrix `mat` and the vector `vec`. Defaults: beta 1, alpha 1. PyTorch: `torch.addmv`. */
   addmv(mat: Tensor, vec: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  addmv(mat: Tensor, options: { vec: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addmv(options: { mat: Tensor; vec: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 }
 /** `beta` · `self` + `alpha` · the product of the matrix `mat` and the vector `vec`. In place: `self` is written and returned. Defaults: beta 1, alpha 1. PyTorch: `torch.Tensor.addmv_`. */
 export declare function addmv_(self: Tensor, mat: Tensor, vec: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function addmv_(self: Tensor, mat: Tensor, options: { vec: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function addmv_(self: Tensor, options: { mat: Tensor; vec: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `beta` · `self` + `alpha` · the product of the matrix `mat` and the vector `vec`. In place: `self` is written and returned. Defaults: beta 1, alpha 1. PyTorch: `torch.Tensor.addmv_`. */
   addmv_(mat: Tensor, vec: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  addmv_(mat: Tensor, options: { vec: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addmv_(options: { mat: Tensor; vec: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 }
 /** `beta` · `self` + `alpha` · the outer product of `vec1` and `vec2`. Defaults: beta 1, alpha 1. PyTorch: `torch.addr`. */
 export declare function addr(self: Tensor, vec1: Tensor, vec2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function addr(self: Tensor, vec1: Tensor, options: { vec2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function addr(self: Tensor, options: { vec1: Tensor; vec2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `beta` · `self` + `alpha` · the outer product of `vec1` and `vec2`. Defaults: beta 1, alpha 1. PyTorch: `torch.addr`. */
   addr(vec1: Tensor, vec2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  addr(vec1: Tensor, options: { vec2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addr(options: { vec1: Tensor; vec2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 }
 /** `beta` · `self` + `alpha` · the outer product of `vec1` and `vec2`. In place: `self` is written and returned. Defaults: beta 1, alpha 1. PyTorch: `torch.Tensor.addr_`. */
 export declare function addr_(self: Tensor, vec1: Tensor, vec2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function addr_(self: Tensor, vec1: Tensor, options: { vec2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function addr_(self: Tensor, options: { vec1: Tensor; vec2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `beta` · `self` + `alpha` · the outer product of `vec1` and `vec2`. In place: `self` is written and returned. Defaults: beta 1, alpha 1. PyTorch: `torch.Tensor.addr_`. */
   addr_(vec1: Tensor, vec2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  addr_(vec1: Tensor, options: { vec2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addr_(options: { vec1: Tensor; vec2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 }
 /** The last two dimensions exchanged and conjugated: a view. PyTorch: `torch.adjoint`. */
@@ -409,11 +366,9 @@ export interface TensorMethods {
 }
 /** Coordinates at which `theta` [N, 2, 3] or [N, 3, 4] puts the pixels of an output of `size`. PyTorch: `aten::affine_grid_generator`, undocumented. */
 export declare function affineGridGenerator(theta: Tensor, size: NumberList, alignCorners: boolean): Tensor;
-export declare function affineGridGenerator(theta: Tensor, size: NumberList, options: { alignCorners: boolean }): Tensor;
 export declare function affineGridGenerator(theta: Tensor, options: { size: NumberList; alignCorners: boolean }): Tensor;
-/** Gradients of `affineGridGenerator`, as autograd computes them. PyTorch: `aten::affine_grid_generator_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `affineGridGenerator`, as autograd computes them. */
 export declare function affineGridGeneratorBackward(grad: Tensor, size: NumberList, alignCorners: boolean): Tensor;
-export declare function affineGridGeneratorBackward(grad: Tensor, size: NumberList, options: { alignCorners: boolean }): Tensor;
 export declare function affineGridGeneratorBackward(grad: Tensor, options: { size: NumberList; alignCorners: boolean }): Tensor;
 /** The same tensor: a view. PyTorch: `aten::alias`, undocumented. */
 export declare function alias(self: Tensor): Tensor;
@@ -461,16 +416,13 @@ export interface TensorMethods {
 }
 /** Dropout that keeps mean and variance of what `selu` gives. PyTorch: `torch.nn.functional.alpha_dropout`. */
 export declare function alphaDropout(input: Tensor, p: number, train: boolean): Tensor;
-export declare function alphaDropout(input: Tensor, p: number, options: { train: boolean }): Tensor;
 export declare function alphaDropout(input: Tensor, options: { p: number; train: boolean }): Tensor;
 /** Dropout that keeps mean and variance of what `selu` gives. In place: `self` is written and returned. PyTorch: `aten::alpha_dropout_`, undocumented. */
 export declare function alphaDropout_(self: Tensor, p: number, train: boolean): Tensor;
-export declare function alphaDropout_(self: Tensor, p: number, options: { train: boolean }): Tensor;
 export declare function alphaDropout_(self: Tensor, options: { p: number; train: boolean }): Tensor;
 export interface TensorMethods {
   /** Dropout that keeps mean and variance of what `selu` gives. In place: `self` is written and returned. PyTorch: `aten::alpha_dropout_`, undocumented. */
   alphaDropout_(p: number, train: boolean): Tensor;
-  alphaDropout_(p: number, options: { train: boolean }): Tensor;
   alphaDropout_(options: { p: number; train: boolean }): Tensor;
 }
 /** Largest element along `dim`, which may be several, or of all; gradients are shared among equals. Defaults: dim [], keepdim false. PyTorch: `torch.amax`. */
@@ -659,50 +611,42 @@ export interface TensorMethods {
 /** A view of the storage of the given size and strides, from `storageOffset` on. PyTorch: `torch.as_strided`. */
 export declare function asStrided(self: Tensor, size: NumberList, stride: NumberList, storageOffset?: number | null): Tensor;
 export declare function asStrided(self: Tensor, size: NumberList, stride: NumberList, options: { storageOffset?: number | null }): Tensor;
-export declare function asStrided(self: Tensor, size: NumberList, options: { stride: NumberList; storageOffset?: number | null }): Tensor;
 export declare function asStrided(self: Tensor, options: { size: NumberList; stride: NumberList; storageOffset?: number | null }): Tensor;
 export interface TensorMethods {
   /** A view of the storage of the given size and strides, from `storageOffset` on. PyTorch: `torch.as_strided`. */
   asStrided(size: NumberList, stride: NumberList, storageOffset?: number | null): Tensor;
   asStrided(size: NumberList, stride: NumberList, options: { storageOffset?: number | null }): Tensor;
-  asStrided(size: NumberList, options: { stride: NumberList; storageOffset?: number | null }): Tensor;
   asStrided(options: { size: NumberList; stride: NumberList; storageOffset?: number | null }): Tensor;
 }
 /** A view of the storage of the given size and strides, from `storageOffset` on. In place: `self` is written and returned. PyTorch: `torch.Tensor.as_strided_`. */
 export declare function asStrided_(self: Tensor, size: NumberList, stride: NumberList, storageOffset?: number | null): Tensor;
 export declare function asStrided_(self: Tensor, size: NumberList, stride: NumberList, options: { storageOffset?: number | null }): Tensor;
-export declare function asStrided_(self: Tensor, size: NumberList, options: { stride: NumberList; storageOffset?: number | null }): Tensor;
 export declare function asStrided_(self: Tensor, options: { size: NumberList; stride: NumberList; storageOffset?: number | null }): Tensor;
 export interface TensorMethods {
   /** A view of the storage of the given size and strides, from `storageOffset` on. In place: `self` is written and returned. PyTorch: `torch.Tensor.as_strided_`. */
   asStrided_(size: NumberList, stride: NumberList, storageOffset?: number | null): Tensor;
   asStrided_(size: NumberList, stride: NumberList, options: { storageOffset?: number | null }): Tensor;
-  asStrided_(size: NumberList, options: { stride: NumberList; storageOffset?: number | null }): Tensor;
   asStrided_(options: { size: NumberList; stride: NumberList; storageOffset?: number | null }): Tensor;
 }
 /** A copy of what `asStrided` gives. PyTorch: `torch.as_strided_copy`. */
 export declare function asStridedCopy(self: Tensor, size: NumberList, stride: NumberList, storageOffset?: number | null): Tensor;
 export declare function asStridedCopy(self: Tensor, size: NumberList, stride: NumberList, options: { storageOffset?: number | null }): Tensor;
-export declare function asStridedCopy(self: Tensor, size: NumberList, options: { stride: NumberList; storageOffset?: number | null }): Tensor;
 export declare function asStridedCopy(self: Tensor, options: { size: NumberList; stride: NumberList; storageOffset?: number | null }): Tensor;
 export interface TensorMethods {
   /** A copy of what `asStrided` gives. PyTorch: `torch.as_strided_copy`. */
   asStridedCopy(size: NumberList, stride: NumberList, storageOffset?: number | null): Tensor;
   asStridedCopy(size: NumberList, stride: NumberList, options: { storageOffset?: number | null }): Tensor;
-  asStridedCopy(size: NumberList, options: { stride: NumberList; storageOffset?: number | null }): Tensor;
   asStridedCopy(options: { size: NumberList; stride: NumberList; storageOffset?: number | null }): Tensor;
 }
 /** `self` with `src` put where `asStrided` with the same arguments would look. PyTorch: `torch.as_strided_scatter`. */
 export declare function asStridedScatter(self: Tensor, src: Tensor, size: NumberList, stride: NumberList, storageOffset?: number | null): Tensor;
 export declare function asStridedScatter(self: Tensor, src: Tensor, size: NumberList, stride: NumberList, options: { storageOffset?: number | null }): Tensor;
-export declare function asStridedScatter(self: Tensor, src: Tensor, size: NumberList, options: { stride: NumberList; storageOffset?: number | null }): Tensor;
 export declare function asStridedScatter(self: Tensor, src: Tensor, options: { size: NumberList; stride: NumberList; storageOffset?: number | null }): Tensor;
 export declare function asStridedScatter(self: Tensor, options: { src: Tensor; size: NumberList; stride: NumberList; storageOffset?: number | null }): Tensor;
 export interface TensorMethods {
   /** `self` with `src` put where `asStrided` with the same arguments would look. PyTorch: `torch.as_strided_scatter`. */
   asStridedScatter(src: Tensor, size: NumberList, stride: NumberList, storageOffset?: number | null): Tensor;
   asStridedScatter(src: Tensor, size: NumberList, stride: NumberList, options: { storageOffset?: number | null }): Tensor;
-  asStridedScatter(src: Tensor, size: NumberList, options: { stride: NumberList; storageOffset?: number | null }): Tensor;
   asStridedScatter(src: Tensor, options: { size: NumberList; stride: NumberList; storageOffset?: number | null }): Tensor;
   asStridedScatter(options: { src: Tensor; size: NumberList; stride: NumberList; storageOffset?: number | null }): Tensor;
 }
@@ -828,9 +772,8 @@ export interface TensorMethods {
   avgPool2d(kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | null }): Tensor;
   avgPool2d(options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | null }): Tensor;
 }
-/** Gradients of `avgPool2d`, as autograd computes them. PyTorch: `aten::avg_pool2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `avgPool2d`, as autograd computes them. */
 export declare function avgPool2dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride: NumberList, padding: NumberList, ceilMode: boolean, countIncludePad: boolean, divisorOverride: number | null): Tensor;
-export declare function avgPool2dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride: NumberList, padding: NumberList, ceilMode: boolean, countIncludePad: boolean, options: { divisorOverride: number | null }): Tensor;
 export declare function avgPool2dBackward(gradOutput: Tensor, self: Tensor, options: { kernelSize: NumberList; stride: NumberList; padding: NumberList; ceilMode: boolean; countIncludePad: boolean; divisorOverride: number | null }): Tensor;
 export declare function avgPool2dBackward(gradOutput: Tensor, options: { self: Tensor; kernelSize: NumberList; stride: NumberList; padding: NumberList; ceilMode: boolean; countIncludePad: boolean; divisorOverride: number | null }): Tensor;
 /** Means over windows of `kernelSize` in the last three dimensions; `stride` is `kernelSize` by default. Defaults: stride [], padding 0, ceilMode false, countIncludePad true. PyTorch: `torch.nn.functional.avg_pool3d`. */
@@ -851,14 +794,12 @@ export interface TensorMethods {
   avgPool3d(kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | null }): Tensor;
   avgPool3d(options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | null }): Tensor;
 }
-/** Gradients of `avgPool3d`, as autograd computes them. PyTorch: `aten::avg_pool3d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `avgPool3d`, as autograd computes them. */
 export declare function avgPool3dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride: NumberList, padding: NumberList, ceilMode: boolean, countIncludePad: boolean, divisorOverride: number | null): Tensor;
-export declare function avgPool3dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride: NumberList, padding: NumberList, ceilMode: boolean, countIncludePad: boolean, options: { divisorOverride: number | null }): Tensor;
 export declare function avgPool3dBackward(gradOutput: Tensor, self: Tensor, options: { kernelSize: NumberList; stride: NumberList; padding: NumberList; ceilMode: boolean; countIncludePad: boolean; divisorOverride: number | null }): Tensor;
 export declare function avgPool3dBackward(gradOutput: Tensor, options: { self: Tensor; kernelSize: NumberList; stride: NumberList; padding: NumberList; ceilMode: boolean; countIncludePad: boolean; divisorOverride: number | null }): Tensor;
 /** `beta` · `self` + `alpha` · the matrix products of the batches. Defaults: beta 1, alpha 1. PyTorch: `torch.baddbmm`. */
 export declare function baddbmm(self: Tensor, batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function baddbmm(self: Tensor, batch1: Tensor, options: { batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function baddbmm(self: Tensor, options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function baddbmm(self: Tensor, batch1: Tensor, batch2: Tensor, outDtype: DType, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function baddbmm(self: Tensor, batch1: Tensor, batch2: Tensor, options: { outDtype: DType; beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -866,7 +807,6 @@ export declare function baddbmm(self: Tensor, options: { batch1: Tensor; batch2:
 export interface TensorMethods {
   /** `beta` · `self` + `alpha` · the matrix products of the batches. Defaults: beta 1, alpha 1. PyTorch: `torch.baddbmm`. */
   baddbmm(batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  baddbmm(batch1: Tensor, options: { batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   baddbmm(options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   baddbmm(batch1: Tensor, batch2: Tensor, outDtype: DType, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
   baddbmm(batch1: Tensor, batch2: Tensor, options: { outDtype: DType; beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -874,12 +814,10 @@ export interface TensorMethods {
 }
 /** `beta` · `self` + `alpha` · the matrix products of the batches. In place: `self` is written and returned. Defaults: beta 1, alpha 1. PyTorch: `torch.Tensor.baddbmm_`. */
 export declare function baddbmm_(self: Tensor, batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function baddbmm_(self: Tensor, batch1: Tensor, options: { batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function baddbmm_(self: Tensor, options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `beta` · `self` + `alpha` · the matrix products of the batches. In place: `self` is written and returned. Defaults: beta 1, alpha 1. PyTorch: `torch.Tensor.baddbmm_`. */
   baddbmm_(batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  baddbmm_(batch1: Tensor, options: { batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   baddbmm_(options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 }
 /** The triangular window of the given length. PyTorch: `torch.bartlett_window`. */
@@ -888,21 +826,17 @@ export declare function bartlettWindow(windowLength: number, periodic: boolean, 
 export declare function bartlettWindow(windowLength: number, options: TensorOptions & { periodic: boolean }): Tensor;
 /** Normalised per channel: by the batch in `training`, by the running statistics otherwise. PyTorch: `torch.nn.functional.batch_norm`. */
 export declare function batchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor;
-export declare function batchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, momentum: number, eps: number, options: { cudnnEnabled: boolean }): Tensor;
 export declare function batchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { training: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
 export declare function batchNorm(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
-/** Gradients of `batchNorm`, as autograd computes them. PyTorch: `aten::batch_norm_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `batchNorm`, as autograd computes them. */
 export declare function batchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, update: boolean, eps: number, outputMask: readonly boolean[], reserve: Tensor): [Tensor, Tensor, Tensor];
-export declare function batchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, update: boolean, eps: number, outputMask: readonly boolean[], options: { reserve: Tensor }): [Tensor, Tensor, Tensor];
 export declare function batchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, options: { update: boolean; eps: number; outputMask: readonly boolean[]; reserve: Tensor }): [Tensor, Tensor, Tensor];
 export declare function batchNormBackward(gradOut: Tensor, options: { input: Tensor; weight: Tensor; runningMean: Tensor | null; runningVar: Tensor | null; saveMean: Tensor | null; saveVar: Tensor | null; update: boolean; eps: number; outputMask: readonly boolean[]; reserve: Tensor }): [Tensor, Tensor, Tensor];
 /** `aten::batch_norm_backward_elemt(Tensor grad_out, Tensor input, Tensor mean, Tensor invstd, Tensor? weight, Tensor sum_dy, Tensor sum_dy_xmu, Tensor count) -> Tensor` */
 export declare function batchNormBackwardElemt(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, sumDy: Tensor, sumDyXmu: Tensor, count: Tensor): Tensor;
-export declare function batchNormBackwardElemt(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, sumDy: Tensor, sumDyXmu: Tensor, options: { count: Tensor }): Tensor;
 export declare function batchNormBackwardElemt(gradOut: Tensor, options: { input: Tensor; mean: Tensor; invstd: Tensor; weight: Tensor | null; sumDy: Tensor; sumDyXmu: Tensor; count: Tensor }): Tensor;
 /** `aten::batch_norm_backward_reduce(Tensor grad_out, Tensor input, Tensor mean, Tensor invstd, Tensor? weight, bool input_g, bool weight_g, bool bias_g) -> (Tensor, Tensor, Tensor, Tensor)` */
 export declare function batchNormBackwardReduce(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, inputG: boolean, weightG: boolean, biasG: boolean): [Tensor, Tensor, Tensor, Tensor];
-export declare function batchNormBackwardReduce(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, inputG: boolean, weightG: boolean, options: { biasG: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function batchNormBackwardReduce(gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, options: { inputG: boolean; weightG: boolean; biasG: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function batchNormBackwardReduce(gradOut: Tensor, options: { input: Tensor; mean: Tensor; invstd: Tensor; weight: Tensor | null; inputG: boolean; weightG: boolean; biasG: boolean }): [Tensor, Tensor, Tensor, Tensor];
 /** `aten::batch_norm_elemt(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor invstd, float eps) -> Tensor` */
@@ -911,12 +845,10 @@ export declare function batchNormElemt(input: Tensor, weight: Tensor | null | un
 export declare function batchNormElemt(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; mean: Tensor; invstd: Tensor; eps: number }): Tensor;
 /** `aten::batch_norm_gather_stats(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, int count) -> (Tensor, Tensor)` */
 export declare function batchNormGatherStats(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, momentum: number, eps: number, count: number): [Tensor, Tensor];
-export declare function batchNormGatherStats(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, momentum: number, eps: number, options: { count: number }): [Tensor, Tensor];
 export declare function batchNormGatherStats(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { momentum: number; eps: number; count: number }): [Tensor, Tensor];
 export declare function batchNormGatherStats(input: Tensor, options: { mean: Tensor; invstd: Tensor; runningMean: Tensor | null; runningVar: Tensor | null; momentum: number; eps: number; count: number }): [Tensor, Tensor];
 /** `aten::batch_norm_gather_stats_with_counts(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, Tensor counts) -> (Tensor, Tensor)` */
 export declare function batchNormGatherStatsWithCounts(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, momentum: number, eps: number, counts: Tensor): [Tensor, Tensor];
-export declare function batchNormGatherStatsWithCounts(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, momentum: number, eps: number, options: { counts: Tensor }): [Tensor, Tensor];
 export declare function batchNormGatherStatsWithCounts(input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { momentum: number; eps: number; counts: Tensor }): [Tensor, Tensor];
 export declare function batchNormGatherStatsWithCounts(input: Tensor, options: { mean: Tensor; invstd: Tensor; runningMean: Tensor | null; runningVar: Tensor | null; momentum: number; eps: number; counts: Tensor }): [Tensor, Tensor];
 /** `aten::batch_norm_stats(Tensor input, float eps) -> (Tensor, Tensor)` */
@@ -955,7 +887,6 @@ export interface TensorMethods {
 /** x₁ᵀ A x₂ + b for each output. PyTorch: `torch.bilinear`. */
 export declare function bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias?: Tensor | null): Tensor;
 export declare function bilinear(input1: Tensor, input2: Tensor, weight: Tensor, options: { bias?: Tensor | null }): Tensor;
-export declare function bilinear(input1: Tensor, input2: Tensor, options: { weight: Tensor; bias?: Tensor | null }): Tensor;
 export declare function bilinear(input1: Tensor, options: { input2: Tensor; weight: Tensor; bias?: Tensor | null }): Tensor;
 /** −(y ln p + (1 − y) ln(1 − p)) of probabilities `self` and targets of the same shape. The mean, unless `reduction` says otherwise. PyTorch: `torch.nn.functional.binary_cross_entropy`. */
 export declare function binaryCrossEntropy(self: Tensor, target: Tensor, weight?: Tensor | null, reduction?: 'none' | 'mean' | 'sum' | number): Tensor;
@@ -969,11 +900,10 @@ export interface TensorMethods {
   binaryCrossEntropy(target: Tensor, options: { weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
   binaryCrossEntropy(options: { target: Tensor; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 }
-/** Gradients of `binaryCrossEntropy`, as autograd computes them. The mean, unless `reduction` says otherwise. PyTorch: `aten::binary_cross_entropy_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `binaryCrossEntropy`, as autograd computes them. */
 export declare function binaryCrossEntropyBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight?: Tensor | null, reduction?: 'none' | 'mean' | 'sum' | number): Tensor;
 export declare function binaryCrossEntropyBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, options: { reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function binaryCrossEntropyBackward(gradOutput: Tensor, self: Tensor, target: Tensor, options: { weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
-export declare function binaryCrossEntropyBackward(gradOutput: Tensor, self: Tensor, options: { target: Tensor; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function binaryCrossEntropyBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 /** As `binaryCrossEntropy`, of logits. The mean, unless `reduction` says otherwise. PyTorch: `torch.nn.functional.binary_cross_entropy_with_logits`. */
 export declare function binaryCrossEntropyWithLogits(self: Tensor, target: Tensor, weight?: Tensor | null, posWeight?: Tensor | null, reduction?: 'none' | 'mean' | 'sum' | number): Tensor;
@@ -1302,7 +1232,6 @@ export interface TensorMethods {
 }
 /** `aten::choose_qparams_optimized(Tensor input, int numel, int n_bins, float ratio, int bit_width) -> (Tensor, Tensor)` */
 export declare function chooseQparamsOptimized(input: Tensor, numel: number, nBins: number, ratio: number, bitWidth: number): [Tensor, Tensor];
-export declare function chooseQparamsOptimized(input: Tensor, numel: number, nBins: number, ratio: number, options: { bitWidth: number }): [Tensor, Tensor];
 export declare function chooseQparamsOptimized(input: Tensor, options: { numel: number; nBins: number; ratio: number; bitWidth: number }): [Tensor, Tensor];
 /** At most `chunks` parts of about equal length along `dim`: views. Defaults: dim 0. PyTorch: `torch.chunk`. */
 export declare function chunk(self: Tensor, chunks: number, dim?: number): Tensor[];
@@ -1440,12 +1369,10 @@ export interface TensorMethods {
 }
 /** Columns added up to an image: the adjoint of `im2col`. PyTorch: `aten::col2im`, undocumented. */
 export declare function col2im(self: Tensor, outputSize: NumberList, kernelSize: NumberList, dilation: NumberList, padding: NumberList, stride: NumberList): Tensor;
-export declare function col2im(self: Tensor, outputSize: NumberList, kernelSize: NumberList, dilation: NumberList, padding: NumberList, options: { stride: NumberList }): Tensor;
 export declare function col2im(self: Tensor, options: { outputSize: NumberList; kernelSize: NumberList; dilation: NumberList; padding: NumberList; stride: NumberList }): Tensor;
 export interface TensorMethods {
   /** Columns added up to an image: the adjoint of `im2col`. PyTorch: `aten::col2im`, undocumented. */
   col2im(outputSize: NumberList, kernelSize: NumberList, dilation: NumberList, padding: NumberList, stride: NumberList): Tensor;
-  col2im(outputSize: NumberList, kernelSize: NumberList, dilation: NumberList, padding: NumberList, options: { stride: NumberList }): Tensor;
   col2im(options: { outputSize: NumberList; kernelSize: NumberList; dilation: NumberList; padding: NumberList; stride: NumberList }): Tensor;
 }
 /** Column of each value in a sparse tensor of compressed rows. PyTorch: `torch.Tensor.col_indices`. */
@@ -1563,34 +1490,30 @@ export declare function conv3d(input: Tensor, weight: Tensor, options: { bias?: 
 export declare function conv3d(input: Tensor, options: { weight: Tensor; bias?: Tensor | null; stride?: NumberList; padding?: 'same' | 'valid'; dilation?: NumberList; groups?: number }): Tensor;
 /** `aten::conv_depthwise3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding, SymInt[3] dilation) -> Tensor` */
 export declare function convDepthwise3d(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList): Tensor;
-export declare function convDepthwise3d(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, options: { dilation: NumberList }): Tensor;
 export declare function convDepthwise3d(self: Tensor, weight: Tensor, options: { kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList }): Tensor;
 export declare function convDepthwise3d(self: Tensor, options: { weight: Tensor; kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList }): Tensor;
 export interface TensorMethods {
   /** `aten::conv_depthwise3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding, SymInt[3] dilation) -> Tensor` */
   convDepthwise3d(weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList): Tensor;
-  convDepthwise3d(weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, options: { dilation: NumberList }): Tensor;
   convDepthwise3d(weight: Tensor, options: { kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList }): Tensor;
   convDepthwise3d(options: { weight: Tensor; kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList }): Tensor;
 }
 /** Convolution of [T, N, C] with `weight` [K, C, O]. Defaults: pad 0. PyTorch: `torch.conv_tbc`. */
 export declare function convTbc(self: Tensor, weight: Tensor, bias: Tensor, pad?: number): Tensor;
 export declare function convTbc(self: Tensor, weight: Tensor, bias: Tensor, options: { pad?: number }): Tensor;
-export declare function convTbc(self: Tensor, weight: Tensor, options: { bias: Tensor; pad?: number }): Tensor;
 export declare function convTbc(self: Tensor, options: { weight: Tensor; bias: Tensor; pad?: number }): Tensor;
 export interface TensorMethods {
   /** Convolution of [T, N, C] with `weight` [K, C, O]. Defaults: pad 0. PyTorch: `torch.conv_tbc`. */
   convTbc(weight: Tensor, bias: Tensor, pad?: number): Tensor;
   convTbc(weight: Tensor, bias: Tensor, options: { pad?: number }): Tensor;
-  convTbc(weight: Tensor, options: { bias: Tensor; pad?: number }): Tensor;
   convTbc(options: { weight: Tensor; bias: Tensor; pad?: number }): Tensor;
 }
-/** Gradients of `convTbc`, as autograd computes them. PyTorch: `aten::conv_tbc_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `convTbc`, as autograd computes them. */
 export declare function convTbcBackward(self: Tensor, input: Tensor, weight: Tensor, bias: Tensor, pad: number): [Tensor, Tensor, Tensor];
 export declare function convTbcBackward(self: Tensor, input: Tensor, weight: Tensor, bias: Tensor, options: { pad: number }): [Tensor, Tensor, Tensor];
 export declare function convTbcBackward(self: Tensor, options: { input: Tensor; weight: Tensor; bias: Tensor; pad: number }): [Tensor, Tensor, Tensor];
 export interface TensorMethods {
-  /** Gradients of `convTbc`, as autograd computes them. PyTorch: `aten::conv_tbc_backward`, undocumented. */
+  /** Internal to PyTorch: gradients of `convTbc`, as autograd computes them. */
   convTbcBackward(input: Tensor, weight: Tensor, bias: Tensor, pad: number): [Tensor, Tensor, Tensor];
   convTbcBackward(input: Tensor, weight: Tensor, bias: Tensor, options: { pad: number }): [Tensor, Tensor, Tensor];
   convTbcBackward(options: { input: Tensor; weight: Tensor; bias: Tensor; pad: number }): [Tensor, Tensor, Tensor];
@@ -1624,22 +1547,18 @@ export declare function convTranspose3d(input: Tensor, weight: Tensor, options: 
 export declare function convTranspose3d(input: Tensor, options: { weight: Tensor; bias?: Tensor | null; stride?: NumberList; padding?: NumberList; outputPadding?: NumberList; groups?: number; dilation?: NumberList }): Tensor;
 /** The convolution, `transposed` or not, that `conv1d` to `convTranspose3d` call. PyTorch: `aten::convolution`, undocumented. */
 export declare function convolution(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number): Tensor;
-export declare function convolution(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, options: { groups: number }): Tensor;
 export declare function convolution(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number }): Tensor;
 export declare function convolution(input: Tensor, options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number }): Tensor;
-/** Gradients of `convolution`, as autograd computes them. PyTorch: `aten::convolution_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `convolution`, as autograd computes them. */
 export declare function convolutionBackward(gradOutput: Tensor, input: Tensor, weight: Tensor, biasSizes: NumberList | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
-export declare function convolutionBackward(gradOutput: Tensor, input: Tensor, weight: Tensor, biasSizes: NumberList | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function convolutionBackward(gradOutput: Tensor, input: Tensor, weight: Tensor, options: { biasSizes: NumberList | null; stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function convolutionBackward(gradOutput: Tensor, options: { input: Tensor; weight: Tensor; biasSizes: NumberList | null; stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 /** `aten::convolution_backward_overrideable(Tensor grad_output, Tensor input, Tensor weight, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> (Tensor grad_input, Tensor grad_weight, Tensor grad_bias)` */
 export declare function convolutionBackwardOverrideable(gradOutput: Tensor, input: Tensor, weight: Tensor, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number, outputMask: readonly boolean[]): [gradInput: Tensor, gradWeight: Tensor, gradBias: Tensor] & { readonly gradInput: Tensor; readonly gradWeight: Tensor; readonly gradBias: Tensor };
-export declare function convolutionBackwardOverrideable(gradOutput: Tensor, input: Tensor, weight: Tensor, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number, options: { outputMask: readonly boolean[] }): [gradInput: Tensor, gradWeight: Tensor, gradBias: Tensor] & { readonly gradInput: Tensor; readonly gradWeight: Tensor; readonly gradBias: Tensor };
 export declare function convolutionBackwardOverrideable(gradOutput: Tensor, input: Tensor, weight: Tensor, options: { stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number; outputMask: readonly boolean[] }): [gradInput: Tensor, gradWeight: Tensor, gradBias: Tensor] & { readonly gradInput: Tensor; readonly gradWeight: Tensor; readonly gradBias: Tensor };
 export declare function convolutionBackwardOverrideable(gradOutput: Tensor, options: { input: Tensor; weight: Tensor; stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number; outputMask: readonly boolean[] }): [gradInput: Tensor, gradWeight: Tensor, gradBias: Tensor] & { readonly gradInput: Tensor; readonly gradWeight: Tensor; readonly gradBias: Tensor };
 /** `aten::convolution_overrideable(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor` */
 export declare function convolutionOverrideable(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, groups: number): Tensor;
-export declare function convolutionOverrideable(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, transposed: boolean, outputPadding: NumberList, options: { groups: number }): Tensor;
 export declare function convolutionOverrideable(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number }): Tensor;
 export declare function convolutionOverrideable(input: Tensor, options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; transposed: boolean; outputPadding: NumberList; groups: number }): Tensor;
 /** The values of `src`, broadcast, in the dtype and on the device of `self`. Defaults: nonBlocking false. PyTorch: `aten::copy`, undocumented. */
@@ -1740,7 +1659,6 @@ export interface TensorMethods {
 export declare function cosineEmbeddingLoss(input1: Tensor, input2: Tensor, target: Tensor, margin?: number, reduction?: 'none' | 'mean' | 'sum' | number): Tensor;
 export declare function cosineEmbeddingLoss(input1: Tensor, input2: Tensor, target: Tensor, margin: number | undefined, options: { reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function cosineEmbeddingLoss(input1: Tensor, input2: Tensor, target: Tensor, options: { margin?: number; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
-export declare function cosineEmbeddingLoss(input1: Tensor, input2: Tensor, options: { target: Tensor; margin?: number; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function cosineEmbeddingLoss(input1: Tensor, options: { input2: Tensor; target: Tensor; margin?: number; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 /** Cosine of the angle between vectors along `dim`. Defaults: dim 1, eps 1e-8. PyTorch: `torch.cosine_similarity`. */
 export declare function cosineSimilarity(x1: Tensor, x2: Tensor, dim?: number, eps?: number): Tensor;
@@ -1810,103 +1728,87 @@ export declare function ctcLoss(logProbs: Tensor, targets: Tensor, inputLengths:
 export declare function ctcLoss(logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, blank: number | undefined, reduction: 'none' | 'mean' | 'sum' | number | undefined, options: { zeroInfinity?: boolean }): Tensor;
 export declare function ctcLoss(logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, blank: number | undefined, options: { reduction?: 'none' | 'mean' | 'sum' | number; zeroInfinity?: boolean }): Tensor;
 export declare function ctcLoss(logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, options: { blank?: number; reduction?: 'none' | 'mean' | 'sum' | number; zeroInfinity?: boolean }): Tensor;
-export declare function ctcLoss(logProbs: Tensor, targets: Tensor, inputLengths: Tensor, options: { targetLengths: Tensor; blank?: number; reduction?: 'none' | 'mean' | 'sum' | number; zeroInfinity?: boolean }): Tensor;
 export declare function ctcLoss(logProbs: Tensor, options: { targets: Tensor; inputLengths: Tensor; targetLengths: Tensor; blank?: number; reduction?: 'none' | 'mean' | 'sum' | number; zeroInfinity?: boolean }): Tensor;
 export declare function ctcLoss(logProbs: Tensor, targets: Tensor, inputLengths: NumberList, targetLengths: NumberList, blank?: number, reduction?: 'none' | 'mean' | 'sum' | number, zeroInfinity?: boolean): Tensor;
 export declare function ctcLoss(logProbs: Tensor, targets: Tensor, inputLengths: NumberList, targetLengths: NumberList, blank: number | undefined, reduction: 'none' | 'mean' | 'sum' | number | undefined, options: { zeroInfinity?: boolean }): Tensor;
 export declare function ctcLoss(logProbs: Tensor, targets: Tensor, inputLengths: NumberList, targetLengths: NumberList, blank: number | undefined, options: { reduction?: 'none' | 'mean' | 'sum' | number; zeroInfinity?: boolean }): Tensor;
 export declare function ctcLoss(logProbs: Tensor, targets: Tensor, inputLengths: NumberList, targetLengths: NumberList, options: { blank?: number; reduction?: 'none' | 'mean' | 'sum' | number; zeroInfinity?: boolean }): Tensor;
-export declare function ctcLoss(logProbs: Tensor, targets: Tensor, inputLengths: NumberList, options: { targetLengths: NumberList; blank?: number; reduction?: 'none' | 'mean' | 'sum' | number; zeroInfinity?: boolean }): Tensor;
 export declare function ctcLoss(logProbs: Tensor, targets: Tensor, options: { inputLengths: NumberList; targetLengths: NumberList; blank?: number; reduction?: 'none' | 'mean' | 'sum' | number; zeroInfinity?: boolean }): Tensor;
 export declare function ctcLoss(logProbs: Tensor, options: { targets: Tensor; inputLengths: NumberList; targetLengths: NumberList; blank?: number; reduction?: 'none' | 'mean' | 'sum' | number; zeroInfinity?: boolean }): Tensor;
-/** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_affine_grid_generator`, undocumented. */
+/** Internal to PyTorch, of cuDNN. */
 export declare function cudnnAffineGridGenerator(theta: Tensor, N: number, C: number, H: number, W: number): Tensor;
-export declare function cudnnAffineGridGenerator(theta: Tensor, N: number, C: number, H: number, options: { W: number }): Tensor;
 export declare function cudnnAffineGridGenerator(theta: Tensor, options: { N: number; C: number; H: number; W: number }): Tensor;
-/** Gradients of `cudnnAffineGridGenerator`, as autograd computes them. PyTorch: `aten::cudnn_affine_grid_generator_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `cudnnAffineGridGenerator`, as autograd computes them. */
 export declare function cudnnAffineGridGeneratorBackward(grad: Tensor, N: number, C: number, H: number, W: number): Tensor;
-export declare function cudnnAffineGridGeneratorBackward(grad: Tensor, N: number, C: number, H: number, options: { W: number }): Tensor;
 export declare function cudnnAffineGridGeneratorBackward(grad: Tensor, options: { N: number; C: number; H: number; W: number }): Tensor;
-/** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_batch_norm`, undocumented. */
+/** Internal to PyTorch, of cuDNN. */
 export declare function cudnnBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, exponentialAverageFactor: number, epsilon: number): [Tensor, Tensor, Tensor, Tensor];
-export declare function cudnnBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, exponentialAverageFactor: number, options: { epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
 export declare function cudnnBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
 export declare function cudnnBatchNorm(input: Tensor, options: { weight: Tensor; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
-/** Gradients of `cudnnBatchNorm`, as autograd computes them. PyTorch: `aten::cudnn_batch_norm_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `cudnnBatchNorm`, as autograd computes them. */
 export declare function cudnnBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, epsilon: number, reserveSpace: Tensor): [Tensor, Tensor, Tensor];
-export declare function cudnnBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, epsilon: number, options: { reserveSpace: Tensor }): [Tensor, Tensor, Tensor];
 export declare function cudnnBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, options: { epsilon: number; reserveSpace: Tensor }): [Tensor, Tensor, Tensor];
 export declare function cudnnBatchNormBackward(input: Tensor, options: { gradOutput: Tensor; weight: Tensor; runningMean: Tensor | null; runningVar: Tensor | null; saveMean: Tensor | null; saveVar: Tensor | null; epsilon: number; reserveSpace: Tensor }): [Tensor, Tensor, Tensor];
-/** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution`, undocumented. */
+/** Internal to PyTorch, of cuDNN. */
 export declare function cudnnConvolution(self: Tensor, weight: Tensor, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean, allowTf32: boolean): Tensor;
-export declare function cudnnConvolution(self: Tensor, weight: Tensor, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean, options: { allowTf32: boolean }): Tensor;
 export declare function cudnnConvolution(self: Tensor, weight: Tensor, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean }): Tensor;
 export declare function cudnnConvolution(self: Tensor, options: { weight: Tensor; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution`, undocumented. */
+  /** Internal to PyTorch, of cuDNN. */
   cudnnConvolution(weight: Tensor, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean, allowTf32: boolean): Tensor;
-  cudnnConvolution(weight: Tensor, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean, options: { allowTf32: boolean }): Tensor;
   cudnnConvolution(weight: Tensor, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean }): Tensor;
   cudnnConvolution(options: { weight: Tensor; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean }): Tensor;
 }
-/** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_add_relu`, undocumented. */
+/** Internal to PyTorch, of cuDNN. */
 export declare function cudnnConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-export declare function cudnnConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
 export declare function cudnnConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, options: { alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export declare function cudnnConvolutionAddRelu(self: Tensor, options: { weight: Tensor; z: Tensor; alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_add_relu`, undocumented. */
+  /** Internal to PyTorch, of cuDNN. */
   cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-  cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
   cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, options: { alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
   cudnnConvolutionAddRelu(options: { weight: Tensor; z: Tensor; alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 }
-/** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_relu`, undocumented. */
+/** Internal to PyTorch, of cuDNN. */
 export declare function cudnnConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-export declare function cudnnConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
 export declare function cudnnConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export declare function cudnnConvolutionRelu(self: Tensor, options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_relu`, undocumented. */
+  /** Internal to PyTorch, of cuDNN. */
   cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-  cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
   cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
   cudnnConvolutionRelu(options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 }
-/** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_transpose`, undocumented. */
+/** Internal to PyTorch, of cuDNN. */
 export declare function cudnnConvolutionTranspose(self: Tensor, weight: Tensor, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean, allowTf32: boolean): Tensor;
-export declare function cudnnConvolutionTranspose(self: Tensor, weight: Tensor, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean, options: { allowTf32: boolean }): Tensor;
 export declare function cudnnConvolutionTranspose(self: Tensor, weight: Tensor, options: { padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean }): Tensor;
 export declare function cudnnConvolutionTranspose(self: Tensor, options: { weight: Tensor; padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_convolution_transpose`, undocumented. */
+  /** Internal to PyTorch, of cuDNN. */
   cudnnConvolutionTranspose(weight: Tensor, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean, allowTf32: boolean): Tensor;
-  cudnnConvolutionTranspose(weight: Tensor, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean, options: { allowTf32: boolean }): Tensor;
   cudnnConvolutionTranspose(weight: Tensor, options: { padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean }): Tensor;
   cudnnConvolutionTranspose(options: { weight: Tensor; padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean }): Tensor;
 }
-/** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_grid_sampler`, undocumented. */
+/** Internal to PyTorch, of cuDNN. */
 export declare function cudnnGridSampler(self: Tensor, grid: Tensor): Tensor;
 export declare function cudnnGridSampler(self: Tensor, options: { grid: Tensor }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_grid_sampler`, undocumented. */
+  /** Internal to PyTorch, of cuDNN. */
   cudnnGridSampler(grid: Tensor): Tensor;
   cudnnGridSampler(options: { grid: Tensor }): Tensor;
 }
-/** Gradients of `cudnnGridSampler`, as autograd computes them. PyTorch: `aten::cudnn_grid_sampler_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `cudnnGridSampler`, as autograd computes them. */
 export declare function cudnnGridSamplerBackward(self: Tensor, grid: Tensor, gradOutput: Tensor): [gradSelf: Tensor, gradGrid: Tensor] & { readonly gradSelf: Tensor; readonly gradGrid: Tensor };
-export declare function cudnnGridSamplerBackward(self: Tensor, grid: Tensor, options: { gradOutput: Tensor }): [gradSelf: Tensor, gradGrid: Tensor] & { readonly gradSelf: Tensor; readonly gradGrid: Tensor };
 export declare function cudnnGridSamplerBackward(self: Tensor, options: { grid: Tensor; gradOutput: Tensor }): [gradSelf: Tensor, gradGrid: Tensor] & { readonly gradSelf: Tensor; readonly gradGrid: Tensor };
 export interface TensorMethods {
-  /** Gradients of `cudnnGridSampler`, as autograd computes them. PyTorch: `aten::cudnn_grid_sampler_backward`, undocumented. */
+  /** Internal to PyTorch: gradients of `cudnnGridSampler`, as autograd computes them. */
   cudnnGridSamplerBackward(grid: Tensor, gradOutput: Tensor): [gradSelf: Tensor, gradGrid: Tensor] & { readonly gradSelf: Tensor; readonly gradGrid: Tensor };
-  cudnnGridSamplerBackward(grid: Tensor, options: { gradOutput: Tensor }): [gradSelf: Tensor, gradGrid: Tensor] & { readonly gradSelf: Tensor; readonly gradGrid: Tensor };
   cudnnGridSamplerBackward(options: { grid: Tensor; gradOutput: Tensor }): [gradSelf: Tensor, gradGrid: Tensor] & { readonly gradSelf: Tensor; readonly gradGrid: Tensor };
 }
-/** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_is_acceptable`, undocumented. */
+/** Internal to PyTorch, of cuDNN. */
 export declare function cudnnIsAcceptable(self: Tensor): boolean;
 export interface TensorMethods {
-  /** Internal to PyTorch, of cuDNN. PyTorch: `aten::cudnn_is_acceptable`, undocumented. */
+  /** Internal to PyTorch, of cuDNN. */
   cudnnIsAcceptable(): boolean;
 }
 /** Largest element so far along `dim`, and its index. PyTorch: `torch.cummax`. */
@@ -1945,9 +1847,8 @@ export interface TensorMethods {
   cumprod_(dim: number, options?: { dtype?: DType | null; handle?: never }): Tensor;
   cumprod_(options: { dim: number; dtype?: DType | null }): Tensor;
 }
-/** Gradients of `cumprod`, as autograd computes them. PyTorch: `aten::cumprod_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `cumprod`, as autograd computes them. */
 export declare function cumprodBackward(grad: Tensor, input: Tensor, dim: number, output: Tensor): Tensor;
-export declare function cumprodBackward(grad: Tensor, input: Tensor, dim: number, options: { output: Tensor }): Tensor;
 export declare function cumprodBackward(grad: Tensor, input: Tensor, options: { dim: number; output: Tensor }): Tensor;
 export declare function cumprodBackward(grad: Tensor, options: { input: Tensor; dim: number; output: Tensor }): Tensor;
 /** Sum of the elements so far along `dim`. PyTorch: `torch.cumsum`. */
@@ -2066,9 +1967,8 @@ export interface TensorMethods {
   diagonal(offset: number | undefined, options: { dim1?: number; dim2?: number }): Tensor;
   diagonal(options: { offset?: number; dim1?: number; dim2?: number }): Tensor;
 }
-/** Gradients of `diagonal`, as autograd computes them. PyTorch: `aten::diagonal_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `diagonal`, as autograd computes them. */
 export declare function diagonalBackward(gradOutput: Tensor, inputSizes: NumberList, offset: number, dim1: number, dim2: number): Tensor;
-export declare function diagonalBackward(gradOutput: Tensor, inputSizes: NumberList, offset: number, dim1: number, options: { dim2: number }): Tensor;
 export declare function diagonalBackward(gradOutput: Tensor, options: { inputSizes: NumberList; offset: number; dim1: number; dim2: number }): Tensor;
 /** The diagonal of the dimensions `dim1` and `dim2`, as the last dimension. A copy, never a view. Defaults: offset 0, dim1 0, dim2 1. PyTorch: `torch.diagonal_copy`. */
 export declare function diagonalCopy(self: Tensor, offset?: number, dim1?: number, dim2?: number): Tensor;
@@ -2232,16 +2132,13 @@ export interface TensorMethods {
 }
 /** In training, elements set to 0 with probability `p`, the others divided by 1 − `p`. PyTorch: `torch.nn.functional.dropout`. */
 export declare function dropout(input: Tensor, p: number, train: boolean): Tensor;
-export declare function dropout(input: Tensor, p: number, options: { train: boolean }): Tensor;
 export declare function dropout(input: Tensor, options: { p: number; train: boolean }): Tensor;
 /** In training, elements set to 0 with probability `p`, the others divided by 1 − `p`. In place: `self` is written and returned. PyTorch: `aten::dropout_`, undocumented. */
 export declare function dropout_(self: Tensor, p: number, train: boolean): Tensor;
-export declare function dropout_(self: Tensor, p: number, options: { train: boolean }): Tensor;
 export declare function dropout_(self: Tensor, options: { p: number; train: boolean }): Tensor;
 export interface TensorMethods {
   /** In training, elements set to 0 with probability `p`, the others divided by 1 − `p`. In place: `self` is written and returned. PyTorch: `aten::dropout_`, undocumented. */
   dropout_(p: number, train: boolean): Tensor;
-  dropout_(p: number, options: { train: boolean }): Tensor;
   dropout_(options: { p: number; train: boolean }): Tensor;
 }
 /** Parts along the third dimension: views. PyTorch: `torch.dsplit`. */
@@ -2290,9 +2187,8 @@ export interface TensorMethods {
   elu_(alpha: Scalar | undefined, options: { scale?: Scalar; inputScale?: Scalar }): Tensor;
   elu_(options: { alpha?: Scalar; scale?: Scalar; inputScale?: Scalar }): Tensor;
 }
-/** Gradients of `elu`, as autograd computes them. PyTorch: `aten::elu_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `elu`, as autograd computes them. */
 export declare function eluBackward(gradOutput: Tensor, alpha: Scalar, scale: Scalar, inputScale: Scalar, isResult: boolean, selfOrResult: Tensor): Tensor;
-export declare function eluBackward(gradOutput: Tensor, alpha: Scalar, scale: Scalar, inputScale: Scalar, isResult: boolean, options: { selfOrResult: Tensor }): Tensor;
 export declare function eluBackward(gradOutput: Tensor, options: { alpha: Scalar; scale: Scalar; inputScale: Scalar; isResult: boolean; selfOrResult: Tensor }): Tensor;
 /** Rows of `weight` at the `indices`. Defaults: paddingIdx -1, scaleGradByFreq false, sparse false. PyTorch: `torch.nn.functional.embedding`. */
 export declare function embedding(weight: Tensor, indices: Tensor, paddingIdx?: number, scaleGradByFreq?: boolean, sparse?: boolean): Tensor;
@@ -2300,9 +2196,8 @@ export declare function embedding(weight: Tensor, indices: Tensor, paddingIdx: n
 export declare function embedding(weight: Tensor, indices: Tensor, paddingIdx: number | undefined, options: { scaleGradByFreq?: boolean; sparse?: boolean }): Tensor;
 export declare function embedding(weight: Tensor, indices: Tensor, options: { paddingIdx?: number; scaleGradByFreq?: boolean; sparse?: boolean }): Tensor;
 export declare function embedding(weight: Tensor, options: { indices: Tensor; paddingIdx?: number; scaleGradByFreq?: boolean; sparse?: boolean }): Tensor;
-/** Gradients of `embedding`, as autograd computes them. PyTorch: `aten::embedding_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `embedding`, as autograd computes them. */
 export declare function embeddingBackward(grad: Tensor, indices: Tensor, numWeights: number, paddingIdx: number, scaleGradByFreq: boolean, sparse: boolean): Tensor;
-export declare function embeddingBackward(grad: Tensor, indices: Tensor, numWeights: number, paddingIdx: number, scaleGradByFreq: boolean, options: { sparse: boolean }): Tensor;
 export declare function embeddingBackward(grad: Tensor, indices: Tensor, options: { numWeights: number; paddingIdx: number; scaleGradByFreq: boolean; sparse: boolean }): Tensor;
 export declare function embeddingBackward(grad: Tensor, options: { indices: Tensor; numWeights: number; paddingIdx: number; scaleGradByFreq: boolean; sparse: boolean }): Tensor;
 /** Sums, means or maxima of rows of `weight`, a bag each: the first of four results. Defaults: scaleGradByFreq false, mode 'sum', sparse false, includeLastOffset false. PyTorch: `torch.nn.functional.embedding_bag`. */
@@ -2312,44 +2207,36 @@ export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: T
 export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean | undefined, mode: 'sum' | 'mean' | 'max' | number | undefined, options: { sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean | undefined, options: { mode?: 'sum' | 'mean' | 'max' | number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, options: { scaleGradByFreq?: boolean; mode?: 'sum' | 'mean' | 'max' | number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
-export declare function embeddingBag(weight: Tensor, indices: Tensor, options: { offsets: Tensor; scaleGradByFreq?: boolean; mode?: 'sum' | 'mean' | 'max' | number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function embeddingBag(weight: Tensor, options: { indices: Tensor; offsets: Tensor; scaleGradByFreq?: boolean; mode?: 'sum' | 'mean' | 'max' | number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean, mode: 'sum' | 'mean' | 'max' | number, sparse: boolean, perSampleWeights: Tensor | null | undefined, includeLastOffset: boolean, paddingIdx: number | null): [Tensor, Tensor, Tensor, Tensor];
-export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean, mode: 'sum' | 'mean' | 'max' | number, sparse: boolean, perSampleWeights: Tensor | null | undefined, includeLastOffset: boolean, options: { paddingIdx: number | null }): [Tensor, Tensor, Tensor, Tensor];
 export declare function embeddingBag(weight: Tensor, indices: Tensor, offsets: Tensor, options: { scaleGradByFreq: boolean; mode: 'sum' | 'mean' | 'max' | number; sparse: boolean; perSampleWeights: Tensor | null; includeLastOffset: boolean; paddingIdx: number | null }): [Tensor, Tensor, Tensor, Tensor];
 export declare function embeddingBag(weight: Tensor, options: { indices: Tensor; offsets: Tensor; scaleGradByFreq: boolean; mode: 'sum' | 'mean' | 'max' | number; sparse: boolean; perSampleWeights: Tensor | null; includeLastOffset: boolean; paddingIdx: number | null }): [Tensor, Tensor, Tensor, Tensor];
 /** `aten::embedding_dense_backward(Tensor grad_output, Tensor indices, SymInt num_weights, SymInt padding_idx, bool scale_grad_by_freq) -> Tensor` */
 export declare function embeddingDenseBackward(gradOutput: Tensor, indices: Tensor, numWeights: number, paddingIdx: number, scaleGradByFreq: boolean): Tensor;
-export declare function embeddingDenseBackward(gradOutput: Tensor, indices: Tensor, numWeights: number, paddingIdx: number, options: { scaleGradByFreq: boolean }): Tensor;
 export declare function embeddingDenseBackward(gradOutput: Tensor, indices: Tensor, options: { numWeights: number; paddingIdx: number; scaleGradByFreq: boolean }): Tensor;
 export declare function embeddingDenseBackward(gradOutput: Tensor, options: { indices: Tensor; numWeights: number; paddingIdx: number; scaleGradByFreq: boolean }): Tensor;
 /** `aten::embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor` */
 export declare function embeddingRenorm(self: Tensor, indices: Tensor, maxNorm: number, normType: number): Tensor;
-export declare function embeddingRenorm(self: Tensor, indices: Tensor, maxNorm: number, options: { normType: number }): Tensor;
 export declare function embeddingRenorm(self: Tensor, indices: Tensor, options: { maxNorm: number; normType: number }): Tensor;
 export declare function embeddingRenorm(self: Tensor, options: { indices: Tensor; maxNorm: number; normType: number }): Tensor;
 export interface TensorMethods {
   /** `aten::embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor` */
   embeddingRenorm(indices: Tensor, maxNorm: number, normType: number): Tensor;
-  embeddingRenorm(indices: Tensor, maxNorm: number, options: { normType: number }): Tensor;
   embeddingRenorm(indices: Tensor, options: { maxNorm: number; normType: number }): Tensor;
   embeddingRenorm(options: { indices: Tensor; maxNorm: number; normType: number }): Tensor;
 }
 /** `aten::embedding_renorm_(Tensor(a!) self, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)` */
 export declare function embeddingRenorm_(self: Tensor, indices: Tensor, maxNorm: number, normType: number): Tensor;
-export declare function embeddingRenorm_(self: Tensor, indices: Tensor, maxNorm: number, options: { normType: number }): Tensor;
 export declare function embeddingRenorm_(self: Tensor, indices: Tensor, options: { maxNorm: number; normType: number }): Tensor;
 export declare function embeddingRenorm_(self: Tensor, options: { indices: Tensor; maxNorm: number; normType: number }): Tensor;
 export interface TensorMethods {
   /** `aten::embedding_renorm_(Tensor(a!) self, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)` */
   embeddingRenorm_(indices: Tensor, maxNorm: number, normType: number): Tensor;
-  embeddingRenorm_(indices: Tensor, maxNorm: number, options: { normType: number }): Tensor;
   embeddingRenorm_(indices: Tensor, options: { maxNorm: number; normType: number }): Tensor;
   embeddingRenorm_(options: { indices: Tensor; maxNorm: number; normType: number }): Tensor;
 }
 /** `aten::embedding_sparse_backward(Tensor grad, Tensor indices, int num_weights, int padding_idx, bool scale_grad_by_freq) -> Tensor` */
 export declare function embeddingSparseBackward(grad: Tensor, indices: Tensor, numWeights: number, paddingIdx: number, scaleGradByFreq: boolean): Tensor;
-export declare function embeddingSparseBackward(grad: Tensor, indices: Tensor, numWeights: number, paddingIdx: number, options: { scaleGradByFreq: boolean }): Tensor;
 export declare function embeddingSparseBackward(grad: Tensor, indices: Tensor, options: { numWeights: number; paddingIdx: number; scaleGradByFreq: boolean }): Tensor;
 export declare function embeddingSparseBackward(grad: Tensor, options: { indices: Tensor; numWeights: number; paddingIdx: number; scaleGradByFreq: boolean }): Tensor;
 /** Memory of the given size, whatever values it holds. PyTorch: `torch.empty`. */
@@ -2529,121 +2416,98 @@ export declare function eye(n: number, m: number, options?: TensorOptions): Tens
 export declare function eye(n: number, options: TensorOptions & { m: number }): Tensor;
 /** Floats rounded to what a tensor quantised along `axis` could hold. PyTorch: `torch.fake_quantize_per_channel_affine`. */
 export declare function fakeQuantizePerChannelAffine(self: Tensor, scale: Tensor, zeroPoint: Tensor, axis: number, quantMin: number, quantMax: number): Tensor;
-export declare function fakeQuantizePerChannelAffine(self: Tensor, scale: Tensor, zeroPoint: Tensor, axis: number, quantMin: number, options: { quantMax: number }): Tensor;
 export declare function fakeQuantizePerChannelAffine(self: Tensor, scale: Tensor, zeroPoint: Tensor, options: { axis: number; quantMin: number; quantMax: number }): Tensor;
 export declare function fakeQuantizePerChannelAffine(self: Tensor, options: { scale: Tensor; zeroPoint: Tensor; axis: number; quantMin: number; quantMax: number }): Tensor;
 export interface TensorMethods {
   /** Floats rounded to what a tensor quantised along `axis` could hold. PyTorch: `torch.fake_quantize_per_channel_affine`. */
   fakeQuantizePerChannelAffine(scale: Tensor, zeroPoint: Tensor, axis: number, quantMin: number, quantMax: number): Tensor;
-  fakeQuantizePerChannelAffine(scale: Tensor, zeroPoint: Tensor, axis: number, quantMin: number, options: { quantMax: number }): Tensor;
   fakeQuantizePerChannelAffine(scale: Tensor, zeroPoint: Tensor, options: { axis: number; quantMin: number; quantMax: number }): Tensor;
   fakeQuantizePerChannelAffine(options: { scale: Tensor; zeroPoint: Tensor; axis: number; quantMin: number; quantMax: number }): Tensor;
 }
 /** `aten::fake_quantize_per_channel_affine_cachemask(Tensor self, Tensor scale, Tensor zero_point, int axis, int quant_min, int quant_max) -> (Tensor output, Tensor mask)` */
 export declare function fakeQuantizePerChannelAffineCachemask(self: Tensor, scale: Tensor, zeroPoint: Tensor, axis: number, quantMin: number, quantMax: number): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
-export declare function fakeQuantizePerChannelAffineCachemask(self: Tensor, scale: Tensor, zeroPoint: Tensor, axis: number, quantMin: number, options: { quantMax: number }): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
 export declare function fakeQuantizePerChannelAffineCachemask(self: Tensor, scale: Tensor, zeroPoint: Tensor, options: { axis: number; quantMin: number; quantMax: number }): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
 export declare function fakeQuantizePerChannelAffineCachemask(self: Tensor, options: { scale: Tensor; zeroPoint: Tensor; axis: number; quantMin: number; quantMax: number }): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
 export interface TensorMethods {
   /** `aten::fake_quantize_per_channel_affine_cachemask(Tensor self, Tensor scale, Tensor zero_point, int axis, int quant_min, int quant_max) -> (Tensor output, Tensor mask)` */
   fakeQuantizePerChannelAffineCachemask(scale: Tensor, zeroPoint: Tensor, axis: number, quantMin: number, quantMax: number): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
-  fakeQuantizePerChannelAffineCachemask(scale: Tensor, zeroPoint: Tensor, axis: number, quantMin: number, options: { quantMax: number }): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
   fakeQuantizePerChannelAffineCachemask(scale: Tensor, zeroPoint: Tensor, options: { axis: number; quantMin: number; quantMax: number }): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
   fakeQuantizePerChannelAffineCachemask(options: { scale: Tensor; zeroPoint: Tensor; axis: number; quantMin: number; quantMax: number }): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
 }
-/** Gradients of `fakeQuantizePerChannelAffineCachemask`, as autograd computes them. PyTorch: `aten::fake_quantize_per_channel_affine_cachemask_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `fakeQuantizePerChannelAffineCachemask`, as autograd computes them. */
 export declare function fakeQuantizePerChannelAffineCachemaskBackward(grad: Tensor, mask: Tensor): Tensor;
 export declare function fakeQuantizePerChannelAffineCachemaskBackward(grad: Tensor, options: { mask: Tensor }): Tensor;
 /** Floats rounded to what a quantised tensor could hold. PyTorch: `torch.fake_quantize_per_tensor_affine`. */
 export declare function fakeQuantizePerTensorAffine(self: Tensor, scale: Tensor, zeroPoint: Tensor, quantMin: number, quantMax: number): Tensor;
-export declare function fakeQuantizePerTensorAffine(self: Tensor, scale: Tensor, zeroPoint: Tensor, quantMin: number, options: { quantMax: number }): Tensor;
 export declare function fakeQuantizePerTensorAffine(self: Tensor, scale: Tensor, zeroPoint: Tensor, options: { quantMin: number; quantMax: number }): Tensor;
 export declare function fakeQuantizePerTensorAffine(self: Tensor, options: { scale: Tensor; zeroPoint: Tensor; quantMin: number; quantMax: number }): Tensor;
 export declare function fakeQuantizePerTensorAffine(self: Tensor, scale: number, zeroPoint: number, quantMin: number, quantMax: number): Tensor;
-export declare function fakeQuantizePerTensorAffine(self: Tensor, scale: number, zeroPoint: number, quantMin: number, options: { quantMax: number }): Tensor;
 export declare function fakeQuantizePerTensorAffine(self: Tensor, options: { scale: number; zeroPoint: number; quantMin: number; quantMax: number }): Tensor;
 export interface TensorMethods {
   /** Floats rounded to what a quantised tensor could hold. PyTorch: `torch.fake_quantize_per_tensor_affine`. */
   fakeQuantizePerTensorAffine(scale: Tensor, zeroPoint: Tensor, quantMin: number, quantMax: number): Tensor;
-  fakeQuantizePerTensorAffine(scale: Tensor, zeroPoint: Tensor, quantMin: number, options: { quantMax: number }): Tensor;
   fakeQuantizePerTensorAffine(scale: Tensor, zeroPoint: Tensor, options: { quantMin: number; quantMax: number }): Tensor;
   fakeQuantizePerTensorAffine(options: { scale: Tensor; zeroPoint: Tensor; quantMin: number; quantMax: number }): Tensor;
   fakeQuantizePerTensorAffine(scale: number, zeroPoint: number, quantMin: number, quantMax: number): Tensor;
-  fakeQuantizePerTensorAffine(scale: number, zeroPoint: number, quantMin: number, options: { quantMax: number }): Tensor;
   fakeQuantizePerTensorAffine(options: { scale: number; zeroPoint: number; quantMin: number; quantMax: number }): Tensor;
 }
 /** `aten::fake_quantize_per_tensor_affine_cachemask(Tensor self, float scale, int zero_point, int quant_min, int quant_max) -> (Tensor output, Tensor mask)` */
 export declare function fakeQuantizePerTensorAffineCachemask(self: Tensor, scale: number, zeroPoint: number, quantMin: number, quantMax: number): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
-export declare function fakeQuantizePerTensorAffineCachemask(self: Tensor, scale: number, zeroPoint: number, quantMin: number, options: { quantMax: number }): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
 export declare function fakeQuantizePerTensorAffineCachemask(self: Tensor, options: { scale: number; zeroPoint: number; quantMin: number; quantMax: number }): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
 export interface TensorMethods {
   /** `aten::fake_quantize_per_tensor_affine_cachemask(Tensor self, float scale, int zero_point, int quant_min, int quant_max) -> (Tensor output, Tensor mask)` */
   fakeQuantizePerTensorAffineCachemask(scale: number, zeroPoint: number, quantMin: number, quantMax: number): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
-  fakeQuantizePerTensorAffineCachemask(scale: number, zeroPoint: number, quantMin: number, options: { quantMax: number }): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
   fakeQuantizePerTensorAffineCachemask(options: { scale: number; zeroPoint: number; quantMin: number; quantMax: number }): [output: Tensor, mask: Tensor] & { readonly output: Tensor; readonly mask: Tensor };
 }
-/** Gradients of `fakeQuantizePerTensorAffineCachemask`, as autograd computes them. PyTorch: `aten::fake_quantize_per_tensor_affine_cachemask_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `fakeQuantizePerTensorAffineCachemask`, as autograd computes them. */
 export declare function fakeQuantizePerTensorAffineCachemaskBackward(grad: Tensor, mask: Tensor): Tensor;
 export declare function fakeQuantizePerTensorAffineCachemaskBackward(grad: Tensor, options: { mask: Tensor }): Tensor;
-/** Internal to PyTorch, of FBGEMM. PyTorch: `aten::fbgemm_linear_fp16_weight`, undocumented. */
+/** Internal to PyTorch, of FBGEMM. */
 export declare function fbgemmLinearFp16Weight(input: Tensor, packedWeight: Tensor, bias: Tensor): Tensor;
-export declare function fbgemmLinearFp16Weight(input: Tensor, packedWeight: Tensor, options: { bias: Tensor }): Tensor;
 export declare function fbgemmLinearFp16Weight(input: Tensor, options: { packedWeight: Tensor; bias: Tensor }): Tensor;
 export declare function fbgemmLinearFp16Weight(input: Tensor, packedWeight: Tensor, bias: Tensor, output: Tensor): Tensor;
-export declare function fbgemmLinearFp16Weight(input: Tensor, packedWeight: Tensor, bias: Tensor, options: { output: Tensor }): Tensor;
 export declare function fbgemmLinearFp16Weight(input: Tensor, options: { packedWeight: Tensor; bias: Tensor; output: Tensor }): Tensor;
-/** Internal to PyTorch, of FBGEMM. PyTorch: `aten::fbgemm_linear_fp16_weight_fp32_activation`, undocumented. */
+/** Internal to PyTorch, of FBGEMM. */
 export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, packedWeight: Tensor, bias: Tensor | null): Tensor;
-export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, packedWeight: Tensor, options: { bias: Tensor | null }): Tensor;
 export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, options: { packedWeight: Tensor; bias: Tensor | null }): Tensor;
 export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, packedWeight: Tensor, bias: Tensor | null | undefined, output: Tensor): Tensor;
-export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, packedWeight: Tensor, bias: Tensor | null | undefined, options: { output: Tensor }): Tensor;
 export declare function fbgemmLinearFp16WeightFp32Activation(input: Tensor, options: { packedWeight: Tensor; bias: Tensor | null; output: Tensor }): Tensor;
-/** Internal to PyTorch, of FBGEMM. PyTorch: `aten::fbgemm_linear_int8_weight`, undocumented. */
+/** Internal to PyTorch, of FBGEMM. */
 export declare function fbgemmLinearInt8Weight(input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, weightScale: Scalar, weightZeroPoint: Scalar, bias: Tensor): Tensor;
-export declare function fbgemmLinearInt8Weight(input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, weightScale: Scalar, weightZeroPoint: Scalar, options: { bias: Tensor }): Tensor;
 export declare function fbgemmLinearInt8Weight(input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, options: { weightScale: Scalar; weightZeroPoint: Scalar; bias: Tensor }): Tensor;
 export declare function fbgemmLinearInt8Weight(input: Tensor, options: { weight: Tensor; packed: Tensor; colOffsets: Tensor; weightScale: Scalar; weightZeroPoint: Scalar; bias: Tensor }): Tensor;
-/** Internal to PyTorch, of FBGEMM. PyTorch: `aten::fbgemm_linear_int8_weight_fp32_activation`, undocumented. */
+/** Internal to PyTorch, of FBGEMM. */
 export declare function fbgemmLinearInt8WeightFp32Activation(input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, weightScale: Scalar, weightZeroPoint: Scalar, bias: Tensor): Tensor;
-export declare function fbgemmLinearInt8WeightFp32Activation(input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, weightScale: Scalar, weightZeroPoint: Scalar, options: { bias: Tensor }): Tensor;
 export declare function fbgemmLinearInt8WeightFp32Activation(input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, options: { weightScale: Scalar; weightZeroPoint: Scalar; bias: Tensor }): Tensor;
 export declare function fbgemmLinearInt8WeightFp32Activation(input: Tensor, options: { weight: Tensor; packed: Tensor; colOffsets: Tensor; weightScale: Scalar; weightZeroPoint: Scalar; bias: Tensor }): Tensor;
-/** Internal to PyTorch, of FBGEMM. PyTorch: `aten::fbgemm_linear_quantize_weight`, undocumented. */
+/** Internal to PyTorch, of FBGEMM. */
 export declare function fbgemmLinearQuantizeWeight(input: Tensor): [Tensor, Tensor, number, number];
-/** Internal to PyTorch, of FBGEMM. PyTorch: `aten::fbgemm_pack_gemm_matrix_fp16`, undocumented. */
+/** Internal to PyTorch, of FBGEMM. */
 export declare function fbgemmPackGemmMatrixFp16(input: Tensor): Tensor;
-/** Internal to PyTorch, of FBGEMM. PyTorch: `aten::fbgemm_pack_quantized_matrix`, undocumented. */
+/** Internal to PyTorch, of FBGEMM. */
 export declare function fbgemmPackQuantizedMatrix(input: Tensor): Tensor;
 export declare function fbgemmPackQuantizedMatrix(input: Tensor, K: number, N: number): Tensor;
-export declare function fbgemmPackQuantizedMatrix(input: Tensor, K: number, options: { N: number }): Tensor;
 export declare function fbgemmPackQuantizedMatrix(input: Tensor, options: { K: number; N: number }): Tensor;
 /** `alphaDropout` of whole channels. PyTorch: `torch.nn.functional.feature_alpha_dropout`. */
 export declare function featureAlphaDropout(input: Tensor, p: number, train: boolean): Tensor;
-export declare function featureAlphaDropout(input: Tensor, p: number, options: { train: boolean }): Tensor;
 export declare function featureAlphaDropout(input: Tensor, options: { p: number; train: boolean }): Tensor;
 /** `alphaDropout` of whole channels. In place: `self` is written and returned. PyTorch: `aten::feature_alpha_dropout_`, undocumented. */
 export declare function featureAlphaDropout_(self: Tensor, p: number, train: boolean): Tensor;
-export declare function featureAlphaDropout_(self: Tensor, p: number, options: { train: boolean }): Tensor;
 export declare function featureAlphaDropout_(self: Tensor, options: { p: number; train: boolean }): Tensor;
 export interface TensorMethods {
   /** `alphaDropout` of whole channels. In place: `self` is written and returned. PyTorch: `aten::feature_alpha_dropout_`, undocumented. */
   featureAlphaDropout_(p: number, train: boolean): Tensor;
-  featureAlphaDropout_(p: number, options: { train: boolean }): Tensor;
   featureAlphaDropout_(options: { p: number; train: boolean }): Tensor;
 }
 /** Dropout of whole channels. PyTorch: `aten::feature_dropout`, undocumented. */
 export declare function featureDropout(input: Tensor, p: number, train: boolean): Tensor;
-export declare function featureDropout(input: Tensor, p: number, options: { train: boolean }): Tensor;
 export declare function featureDropout(input: Tensor, options: { p: number; train: boolean }): Tensor;
 /** Dropout of whole channels. In place: `self` is written and returned. PyTorch: `aten::feature_dropout_`, undocumented. */
 export declare function featureDropout_(self: Tensor, p: number, train: boolean): Tensor;
-export declare function featureDropout_(self: Tensor, p: number, options: { train: boolean }): Tensor;
 export declare function featureDropout_(self: Tensor, options: { p: number; train: boolean }): Tensor;
 export interface TensorMethods {
   /** Dropout of whole channels. In place: `self` is written and returned. PyTorch: `aten::feature_dropout_`, undocumented. */
   featureDropout_(p: number, train: boolean): Tensor;
-  featureDropout_(p: number, options: { train: boolean }): Tensor;
   featureDropout_(options: { p: number; train: boolean }): Tensor;
 }
 /** Filled with `value`. PyTorch: `aten::fill`, undocumented. */
@@ -2844,32 +2708,26 @@ export interface TensorMethods {
 }
 /** Maxima over windows placed at random, and their indices. PyTorch: `torch.nn.functional.fractional_max_pool2d`. */
 export declare function fractionalMaxPool2d(self: Tensor, kernelSize: NumberList, outputSize: NumberList, randomSamples: Tensor): [Tensor, Tensor];
-export declare function fractionalMaxPool2d(self: Tensor, kernelSize: NumberList, outputSize: NumberList, options: { randomSamples: Tensor }): [Tensor, Tensor];
 export declare function fractionalMaxPool2d(self: Tensor, options: { kernelSize: NumberList; outputSize: NumberList; randomSamples: Tensor }): [Tensor, Tensor];
 export interface TensorMethods {
   /** Maxima over windows placed at random, and their indices. PyTorch: `torch.nn.functional.fractional_max_pool2d`. */
   fractionalMaxPool2d(kernelSize: NumberList, outputSize: NumberList, randomSamples: Tensor): [Tensor, Tensor];
-  fractionalMaxPool2d(kernelSize: NumberList, outputSize: NumberList, options: { randomSamples: Tensor }): [Tensor, Tensor];
   fractionalMaxPool2d(options: { kernelSize: NumberList; outputSize: NumberList; randomSamples: Tensor }): [Tensor, Tensor];
 }
-/** Gradients of `fractionalMaxPool2d`, as autograd computes them. PyTorch: `aten::fractional_max_pool2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `fractionalMaxPool2d`, as autograd computes them. */
 export declare function fractionalMaxPool2dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, outputSize: NumberList, indices: Tensor): Tensor;
-export declare function fractionalMaxPool2dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, outputSize: NumberList, options: { indices: Tensor }): Tensor;
 export declare function fractionalMaxPool2dBackward(gradOutput: Tensor, self: Tensor, options: { kernelSize: NumberList; outputSize: NumberList; indices: Tensor }): Tensor;
 export declare function fractionalMaxPool2dBackward(gradOutput: Tensor, options: { self: Tensor; kernelSize: NumberList; outputSize: NumberList; indices: Tensor }): Tensor;
 /** Maxima over windows placed at random, and their indices. PyTorch: `torch.nn.functional.fractional_max_pool3d`. */
 export declare function fractionalMaxPool3d(self: Tensor, kernelSize: NumberList, outputSize: NumberList, randomSamples: Tensor): [Tensor, Tensor];
-export declare function fractionalMaxPool3d(self: Tensor, kernelSize: NumberList, outputSize: NumberList, options: { randomSamples: Tensor }): [Tensor, Tensor];
 export declare function fractionalMaxPool3d(self: Tensor, options: { kernelSize: NumberList; outputSize: NumberList; randomSamples: Tensor }): [Tensor, Tensor];
 export interface TensorMethods {
   /** Maxima over windows placed at random, and their indices. PyTorch: `torch.nn.functional.fractional_max_pool3d`. */
   fractionalMaxPool3d(kernelSize: NumberList, outputSize: NumberList, randomSamples: Tensor): [Tensor, Tensor];
-  fractionalMaxPool3d(kernelSize: NumberList, outputSize: NumberList, options: { randomSamples: Tensor }): [Tensor, Tensor];
   fractionalMaxPool3d(options: { kernelSize: NumberList; outputSize: NumberList; randomSamples: Tensor }): [Tensor, Tensor];
 }
-/** Gradients of `fractionalMaxPool3d`, as autograd computes them. PyTorch: `aten::fractional_max_pool3d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `fractionalMaxPool3d`, as autograd computes them. */
 export declare function fractionalMaxPool3dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, outputSize: NumberList, indices: Tensor): Tensor;
-export declare function fractionalMaxPool3dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, outputSize: NumberList, options: { indices: Tensor }): Tensor;
 export declare function fractionalMaxPool3dBackward(gradOutput: Tensor, self: Tensor, options: { kernelSize: NumberList; outputSize: NumberList; indices: Tensor }): Tensor;
 export declare function fractionalMaxPool3dBackward(gradOutput: Tensor, options: { self: Tensor; kernelSize: NumberList; outputSize: NumberList; indices: Tensor }): Tensor;
 /** Mantissa and exponent of each element: x = mantissa · 2^exponent, 0.5 ≤ |mantissa| < 1. PyTorch: `torch.frexp`. */
@@ -2904,7 +2762,6 @@ export interface TensorMethods {
 export declare function fusedMovingAvgObsFakeQuant(self: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, chAxis: number, perRowFakeQuant?: boolean, symmetricQuant?: boolean): Tensor;
 export declare function fusedMovingAvgObsFakeQuant(self: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, chAxis: number, perRowFakeQuant: boolean | undefined, options: { symmetricQuant?: boolean }): Tensor;
 export declare function fusedMovingAvgObsFakeQuant(self: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, chAxis: number, options: { perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
-export declare function fusedMovingAvgObsFakeQuant(self: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, options: { chAxis: number; perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
 export declare function fusedMovingAvgObsFakeQuant(self: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, options: { averagingConst: number; quantMin: number; quantMax: number; chAxis: number; perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
 export declare function fusedMovingAvgObsFakeQuant(self: Tensor, options: { observerOn: Tensor; fakeQuantOn: Tensor; runningMin: Tensor; runningMax: Tensor; scale: Tensor; zeroPoint: Tensor; averagingConst: number; quantMin: number; quantMax: number; chAxis: number; perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
 export interface TensorMethods {
@@ -2912,23 +2769,19 @@ export interface TensorMethods {
   fusedMovingAvgObsFakeQuant(observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, chAxis: number, perRowFakeQuant?: boolean, symmetricQuant?: boolean): Tensor;
   fusedMovingAvgObsFakeQuant(observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, chAxis: number, perRowFakeQuant: boolean | undefined, options: { symmetricQuant?: boolean }): Tensor;
   fusedMovingAvgObsFakeQuant(observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, chAxis: number, options: { perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
-  fusedMovingAvgObsFakeQuant(observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, options: { chAxis: number; perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
   fusedMovingAvgObsFakeQuant(observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, options: { averagingConst: number; quantMin: number; quantMax: number; chAxis: number; perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
   fusedMovingAvgObsFakeQuant(options: { observerOn: Tensor; fakeQuantOn: Tensor; runningMin: Tensor; runningMax: Tensor; scale: Tensor; zeroPoint: Tensor; averagingConst: number; quantMin: number; quantMax: number; chAxis: number; perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
 }
 /** Along `dim`, the elements that `index` (int64, of the shape of the result) names. Defaults: sparseGrad false. PyTorch: `torch.gather`. */
 export declare function gather(self: Tensor, dim: number, index: Tensor, options?: { sparseGrad?: boolean }): Tensor;
-export declare function gather(self: Tensor, dim: number, options: { index: Tensor; sparseGrad?: boolean }): Tensor;
 export declare function gather(self: Tensor, options: { dim: number; index: Tensor; sparseGrad?: boolean }): Tensor;
 export interface TensorMethods {
   /** Along `dim`, the elements that `index` (int64, of the shape of the result) names. Defaults: sparseGrad false. PyTorch: `torch.gather`. */
   gather(dim: number, index: Tensor, options?: { sparseGrad?: boolean }): Tensor;
-  gather(dim: number, options: { index: Tensor; sparseGrad?: boolean }): Tensor;
   gather(options: { dim: number; index: Tensor; sparseGrad?: boolean }): Tensor;
 }
-/** Gradients of `gather`, as autograd computes them. PyTorch: `aten::gather_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `gather`, as autograd computes them. */
 export declare function gatherBackward(grad: Tensor, self: Tensor, dim: number, index: Tensor, sparseGrad: boolean): Tensor;
-export declare function gatherBackward(grad: Tensor, self: Tensor, dim: number, index: Tensor, options: { sparseGrad: boolean }): Tensor;
 export declare function gatherBackward(grad: Tensor, self: Tensor, options: { dim: number; index: Tensor; sparseGrad: boolean }): Tensor;
 export declare function gatherBackward(grad: Tensor, options: { self: Tensor; dim: number; index: Tensor; sparseGrad: boolean }): Tensor;
 /** Greatest common divisor of two integers, not negative. Shapes broadcast. PyTorch: `torch.gcd`. */
@@ -2983,7 +2836,7 @@ export interface TensorMethods {
   /** x · Φ(x), Φ the area under the normal density; or its approximation by `tanh`. In place: `self` is written and returned. Defaults: approximate 'none'. PyTorch: `aten::gelu_`, undocumented. */
   gelu_(options?: { approximate?: 'none' | 'tanh' }): Tensor;
 }
-/** Gradients of `gelu`, as autograd computes them. Defaults: approximate 'none'. PyTorch: `aten::gelu_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `gelu`, as autograd computes them. */
 export declare function geluBackward(gradOutput: Tensor, self: Tensor, options?: { approximate?: 'none' | 'tanh' }): Tensor;
 export declare function geluBackward(gradOutput: Tensor, options: { self: Tensor; approximate?: 'none' | 'tanh' }): Tensor;
 /** Drawn from the geometric distribution of success probability `p`, from 1 on. PyTorch: `aten::geometric`, undocumented. */
@@ -3030,7 +2883,7 @@ export interface TensorMethods {
   glu(dim?: number): Tensor;
   glu(options: { dim?: number }): Tensor;
 }
-/** Gradients of `glu`, as autograd computes them. PyTorch: `aten::glu_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `glu`, as autograd computes them. */
 export declare function gluBackward(gradOutput: Tensor, self: Tensor, dim: number): Tensor;
 export declare function gluBackward(gradOutput: Tensor, self: Tensor, options: { dim: number }): Tensor;
 export declare function gluBackward(gradOutput: Tensor, options: { self: Tensor; dim: number }): Tensor;
@@ -3110,27 +2963,22 @@ export interface TensorMethods {
 }
 /** Samples of images at the coordinates `grid` in [−1, 1]. PyTorch: `aten::grid_sampler`, undocumented. */
 export declare function gridSampler(input: Tensor, grid: Tensor, interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number, paddingMode: 'zeros' | 'border' | 'reflection' | number, alignCorners: boolean): Tensor;
-export declare function gridSampler(input: Tensor, grid: Tensor, interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number, paddingMode: 'zeros' | 'border' | 'reflection' | number, options: { alignCorners: boolean }): Tensor;
 export declare function gridSampler(input: Tensor, grid: Tensor, options: { interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number; paddingMode: 'zeros' | 'border' | 'reflection' | number; alignCorners: boolean }): Tensor;
 export declare function gridSampler(input: Tensor, options: { grid: Tensor; interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number; paddingMode: 'zeros' | 'border' | 'reflection' | number; alignCorners: boolean }): Tensor;
 /** Samples of [N, C, H, W] at the coordinates `grid` in [−1, 1]. PyTorch: `aten::grid_sampler_2d`, undocumented. */
 export declare function gridSampler2d(input: Tensor, grid: Tensor, interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number, paddingMode: 'zeros' | 'border' | 'reflection' | number, alignCorners: boolean): Tensor;
-export declare function gridSampler2d(input: Tensor, grid: Tensor, interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number, paddingMode: 'zeros' | 'border' | 'reflection' | number, options: { alignCorners: boolean }): Tensor;
 export declare function gridSampler2d(input: Tensor, grid: Tensor, options: { interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number; paddingMode: 'zeros' | 'border' | 'reflection' | number; alignCorners: boolean }): Tensor;
 export declare function gridSampler2d(input: Tensor, options: { grid: Tensor; interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number; paddingMode: 'zeros' | 'border' | 'reflection' | number; alignCorners: boolean }): Tensor;
-/** Gradients of `gridSampler2d`, as autograd computes them. PyTorch: `aten::grid_sampler_2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `gridSampler2d`, as autograd computes them. */
 export declare function gridSampler2dBackward(gradOutput: Tensor, input: Tensor, grid: Tensor, interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number, paddingMode: 'zeros' | 'border' | 'reflection' | number, alignCorners: boolean, outputMask: readonly boolean[]): [Tensor, Tensor];
-export declare function gridSampler2dBackward(gradOutput: Tensor, input: Tensor, grid: Tensor, interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number, paddingMode: 'zeros' | 'border' | 'reflection' | number, alignCorners: boolean, options: { outputMask: readonly boolean[] }): [Tensor, Tensor];
 export declare function gridSampler2dBackward(gradOutput: Tensor, input: Tensor, grid: Tensor, options: { interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number; paddingMode: 'zeros' | 'border' | 'reflection' | number; alignCorners: boolean; outputMask: readonly boolean[] }): [Tensor, Tensor];
 export declare function gridSampler2dBackward(gradOutput: Tensor, options: { input: Tensor; grid: Tensor; interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number; paddingMode: 'zeros' | 'border' | 'reflection' | number; alignCorners: boolean; outputMask: readonly boolean[] }): [Tensor, Tensor];
 /** Samples of [N, C, D, H, W] at the coordinates `grid` in [−1, 1]. PyTorch: `aten::grid_sampler_3d`, undocumented. */
 export declare function gridSampler3d(input: Tensor, grid: Tensor, interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number, paddingMode: 'zeros' | 'border' | 'reflection' | number, alignCorners: boolean): Tensor;
-export declare function gridSampler3d(input: Tensor, grid: Tensor, interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number, paddingMode: 'zeros' | 'border' | 'reflection' | number, options: { alignCorners: boolean }): Tensor;
 export declare function gridSampler3d(input: Tensor, grid: Tensor, options: { interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number; paddingMode: 'zeros' | 'border' | 'reflection' | number; alignCorners: boolean }): Tensor;
 export declare function gridSampler3d(input: Tensor, options: { grid: Tensor; interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number; paddingMode: 'zeros' | 'border' | 'reflection' | number; alignCorners: boolean }): Tensor;
-/** Gradients of `gridSampler3d`, as autograd computes them. PyTorch: `aten::grid_sampler_3d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `gridSampler3d`, as autograd computes them. */
 export declare function gridSampler3dBackward(gradOutput: Tensor, input: Tensor, grid: Tensor, interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number, paddingMode: 'zeros' | 'border' | 'reflection' | number, alignCorners: boolean, outputMask: readonly boolean[]): [Tensor, Tensor];
-export declare function gridSampler3dBackward(gradOutput: Tensor, input: Tensor, grid: Tensor, interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number, paddingMode: 'zeros' | 'border' | 'reflection' | number, alignCorners: boolean, options: { outputMask: readonly boolean[] }): [Tensor, Tensor];
 export declare function gridSampler3dBackward(gradOutput: Tensor, input: Tensor, grid: Tensor, options: { interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number; paddingMode: 'zeros' | 'border' | 'reflection' | number; alignCorners: boolean; outputMask: readonly boolean[] }): [Tensor, Tensor];
 export declare function gridSampler3dBackward(gradOutput: Tensor, options: { input: Tensor; grid: Tensor; interpolationMode: 'bilinear' | 'nearest' | 'bicubic' | number; paddingMode: 'zeros' | 'border' | 'reflection' | number; alignCorners: boolean; outputMask: readonly boolean[] }): [Tensor, Tensor];
 /** Normalised per sample and group of channels. Defaults: eps 0.00001, cudnnEnabled true. PyTorch: `torch.nn.functional.group_norm`. */
@@ -3142,18 +2990,15 @@ export declare function groupNorm(input: Tensor, numGroups: number, options: { w
 export declare function groupNorm(input: Tensor, options: { numGroups: number; weight?: Tensor | null; bias?: Tensor | null; eps?: number; cudnnEnabled?: boolean }): Tensor;
 /** Gated recurrent units over sequences: outputs, and the last hidden states. PyTorch: `aten::gru`, undocumented. */
 export declare function gru(data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
-export declare function gru(data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, options: { bidirectional: boolean }): [Tensor, Tensor];
 export declare function gru(data: Tensor, batchSizes: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
 export declare function gru(data: Tensor, options: { batchSizes: Tensor; hx: Tensor; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
 export declare function gru(input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor];
-export declare function gru(input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, options: { batchFirst: boolean }): [Tensor, Tensor];
 export declare function gru(input: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
 export declare function gru(input: Tensor, options: { hx: Tensor; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
 /** One step of a gated recurrent unit. PyTorch: `aten::gru_cell`, undocumented. */
 export declare function gruCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): Tensor;
 export declare function gruCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor | null | undefined, options: { bHh?: Tensor | null }): Tensor;
 export declare function gruCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, options: { bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
-export declare function gruCell(input: Tensor, hx: Tensor, wIh: Tensor, options: { wHh: Tensor; bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
 export declare function gruCell(input: Tensor, options: { hx: Tensor; wIh: Tensor; wHh: Tensor; bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
 /** True where `self` > `other`. Shapes broadcast; the result is bool. PyTorch: `torch.gt`. */
 export declare function gt(self: Tensor, other: Tensor): Tensor;
@@ -3184,10 +3029,8 @@ export declare function hammingWindow(windowLength: number, options?: TensorOpti
 export declare function hammingWindow(windowLength: number, periodic: boolean, options?: TensorOptions): Tensor;
 export declare function hammingWindow(windowLength: number, options: TensorOptions & { periodic: boolean }): Tensor;
 export declare function hammingWindow(windowLength: number, periodic: boolean, alpha: number, options?: TensorOptions): Tensor;
-export declare function hammingWindow(windowLength: number, periodic: boolean, options: TensorOptions & { alpha: number }): Tensor;
 export declare function hammingWindow(windowLength: number, options: TensorOptions & { periodic: boolean; alpha: number }): Tensor;
 export declare function hammingWindow(windowLength: number, periodic: boolean, alpha: number, beta: number, options?: TensorOptions): Tensor;
-export declare function hammingWindow(windowLength: number, periodic: boolean, alpha: number, options: TensorOptions & { beta: number }): Tensor;
 export declare function hammingWindow(windowLength: number, options: TensorOptions & { periodic: boolean; alpha: number; beta: number }): Tensor;
 /** The Hann window of the given length. PyTorch: `torch.hann_window`. */
 export declare function hannWindow(windowLength: number, options?: TensorOptions): Tensor;
@@ -3201,7 +3044,7 @@ export interface TensorMethods {
   hardshrink(lambd?: Scalar): Tensor;
   hardshrink(options: { lambd?: Scalar }): Tensor;
 }
-/** Gradients of `hardshrink`, as autograd computes them. PyTorch: `aten::hardshrink_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `hardshrink`, as autograd computes them. */
 export declare function hardshrinkBackward(gradOut: Tensor, self: Tensor, lambd: Scalar): Tensor;
 export declare function hardshrinkBackward(gradOut: Tensor, self: Tensor, options: { lambd: Scalar }): Tensor;
 export declare function hardshrinkBackward(gradOut: Tensor, options: { self: Tensor; lambd: Scalar }): Tensor;
@@ -3217,7 +3060,7 @@ export interface TensorMethods {
   /** min(max(x + 3, 0), 6) / 6. In place: `self` is written and returned. PyTorch: `aten::hardsigmoid_`, undocumented. */
   hardsigmoid_(): Tensor;
 }
-/** Gradients of `hardsigmoid`, as autograd computes them. PyTorch: `aten::hardsigmoid_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `hardsigmoid`, as autograd computes them. */
 export declare function hardsigmoidBackward(gradOutput: Tensor, self: Tensor): Tensor;
 export declare function hardsigmoidBackward(gradOutput: Tensor, options: { self: Tensor }): Tensor;
 /** x · min(max(x + 3, 0), 6) / 6. PyTorch: `torch.nn.functional.hardswish`. */
@@ -3232,7 +3075,7 @@ export interface TensorMethods {
   /** x · min(max(x + 3, 0), 6) / 6. In place: `self` is written and returned. PyTorch: `aten::hardswish_`, undocumented. */
   hardswish_(): Tensor;
 }
-/** Gradients of `hardswish`, as autograd computes them. PyTorch: `aten::hardswish_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `hardswish`, as autograd computes them. */
 export declare function hardswishBackward(gradOutput: Tensor, self: Tensor): Tensor;
 export declare function hardswishBackward(gradOutput: Tensor, options: { self: Tensor }): Tensor;
 /** x, but at least `minVal` and at most `maxVal`. Defaults: minVal -1, maxVal 1. PyTorch: `torch.nn.functional.hardtanh`. */
@@ -3255,9 +3098,8 @@ export interface TensorMethods {
   hardtanh_(minVal: Scalar | undefined, options: { maxVal?: Scalar }): Tensor;
   hardtanh_(options: { minVal?: Scalar; maxVal?: Scalar }): Tensor;
 }
-/** Gradients of `hardtanh`, as autograd computes them. PyTorch: `aten::hardtanh_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `hardtanh`, as autograd computes them. */
 export declare function hardtanhBackward(gradOutput: Tensor, self: Tensor, minVal: Scalar, maxVal: Scalar): Tensor;
-export declare function hardtanhBackward(gradOutput: Tensor, self: Tensor, minVal: Scalar, options: { maxVal: Scalar }): Tensor;
 export declare function hardtanhBackward(gradOutput: Tensor, self: Tensor, options: { minVal: Scalar; maxVal: Scalar }): Tensor;
 export declare function hardtanhBackward(gradOutput: Tensor, options: { self: Tensor; minVal: Scalar; maxVal: Scalar }): Tensor;
 /** A hash of the elements, of all or along `dim`. Defaults: dim [], keepdim false, mode 0. PyTorch: `torch.hash_tensor`. */
@@ -3386,9 +3228,8 @@ export interface TensorMethods {
   huberLoss(target: Tensor, options: { reduction?: 'none' | 'mean' | 'sum' | number; delta?: number }): Tensor;
   huberLoss(options: { target: Tensor; reduction?: 'none' | 'mean' | 'sum' | number; delta?: number }): Tensor;
 }
-/** Gradients of `huberLoss`, as autograd computes them. PyTorch: `aten::huber_loss_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `huberLoss`, as autograd computes them. */
 export declare function huberLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, reduction: 'none' | 'mean' | 'sum' | number, delta: number): Tensor;
-export declare function huberLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, reduction: 'none' | 'mean' | 'sum' | number, options: { delta: number }): Tensor;
 export declare function huberLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, options: { reduction: 'none' | 'mean' | 'sum' | number; delta: number }): Tensor;
 export declare function huberLossBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; reduction: 'none' | 'mean' | 'sum' | number; delta: number }): Tensor;
 /** √(`self`² + `other`²). Shapes broadcast. PyTorch: `torch.hypot`. */
@@ -3453,12 +3294,10 @@ export interface TensorMethods {
 }
 /** Windows of an image [N, C, H, W] as columns: [N, C · KH · KW, windows]. PyTorch: `aten::im2col`, undocumented. */
 export declare function im2col(self: Tensor, kernelSize: NumberList, dilation: NumberList, padding: NumberList, stride: NumberList): Tensor;
-export declare function im2col(self: Tensor, kernelSize: NumberList, dilation: NumberList, padding: NumberList, options: { stride: NumberList }): Tensor;
 export declare function im2col(self: Tensor, options: { kernelSize: NumberList; dilation: NumberList; padding: NumberList; stride: NumberList }): Tensor;
 export interface TensorMethods {
   /** Windows of an image [N, C, H, W] as columns: [N, C · KH · KW, windows]. PyTorch: `aten::im2col`, undocumented. */
   im2col(kernelSize: NumberList, dilation: NumberList, padding: NumberList, stride: NumberList): Tensor;
-  im2col(kernelSize: NumberList, dilation: NumberList, padding: NumberList, options: { stride: NumberList }): Tensor;
   im2col(options: { kernelSize: NumberList; dilation: NumberList; padding: NumberList; stride: NumberList }): Tensor;
 }
 /** Imaginary parts of complex numbers, as a view. PyTorch: `torch.imag`. */
@@ -3477,133 +3316,106 @@ export interface TensorMethods {
 }
 /** `self` with `alpha` · the slices of `source` added at `index` along `dim`. Defaults: alpha 1. PyTorch: `torch.index_add`. */
 export declare function indexAdd(self: Tensor, dim: number, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): Tensor;
-export declare function indexAdd(self: Tensor, dim: number, index: Tensor, options: { source: Tensor; alpha?: Scalar }): Tensor;
 export declare function indexAdd(self: Tensor, options: { dim: number; index: Tensor; source: Tensor; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `self` with `alpha` · the slices of `source` added at `index` along `dim`. Defaults: alpha 1. PyTorch: `torch.index_add`. */
   indexAdd(dim: number, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): Tensor;
-  indexAdd(dim: number, index: Tensor, options: { source: Tensor; alpha?: Scalar }): Tensor;
   indexAdd(options: { dim: number; index: Tensor; source: Tensor; alpha?: Scalar }): Tensor;
 }
 /** `self` with `alpha` · the slices of `source` added at `index` along `dim`. In place: `self` is written and returned. Defaults: alpha 1. PyTorch: `torch.Tensor.index_add_`. */
 export declare function indexAdd_(self: Tensor, dim: number, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): Tensor;
-export declare function indexAdd_(self: Tensor, dim: number, index: Tensor, options: { source: Tensor; alpha?: Scalar }): Tensor;
 export declare function indexAdd_(self: Tensor, options: { dim: number; index: Tensor; source: Tensor; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `self` with `alpha` · the slices of `source` added at `index` along `dim`. In place: `self` is written and returned. Defaults: alpha 1. PyTorch: `torch.Tensor.index_add_`. */
   indexAdd_(dim: number, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): Tensor;
-  indexAdd_(dim: number, index: Tensor, options: { source: Tensor; alpha?: Scalar }): Tensor;
   indexAdd_(options: { dim: number; index: Tensor; source: Tensor; alpha?: Scalar }): Tensor;
 }
 /** `self` with the slices of `source` at `index` along `dim`. PyTorch: `torch.index_copy`. */
 export declare function indexCopy(self: Tensor, dim: number, index: Tensor, source: Tensor): Tensor;
-export declare function indexCopy(self: Tensor, dim: number, index: Tensor, options: { source: Tensor }): Tensor;
 export declare function indexCopy(self: Tensor, options: { dim: number; index: Tensor; source: Tensor }): Tensor;
 export interface TensorMethods {
   /** `self` with the slices of `source` at `index` along `dim`. PyTorch: `torch.index_copy`. */
   indexCopy(dim: number, index: Tensor, source: Tensor): Tensor;
-  indexCopy(dim: number, index: Tensor, options: { source: Tensor }): Tensor;
   indexCopy(options: { dim: number; index: Tensor; source: Tensor }): Tensor;
 }
 /** `self` with the slices of `source` at `index` along `dim`. In place: `self` is written and returned. PyTorch: `torch.Tensor.index_copy_`. */
 export declare function indexCopy_(self: Tensor, dim: number, index: Tensor, source: Tensor): Tensor;
-export declare function indexCopy_(self: Tensor, dim: number, index: Tensor, options: { source: Tensor }): Tensor;
 export declare function indexCopy_(self: Tensor, options: { dim: number; index: Tensor; source: Tensor }): Tensor;
 export interface TensorMethods {
   /** `self` with the slices of `source` at `index` along `dim`. In place: `self` is written and returned. PyTorch: `torch.Tensor.index_copy_`. */
   indexCopy_(dim: number, index: Tensor, source: Tensor): Tensor;
-  indexCopy_(dim: number, index: Tensor, options: { source: Tensor }): Tensor;
   indexCopy_(options: { dim: number; index: Tensor; source: Tensor }): Tensor;
 }
 /** `self` with `value` in the slices at `index` along `dim`. PyTorch: `torch.Tensor.index_fill`. */
 export declare function indexFill(self: Tensor, dim: number, index: Tensor, value: Tensor): Tensor;
-export declare function indexFill(self: Tensor, dim: number, index: Tensor, options: { value: Tensor }): Tensor;
 export declare function indexFill(self: Tensor, options: { dim: number; index: Tensor; value: Tensor }): Tensor;
 export declare function indexFill(self: Tensor, dim: number, index: Tensor, value: Scalar): Tensor;
-export declare function indexFill(self: Tensor, dim: number, index: Tensor, options: { value: Scalar }): Tensor;
 export declare function indexFill(self: Tensor, options: { dim: number; index: Tensor; value: Scalar }): Tensor;
 export interface TensorMethods {
   /** `self` with `value` in the slices at `index` along `dim`. PyTorch: `torch.Tensor.index_fill`. */
   indexFill(dim: number, index: Tensor, value: Tensor): Tensor;
-  indexFill(dim: number, index: Tensor, options: { value: Tensor }): Tensor;
   indexFill(options: { dim: number; index: Tensor; value: Tensor }): Tensor;
   indexFill(dim: number, index: Tensor, value: Scalar): Tensor;
-  indexFill(dim: number, index: Tensor, options: { value: Scalar }): Tensor;
   indexFill(options: { dim: number; index: Tensor; value: Scalar }): Tensor;
 }
 /** `self` with `value` in the slices at `index` along `dim`. In place: `self` is written and returned. PyTorch: `torch.Tensor.index_fill_`. */
 export declare function indexFill_(self: Tensor, dim: number, index: Tensor, value: Tensor): Tensor;
-export declare function indexFill_(self: Tensor, dim: number, index: Tensor, options: { value: Tensor }): Tensor;
 export declare function indexFill_(self: Tensor, options: { dim: number; index: Tensor; value: Tensor }): Tensor;
 export declare function indexFill_(self: Tensor, dim: number, index: Tensor, value: Scalar): Tensor;
-export declare function indexFill_(self: Tensor, dim: number, index: Tensor, options: { value: Scalar }): Tensor;
 export declare function indexFill_(self: Tensor, options: { dim: number; index: Tensor; value: Scalar }): Tensor;
 export interface TensorMethods {
   /** `self` with `value` in the slices at `index` along `dim`. In place: `self` is written and returned. PyTorch: `torch.Tensor.index_fill_`. */
   indexFill_(dim: number, index: Tensor, value: Tensor): Tensor;
-  indexFill_(dim: number, index: Tensor, options: { value: Tensor }): Tensor;
   indexFill_(options: { dim: number; index: Tensor; value: Tensor }): Tensor;
   indexFill_(dim: number, index: Tensor, value: Scalar): Tensor;
-  indexFill_(dim: number, index: Tensor, options: { value: Scalar }): Tensor;
   indexFill_(options: { dim: number; index: Tensor; value: Scalar }): Tensor;
 }
 /** `self` with `values` at `indices`, or added there with `accumulate`. See also `setAt`. Defaults: accumulate false. PyTorch: `torch.Tensor.index_put`. */
 export declare function indexPut(self: Tensor, indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean): Tensor;
 export declare function indexPut(self: Tensor, indices: readonly (Tensor | null)[], values: Tensor, options: { accumulate?: boolean }): Tensor;
-export declare function indexPut(self: Tensor, indices: readonly (Tensor | null)[], options: { values: Tensor; accumulate?: boolean }): Tensor;
 export declare function indexPut(self: Tensor, options: { indices: readonly (Tensor | null)[]; values: Tensor; accumulate?: boolean }): Tensor;
 export interface TensorMethods {
   /** `self` with `values` at `indices`, or added there with `accumulate`. See also `setAt`. Defaults: accumulate false. PyTorch: `torch.Tensor.index_put`. */
   indexPut(indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean): Tensor;
   indexPut(indices: readonly (Tensor | null)[], values: Tensor, options: { accumulate?: boolean }): Tensor;
-  indexPut(indices: readonly (Tensor | null)[], options: { values: Tensor; accumulate?: boolean }): Tensor;
   indexPut(options: { indices: readonly (Tensor | null)[]; values: Tensor; accumulate?: boolean }): Tensor;
 }
 /** `self` with `values` at `indices`, or added there with `accumulate`. See also `setAt`. In place: `self` is written and returned. Defaults: accumulate false. PyTorch: `torch.Tensor.index_put_`. */
 export declare function indexPut_(self: Tensor, indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean): Tensor;
 export declare function indexPut_(self: Tensor, indices: readonly (Tensor | null)[], values: Tensor, options: { accumulate?: boolean }): Tensor;
-export declare function indexPut_(self: Tensor, indices: readonly (Tensor | null)[], options: { values: Tensor; accumulate?: boolean }): Tensor;
 export declare function indexPut_(self: Tensor, options: { indices: readonly (Tensor | null)[]; values: Tensor; accumulate?: boolean }): Tensor;
 export interface TensorMethods {
   /** `self` with `values` at `indices`, or added there with `accumulate`. See also `setAt`. In place: `self` is written and returned. Defaults: accumulate false. PyTorch: `torch.Tensor.index_put_`. */
   indexPut_(indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean): Tensor;
   indexPut_(indices: readonly (Tensor | null)[], values: Tensor, options: { accumulate?: boolean }): Tensor;
-  indexPut_(indices: readonly (Tensor | null)[], options: { values: Tensor; accumulate?: boolean }): Tensor;
   indexPut_(options: { indices: readonly (Tensor | null)[]; values: Tensor; accumulate?: boolean }): Tensor;
 }
 /** `self` with the slices of `source` at `index` along `dim` reduced into it. Defaults: includeSelf true. PyTorch: `torch.index_reduce`. */
 export declare function indexReduce(self: Tensor, dim: number, index: Tensor, source: Tensor, reduce: 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
-export declare function indexReduce(self: Tensor, dim: number, index: Tensor, source: Tensor, options: { reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 export declare function indexReduce(self: Tensor, options: { dim: number; index: Tensor; source: Tensor; reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 export interface TensorMethods {
   /** `self` with the slices of `source` at `index` along `dim` reduced into it. Defaults: includeSelf true. PyTorch: `torch.index_reduce`. */
   indexReduce(dim: number, index: Tensor, source: Tensor, reduce: 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
-  indexReduce(dim: number, index: Tensor, source: Tensor, options: { reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
   indexReduce(options: { dim: number; index: Tensor; source: Tensor; reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 }
 /** `self` with the slices of `source` at `index` along `dim` reduced into it. In place: `self` is written and returned. Defaults: includeSelf true. PyTorch: `torch.Tensor.index_reduce_`. */
 export declare function indexReduce_(self: Tensor, dim: number, index: Tensor, source: Tensor, reduce: 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
-export declare function indexReduce_(self: Tensor, dim: number, index: Tensor, source: Tensor, options: { reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 export declare function indexReduce_(self: Tensor, options: { dim: number; index: Tensor; source: Tensor; reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 export interface TensorMethods {
   /** `self` with the slices of `source` at `index` along `dim` reduced into it. In place: `self` is written and returned. Defaults: includeSelf true. PyTorch: `torch.Tensor.index_reduce_`. */
   indexReduce_(dim: number, index: Tensor, source: Tensor, reduce: 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
-  indexReduce_(dim: number, index: Tensor, source: Tensor, options: { reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
   indexReduce_(options: { dim: number; index: Tensor; source: Tensor; reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 }
 /** The slices at `index` (int64, of one dimension) along `dim`: a copy. PyTorch: `torch.index_select`. */
 export declare function indexSelect(self: Tensor, dim: number, index: Tensor): Tensor;
-export declare function indexSelect(self: Tensor, dim: number, options: { index: Tensor }): Tensor;
 export declare function indexSelect(self: Tensor, options: { dim: number; index: Tensor }): Tensor;
 export interface TensorMethods {
   /** The slices at `index` (int64, of one dimension) along `dim`: a copy. PyTorch: `torch.index_select`. */
   indexSelect(dim: number, index: Tensor): Tensor;
-  indexSelect(dim: number, options: { index: Tensor }): Tensor;
   indexSelect(options: { dim: number; index: Tensor }): Tensor;
 }
-/** Gradients of `indexSelect`, as autograd computes them. PyTorch: `aten::index_select_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `indexSelect`, as autograd computes them. */
 export declare function indexSelectBackward(grad: Tensor, selfSizes: NumberList, dim: number, index: Tensor): Tensor;
-export declare function indexSelectBackward(grad: Tensor, selfSizes: NumberList, dim: number, options: { index: Tensor }): Tensor;
 export declare function indexSelectBackward(grad: Tensor, options: { selfSizes: NumberList; dim: number; index: Tensor }): Tensor;
 /** Indices of a coalesced sparse COO tensor, [dimensions, n]. PyTorch: `torch.Tensor.indices`. */
 export declare function indices(self: Tensor): Tensor;
@@ -3630,7 +3442,6 @@ export interface TensorMethods {
 }
 /** Normalised per sample and channel; by the running statistics where `useInputStats` is false. PyTorch: `torch.nn.functional.instance_norm`. */
 export declare function instanceNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, useInputStats: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor;
-export declare function instanceNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, useInputStats: boolean, momentum: number, eps: number, options: { cudnnEnabled: boolean }): Tensor;
 export declare function instanceNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { useInputStats: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
 export declare function instanceNorm(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; useInputStats: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
 /** The integers that a quantised tensor holds. PyTorch: `torch.Tensor.int_repr`. */
@@ -3821,7 +3632,6 @@ export declare function kaiserWindow(windowLength: number, options?: TensorOptio
 export declare function kaiserWindow(windowLength: number, periodic: boolean, options?: TensorOptions): Tensor;
 export declare function kaiserWindow(windowLength: number, options: TensorOptions & { periodic: boolean }): Tensor;
 export declare function kaiserWindow(windowLength: number, periodic: boolean, beta: number, options?: TensorOptions): Tensor;
-export declare function kaiserWindow(windowLength: number, periodic: boolean, options: TensorOptions & { beta: number }): Tensor;
 export declare function kaiserWindow(windowLength: number, options: TensorOptions & { periodic: boolean; beta: number }): Tensor;
 /** `target` · (ln `target` − `self`), where `self` is a logarithm, and `target` too with `logTarget`. The mean, unless `reduction` says otherwise. Defaults: logTarget false. PyTorch: `torch.nn.functional.kl_div`. */
 export declare function klDiv(self: Tensor, target: Tensor, reduction?: 'none' | 'mean' | 'sum' | number, options?: { logTarget?: boolean }): Tensor;
@@ -3942,14 +3752,12 @@ export interface TensorMethods {
   leakyRelu_(negativeSlope?: Scalar): Tensor;
   leakyRelu_(options: { negativeSlope?: Scalar }): Tensor;
 }
-/** Gradients of `leakyRelu`, as autograd computes them. PyTorch: `aten::leaky_relu_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `leakyRelu`, as autograd computes them. */
 export declare function leakyReluBackward(gradOutput: Tensor, self: Tensor, negativeSlope: Scalar, selfIsResult: boolean): Tensor;
-export declare function leakyReluBackward(gradOutput: Tensor, self: Tensor, negativeSlope: Scalar, options: { selfIsResult: boolean }): Tensor;
 export declare function leakyReluBackward(gradOutput: Tensor, self: Tensor, options: { negativeSlope: Scalar; selfIsResult: boolean }): Tensor;
 export declare function leakyReluBackward(gradOutput: Tensor, options: { self: Tensor; negativeSlope: Scalar; selfIsResult: boolean }): Tensor;
 /** `self` + `weight` · (`end` − `self`), element by element. PyTorch: `torch.lerp`. */
 export declare function lerp(self: Tensor, end: Tensor, weight: Tensor): Tensor;
-export declare function lerp(self: Tensor, end: Tensor, options: { weight: Tensor }): Tensor;
 export declare function lerp(self: Tensor, options: { end: Tensor; weight: Tensor }): Tensor;
 export declare function lerp(self: Tensor, end: Tensor, weight: Scalar): Tensor;
 export declare function lerp(self: Tensor, end: Tensor, options: { weight: Scalar }): Tensor;
@@ -3957,7 +3765,6 @@ export declare function lerp(self: Tensor, options: { end: Tensor; weight: Scala
 export interface TensorMethods {
   /** `self` + `weight` · (`end` − `self`), element by element. PyTorch: `torch.lerp`. */
   lerp(end: Tensor, weight: Tensor): Tensor;
-  lerp(end: Tensor, options: { weight: Tensor }): Tensor;
   lerp(options: { end: Tensor; weight: Tensor }): Tensor;
   lerp(end: Tensor, weight: Scalar): Tensor;
   lerp(end: Tensor, options: { weight: Scalar }): Tensor;
@@ -3965,7 +3772,6 @@ export interface TensorMethods {
 }
 /** `self` + `weight` · (`end` − `self`), element by element. In place: `self` is written and returned. PyTorch: `torch.Tensor.lerp_`. */
 export declare function lerp_(self: Tensor, end: Tensor, weight: Tensor): Tensor;
-export declare function lerp_(self: Tensor, end: Tensor, options: { weight: Tensor }): Tensor;
 export declare function lerp_(self: Tensor, options: { end: Tensor; weight: Tensor }): Tensor;
 export declare function lerp_(self: Tensor, end: Tensor, weight: Scalar): Tensor;
 export declare function lerp_(self: Tensor, end: Tensor, options: { weight: Scalar }): Tensor;
@@ -3973,7 +3779,6 @@ export declare function lerp_(self: Tensor, options: { end: Tensor; weight: Scal
 export interface TensorMethods {
   /** `self` + `weight` · (`end` − `self`), element by element. In place: `self` is written and returned. PyTorch: `torch.Tensor.lerp_`. */
   lerp_(end: Tensor, weight: Tensor): Tensor;
-  lerp_(end: Tensor, options: { weight: Tensor }): Tensor;
   lerp_(options: { end: Tensor; weight: Tensor }): Tensor;
   lerp_(end: Tensor, weight: Scalar): Tensor;
   lerp_(end: Tensor, options: { weight: Scalar }): Tensor;
@@ -4061,12 +3866,12 @@ export interface TensorMethods {
 export declare function linear(input: Tensor, weight: Tensor, bias?: Tensor | null): Tensor;
 export declare function linear(input: Tensor, weight: Tensor, options: { bias?: Tensor | null }): Tensor;
 export declare function linear(input: Tensor, options: { weight: Tensor; bias?: Tensor | null }): Tensor;
-/** Gradients of `linear`, as autograd computes them. PyTorch: `aten::linear_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `linear`, as autograd computes them. */
 export declare function linearBackward(self: Tensor, gradOutput: Tensor, weight: Tensor, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
 export declare function linearBackward(self: Tensor, gradOutput: Tensor, weight: Tensor, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function linearBackward(self: Tensor, options: { gradOutput: Tensor; weight: Tensor; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export interface TensorMethods {
-  /** Gradients of `linear`, as autograd computes them. PyTorch: `aten::linear_backward`, undocumented. */
+  /** Internal to PyTorch: gradients of `linear`, as autograd computes them. */
   linearBackward(gradOutput: Tensor, weight: Tensor, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
   linearBackward(gradOutput: Tensor, weight: Tensor, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
   linearBackward(options: { gradOutput: Tensor; weight: Tensor; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
@@ -4076,13 +3881,10 @@ export declare function linspace(start: Tensor, end: Tensor, steps: number, opti
 export declare function linspace(start: Tensor, end: Tensor, options: TensorOptions & { steps: number }): Tensor;
 export declare function linspace(start: Tensor, options: TensorOptions & { end: Tensor; steps: number }): Tensor;
 export declare function linspace(start: Tensor, end: Scalar, steps: number, options?: TensorOptions): Tensor;
-export declare function linspace(start: Tensor, end: Scalar, options: TensorOptions & { steps: number }): Tensor;
 export declare function linspace(start: Tensor, options: TensorOptions & { end: Scalar; steps: number }): Tensor;
 export declare function linspace(start: Scalar, end: Tensor, steps: number, options?: TensorOptions): Tensor;
-export declare function linspace(start: Scalar, end: Tensor, options: TensorOptions & { steps: number }): Tensor;
 export declare function linspace(start: Scalar, options: TensorOptions & { end: Tensor; steps: number }): Tensor;
 export declare function linspace(start: Scalar, end: Scalar, steps: number, options?: TensorOptions): Tensor;
-export declare function linspace(start: Scalar, end: Scalar, options: TensorOptions & { steps: number }): Tensor;
 export declare function linspace(start: Scalar, options: TensorOptions & { end: Scalar; steps: number }): Tensor;
 /** Natural logarithm of each element. Integers give float32. PyTorch: `torch.log`. */
 export declare function log(self: Tensor): Tensor;
@@ -4158,9 +3960,8 @@ export interface TensorMethods {
   /** ln of the sigmoid. PyTorch: `aten::log_sigmoid`, undocumented. */
   logSigmoid(): Tensor;
 }
-/** Gradients of `logSigmoid`, as autograd computes them. PyTorch: `aten::log_sigmoid_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `logSigmoid`, as autograd computes them. */
 export declare function logSigmoidBackward(gradOutput: Tensor, self: Tensor, buffer: Tensor): Tensor;
-export declare function logSigmoidBackward(gradOutput: Tensor, self: Tensor, options: { buffer: Tensor }): Tensor;
 export declare function logSigmoidBackward(gradOutput: Tensor, options: { self: Tensor; buffer: Tensor }): Tensor;
 /** `aten::log_sigmoid_forward(Tensor self) -> (Tensor output, Tensor buffer)` */
 export declare function logSigmoidForward(self: Tensor): [output: Tensor, buffer: Tensor] & { readonly output: Tensor; readonly buffer: Tensor };
@@ -4284,7 +4085,7 @@ export interface TensorMethods {
   logit_(eps?: number | null): Tensor;
   logit_(options: { eps?: number | null }): Tensor;
 }
-/** Gradients of `logit`, as autograd computes them. PyTorch: `aten::logit_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `logit`, as autograd computes them. */
 export declare function logitBackward(gradOutput: Tensor, self: Tensor, eps?: number | null): Tensor;
 export declare function logitBackward(gradOutput: Tensor, self: Tensor, options: { eps?: number | null }): Tensor;
 export declare function logitBackward(gradOutput: Tensor, options: { self: Tensor; eps?: number | null }): Tensor;
@@ -4295,15 +4096,12 @@ export declare function logspace(start: Tensor, end: Tensor, options: TensorOpti
 export declare function logspace(start: Tensor, options: TensorOptions & { end: Tensor; steps: number; base?: number }): Tensor;
 export declare function logspace(start: Tensor, end: Scalar, steps: number, base?: number, options?: TensorOptions): Tensor;
 export declare function logspace(start: Tensor, end: Scalar, steps: number, options: TensorOptions & { base?: number }): Tensor;
-export declare function logspace(start: Tensor, end: Scalar, options: TensorOptions & { steps: number; base?: number }): Tensor;
 export declare function logspace(start: Tensor, options: TensorOptions & { end: Scalar; steps: number; base?: number }): Tensor;
 export declare function logspace(start: Scalar, end: Tensor, steps: number, base?: number, options?: TensorOptions): Tensor;
 export declare function logspace(start: Scalar, end: Tensor, steps: number, options: TensorOptions & { base?: number }): Tensor;
-export declare function logspace(start: Scalar, end: Tensor, options: TensorOptions & { steps: number; base?: number }): Tensor;
 export declare function logspace(start: Scalar, options: TensorOptions & { end: Tensor; steps: number; base?: number }): Tensor;
 export declare function logspace(start: Scalar, end: Scalar, steps: number, base?: number, options?: TensorOptions): Tensor;
 export declare function logspace(start: Scalar, end: Scalar, steps: number, options: TensorOptions & { base?: number }): Tensor;
-export declare function logspace(start: Scalar, end: Scalar, options: TensorOptions & { steps: number; base?: number }): Tensor;
 export declare function logspace(start: Scalar, options: TensorOptions & { end: Scalar; steps: number; base?: number }): Tensor;
 /** ln of the sum of the exponentials along `dim`, without overflow. Defaults: keepdim false. PyTorch: `torch.logsumexp`. */
 export declare function logsumexp(self: Tensor, dim: NumberList, keepdim?: boolean): Tensor;
@@ -4317,21 +4115,17 @@ export interface TensorMethods {
 }
 /** Long short-term memory over sequences: outputs, last hidden states, last cell states. PyTorch: `aten::lstm`, undocumented. */
 export declare function lstm(data: Tensor, batchSizes: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor, Tensor];
-export declare function lstm(data: Tensor, batchSizes: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, options: { bidirectional: boolean }): [Tensor, Tensor, Tensor];
 export declare function lstm(data: Tensor, batchSizes: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor, Tensor];
 export declare function lstm(data: Tensor, options: { batchSizes: Tensor; hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor, Tensor];
 export declare function lstm(input: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor, Tensor];
-export declare function lstm(input: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, options: { batchFirst: boolean }): [Tensor, Tensor, Tensor];
 export declare function lstm(input: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor, Tensor];
 /** One step of a long short-term memory: hidden state and cell state. PyTorch: `aten::lstm_cell`, undocumented. */
 export declare function lstmCell(input: Tensor, hx: readonly Tensor[], wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): [Tensor, Tensor];
 export declare function lstmCell(input: Tensor, hx: readonly Tensor[], wIh: Tensor, wHh: Tensor, bIh: Tensor | null | undefined, options: { bHh?: Tensor | null }): [Tensor, Tensor];
 export declare function lstmCell(input: Tensor, hx: readonly Tensor[], wIh: Tensor, wHh: Tensor, options: { bIh?: Tensor | null; bHh?: Tensor | null }): [Tensor, Tensor];
-export declare function lstmCell(input: Tensor, hx: readonly Tensor[], wIh: Tensor, options: { wHh: Tensor; bIh?: Tensor | null; bHh?: Tensor | null }): [Tensor, Tensor];
 export declare function lstmCell(input: Tensor, options: { hx: readonly Tensor[]; wIh: Tensor; wHh: Tensor; bIh?: Tensor | null; bHh?: Tensor | null }): [Tensor, Tensor];
 /** `aten::lstm_mps_backward(Tensor? grad_y, Tensor? grad_hy, Tensor? grad_cy, Tensor z_state, Tensor cell_state_fwd, Tensor input, Tensor layersOutputs, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor[], Tensor[])` */
 export declare function lstmMpsBackward(gradY: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, zState: Tensor, cellStateFwd: Tensor, input: Tensor, layersOutputs: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor[], Tensor[]];
-export declare function lstmMpsBackward(gradY: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, zState: Tensor, cellStateFwd: Tensor, input: Tensor, layersOutputs: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, options: { batchFirst: boolean }): [Tensor, Tensor[], Tensor[]];
 export declare function lstmMpsBackward(gradY: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, zState: Tensor, cellStateFwd: Tensor, input: Tensor, layersOutputs: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor[], Tensor[]];
 export declare function lstmMpsBackward(gradY: Tensor | null | undefined, options: { gradHy: Tensor | null; gradCy: Tensor | null; zState: Tensor; cellStateFwd: Tensor; input: Tensor; layersOutputs: Tensor; hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor[], Tensor[]];
 /** True where `self` < `other`. Shapes broadcast; the result is bool. PyTorch: `torch.lt`. */
@@ -4360,12 +4154,10 @@ export interface TensorMethods {
 }
 /** X of A X = `self` by the LU factors of A. Use `torch.linalg.luSolve`. PyTorch: `torch.lu_solve`. */
 export declare function luSolve(self: Tensor, LUData: Tensor, LUPivots: Tensor): Tensor;
-export declare function luSolve(self: Tensor, LUData: Tensor, options: { LUPivots: Tensor }): Tensor;
 export declare function luSolve(self: Tensor, options: { LUData: Tensor; LUPivots: Tensor }): Tensor;
 export interface TensorMethods {
   /** X of A X = `self` by the LU factors of A. Use `torch.linalg.luSolve`. PyTorch: `torch.lu_solve`. */
   luSolve(LUData: Tensor, LUPivots: Tensor): Tensor;
-  luSolve(LUData: Tensor, options: { LUPivots: Tensor }): Tensor;
   luSolve(options: { LUData: Tensor; LUPivots: Tensor }): Tensor;
 }
 /** The matrices P, L and U of a packed LU decomposition. Defaults: unpackData true, unpackPivots true. PyTorch: `torch.lu_unpack`. */
@@ -4377,11 +4169,9 @@ export declare function luUnpack(LUData: Tensor, options: { LUPivots: Tensor; un
 export declare function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, margin?: number, reduction?: 'none' | 'mean' | 'sum' | number): Tensor;
 export declare function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, margin: number | undefined, options: { reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, options: { margin?: number; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
-export declare function marginRankingLoss(input1: Tensor, input2: Tensor, options: { target: Tensor; margin?: number; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function marginRankingLoss(input1: Tensor, options: { input2: Tensor; target: Tensor; margin?: number; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 /** `self` with `value` where `mask` (bool, of a shape that broadcasts) is true. PyTorch: `torch.Tensor.masked_fill`. */
 export declare function maskedFill(self: Tensor, mask: Tensor, value: Tensor): Tensor;
-export declare function maskedFill(self: Tensor, mask: Tensor, options: { value: Tensor }): Tensor;
 export declare function maskedFill(self: Tensor, options: { mask: Tensor; value: Tensor }): Tensor;
 export declare function maskedFill(self: Tensor, mask: Tensor, value: Scalar): Tensor;
 export declare function maskedFill(self: Tensor, mask: Tensor, options: { value: Scalar }): Tensor;
@@ -4389,7 +4179,6 @@ export declare function maskedFill(self: Tensor, options: { mask: Tensor; value:
 export interface TensorMethods {
   /** `self` with `value` where `mask` (bool, of a shape that broadcasts) is true. PyTorch: `torch.Tensor.masked_fill`. */
   maskedFill(mask: Tensor, value: Tensor): Tensor;
-  maskedFill(mask: Tensor, options: { value: Tensor }): Tensor;
   maskedFill(options: { mask: Tensor; value: Tensor }): Tensor;
   maskedFill(mask: Tensor, value: Scalar): Tensor;
   maskedFill(mask: Tensor, options: { value: Scalar }): Tensor;
@@ -4397,7 +4186,6 @@ export interface TensorMethods {
 }
 /** `self` with `value` where `mask` (bool, of a shape that broadcasts) is true. In place: `self` is written and returned. PyTorch: `torch.Tensor.masked_fill_`. */
 export declare function maskedFill_(self: Tensor, mask: Tensor, value: Tensor): Tensor;
-export declare function maskedFill_(self: Tensor, mask: Tensor, options: { value: Tensor }): Tensor;
 export declare function maskedFill_(self: Tensor, options: { mask: Tensor; value: Tensor }): Tensor;
 export declare function maskedFill_(self: Tensor, mask: Tensor, value: Scalar): Tensor;
 export declare function maskedFill_(self: Tensor, mask: Tensor, options: { value: Scalar }): Tensor;
@@ -4405,7 +4193,6 @@ export declare function maskedFill_(self: Tensor, options: { mask: Tensor; value
 export interface TensorMethods {
   /** `self` with `value` where `mask` (bool, of a shape that broadcasts) is true. In place: `self` is written and returned. PyTorch: `torch.Tensor.masked_fill_`. */
   maskedFill_(mask: Tensor, value: Tensor): Tensor;
-  maskedFill_(mask: Tensor, options: { value: Tensor }): Tensor;
   maskedFill_(options: { mask: Tensor; value: Tensor }): Tensor;
   maskedFill_(mask: Tensor, value: Scalar): Tensor;
   maskedFill_(mask: Tensor, options: { value: Scalar }): Tensor;
@@ -4413,25 +4200,21 @@ export interface TensorMethods {
 }
 /** `self` with the elements of `source`, in their order, where `mask` is true. PyTorch: `torch.Tensor.masked_scatter`. */
 export declare function maskedScatter(self: Tensor, mask: Tensor, source: Tensor): Tensor;
-export declare function maskedScatter(self: Tensor, mask: Tensor, options: { source: Tensor }): Tensor;
 export declare function maskedScatter(self: Tensor, options: { mask: Tensor; source: Tensor }): Tensor;
 export interface TensorMethods {
   /** `self` with the elements of `source`, in their order, where `mask` is true. PyTorch: `torch.Tensor.masked_scatter`. */
   maskedScatter(mask: Tensor, source: Tensor): Tensor;
-  maskedScatter(mask: Tensor, options: { source: Tensor }): Tensor;
   maskedScatter(options: { mask: Tensor; source: Tensor }): Tensor;
 }
 /** `self` with the elements of `source`, in their order, where `mask` is true. In place: `self` is written and returned. PyTorch: `torch.Tensor.masked_scatter_`. */
 export declare function maskedScatter_(self: Tensor, mask: Tensor, source: Tensor): Tensor;
-export declare function maskedScatter_(self: Tensor, mask: Tensor, options: { source: Tensor }): Tensor;
 export declare function maskedScatter_(self: Tensor, options: { mask: Tensor; source: Tensor }): Tensor;
 export interface TensorMethods {
   /** `self` with the elements of `source`, in their order, where `mask` is true. In place: `self` is written and returned. PyTorch: `torch.Tensor.masked_scatter_`. */
   maskedScatter_(mask: Tensor, source: Tensor): Tensor;
-  maskedScatter_(mask: Tensor, options: { source: Tensor }): Tensor;
   maskedScatter_(options: { mask: Tensor; source: Tensor }): Tensor;
 }
-/** Gradients of `maskedScatter`, as autograd computes them. PyTorch: `aten::masked_scatter_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `maskedScatter`, as autograd computes them. */
 export declare function maskedScatterBackward(gradOutput: Tensor, mask: Tensor, sizes: NumberList): Tensor;
 export declare function maskedScatterBackward(gradOutput: Tensor, mask: Tensor, options: { sizes: NumberList }): Tensor;
 export declare function maskedScatterBackward(gradOutput: Tensor, options: { mask: Tensor; sizes: NumberList }): Tensor;
@@ -4443,9 +4226,8 @@ export interface TensorMethods {
   maskedSelect(mask: Tensor): Tensor;
   maskedSelect(options: { mask: Tensor }): Tensor;
 }
-/** Gradients of `maskedSelect`, as autograd computes them. PyTorch: `aten::masked_select_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `maskedSelect`, as autograd computes them. */
 export declare function maskedSelectBackward(grad: Tensor, input: Tensor, mask: Tensor): Tensor;
-export declare function maskedSelectBackward(grad: Tensor, input: Tensor, options: { mask: Tensor }): Tensor;
 export declare function maskedSelectBackward(grad: Tensor, options: { input: Tensor; mask: Tensor }): Tensor;
 /** Product of vectors, matrices or batches of matrices; dimensions before the last two broadcast. PyTorch: `torch.matmul`. */
 export declare function matmul(self: Tensor, other: Tensor): Tensor;
@@ -4455,7 +4237,7 @@ export interface TensorMethods {
   matmul(other: Tensor): Tensor;
   matmul(options: { other: Tensor }): Tensor;
 }
-/** Gradients of `matmul`, as autograd computes them. PyTorch: `aten::matmul_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `matmul`, as autograd computes them. */
 export declare function matmulBackward(grad: Tensor, self: Tensor, other: Tensor, mask: readonly boolean[]): [Tensor, Tensor];
 export declare function matmulBackward(grad: Tensor, self: Tensor, other: Tensor, options: { mask: readonly boolean[] }): [Tensor, Tensor];
 export declare function matmulBackward(grad: Tensor, options: { self: Tensor; other: Tensor; mask: readonly boolean[] }): [Tensor, Tensor];
@@ -4465,11 +4247,11 @@ export interface TensorMethods {
   /** Exponential of square matrices. PyTorch: `torch.matrix_exp`. */
   matrixExp(): Tensor;
 }
-/** Gradients of `matrixExp`, as autograd computes them. PyTorch: `aten::matrix_exp_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `matrixExp`, as autograd computes them. */
 export declare function matrixExpBackward(self: Tensor, grad: Tensor): Tensor;
 export declare function matrixExpBackward(self: Tensor, options: { grad: Tensor }): Tensor;
 export interface TensorMethods {
-  /** Gradients of `matrixExp`, as autograd computes them. PyTorch: `aten::matrix_exp_backward`, undocumented. */
+  /** Internal to PyTorch: gradients of `matrixExp`, as autograd computes them. */
   matrixExpBackward(grad: Tensor): Tensor;
   matrixExpBackward(options: { grad: Tensor }): Tensor;
 }
@@ -4545,7 +4327,7 @@ export interface TensorMethods {
   maxPool2d(kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
   maxPool2d(options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 }
-/** Gradients of `maxPool2d`, as autograd computes them. Defaults: stride [], padding 0, dilation 1, ceilMode false. PyTorch: `aten::max_pool2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `maxPool2d`, as autograd computes them. */
 export declare function maxPool2dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride?: NumberList, padding?: NumberList, dilation?: NumberList, ceilMode?: boolean): Tensor;
 export declare function maxPool2dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, dilation: NumberList | undefined, options: { ceilMode?: boolean }): Tensor;
 export declare function maxPool2dBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, options: { dilation?: NumberList; ceilMode?: boolean }): Tensor;
@@ -4569,9 +4351,8 @@ export interface TensorMethods {
   maxPool2dWithIndices(kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): [Tensor, Tensor];
   maxPool2dWithIndices(options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): [Tensor, Tensor];
 }
-/** Gradients of `maxPool2dWithIndices`, as autograd computes them. PyTorch: `aten::max_pool2d_with_indices_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `maxPool2dWithIndices`, as autograd computes them. */
 export declare function maxPool2dWithIndicesBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride: NumberList, padding: NumberList, dilation: NumberList, ceilMode: boolean, indices: Tensor): Tensor;
-export declare function maxPool2dWithIndicesBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride: NumberList, padding: NumberList, dilation: NumberList, ceilMode: boolean, options: { indices: Tensor }): Tensor;
 export declare function maxPool2dWithIndicesBackward(gradOutput: Tensor, self: Tensor, options: { kernelSize: NumberList; stride: NumberList; padding: NumberList; dilation: NumberList; ceilMode: boolean; indices: Tensor }): Tensor;
 export declare function maxPool2dWithIndicesBackward(gradOutput: Tensor, options: { self: Tensor; kernelSize: NumberList; stride: NumberList; padding: NumberList; dilation: NumberList; ceilMode: boolean; indices: Tensor }): Tensor;
 /** Maxima over windows of `kernelSize` in the last three dimensions; `stride` is `kernelSize` by default. Defaults: stride [], padding 0, dilation 1, ceilMode false. PyTorch: `torch.nn.functional.max_pool3d`. */
@@ -4606,9 +4387,8 @@ export interface TensorMethods {
   maxPool3dWithIndices(kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): [Tensor, Tensor];
   maxPool3dWithIndices(options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): [Tensor, Tensor];
 }
-/** Gradients of `maxPool3dWithIndices`, as autograd computes them. PyTorch: `aten::max_pool3d_with_indices_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `maxPool3dWithIndices`, as autograd computes them. */
 export declare function maxPool3dWithIndicesBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride: NumberList, padding: NumberList, dilation: NumberList, ceilMode: boolean, indices: Tensor): Tensor;
-export declare function maxPool3dWithIndicesBackward(gradOutput: Tensor, self: Tensor, kernelSize: NumberList, stride: NumberList, padding: NumberList, dilation: NumberList, ceilMode: boolean, options: { indices: Tensor }): Tensor;
 export declare function maxPool3dWithIndicesBackward(gradOutput: Tensor, self: Tensor, options: { kernelSize: NumberList; stride: NumberList; padding: NumberList; dilation: NumberList; ceilMode: boolean; indices: Tensor }): Tensor;
 export declare function maxPool3dWithIndicesBackward(gradOutput: Tensor, options: { self: Tensor; kernelSize: NumberList; stride: NumberList; padding: NumberList; dilation: NumberList; ceilMode: boolean; indices: Tensor }): Tensor;
 /** Values put at the `indices` that `maxPool2dWithIndices` gave; 0 elsewhere. PyTorch: `torch.nn.functional.max_unpool2d`. */
@@ -4623,13 +4403,11 @@ export interface TensorMethods {
 }
 /** Values put at the `indices` that `maxPool3dWithIndices` gave; 0 elsewhere. PyTorch: `torch.nn.functional.max_unpool3d`. */
 export declare function maxUnpool3d(self: Tensor, indices: Tensor, outputSize: NumberList, stride: NumberList, padding: NumberList): Tensor;
-export declare function maxUnpool3d(self: Tensor, indices: Tensor, outputSize: NumberList, stride: NumberList, options: { padding: NumberList }): Tensor;
 export declare function maxUnpool3d(self: Tensor, indices: Tensor, options: { outputSize: NumberList; stride: NumberList; padding: NumberList }): Tensor;
 export declare function maxUnpool3d(self: Tensor, options: { indices: Tensor; outputSize: NumberList; stride: NumberList; padding: NumberList }): Tensor;
 export interface TensorMethods {
   /** Values put at the `indices` that `maxPool3dWithIndices` gave; 0 elsewhere. PyTorch: `torch.nn.functional.max_unpool3d`. */
   maxUnpool3d(indices: Tensor, outputSize: NumberList, stride: NumberList, padding: NumberList): Tensor;
-  maxUnpool3d(indices: Tensor, outputSize: NumberList, stride: NumberList, options: { padding: NumberList }): Tensor;
   maxUnpool3d(indices: Tensor, options: { outputSize: NumberList; stride: NumberList; padding: NumberList }): Tensor;
   maxUnpool3d(options: { indices: Tensor; outputSize: NumberList; stride: NumberList; padding: NumberList }): Tensor;
 }
@@ -4694,91 +4472,76 @@ export interface TensorMethods {
   minimum(other: Tensor): Tensor;
   minimum(options: { other: Tensor }): Tensor;
 }
-/** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_batch_norm`, undocumented. */
+/** Internal to PyTorch, of MIOpen, for AMD. */
 export declare function miopenBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, exponentialAverageFactor: number, epsilon: number): [Tensor, Tensor, Tensor];
-export declare function miopenBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, exponentialAverageFactor: number, options: { epsilon: number }): [Tensor, Tensor, Tensor];
 export declare function miopenBatchNorm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor];
 export declare function miopenBatchNorm(input: Tensor, options: { weight: Tensor; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor];
-/** Gradients of `miopenBatchNorm`, as autograd computes them. PyTorch: `aten::miopen_batch_norm_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `miopenBatchNorm`, as autograd computes them. */
 export declare function miopenBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, epsilon: number): [Tensor, Tensor, Tensor];
 export declare function miopenBatchNormBackward(input: Tensor, gradOutput: Tensor, weight: Tensor, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveVar: Tensor | null | undefined, options: { epsilon: number }): [Tensor, Tensor, Tensor];
 export declare function miopenBatchNormBackward(input: Tensor, options: { gradOutput: Tensor; weight: Tensor; runningMean: Tensor | null; runningVar: Tensor | null; saveMean: Tensor | null; saveVar: Tensor | null; epsilon: number }): [Tensor, Tensor, Tensor];
-/** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution`, undocumented. */
+/** Internal to PyTorch, of MIOpen, for AMD. */
 export declare function miopenConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-export declare function miopenConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
 export declare function miopenConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export declare function miopenConvolution(self: Tensor, options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution`, undocumented. */
+  /** Internal to PyTorch, of MIOpen, for AMD. */
   miopenConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-  miopenConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
   miopenConvolution(weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
   miopenConvolution(options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 }
-/** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_add_relu`, undocumented. */
+/** Internal to PyTorch, of MIOpen, for AMD. */
 export declare function miopenConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-export declare function miopenConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
 export declare function miopenConvolutionAddRelu(self: Tensor, weight: Tensor, z: Tensor, options: { alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export declare function miopenConvolutionAddRelu(self: Tensor, options: { weight: Tensor; z: Tensor; alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_add_relu`, undocumented. */
+  /** Internal to PyTorch, of MIOpen, for AMD. */
   miopenConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-  miopenConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
   miopenConvolutionAddRelu(weight: Tensor, z: Tensor, options: { alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
   miopenConvolutionAddRelu(options: { weight: Tensor; z: Tensor; alpha: Scalar | null; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 }
-/** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_relu`, undocumented. */
+/** Internal to PyTorch, of MIOpen, for AMD. */
 export declare function miopenConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-export declare function miopenConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
 export declare function miopenConvolutionRelu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export declare function miopenConvolutionRelu(self: Tensor, options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_relu`, undocumented. */
+  /** Internal to PyTorch, of MIOpen, for AMD. */
   miopenConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, groups: number): Tensor;
-  miopenConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
   miopenConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, options: { stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
   miopenConvolutionRelu(options: { weight: Tensor; bias: Tensor | null; stride: NumberList; padding: NumberList; dilation: NumberList; groups: number }): Tensor;
 }
-/** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_transpose`, undocumented. */
+/** Internal to PyTorch, of MIOpen, for AMD. */
 export declare function miopenConvolutionTranspose(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-export declare function miopenConvolutionTranspose(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
 export declare function miopenConvolutionTranspose(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export declare function miopenConvolutionTranspose(self: Tensor, options: { weight: Tensor; bias: Tensor | null; padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_convolution_transpose`, undocumented. */
+  /** Internal to PyTorch, of MIOpen, for AMD. */
   miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-  miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
   miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
   miopenConvolutionTranspose(options: { weight: Tensor; bias: Tensor | null; padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 }
-/** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_ctc_loss`, undocumented. */
+/** Internal to PyTorch, of MIOpen, for AMD. */
 export declare function miopenCtcLoss(logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, blank: number, deterministic: boolean, zeroInfinity: boolean): [Tensor, Tensor];
-export declare function miopenCtcLoss(logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, blank: number, deterministic: boolean, options: { zeroInfinity: boolean }): [Tensor, Tensor];
 export declare function miopenCtcLoss(logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, options: { blank: number; deterministic: boolean; zeroInfinity: boolean }): [Tensor, Tensor];
 export declare function miopenCtcLoss(logProbs: Tensor, options: { targets: Tensor; inputLengths: Tensor; targetLengths: Tensor; blank: number; deterministic: boolean; zeroInfinity: boolean }): [Tensor, Tensor];
 export declare function miopenCtcLoss(logProbs: Tensor, targets: Tensor, inputLengths: NumberList, targetLengths: NumberList, blank: number, deterministic: boolean, zeroInfinity: boolean): [Tensor, Tensor];
-export declare function miopenCtcLoss(logProbs: Tensor, targets: Tensor, inputLengths: NumberList, targetLengths: NumberList, blank: number, deterministic: boolean, options: { zeroInfinity: boolean }): [Tensor, Tensor];
 export declare function miopenCtcLoss(logProbs: Tensor, targets: Tensor, options: { inputLengths: NumberList; targetLengths: NumberList; blank: number; deterministic: boolean; zeroInfinity: boolean }): [Tensor, Tensor];
 export declare function miopenCtcLoss(logProbs: Tensor, options: { targets: Tensor; inputLengths: NumberList; targetLengths: NumberList; blank: number; deterministic: boolean; zeroInfinity: boolean }): [Tensor, Tensor];
-/** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_depthwise_convolution`, undocumented. */
+/** Internal to PyTorch, of MIOpen, for AMD. */
 export declare function miopenDepthwiseConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-export declare function miopenDepthwiseConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
 export declare function miopenDepthwiseConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export declare function miopenDepthwiseConvolution(self: Tensor, options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_depthwise_convolution`, undocumented. */
+  /** Internal to PyTorch, of MIOpen, for AMD. */
   miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, deterministic: boolean): Tensor;
-  miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, benchmark: boolean, options: { deterministic: boolean }): Tensor;
   miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
   miopenDepthwiseConvolution(options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
 }
-/** Internal to PyTorch, of MIOpen, for AMD. PyTorch: `aten::miopen_rnn`, undocumented. */
+/** Internal to PyTorch, of MIOpen, for AMD. */
 export declare function miopenRnn(input: Tensor, weight: readonly Tensor[], weightStride0: number, hx: Tensor, cx: Tensor | null | undefined, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, dropoutState: Tensor | null): [Tensor, Tensor, Tensor, Tensor, Tensor];
-export declare function miopenRnn(input: Tensor, weight: readonly Tensor[], weightStride0: number, hx: Tensor, cx: Tensor | null | undefined, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, options: { dropoutState: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
 export declare function miopenRnn(input: Tensor, options: { weight: readonly Tensor[]; weightStride0: number; hx: Tensor; cx: Tensor | null; mode: number; hiddenSize: number; numLayers: number; batchFirst: boolean; dropout: number; train: boolean; bidirectional: boolean; batchSizes: NumberList; dropoutState: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
-/** Gradients of `miopenRnn`, as autograd computes them. PyTorch: `aten::miopen_rnn_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `miopenRnn`, as autograd computes them. */
 export declare function miopenRnnBackward(input: Tensor, weight: readonly Tensor[], weightStride0: number, weightBuf: Tensor, hx: Tensor, cx: Tensor | null | undefined, output: Tensor, gradOutput: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, dropoutState: Tensor | null | undefined, reserve: Tensor, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor, Tensor[]];
-export declare function miopenRnnBackward(input: Tensor, weight: readonly Tensor[], weightStride0: number, weightBuf: Tensor, hx: Tensor, cx: Tensor | null | undefined, output: Tensor, gradOutput: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: NumberList, dropoutState: Tensor | null | undefined, reserve: Tensor, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor, Tensor[]];
 export declare function miopenRnnBackward(input: Tensor, options: { weight: readonly Tensor[]; weightStride0: number; weightBuf: Tensor; hx: Tensor; cx: Tensor | null; output: Tensor; gradOutput: Tensor | null; gradHy: Tensor | null; gradCy: Tensor | null; mode: number; hiddenSize: number; numLayers: number; batchFirst: boolean; dropout: number; train: boolean; bidirectional: boolean; batchSizes: NumberList; dropoutState: Tensor | null; reserve: Tensor; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor, Tensor[]];
 /** x · tanh(ln(1 + eˣ)). PyTorch: `torch.nn.functional.mish`. */
 export declare function mish(self: Tensor): Tensor;
@@ -4792,61 +4555,58 @@ export interface TensorMethods {
   /** x · tanh(ln(1 + eˣ)). In place: `self` is written and returned. PyTorch: `aten::mish_`, undocumented. */
   mish_(): Tensor;
 }
-/** Gradients of `mish`, as autograd computes them. PyTorch: `aten::mish_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `mish`, as autograd computes them. */
 export declare function mishBackward(gradOutput: Tensor, self: Tensor): Tensor;
 export declare function mishBackward(gradOutput: Tensor, options: { self: Tensor }): Tensor;
-/** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_adaptive_avg_pool2d`, undocumented. */
+/** Internal to PyTorch, of oneDNN. */
 export declare function mkldnnAdaptiveAvgPool2d(self: Tensor, outputSize: NumberList): Tensor;
 export declare function mkldnnAdaptiveAvgPool2d(self: Tensor, options: { outputSize: NumberList }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_adaptive_avg_pool2d`, undocumented. */
+  /** Internal to PyTorch, of oneDNN. */
   mkldnnAdaptiveAvgPool2d(outputSize: NumberList): Tensor;
   mkldnnAdaptiveAvgPool2d(options: { outputSize: NumberList }): Tensor;
 }
-/** Gradients of `mkldnnAdaptiveAvgPool2d`, as autograd computes them. PyTorch: `aten::mkldnn_adaptive_avg_pool2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `mkldnnAdaptiveAvgPool2d`, as autograd computes them. */
 export declare function mkldnnAdaptiveAvgPool2dBackward(gradOutput: Tensor, self: Tensor): Tensor;
 export declare function mkldnnAdaptiveAvgPool2dBackward(gradOutput: Tensor, options: { self: Tensor }): Tensor;
-/** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_convolution`, undocumented. */
+/** Internal to PyTorch, of oneDNN. */
 export declare function mkldnnConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number): Tensor;
-export declare function mkldnnConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
 export declare function mkldnnConvolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number }): Tensor;
 export declare function mkldnnConvolution(self: Tensor, options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_convolution`, undocumented. */
+  /** Internal to PyTorch, of oneDNN. */
   mkldnnConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number): Tensor;
-  mkldnnConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: NumberList, stride: NumberList, dilation: NumberList, options: { groups: number }): Tensor;
   mkldnnConvolution(weight: Tensor, bias: Tensor | null | undefined, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number }): Tensor;
   mkldnnConvolution(options: { weight: Tensor; bias: Tensor | null; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number }): Tensor;
 }
-/** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_linear`, undocumented. */
+/** Internal to PyTorch, of oneDNN. */
 export declare function mkldnnLinear(self: Tensor, weight: Tensor, bias?: Tensor | null): Tensor;
 export declare function mkldnnLinear(self: Tensor, weight: Tensor, options: { bias?: Tensor | null }): Tensor;
 export declare function mkldnnLinear(self: Tensor, options: { weight: Tensor; bias?: Tensor | null }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_linear`, undocumented. */
+  /** Internal to PyTorch, of oneDNN. */
   mkldnnLinear(weight: Tensor, bias?: Tensor | null): Tensor;
   mkldnnLinear(weight: Tensor, options: { bias?: Tensor | null }): Tensor;
   mkldnnLinear(options: { weight: Tensor; bias?: Tensor | null }): Tensor;
 }
-/** Gradients of `mkldnnLinear`, as autograd computes them. PyTorch: `aten::mkldnn_linear_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `mkldnnLinear`, as autograd computes them. */
 export declare function mkldnnLinearBackward(self: Tensor, gradOutput: Tensor, weight: Tensor, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
 export declare function mkldnnLinearBackward(self: Tensor, gradOutput: Tensor, weight: Tensor, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function mkldnnLinearBackward(self: Tensor, options: { gradOutput: Tensor; weight: Tensor; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export interface TensorMethods {
-  /** Gradients of `mkldnnLinear`, as autograd computes them. PyTorch: `aten::mkldnn_linear_backward`, undocumented. */
+  /** Internal to PyTorch: gradients of `mkldnnLinear`, as autograd computes them. */
   mkldnnLinearBackward(gradOutput: Tensor, weight: Tensor, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
   mkldnnLinearBackward(gradOutput: Tensor, weight: Tensor, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
   mkldnnLinearBackward(options: { gradOutput: Tensor; weight: Tensor; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 }
-/** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_linear_backward_input`, undocumented. */
+/** Internal to PyTorch, of oneDNN. */
 export declare function mkldnnLinearBackwardInput(inputSize: NumberList, gradOutput: Tensor, weight: Tensor): Tensor;
-export declare function mkldnnLinearBackwardInput(inputSize: NumberList, gradOutput: Tensor, options: { weight: Tensor }): Tensor;
 export declare function mkldnnLinearBackwardInput(inputSize: NumberList, options: { gradOutput: Tensor; weight: Tensor }): Tensor;
-/** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_linear_backward_weights`, undocumented. */
+/** Internal to PyTorch, of oneDNN. */
 export declare function mkldnnLinearBackwardWeights(gradOutput: Tensor, input: Tensor, weight: Tensor, biasDefined: boolean): [Tensor, Tensor];
 export declare function mkldnnLinearBackwardWeights(gradOutput: Tensor, input: Tensor, weight: Tensor, options: { biasDefined: boolean }): [Tensor, Tensor];
 export declare function mkldnnLinearBackwardWeights(gradOutput: Tensor, options: { input: Tensor; weight: Tensor; biasDefined: boolean }): [Tensor, Tensor];
-/** Internal to PyTorch, of oneDNN. Defaults: stride [], padding 0, dilation 1, ceilMode false. PyTorch: `aten::mkldnn_max_pool2d`, undocumented. */
+/** Internal to PyTorch, of oneDNN. */
 export declare function mkldnnMaxPool2d(self: Tensor, kernelSize: NumberList, stride?: NumberList, padding?: NumberList, dilation?: NumberList, ceilMode?: boolean): Tensor;
 export declare function mkldnnMaxPool2d(self: Tensor, kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, dilation: NumberList | undefined, options: { ceilMode?: boolean }): Tensor;
 export declare function mkldnnMaxPool2d(self: Tensor, kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, options: { dilation?: NumberList; ceilMode?: boolean }): Tensor;
@@ -4854,7 +4614,7 @@ export declare function mkldnnMaxPool2d(self: Tensor, kernelSize: NumberList, st
 export declare function mkldnnMaxPool2d(self: Tensor, kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 export declare function mkldnnMaxPool2d(self: Tensor, options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of oneDNN. Defaults: stride [], padding 0, dilation 1, ceilMode false. PyTorch: `aten::mkldnn_max_pool2d`, undocumented. */
+  /** Internal to PyTorch, of oneDNN. */
   mkldnnMaxPool2d(kernelSize: NumberList, stride?: NumberList, padding?: NumberList, dilation?: NumberList, ceilMode?: boolean): Tensor;
   mkldnnMaxPool2d(kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, dilation: NumberList | undefined, options: { ceilMode?: boolean }): Tensor;
   mkldnnMaxPool2d(kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, options: { dilation?: NumberList; ceilMode?: boolean }): Tensor;
@@ -4862,7 +4622,7 @@ export interface TensorMethods {
   mkldnnMaxPool2d(kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
   mkldnnMaxPool2d(options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 }
-/** Gradients of `mkldnnMaxPool2d`, as autograd computes them. Defaults: stride [], padding 0, dilation 1, ceilMode false. PyTorch: `aten::mkldnn_max_pool2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `mkldnnMaxPool2d`, as autograd computes them. */
 export declare function mkldnnMaxPool2dBackward(gradOutput: Tensor, output: Tensor, input: Tensor, kernelSize: NumberList, stride?: NumberList, padding?: NumberList, dilation?: NumberList, ceilMode?: boolean): Tensor;
 export declare function mkldnnMaxPool2dBackward(gradOutput: Tensor, output: Tensor, input: Tensor, kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, dilation: NumberList | undefined, options: { ceilMode?: boolean }): Tensor;
 export declare function mkldnnMaxPool2dBackward(gradOutput: Tensor, output: Tensor, input: Tensor, kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, options: { dilation?: NumberList; ceilMode?: boolean }): Tensor;
@@ -4870,7 +4630,7 @@ export declare function mkldnnMaxPool2dBackward(gradOutput: Tensor, output: Tens
 export declare function mkldnnMaxPool2dBackward(gradOutput: Tensor, output: Tensor, input: Tensor, kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 export declare function mkldnnMaxPool2dBackward(gradOutput: Tensor, output: Tensor, input: Tensor, options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 export declare function mkldnnMaxPool2dBackward(gradOutput: Tensor, options: { output: Tensor; input: Tensor; kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
-/** Internal to PyTorch, of oneDNN. Defaults: stride [], padding 0, dilation 1, ceilMode false. PyTorch: `aten::mkldnn_max_pool3d`, undocumented. */
+/** Internal to PyTorch, of oneDNN. */
 export declare function mkldnnMaxPool3d(self: Tensor, kernelSize: NumberList, stride?: NumberList, padding?: NumberList, dilation?: NumberList, ceilMode?: boolean): Tensor;
 export declare function mkldnnMaxPool3d(self: Tensor, kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, dilation: NumberList | undefined, options: { ceilMode?: boolean }): Tensor;
 export declare function mkldnnMaxPool3d(self: Tensor, kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, options: { dilation?: NumberList; ceilMode?: boolean }): Tensor;
@@ -4878,7 +4638,7 @@ export declare function mkldnnMaxPool3d(self: Tensor, kernelSize: NumberList, st
 export declare function mkldnnMaxPool3d(self: Tensor, kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 export declare function mkldnnMaxPool3d(self: Tensor, options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of oneDNN. Defaults: stride [], padding 0, dilation 1, ceilMode false. PyTorch: `aten::mkldnn_max_pool3d`, undocumented. */
+  /** Internal to PyTorch, of oneDNN. */
   mkldnnMaxPool3d(kernelSize: NumberList, stride?: NumberList, padding?: NumberList, dilation?: NumberList, ceilMode?: boolean): Tensor;
   mkldnnMaxPool3d(kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, dilation: NumberList | undefined, options: { ceilMode?: boolean }): Tensor;
   mkldnnMaxPool3d(kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, options: { dilation?: NumberList; ceilMode?: boolean }): Tensor;
@@ -4886,7 +4646,7 @@ export interface TensorMethods {
   mkldnnMaxPool3d(kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
   mkldnnMaxPool3d(options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 }
-/** Gradients of `mkldnnMaxPool3d`, as autograd computes them. Defaults: stride [], padding 0, dilation 1, ceilMode false. PyTorch: `aten::mkldnn_max_pool3d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `mkldnnMaxPool3d`, as autograd computes them. */
 export declare function mkldnnMaxPool3dBackward(gradOutput: Tensor, output: Tensor, input: Tensor, kernelSize: NumberList, stride?: NumberList, padding?: NumberList, dilation?: NumberList, ceilMode?: boolean): Tensor;
 export declare function mkldnnMaxPool3dBackward(gradOutput: Tensor, output: Tensor, input: Tensor, kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, dilation: NumberList | undefined, options: { ceilMode?: boolean }): Tensor;
 export declare function mkldnnMaxPool3dBackward(gradOutput: Tensor, output: Tensor, input: Tensor, kernelSize: NumberList, stride: NumberList | undefined, padding: NumberList | undefined, options: { dilation?: NumberList; ceilMode?: boolean }): Tensor;
@@ -4894,7 +4654,7 @@ export declare function mkldnnMaxPool3dBackward(gradOutput: Tensor, output: Tens
 export declare function mkldnnMaxPool3dBackward(gradOutput: Tensor, output: Tensor, input: Tensor, kernelSize: NumberList, options: { stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 export declare function mkldnnMaxPool3dBackward(gradOutput: Tensor, output: Tensor, input: Tensor, options: { kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
 export declare function mkldnnMaxPool3dBackward(gradOutput: Tensor, options: { output: Tensor; input: Tensor; kernelSize: NumberList; stride?: NumberList; padding?: NumberList; dilation?: NumberList; ceilMode?: boolean }): Tensor;
-/** Internal to PyTorch, of oneDNN. Defaults: padding [0, 0], stride [1, 1], dilation [1, 1], groups 1. PyTorch: `aten::mkldnn_reorder_conv2d_weight`, undocumented. */
+/** Internal to PyTorch, of oneDNN. */
 export declare function mkldnnReorderConv2dWeight(self: Tensor, padding?: NumberList, stride?: NumberList, dilation?: NumberList, groups?: number, inputSize?: NumberList | null): Tensor;
 export declare function mkldnnReorderConv2dWeight(self: Tensor, padding: NumberList | undefined, stride: NumberList | undefined, dilation: NumberList | undefined, groups: number | undefined, options: { inputSize?: NumberList | null }): Tensor;
 export declare function mkldnnReorderConv2dWeight(self: Tensor, padding: NumberList | undefined, stride: NumberList | undefined, dilation: NumberList | undefined, options: { groups?: number; inputSize?: NumberList | null }): Tensor;
@@ -4902,7 +4662,7 @@ export declare function mkldnnReorderConv2dWeight(self: Tensor, padding: NumberL
 export declare function mkldnnReorderConv2dWeight(self: Tensor, padding: NumberList | undefined, options: { stride?: NumberList; dilation?: NumberList; groups?: number; inputSize?: NumberList | null }): Tensor;
 export declare function mkldnnReorderConv2dWeight(self: Tensor, options: { padding?: NumberList; stride?: NumberList; dilation?: NumberList; groups?: number; inputSize?: NumberList | null }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of oneDNN. Defaults: padding [0, 0], stride [1, 1], dilation [1, 1], groups 1. PyTorch: `aten::mkldnn_reorder_conv2d_weight`, undocumented. */
+  /** Internal to PyTorch, of oneDNN. */
   mkldnnReorderConv2dWeight(padding?: NumberList, stride?: NumberList, dilation?: NumberList, groups?: number, inputSize?: NumberList | null): Tensor;
   mkldnnReorderConv2dWeight(padding: NumberList | undefined, stride: NumberList | undefined, dilation: NumberList | undefined, groups: number | undefined, options: { inputSize?: NumberList | null }): Tensor;
   mkldnnReorderConv2dWeight(padding: NumberList | undefined, stride: NumberList | undefined, dilation: NumberList | undefined, options: { groups?: number; inputSize?: NumberList | null }): Tensor;
@@ -4910,7 +4670,7 @@ export interface TensorMethods {
   mkldnnReorderConv2dWeight(padding: NumberList | undefined, options: { stride?: NumberList; dilation?: NumberList; groups?: number; inputSize?: NumberList | null }): Tensor;
   mkldnnReorderConv2dWeight(options: { padding?: NumberList; stride?: NumberList; dilation?: NumberList; groups?: number; inputSize?: NumberList | null }): Tensor;
 }
-/** Internal to PyTorch, of oneDNN. Defaults: padding [0, 0, 0], stride [1, 1, 1], dilation [1, 1, 1], groups 1. PyTorch: `aten::mkldnn_reorder_conv3d_weight`, undocumented. */
+/** Internal to PyTorch, of oneDNN. */
 export declare function mkldnnReorderConv3dWeight(self: Tensor, padding?: NumberList, stride?: NumberList, dilation?: NumberList, groups?: number, inputSize?: NumberList | null): Tensor;
 export declare function mkldnnReorderConv3dWeight(self: Tensor, padding: NumberList | undefined, stride: NumberList | undefined, dilation: NumberList | undefined, groups: number | undefined, options: { inputSize?: NumberList | null }): Tensor;
 export declare function mkldnnReorderConv3dWeight(self: Tensor, padding: NumberList | undefined, stride: NumberList | undefined, dilation: NumberList | undefined, options: { groups?: number; inputSize?: NumberList | null }): Tensor;
@@ -4918,7 +4678,7 @@ export declare function mkldnnReorderConv3dWeight(self: Tensor, padding: NumberL
 export declare function mkldnnReorderConv3dWeight(self: Tensor, padding: NumberList | undefined, options: { stride?: NumberList; dilation?: NumberList; groups?: number; inputSize?: NumberList | null }): Tensor;
 export declare function mkldnnReorderConv3dWeight(self: Tensor, options: { padding?: NumberList; stride?: NumberList; dilation?: NumberList; groups?: number; inputSize?: NumberList | null }): Tensor;
 export interface TensorMethods {
-  /** Internal to PyTorch, of oneDNN. Defaults: padding [0, 0, 0], stride [1, 1, 1], dilation [1, 1, 1], groups 1. PyTorch: `aten::mkldnn_reorder_conv3d_weight`, undocumented. */
+  /** Internal to PyTorch, of oneDNN. */
   mkldnnReorderConv3dWeight(padding?: NumberList, stride?: NumberList, dilation?: NumberList, groups?: number, inputSize?: NumberList | null): Tensor;
   mkldnnReorderConv3dWeight(padding: NumberList | undefined, stride: NumberList | undefined, dilation: NumberList | undefined, groups: number | undefined, options: { inputSize?: NumberList | null }): Tensor;
   mkldnnReorderConv3dWeight(padding: NumberList | undefined, stride: NumberList | undefined, dilation: NumberList | undefined, options: { groups?: number; inputSize?: NumberList | null }): Tensor;
@@ -4926,14 +4686,12 @@ export interface TensorMethods {
   mkldnnReorderConv3dWeight(padding: NumberList | undefined, options: { stride?: NumberList; dilation?: NumberList; groups?: number; inputSize?: NumberList | null }): Tensor;
   mkldnnReorderConv3dWeight(options: { padding?: NumberList; stride?: NumberList; dilation?: NumberList; groups?: number; inputSize?: NumberList | null }): Tensor;
 }
-/** Internal to PyTorch, of oneDNN. PyTorch: `aten::mkldnn_rnn_layer`, undocumented. */
+/** Internal to PyTorch, of oneDNN. */
 export declare function mkldnnRnnLayer(input: Tensor, weight0: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, hx_: Tensor, cx_: Tensor, reverse: boolean, batchSizes: NumberList, mode: number, hiddenSize: number, numLayers: number, hasBiases: boolean, bidirectional: boolean, batchFirst: boolean, train: boolean): [Tensor, Tensor, Tensor, Tensor];
-export declare function mkldnnRnnLayer(input: Tensor, weight0: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, hx_: Tensor, cx_: Tensor, reverse: boolean, batchSizes: NumberList, mode: number, hiddenSize: number, numLayers: number, hasBiases: boolean, bidirectional: boolean, batchFirst: boolean, options: { train: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function mkldnnRnnLayer(input: Tensor, weight0: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, hx_: Tensor, cx_: Tensor, options: { reverse: boolean; batchSizes: NumberList; mode: number; hiddenSize: number; numLayers: number; hasBiases: boolean; bidirectional: boolean; batchFirst: boolean; train: boolean }): [Tensor, Tensor, Tensor, Tensor];
 export declare function mkldnnRnnLayer(input: Tensor, options: { weight0: Tensor; weight1: Tensor; weight2: Tensor; weight3: Tensor; hx_: Tensor; cx_: Tensor; reverse: boolean; batchSizes: NumberList; mode: number; hiddenSize: number; numLayers: number; hasBiases: boolean; bidirectional: boolean; batchFirst: boolean; train: boolean }): [Tensor, Tensor, Tensor, Tensor];
-/** Gradients of `mkldnnRnnLayer`, as autograd computes them. PyTorch: `aten::mkldnn_rnn_layer_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `mkldnnRnnLayer`, as autograd computes them. */
 export declare function mkldnnRnnLayerBackward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cxTmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, gradOutput: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, reverse: boolean, mode: number, hiddenSize: number, numLayers: number, hasBiases: boolean, train: boolean, bidirectional: boolean, batchSizes: NumberList, batchFirst: boolean, workspace: Tensor): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
-export declare function mkldnnRnnLayerBackward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cxTmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, gradOutput: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, reverse: boolean, mode: number, hiddenSize: number, numLayers: number, hasBiases: boolean, train: boolean, bidirectional: boolean, batchSizes: NumberList, batchFirst: boolean, options: { workspace: Tensor }): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 export declare function mkldnnRnnLayerBackward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cxTmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, gradOutput: Tensor | null | undefined, gradHy: Tensor | null | undefined, gradCy: Tensor | null | undefined, options: { reverse: boolean; mode: number; hiddenSize: number; numLayers: number; hasBiases: boolean; train: boolean; bidirectional: boolean; batchSizes: NumberList; batchFirst: boolean; workspace: Tensor }): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 export declare function mkldnnRnnLayerBackward(input: Tensor, options: { weight1: Tensor; weight2: Tensor; weight3: Tensor; weight4: Tensor; hx_: Tensor; cxTmp: Tensor; output: Tensor; hy_: Tensor; cy_: Tensor; gradOutput: Tensor | null; gradHy: Tensor | null; gradCy: Tensor | null; reverse: boolean; mode: number; hiddenSize: number; numLayers: number; hasBiases: boolean; train: boolean; bidirectional: boolean; batchSizes: NumberList; batchFirst: boolean; workspace: Tensor }): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 /** Product of two matrices: [N, M] and [M, P] give [N, P]. PyTorch: `torch.mm`. */
@@ -4962,57 +4720,45 @@ export interface TensorMethods {
 }
 /** Dimensions moved from `source` to `destination`: a view. PyTorch: `torch.moveaxis`. */
 export declare function moveaxis(self: Tensor, source: number, destination: number): Tensor;
-export declare function moveaxis(self: Tensor, source: number, options: { destination: number }): Tensor;
 export declare function moveaxis(self: Tensor, options: { source: number; destination: number }): Tensor;
 export declare function moveaxis(self: Tensor, source: NumberList, destination: NumberList): Tensor;
-export declare function moveaxis(self: Tensor, source: NumberList, options: { destination: NumberList }): Tensor;
 export declare function moveaxis(self: Tensor, options: { source: NumberList; destination: NumberList }): Tensor;
 export interface TensorMethods {
   /** Dimensions moved from `source` to `destination`: a view. PyTorch: `torch.moveaxis`. */
   moveaxis(source: number, destination: number): Tensor;
-  moveaxis(source: number, options: { destination: number }): Tensor;
   moveaxis(options: { source: number; destination: number }): Tensor;
   moveaxis(source: NumberList, destination: NumberList): Tensor;
-  moveaxis(source: NumberList, options: { destination: NumberList }): Tensor;
   moveaxis(options: { source: NumberList; destination: NumberList }): Tensor;
 }
 /** Dimensions moved from `source` to `destination`: a view. PyTorch: `torch.movedim`. */
 export declare function movedim(self: Tensor, source: number, destination: number): Tensor;
-export declare function movedim(self: Tensor, source: number, options: { destination: number }): Tensor;
 export declare function movedim(self: Tensor, options: { source: number; destination: number }): Tensor;
 export declare function movedim(self: Tensor, source: NumberList, destination: NumberList): Tensor;
-export declare function movedim(self: Tensor, source: NumberList, options: { destination: NumberList }): Tensor;
 export declare function movedim(self: Tensor, options: { source: NumberList; destination: NumberList }): Tensor;
 export interface TensorMethods {
   /** Dimensions moved from `source` to `destination`: a view. PyTorch: `torch.movedim`. */
   movedim(source: number, destination: number): Tensor;
-  movedim(source: number, options: { destination: number }): Tensor;
   movedim(options: { source: number; destination: number }): Tensor;
   movedim(source: NumberList, destination: NumberList): Tensor;
-  movedim(source: NumberList, options: { destination: NumberList }): Tensor;
   movedim(options: { source: NumberList; destination: NumberList }): Tensor;
 }
-/** Internal to PyTorch, of Metal, for Apple. PyTorch: `aten::mps_convolution_backward`, undocumented. */
+/** Internal to PyTorch, of Metal, for Apple. */
 export declare function mpsConvolutionBackward(self: Tensor, gradOutput: Tensor, weight: Tensor, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
-export declare function mpsConvolutionBackward(self: Tensor, gradOutput: Tensor, weight: Tensor, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function mpsConvolutionBackward(self: Tensor, gradOutput: Tensor, weight: Tensor, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function mpsConvolutionBackward(self: Tensor, options: { gradOutput: Tensor; weight: Tensor; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export interface TensorMethods {
-  /** Internal to PyTorch, of Metal, for Apple. PyTorch: `aten::mps_convolution_backward`, undocumented. */
+  /** Internal to PyTorch, of Metal, for Apple. */
   mpsConvolutionBackward(gradOutput: Tensor, weight: Tensor, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
-  mpsConvolutionBackward(gradOutput: Tensor, weight: Tensor, padding: NumberList, stride: NumberList, dilation: NumberList, groups: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
   mpsConvolutionBackward(gradOutput: Tensor, weight: Tensor, options: { padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
   mpsConvolutionBackward(options: { gradOutput: Tensor; weight: Tensor; padding: NumberList; stride: NumberList; dilation: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 }
-/** Internal to PyTorch, of Metal, for Apple. PyTorch: `aten::mps_convolution_transpose_backward`, undocumented. */
+/** Internal to PyTorch, of Metal, for Apple. */
 export declare function mpsConvolutionTransposeBackward(self: Tensor, gradOutput: Tensor, weight: Tensor, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, outputMask: readonly boolean[]): [Tensor, Tensor];
-export declare function mpsConvolutionTransposeBackward(self: Tensor, gradOutput: Tensor, weight: Tensor, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor];
 export declare function mpsConvolutionTransposeBackward(self: Tensor, gradOutput: Tensor, weight: Tensor, options: { padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor];
 export declare function mpsConvolutionTransposeBackward(self: Tensor, options: { gradOutput: Tensor; weight: Tensor; padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor];
 export interface TensorMethods {
-  /** Internal to PyTorch, of Metal, for Apple. PyTorch: `aten::mps_convolution_transpose_backward`, undocumented. */
+  /** Internal to PyTorch, of Metal, for Apple. */
   mpsConvolutionTransposeBackward(gradOutput: Tensor, weight: Tensor, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, outputMask: readonly boolean[]): [Tensor, Tensor];
-  mpsConvolutionTransposeBackward(gradOutput: Tensor, weight: Tensor, padding: NumberList, outputPadding: NumberList, stride: NumberList, dilation: NumberList, groups: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor];
   mpsConvolutionTransposeBackward(gradOutput: Tensor, weight: Tensor, options: { padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor];
   mpsConvolutionTransposeBackward(options: { gradOutput: Tensor; weight: Tensor; padding: NumberList; outputPadding: NumberList; stride: NumberList; dilation: NumberList; groups: number; outputMask: readonly boolean[] }): [Tensor, Tensor];
 }
@@ -5026,7 +4772,7 @@ export interface TensorMethods {
   mseLoss(target: Tensor, options: { reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
   mseLoss(options: { target: Tensor; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 }
-/** Gradients of `mseLoss`, as autograd computes them. PyTorch: `aten::mse_loss_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `mseLoss`, as autograd computes them. */
 export declare function mseLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, reduction: 'none' | 'mean' | 'sum' | number): Tensor;
 export declare function mseLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, options: { reduction: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function mseLossBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; reduction: 'none' | 'mean' | 'sum' | number }): Tensor;
@@ -5077,11 +4823,10 @@ export interface TensorMethods {
   multiMarginLoss(target: Tensor, options: { p?: Scalar; margin?: Scalar; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
   multiMarginLoss(options: { target: Tensor; p?: Scalar; margin?: Scalar; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 }
-/** Gradients of `multiMarginLoss`, as autograd computes them. The mean, unless `reduction` says otherwise. PyTorch: `aten::multi_margin_loss_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `multiMarginLoss`, as autograd computes them. */
 export declare function multiMarginLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, p: Scalar, margin: Scalar, weight?: Tensor | null, reduction?: 'none' | 'mean' | 'sum' | number): Tensor;
 export declare function multiMarginLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, p: Scalar, margin: Scalar, weight: Tensor | null | undefined, options: { reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function multiMarginLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, p: Scalar, margin: Scalar, options: { weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
-export declare function multiMarginLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, p: Scalar, options: { margin: Scalar; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function multiMarginLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, options: { p: Scalar; margin: Scalar; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function multiMarginLossBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; p: Scalar; margin: Scalar; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 /** Hinge loss of scores [N, C] and several classes each, ended by −1. The mean, unless `reduction` says otherwise. PyTorch: `torch.nn.functional.multilabel_margin_loss`. */
@@ -5094,9 +4839,8 @@ export interface TensorMethods {
   multilabelMarginLoss(target: Tensor, options: { reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
   multilabelMarginLoss(options: { target: Tensor; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 }
-/** Gradients of `multilabelMarginLoss`, as autograd computes them. PyTorch: `aten::multilabel_margin_loss_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `multilabelMarginLoss`, as autograd computes them. */
 export declare function multilabelMarginLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, reduction: 'none' | 'mean' | 'sum' | number, isTarget: Tensor): Tensor;
-export declare function multilabelMarginLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, reduction: 'none' | 'mean' | 'sum' | number, options: { isTarget: Tensor }): Tensor;
 export declare function multilabelMarginLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, options: { reduction: 'none' | 'mean' | 'sum' | number; isTarget: Tensor }): Tensor;
 export declare function multilabelMarginLossBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; reduction: 'none' | 'mean' | 'sum' | number; isTarget: Tensor }): Tensor;
 /** `aten::multilabel_margin_loss_forward(Tensor self, Tensor target, int reduction) -> (Tensor output, Tensor is_target)` */
@@ -5266,12 +5010,10 @@ export interface TensorMethods {
 }
 /** As `batchNorm`, with what its backward needs of the statistics. PyTorch: `aten::native_batch_norm`, undocumented. */
 export declare function nativeBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, momentum: number, eps: number): [Tensor, Tensor, Tensor];
-export declare function nativeBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, training: boolean, momentum: number, options: { eps: number }): [Tensor, Tensor, Tensor];
 export declare function nativeBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, options: { training: boolean; momentum: number; eps: number }): [Tensor, Tensor, Tensor];
 export declare function nativeBatchNorm(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; momentum: number; eps: number }): [Tensor, Tensor, Tensor];
-/** Gradients of `nativeBatchNorm`, as autograd computes them. PyTorch: `aten::native_batch_norm_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `nativeBatchNorm`, as autograd computes them. */
 export declare function nativeBatchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveInvstd: Tensor | null | undefined, train: boolean, eps: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
-export declare function nativeBatchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveInvstd: Tensor | null | undefined, train: boolean, eps: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function nativeBatchNormBackward(gradOut: Tensor, input: Tensor, weight: Tensor | null | undefined, runningMean: Tensor | null | undefined, runningVar: Tensor | null | undefined, saveMean: Tensor | null | undefined, saveInvstd: Tensor | null | undefined, options: { train: boolean; eps: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function nativeBatchNormBackward(gradOut: Tensor, options: { input: Tensor; weight: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; saveMean: Tensor | null; saveInvstd: Tensor | null; train: boolean; eps: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 /** Channels [N, C, …] dealt from `groups` groups in turn. PyTorch: `torch.native_channel_shuffle`. */
@@ -5284,43 +5026,36 @@ export interface TensorMethods {
 }
 /** As `dropout`, with the mask of what was kept. PyTorch: `aten::native_dropout`, undocumented. */
 export declare function nativeDropout(input: Tensor, p: number, train: boolean | null): [Tensor, Tensor];
-export declare function nativeDropout(input: Tensor, p: number, options: { train: boolean | null }): [Tensor, Tensor];
 export declare function nativeDropout(input: Tensor, options: { p: number; train: boolean | null }): [Tensor, Tensor];
-/** Gradients of `nativeDropout`, as autograd computes them. PyTorch: `aten::native_dropout_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `nativeDropout`, as autograd computes them. */
 export declare function nativeDropoutBackward(gradOutput: Tensor, mask: Tensor, scale: number): Tensor;
 export declare function nativeDropoutBackward(gradOutput: Tensor, mask: Tensor, options: { scale: number }): Tensor;
 export declare function nativeDropoutBackward(gradOutput: Tensor, options: { mask: Tensor; scale: number }): Tensor;
 /** As `groupNorm`, with the means and the reciprocal standard deviations. PyTorch: `aten::native_group_norm`, undocumented. */
 export declare function nativeGroupNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, N: number, C: number, HxW: number, group: number, eps: number): [Tensor, Tensor, Tensor];
-export declare function nativeGroupNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, N: number, C: number, HxW: number, group: number, options: { eps: number }): [Tensor, Tensor, Tensor];
 export declare function nativeGroupNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, options: { N: number; C: number; HxW: number; group: number; eps: number }): [Tensor, Tensor, Tensor];
 export declare function nativeGroupNorm(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; N: number; C: number; HxW: number; group: number; eps: number }): [Tensor, Tensor, Tensor];
-/** Gradients of `nativeGroupNorm`, as autograd computes them. PyTorch: `aten::native_group_norm_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `nativeGroupNorm`, as autograd computes them. */
 export declare function nativeGroupNormBackward(gradOut: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, N: number, C: number, HxW: number, group: number, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
-export declare function nativeGroupNormBackward(gradOut: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, N: number, C: number, HxW: number, group: number, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function nativeGroupNormBackward(gradOut: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, options: { N: number; C: number; HxW: number; group: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function nativeGroupNormBackward(gradOut: Tensor, options: { input: Tensor; mean: Tensor; rstd: Tensor; weight: Tensor | null; N: number; C: number; HxW: number; group: number; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 /** As `layerNorm`, with the means and the reciprocal standard deviations. PyTorch: `aten::native_layer_norm`, undocumented. */
 export declare function nativeLayerNorm(input: Tensor, normalizedShape: NumberList, weight: Tensor | null | undefined, bias: Tensor | null | undefined, eps: number): [Tensor, Tensor, Tensor];
-export declare function nativeLayerNorm(input: Tensor, normalizedShape: NumberList, weight: Tensor | null | undefined, bias: Tensor | null | undefined, options: { eps: number }): [Tensor, Tensor, Tensor];
 export declare function nativeLayerNorm(input: Tensor, options: { normalizedShape: NumberList; weight: Tensor | null; bias: Tensor | null; eps: number }): [Tensor, Tensor, Tensor];
-/** Gradients of `nativeLayerNorm`, as autograd computes them. PyTorch: `aten::native_layer_norm_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `nativeLayerNorm`, as autograd computes them. */
 export declare function nativeLayerNormBackward(gradOut: Tensor, input: Tensor, normalizedShape: NumberList, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, outputMask: readonly boolean[]): [Tensor, Tensor, Tensor];
-export declare function nativeLayerNormBackward(gradOut: Tensor, input: Tensor, normalizedShape: NumberList, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, options: { outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function nativeLayerNormBackward(gradOut: Tensor, input: Tensor, options: { normalizedShape: NumberList; mean: Tensor; rstd: Tensor; weight: Tensor | null; bias: Tensor | null; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 export declare function nativeLayerNormBackward(gradOut: Tensor, options: { input: Tensor; normalizedShape: NumberList; mean: Tensor; rstd: Tensor; weight: Tensor | null; bias: Tensor | null; outputMask: readonly boolean[] }): [Tensor, Tensor, Tensor];
 /** `aten::native_norm(Tensor self, Scalar p=2) -> Tensor`, `aten::native_norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor` */
 export declare function nativeNorm(self: Tensor, p?: Scalar): Tensor;
 export declare function nativeNorm(self: Tensor, options: { p?: Scalar }): Tensor;
 export declare function nativeNorm(self: Tensor, p: Scalar | null | undefined, dim: NumberList, keepdim: boolean, dtype: DType | null): Tensor;
-export declare function nativeNorm(self: Tensor, p: Scalar | null | undefined, dim: NumberList, keepdim: boolean, options: { dtype: DType | null; handle?: never }): Tensor;
 export declare function nativeNorm(self: Tensor, options: { p: Scalar | null; dim: NumberList; keepdim: boolean; dtype: DType | null }): Tensor;
 export interface TensorMethods {
   /** `aten::native_norm(Tensor self, Scalar p=2) -> Tensor`, `aten::native_norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor` */
   nativeNorm(p?: Scalar): Tensor;
   nativeNorm(options: { p?: Scalar }): Tensor;
   nativeNorm(p: Scalar | null | undefined, dim: NumberList, keepdim: boolean, dtype: DType | null): Tensor;
-  nativeNorm(p: Scalar | null | undefined, dim: NumberList, keepdim: boolean, options: { dtype: DType | null; handle?: never }): Tensor;
   nativeNorm(options: { p: Scalar | null; dim: NumberList; keepdim: boolean; dtype: DType | null }): Tensor;
 }
 /** True where `self` ≠ `other`. Shapes broadcast; the result is bool. PyTorch: `torch.ne`. */
@@ -5395,22 +5130,18 @@ export interface TensorMethods {
 }
 /** Memory of the given size and strides, of the dtype and on the device of `self`. PyTorch: `torch.Tensor.new_empty_strided`. */
 export declare function newEmptyStrided(self: Tensor, size: NumberList, stride: NumberList, options?: TensorOptions): Tensor;
-export declare function newEmptyStrided(self: Tensor, size: NumberList, options: TensorOptions & { stride: NumberList }): Tensor;
 export declare function newEmptyStrided(self: Tensor, options: TensorOptions & { size: NumberList; stride: NumberList }): Tensor;
 export interface TensorMethods {
   /** Memory of the given size and strides, of the dtype and on the device of `self`. PyTorch: `torch.Tensor.new_empty_strided`. */
   newEmptyStrided(size: NumberList, stride: NumberList, options?: TensorOptions): Tensor;
-  newEmptyStrided(size: NumberList, options: TensorOptions & { stride: NumberList }): Tensor;
   newEmptyStrided(options: TensorOptions & { size: NumberList; stride: NumberList }): Tensor;
 }
 /** Filled with `fillValue`, of the dtype and on the device of `self`. PyTorch: `torch.Tensor.new_full`. */
 export declare function newFull(self: Tensor, size: NumberList, fillValue: Scalar, options?: TensorOptions): Tensor;
-export declare function newFull(self: Tensor, size: NumberList, options: TensorOptions & { fillValue: Scalar }): Tensor;
 export declare function newFull(self: Tensor, options: TensorOptions & { size: NumberList; fillValue: Scalar }): Tensor;
 export interface TensorMethods {
   /** Filled with `fillValue`, of the dtype and on the device of `self`. PyTorch: `torch.Tensor.new_full`. */
   newFull(size: NumberList, fillValue: Scalar, options?: TensorOptions): Tensor;
-  newFull(size: NumberList, options: TensorOptions & { fillValue: Scalar }): Tensor;
   newFull(options: TensorOptions & { size: NumberList; fillValue: Scalar }): Tensor;
 }
 /** Ones, of the dtype and on the device of `self`. PyTorch: `torch.Tensor.new_ones`. */
@@ -5481,37 +5212,31 @@ export interface TensorMethods {
   nllLoss2d(target: Tensor, options: { weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number; ignoreIndex?: number }): Tensor;
   nllLoss2d(options: { target: Tensor; weight?: Tensor | null; reduction?: 'none' | 'mean' | 'sum' | number; ignoreIndex?: number }): Tensor;
 }
-/** Gradients of `nllLoss2d`, as autograd computes them. PyTorch: `aten::nll_loss2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `nllLoss2d`, as autograd computes them. */
 export declare function nllLoss2dBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, totalWeight: Tensor): Tensor;
-export declare function nllLoss2dBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, options: { totalWeight: Tensor }): Tensor;
 export declare function nllLoss2dBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number; totalWeight: Tensor }): Tensor;
 export declare function nllLoss2dBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number; totalWeight: Tensor }): Tensor;
 /** `aten::nll_loss2d_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
 export declare function nllLoss2dForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-export declare function nllLoss2dForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 export declare function nllLoss2dForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 export declare function nllLoss2dForward(self: Tensor, options: { target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 export interface TensorMethods {
   /** `aten::nll_loss2d_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
   nllLoss2dForward(target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-  nllLoss2dForward(target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
   nllLoss2dForward(target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
   nllLoss2dForward(options: { target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 }
-/** Gradients of `nllLoss`, as autograd computes them. PyTorch: `aten::nll_loss_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `nllLoss`, as autograd computes them. */
 export declare function nllLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, totalWeight: Tensor): Tensor;
-export declare function nllLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number, options: { totalWeight: Tensor }): Tensor;
 export declare function nllLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number; totalWeight: Tensor }): Tensor;
 export declare function nllLossBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number; totalWeight: Tensor }): Tensor;
 /** `aten::nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
 export declare function nllLossForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-export declare function nllLossForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 export declare function nllLossForward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 export declare function nllLossForward(self: Tensor, options: { target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 export interface TensorMethods {
   /** `aten::nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
   nllLossForward(target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, ignoreIndex: number): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
-  nllLossForward(target: Tensor, weight: Tensor | null | undefined, reduction: 'none' | 'mean' | 'sum' | number, options: { ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
   nllLossForward(target: Tensor, weight: Tensor | null | undefined, options: { reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
   nllLossForward(options: { target: Tensor; weight: Tensor | null; reduction: 'none' | 'mean' | 'sum' | number; ignoreIndex: number }): [output: Tensor, totalWeight: Tensor] & { readonly output: Tensor; readonly totalWeight: Tensor };
 }
@@ -5553,7 +5278,6 @@ export declare function normal(mean: Tensor, options: { std?: number; generator?
 export declare function normal(mean: number, std: Tensor, options?: { generator?: Generator | null }): Tensor;
 export declare function normal(mean: number, options: { std: Tensor; generator?: Generator | null }): Tensor;
 export declare function normal(mean: number, std: number, size: NumberList, options?: TensorOptions & { generator?: Generator | null }): Tensor;
-export declare function normal(mean: number, std: number, options: TensorOptions & { size: NumberList; generator?: Generator | null }): Tensor;
 export declare function normal(mean: number, options: TensorOptions & { std: number; size: NumberList; generator?: Generator | null }): Tensor;
 /** Drawn from normal distributions of the given means and standard deviations. In place: `self` is written and returned. Defaults: mean 0, std 1. PyTorch: `torch.Tensor.normal_`. */
 export declare function normal_(self: Tensor, mean?: number, std?: number, options?: { generator?: Generator | null }): Tensor;
@@ -5643,14 +5367,12 @@ export interface TensorMethods {
 export declare function ormqr(self: Tensor, input2: Tensor, input3: Tensor, left?: boolean, transpose?: boolean): Tensor;
 export declare function ormqr(self: Tensor, input2: Tensor, input3: Tensor, left: boolean | undefined, options: { transpose?: boolean }): Tensor;
 export declare function ormqr(self: Tensor, input2: Tensor, input3: Tensor, options: { left?: boolean; transpose?: boolean }): Tensor;
-export declare function ormqr(self: Tensor, input2: Tensor, options: { input3: Tensor; left?: boolean; transpose?: boolean }): Tensor;
 export declare function ormqr(self: Tensor, options: { input2: Tensor; input3: Tensor; left?: boolean; transpose?: boolean }): Tensor;
 export interface TensorMethods {
   /** Product of `input3` and the matrix Q of Householder vectors. Defaults: left true, transpose false. PyTorch: `torch.ormqr`. */
   ormqr(input2: Tensor, input3: Tensor, left?: boolean, transpose?: boolean): Tensor;
   ormqr(input2: Tensor, input3: Tensor, left: boolean | undefined, options: { transpose?: boolean }): Tensor;
   ormqr(input2: Tensor, input3: Tensor, options: { left?: boolean; transpose?: boolean }): Tensor;
-  ormqr(input2: Tensor, options: { input3: Tensor; left?: boolean; transpose?: boolean }): Tensor;
   ormqr(options: { input2: Tensor; input3: Tensor; left?: boolean; transpose?: boolean }): Tensor;
 }
 /** Outer product of two vectors: [N] and [M] give [N, M]. PyTorch: `torch.outer`. */
@@ -5760,7 +5482,6 @@ export interface TensorMethods {
 }
 /** Negative log likelihood of counts under Poisson distributions of the given (log) rates. PyTorch: `torch.nn.functional.poisson_nll_loss`. */
 export declare function poissonNllLoss(input: Tensor, target: Tensor, logInput: boolean, full: boolean, eps: number, reduction: 'none' | 'mean' | 'sum' | number): Tensor;
-export declare function poissonNllLoss(input: Tensor, target: Tensor, logInput: boolean, full: boolean, eps: number, options: { reduction: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function poissonNllLoss(input: Tensor, target: Tensor, options: { logInput: boolean; full: boolean; eps: number; reduction: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function poissonNllLoss(input: Tensor, options: { target: Tensor; logInput: boolean; full: boolean; eps: number; reduction: 'none' | 'mean' | 'sum' | number }): Tensor;
 /** Complex numbers of the magnitudes `abs` and the angles `angle` in radians. PyTorch: `torch.polar`. */
@@ -5835,25 +5556,21 @@ export declare function promoteTypes(type1: DType, options: { type2: DType }): D
 /** `self` with the elements of `source` at `index` of the flattened tensor. Defaults: accumulate false. PyTorch: `torch.Tensor.put`. */
 export declare function put(self: Tensor, index: Tensor, source: Tensor, accumulate?: boolean): Tensor;
 export declare function put(self: Tensor, index: Tensor, source: Tensor, options: { accumulate?: boolean }): Tensor;
-export declare function put(self: Tensor, index: Tensor, options: { source: Tensor; accumulate?: boolean }): Tensor;
 export declare function put(self: Tensor, options: { index: Tensor; source: Tensor; accumulate?: boolean }): Tensor;
 export interface TensorMethods {
   /** `self` with the elements of `source` at `index` of the flattened tensor. Defaults: accumulate false. PyTorch: `torch.Tensor.put`. */
   put(index: Tensor, source: Tensor, accumulate?: boolean): Tensor;
   put(index: Tensor, source: Tensor, options: { accumulate?: boolean }): Tensor;
-  put(index: Tensor, options: { source: Tensor; accumulate?: boolean }): Tensor;
   put(options: { index: Tensor; source: Tensor; accumulate?: boolean }): Tensor;
 }
 /** `self` with the elements of `source` at `index` of the flattened tensor. In place: `self` is written and returned. Defaults: accumulate false. PyTorch: `torch.Tensor.put_`. */
 export declare function put_(self: Tensor, index: Tensor, source: Tensor, accumulate?: boolean): Tensor;
 export declare function put_(self: Tensor, index: Tensor, source: Tensor, options: { accumulate?: boolean }): Tensor;
-export declare function put_(self: Tensor, index: Tensor, options: { source: Tensor; accumulate?: boolean }): Tensor;
 export declare function put_(self: Tensor, options: { index: Tensor; source: Tensor; accumulate?: boolean }): Tensor;
 export interface TensorMethods {
   /** `self` with the elements of `source` at `index` of the flattened tensor. In place: `self` is written and returned. Defaults: accumulate false. PyTorch: `torch.Tensor.put_`. */
   put_(index: Tensor, source: Tensor, accumulate?: boolean): Tensor;
   put_(index: Tensor, source: Tensor, options: { accumulate?: boolean }): Tensor;
-  put_(index: Tensor, options: { source: Tensor; accumulate?: boolean }): Tensor;
   put_(options: { index: Tensor; source: Tensor; accumulate?: boolean }): Tensor;
 }
 /** `aten::q_per_channel_axis(Tensor self) -> int` PyTorch: `torch.Tensor.q_per_channel_axis`. */
@@ -5916,13 +5633,11 @@ export interface TensorMethods {
 }
 /** Quantised with a scale and zero point for each slice along `axis`. PyTorch: `torch.quantize_per_channel`. */
 export declare function quantizePerChannel(self: Tensor, scales: Tensor, zeroPoints: Tensor, axis: number, dtype: DType): Tensor;
-export declare function quantizePerChannel(self: Tensor, scales: Tensor, zeroPoints: Tensor, axis: number, options: { dtype: DType; handle?: never }): Tensor;
 export declare function quantizePerChannel(self: Tensor, scales: Tensor, zeroPoints: Tensor, options: { axis: number; dtype: DType; handle?: never }): Tensor;
 export declare function quantizePerChannel(self: Tensor, options: { scales: Tensor; zeroPoints: Tensor; axis: number; dtype: DType; handle?: never }): Tensor;
 export interface TensorMethods {
   /** Quantised with a scale and zero point for each slice along `axis`. PyTorch: `torch.quantize_per_channel`. */
   quantizePerChannel(scales: Tensor, zeroPoints: Tensor, axis: number, dtype: DType): Tensor;
-  quantizePerChannel(scales: Tensor, zeroPoints: Tensor, axis: number, options: { dtype: DType; handle?: never }): Tensor;
   quantizePerChannel(scales: Tensor, zeroPoints: Tensor, options: { axis: number; dtype: DType; handle?: never }): Tensor;
   quantizePerChannel(options: { scales: Tensor; zeroPoints: Tensor; axis: number; dtype: DType; handle?: never }): Tensor;
 }
@@ -5931,10 +5646,8 @@ export declare function quantizePerTensor(self: Tensor, scale: Tensor, zeroPoint
 export declare function quantizePerTensor(self: Tensor, scale: Tensor, zeroPoint: Tensor, options: { dtype: DType; handle?: never }): Tensor;
 export declare function quantizePerTensor(self: Tensor, options: { scale: Tensor; zeroPoint: Tensor; dtype: DType; handle?: never }): Tensor;
 export declare function quantizePerTensor(self: Tensor, scale: number, zeroPoint: number, dtype: DType): Tensor;
-export declare function quantizePerTensor(self: Tensor, scale: number, zeroPoint: number, options: { dtype: DType; handle?: never }): Tensor;
 export declare function quantizePerTensor(self: Tensor, options: { scale: number; zeroPoint: number; dtype: DType; handle?: never }): Tensor;
 export declare function quantizePerTensor(tensors: readonly Tensor[], scales: Tensor, zeroPoints: Tensor, dtype: DType): Tensor[];
-export declare function quantizePerTensor(tensors: readonly Tensor[], scales: Tensor, zeroPoints: Tensor, options: { dtype: DType; handle?: never }): Tensor[];
 export declare function quantizePerTensor(tensors: readonly Tensor[], options: { scales: Tensor; zeroPoints: Tensor; dtype: DType; handle?: never }): Tensor[];
 export interface TensorMethods {
   /** Quantised with one scale and zero point. PyTorch: `torch.quantize_per_tensor`. */
@@ -5942,49 +5655,39 @@ export interface TensorMethods {
   quantizePerTensor(scale: Tensor, zeroPoint: Tensor, options: { dtype: DType; handle?: never }): Tensor;
   quantizePerTensor(options: { scale: Tensor; zeroPoint: Tensor; dtype: DType; handle?: never }): Tensor;
   quantizePerTensor(scale: number, zeroPoint: number, dtype: DType): Tensor;
-  quantizePerTensor(scale: number, zeroPoint: number, options: { dtype: DType; handle?: never }): Tensor;
   quantizePerTensor(options: { scale: number; zeroPoint: number; dtype: DType; handle?: never }): Tensor;
 }
 /** `aten::quantize_per_tensor_dynamic(Tensor self, ScalarType dtype, bool reduce_range) -> Tensor` PyTorch: `torch.quantize_per_tensor_dynamic`. */
 export declare function quantizePerTensorDynamic(self: Tensor, dtype: DType, reduceRange: boolean): Tensor;
-export declare function quantizePerTensorDynamic(self: Tensor, dtype: DType, options: { reduceRange: boolean }): Tensor;
 export declare function quantizePerTensorDynamic(self: Tensor, options: { dtype: DType; reduceRange: boolean; handle?: never }): Tensor;
 export interface TensorMethods {
   /** `aten::quantize_per_tensor_dynamic(Tensor self, ScalarType dtype, bool reduce_range) -> Tensor` PyTorch: `torch.quantize_per_tensor_dynamic`. */
   quantizePerTensorDynamic(dtype: DType, reduceRange: boolean): Tensor;
-  quantizePerTensorDynamic(dtype: DType, options: { reduceRange: boolean }): Tensor;
   quantizePerTensorDynamic(options: { dtype: DType; reduceRange: boolean; handle?: never }): Tensor;
 }
 /** `aten::quantized_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor` PyTorch: `torch.quantized_batch_norm`. */
 export declare function quantizedBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, var_: Tensor, eps: number, outputScale: number, outputZeroPoint: number): Tensor;
-export declare function quantizedBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, var_: Tensor, eps: number, outputScale: number, options: { outputZeroPoint: number }): Tensor;
 export declare function quantizedBatchNorm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, var_: Tensor, options: { eps: number; outputScale: number; outputZeroPoint: number }): Tensor;
 export declare function quantizedBatchNorm(input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; mean: Tensor; var: Tensor; eps: number; outputScale: number; outputZeroPoint: number }): Tensor;
 /** `aten::quantized_gru.data_legacy(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)`, `aten::quantized_gru.input_legacy(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)` */
 export declare function quantizedGru(data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
-export declare function quantizedGru(data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, options: { bidirectional: boolean }): [Tensor, Tensor];
 export declare function quantizedGru(data: Tensor, batchSizes: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
 export declare function quantizedGru(data: Tensor, options: { batchSizes: Tensor; hx: Tensor; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
 export declare function quantizedGru(input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor];
-export declare function quantizedGru(input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, options: { batchFirst: boolean }): [Tensor, Tensor];
 export declare function quantizedGru(input: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
 export declare function quantizedGru(input: Tensor, options: { hx: Tensor; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
 /** `aten::quantized_gru_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor b_ih, Tensor b_hh, Tensor packed_ih, Tensor packed_hh, Tensor col_offsets_ih, Tensor col_offsets_hh, Scalar scale_ih, Scalar scale_hh, Scalar zero_point_ih, Scalar zero_point_hh) -> Tensor` */
 export declare function quantizedGruCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, zeroPointHh: Scalar): Tensor;
-export declare function quantizedGruCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, options: { zeroPointHh: Scalar }): Tensor;
 export declare function quantizedGruCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, options: { scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): Tensor;
 export declare function quantizedGruCell(input: Tensor, options: { hx: Tensor; wIh: Tensor; wHh: Tensor; bIh: Tensor; bHh: Tensor; packedIh: Tensor; packedHh: Tensor; colOffsetsIh: Tensor; colOffsetsHh: Tensor; scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): Tensor;
 /** `aten::quantized_lstm.data_legacy(Tensor data, Tensor batch_sizes, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, *, ScalarType? dtype=None, bool use_dynamic=False) -> (Tensor, Tensor, Tensor)`, `aten::quantized_lstm.input_legacy(Tensor input, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first, *, ScalarType? dtype=None, bool use_dynamic=False) -> (Tensor, Tensor, Tensor)` */
 export declare function quantizedLstm(data: Tensor, batchSizes: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, options?: { dtype?: DType | null; useDynamic?: boolean; handle?: never }): [Tensor, Tensor, Tensor];
-export declare function quantizedLstm(data: Tensor, batchSizes: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, options: { bidirectional: boolean; dtype?: DType | null; useDynamic?: boolean; handle?: never }): [Tensor, Tensor, Tensor];
 export declare function quantizedLstm(data: Tensor, batchSizes: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; dtype?: DType | null; useDynamic?: boolean; handle?: never }): [Tensor, Tensor, Tensor];
 export declare function quantizedLstm(data: Tensor, options: { batchSizes: Tensor; hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; dtype?: DType | null; useDynamic?: boolean; handle?: never }): [Tensor, Tensor, Tensor];
 export declare function quantizedLstm(input: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean, options?: { dtype?: DType | null; useDynamic?: boolean; handle?: never }): [Tensor, Tensor, Tensor];
-export declare function quantizedLstm(input: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, options: { batchFirst: boolean; dtype?: DType | null; useDynamic?: boolean; handle?: never }): [Tensor, Tensor, Tensor];
 export declare function quantizedLstm(input: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean; dtype?: DType | null; useDynamic?: boolean; handle?: never }): [Tensor, Tensor, Tensor];
 /** `aten::quantized_lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor b_ih, Tensor b_hh, Tensor packed_ih, Tensor packed_hh, Tensor col_offsets_ih, Tensor col_offsets_hh, Scalar scale_ih, Scalar scale_hh, Scalar zero_point_ih, Scalar zero_point_hh) -> (Tensor, Tensor)` */
 export declare function quantizedLstmCell(input: Tensor, hx: readonly Tensor[], wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, zeroPointHh: Scalar): [Tensor, Tensor];
-export declare function quantizedLstmCell(input: Tensor, hx: readonly Tensor[], wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, options: { zeroPointHh: Scalar }): [Tensor, Tensor];
 export declare function quantizedLstmCell(input: Tensor, options: { hx: readonly Tensor[]; wIh: Tensor; wHh: Tensor; bIh: Tensor; bHh: Tensor; packedIh: Tensor; packedHh: Tensor; colOffsetsIh: Tensor; colOffsetsHh: Tensor; scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): [Tensor, Tensor];
 /** `aten::quantized_max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=[0], int[1] dilation=[1], bool ceil_mode=False) -> Tensor` PyTorch: `torch.quantized_max_pool1d`. */
 export declare function quantizedMaxPool1d(self: Tensor, kernelSize: NumberList, stride?: NumberList, padding?: NumberList, dilation?: NumberList, ceilMode?: boolean): Tensor;
@@ -6036,12 +5739,10 @@ export interface TensorMethods {
 }
 /** `aten::quantized_rnn_relu_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor b_ih, Tensor b_hh, Tensor packed_ih, Tensor packed_hh, Tensor col_offsets_ih, Tensor col_offsets_hh, Scalar scale_ih, Scalar scale_hh, Scalar zero_point_ih, Scalar zero_point_hh) -> Tensor` */
 export declare function quantizedRnnReluCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, zeroPointHh: Scalar): Tensor;
-export declare function quantizedRnnReluCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, options: { zeroPointHh: Scalar }): Tensor;
 export declare function quantizedRnnReluCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, options: { scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): Tensor;
 export declare function quantizedRnnReluCell(input: Tensor, options: { hx: Tensor; wIh: Tensor; wHh: Tensor; bIh: Tensor; bHh: Tensor; packedIh: Tensor; packedHh: Tensor; colOffsetsIh: Tensor; colOffsetsHh: Tensor; scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): Tensor;
 /** `aten::quantized_rnn_tanh_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor b_ih, Tensor b_hh, Tensor packed_ih, Tensor packed_hh, Tensor col_offsets_ih, Tensor col_offsets_hh, Scalar scale_ih, Scalar scale_hh, Scalar zero_point_ih, Scalar zero_point_hh) -> Tensor` */
 export declare function quantizedRnnTanhCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, zeroPointHh: Scalar): Tensor;
-export declare function quantizedRnnTanhCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, options: { zeroPointHh: Scalar }): Tensor;
 export declare function quantizedRnnTanhCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, options: { scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): Tensor;
 export declare function quantizedRnnTanhCell(input: Tensor, options: { hx: Tensor; wIh: Tensor; wHh: Tensor; bIh: Tensor; bHh: Tensor; packedIh: Tensor; packedHh: Tensor; colOffsetsIh: Tensor; colOffsetsHh: Tensor; scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): Tensor;
 /** Each element from radians to degrees. PyTorch: `torch.rad2deg`. */
@@ -6072,10 +5773,8 @@ export interface TensorMethods {
 }
 /** Integers (int64 unless `dtype` says otherwise) drawn uniformly from `low` (0) to before `high`. Defaults: dtype 'int64'. PyTorch: `torch.randint`. */
 export declare function randint(low: number, high: number, size: NumberList, options?: TensorOptions): Tensor;
-export declare function randint(low: number, high: number, options: TensorOptions & { size: NumberList }): Tensor;
 export declare function randint(low: number, options: TensorOptions & { high: number; size: NumberList }): Tensor;
 export declare function randint(low: number, high: number, size: NumberList, options?: TensorOptions & { generator?: Generator | null }): Tensor;
-export declare function randint(low: number, high: number, options: TensorOptions & { size: NumberList; generator?: Generator | null }): Tensor;
 export declare function randint(low: number, options: TensorOptions & { high: number; size: NumberList; generator?: Generator | null }): Tensor;
 export declare function randint(high: number, size: NumberList, options?: TensorOptions): Tensor;
 export declare function randint(high: number, options: TensorOptions & { size: NumberList }): Tensor;
@@ -6091,10 +5790,8 @@ export declare function randintLike(self: Tensor, options: TensorOptions & { hig
 export declare function randintLike(self: Tensor, high: number, options?: TensorOptions & { generator?: Generator | null; memoryFormat?: MemoryFormat | null }): Tensor;
 export declare function randintLike(self: Tensor, options: TensorOptions & { high: number; generator?: Generator | null; memoryFormat?: MemoryFormat | null }): Tensor;
 export declare function randintLike(self: Tensor, low: number, high: number, options?: TensorOptions & { memoryFormat?: MemoryFormat | null }): Tensor;
-export declare function randintLike(self: Tensor, low: number, options: TensorOptions & { high: number; memoryFormat?: MemoryFormat | null }): Tensor;
 export declare function randintLike(self: Tensor, options: TensorOptions & { low: number; high: number; memoryFormat?: MemoryFormat | null }): Tensor;
 export declare function randintLike(self: Tensor, low: number, high: number, options?: TensorOptions & { generator?: Generator | null; memoryFormat?: MemoryFormat | null }): Tensor;
-export declare function randintLike(self: Tensor, low: number, options: TensorOptions & { high: number; generator?: Generator | null; memoryFormat?: MemoryFormat | null }): Tensor;
 export declare function randintLike(self: Tensor, options: TensorOptions & { low: number; high: number; generator?: Generator | null; memoryFormat?: MemoryFormat | null }): Tensor;
 export interface TensorMethods {
   /** Integers drawn uniformly from `low` (0) to before `high`, of the shape and dtype of `self`. PyTorch: `torch.randint_like`. */
@@ -6107,10 +5804,8 @@ export interface TensorMethods {
   randintLike(high: number, options?: TensorOptions & { generator?: Generator | null; memoryFormat?: MemoryFormat | null }): Tensor;
   randintLike(options: TensorOptions & { high: number; generator?: Generator | null; memoryFormat?: MemoryFormat | null }): Tensor;
   randintLike(low: number, high: number, options?: TensorOptions & { memoryFormat?: MemoryFormat | null }): Tensor;
-  randintLike(low: number, options: TensorOptions & { high: number; memoryFormat?: MemoryFormat | null }): Tensor;
   randintLike(options: TensorOptions & { low: number; high: number; memoryFormat?: MemoryFormat | null }): Tensor;
   randintLike(low: number, high: number, options?: TensorOptions & { generator?: Generator | null; memoryFormat?: MemoryFormat | null }): Tensor;
-  randintLike(low: number, options: TensorOptions & { high: number; generator?: Generator | null; memoryFormat?: MemoryFormat | null }): Tensor;
   randintLike(options: TensorOptions & { low: number; high: number; generator?: Generator | null; memoryFormat?: MemoryFormat | null }): Tensor;
 }
 /** Drawn from the normal distribution of mean 0 and variance 1. PyTorch: `torch.randn`. */
@@ -6132,7 +5827,6 @@ export declare function random(self: Tensor, options?: { generator?: Generator |
 export declare function random(self: Tensor, to: number, options?: { generator?: Generator | null }): Tensor;
 export declare function random(self: Tensor, options: { to: number; generator?: Generator | null }): Tensor;
 export declare function random(self: Tensor, from: number, to: number | null, options?: { generator?: Generator | null }): Tensor;
-export declare function random(self: Tensor, from: number, options: { to: number | null; generator?: Generator | null }): Tensor;
 export declare function random(self: Tensor, options: { from: number; to: number | null; generator?: Generator | null }): Tensor;
 export interface TensorMethods {
   /** Integers drawn uniformly from `from` to before `to`, or as far as the dtype goes. PyTorch: `aten::random`, undocumented. */
@@ -6140,7 +5834,6 @@ export interface TensorMethods {
   random(to: number, options?: { generator?: Generator | null }): Tensor;
   random(options: { to: number; generator?: Generator | null }): Tensor;
   random(from: number, to: number | null, options?: { generator?: Generator | null }): Tensor;
-  random(from: number, options: { to: number | null; generator?: Generator | null }): Tensor;
   random(options: { from: number; to: number | null; generator?: Generator | null }): Tensor;
 }
 /** Integers drawn uniformly from `from` to before `to`, or as far as the dtype goes. In place: `self` is written and returned. PyTorch: `torch.Tensor.random_`. */
@@ -6148,7 +5841,6 @@ export declare function random_(self: Tensor, options?: { generator?: Generator 
 export declare function random_(self: Tensor, to: number, options?: { generator?: Generator | null }): Tensor;
 export declare function random_(self: Tensor, options: { to: number; generator?: Generator | null }): Tensor;
 export declare function random_(self: Tensor, from: number, to: number | null, options?: { generator?: Generator | null }): Tensor;
-export declare function random_(self: Tensor, from: number, options: { to: number | null; generator?: Generator | null }): Tensor;
 export declare function random_(self: Tensor, options: { from: number; to: number | null; generator?: Generator | null }): Tensor;
 export interface TensorMethods {
   /** Integers drawn uniformly from `from` to before `to`, or as far as the dtype goes. In place: `self` is written and returned. PyTorch: `torch.Tensor.random_`. */
@@ -6156,7 +5848,6 @@ export interface TensorMethods {
   random_(to: number, options?: { generator?: Generator | null }): Tensor;
   random_(options: { to: number; generator?: Generator | null }): Tensor;
   random_(from: number, to: number | null, options?: { generator?: Generator | null }): Tensor;
-  random_(from: number, options: { to: number | null; generator?: Generator | null }): Tensor;
   random_(options: { from: number; to: number | null; generator?: Generator | null }): Tensor;
 }
 /** The integers from 0 to before `n` in random order (int64). Defaults: dtype 'int64'. PyTorch: `torch.randperm`. */
@@ -6200,7 +5891,7 @@ export interface TensorMethods {
   reflectionPad1d(padding: NumberList): Tensor;
   reflectionPad1d(options: { padding: NumberList }): Tensor;
 }
-/** Gradients of `reflectionPad1d`, as autograd computes them. PyTorch: `aten::reflection_pad1d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `reflectionPad1d`, as autograd computes them. */
 export declare function reflectionPad1dBackward(gradOutput: Tensor, self: Tensor, padding: NumberList): Tensor;
 export declare function reflectionPad1dBackward(gradOutput: Tensor, self: Tensor, options: { padding: NumberList }): Tensor;
 export declare function reflectionPad1dBackward(gradOutput: Tensor, options: { self: Tensor; padding: NumberList }): Tensor;
@@ -6212,7 +5903,7 @@ export interface TensorMethods {
   reflectionPad2d(padding: NumberList): Tensor;
   reflectionPad2d(options: { padding: NumberList }): Tensor;
 }
-/** Gradients of `reflectionPad2d`, as autograd computes them. PyTorch: `aten::reflection_pad2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `reflectionPad2d`, as autograd computes them. */
 export declare function reflectionPad2dBackward(gradOutput: Tensor, self: Tensor, padding: NumberList): Tensor;
 export declare function reflectionPad2dBackward(gradOutput: Tensor, self: Tensor, options: { padding: NumberList }): Tensor;
 export declare function reflectionPad2dBackward(gradOutput: Tensor, options: { self: Tensor; padding: NumberList }): Tensor;
@@ -6224,7 +5915,7 @@ export interface TensorMethods {
   reflectionPad3d(padding: NumberList): Tensor;
   reflectionPad3d(options: { padding: NumberList }): Tensor;
 }
-/** Gradients of `reflectionPad3d`, as autograd computes them. PyTorch: `aten::reflection_pad3d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `reflectionPad3d`, as autograd computes them. */
 export declare function reflectionPad3dBackward(gradOutput: Tensor, self: Tensor, padding: NumberList): Tensor;
 export declare function reflectionPad3dBackward(gradOutput: Tensor, self: Tensor, options: { padding: NumberList }): Tensor;
 export declare function reflectionPad3dBackward(gradOutput: Tensor, options: { self: Tensor; padding: NumberList }): Tensor;
@@ -6280,22 +5971,18 @@ export interface TensorMethods {
 }
 /** Each slice along `dim` scaled down to a `p`-norm of at most `maxnorm`. PyTorch: `torch.renorm`. */
 export declare function renorm(self: Tensor, p: Scalar, dim: number, maxnorm: Scalar): Tensor;
-export declare function renorm(self: Tensor, p: Scalar, dim: number, options: { maxnorm: Scalar }): Tensor;
 export declare function renorm(self: Tensor, options: { p: Scalar; dim: number; maxnorm: Scalar }): Tensor;
 export interface TensorMethods {
   /** Each slice along `dim` scaled down to a `p`-norm of at most `maxnorm`. PyTorch: `torch.renorm`. */
   renorm(p: Scalar, dim: number, maxnorm: Scalar): Tensor;
-  renorm(p: Scalar, dim: number, options: { maxnorm: Scalar }): Tensor;
   renorm(options: { p: Scalar; dim: number; maxnorm: Scalar }): Tensor;
 }
 /** Each slice along `dim` scaled down to a `p`-norm of at most `maxnorm`. In place: `self` is written and returned. PyTorch: `torch.Tensor.renorm_`. */
 export declare function renorm_(self: Tensor, p: Scalar, dim: number, maxnorm: Scalar): Tensor;
-export declare function renorm_(self: Tensor, p: Scalar, dim: number, options: { maxnorm: Scalar }): Tensor;
 export declare function renorm_(self: Tensor, options: { p: Scalar; dim: number; maxnorm: Scalar }): Tensor;
 export interface TensorMethods {
   /** Each slice along `dim` scaled down to a `p`-norm of at most `maxnorm`. In place: `self` is written and returned. PyTorch: `torch.Tensor.renorm_`. */
   renorm_(p: Scalar, dim: number, maxnorm: Scalar): Tensor;
-  renorm_(p: Scalar, dim: number, options: { maxnorm: Scalar }): Tensor;
   renorm_(options: { p: Scalar; dim: number; maxnorm: Scalar }): Tensor;
 }
 /** Repeated as often as `repeats` says along each dimension: a copy. PyTorch: `torch.Tensor.repeat`. */
@@ -6333,7 +6020,7 @@ export interface TensorMethods {
   replicationPad1d(padding: NumberList): Tensor;
   replicationPad1d(options: { padding: NumberList }): Tensor;
 }
-/** Gradients of `replicationPad1d`, as autograd computes them. PyTorch: `aten::replication_pad1d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `replicationPad1d`, as autograd computes them. */
 export declare function replicationPad1dBackward(gradOutput: Tensor, self: Tensor, padding: NumberList): Tensor;
 export declare function replicationPad1dBackward(gradOutput: Tensor, self: Tensor, options: { padding: NumberList }): Tensor;
 export declare function replicationPad1dBackward(gradOutput: Tensor, options: { self: Tensor; padding: NumberList }): Tensor;
@@ -6345,7 +6032,7 @@ export interface TensorMethods {
   replicationPad2d(padding: NumberList): Tensor;
   replicationPad2d(options: { padding: NumberList }): Tensor;
 }
-/** Gradients of `replicationPad2d`, as autograd computes them. PyTorch: `aten::replication_pad2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `replicationPad2d`, as autograd computes them. */
 export declare function replicationPad2dBackward(gradOutput: Tensor, self: Tensor, padding: NumberList): Tensor;
 export declare function replicationPad2dBackward(gradOutput: Tensor, self: Tensor, options: { padding: NumberList }): Tensor;
 export declare function replicationPad2dBackward(gradOutput: Tensor, options: { self: Tensor; padding: NumberList }): Tensor;
@@ -6357,7 +6044,7 @@ export interface TensorMethods {
   replicationPad3d(padding: NumberList): Tensor;
   replicationPad3d(options: { padding: NumberList }): Tensor;
 }
-/** Gradients of `replicationPad3d`, as autograd computes them. PyTorch: `aten::replication_pad3d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `replicationPad3d`, as autograd computes them. */
 export declare function replicationPad3dBackward(gradOutput: Tensor, self: Tensor, padding: NumberList): Tensor;
 export declare function replicationPad3dBackward(gradOutput: Tensor, self: Tensor, options: { padding: NumberList }): Tensor;
 export declare function replicationPad3dBackward(gradOutput: Tensor, options: { self: Tensor; padding: NumberList }): Tensor;
@@ -6475,33 +6162,27 @@ export declare function rmsNorm(input: Tensor, normalizedShape: NumberList, opti
 export declare function rmsNorm(input: Tensor, options: { normalizedShape: NumberList; weight?: Tensor | null; eps?: number | null }): Tensor;
 /** A plain recurrent network with relu: outputs, and the last hidden states. PyTorch: `aten::rnn_relu`, undocumented. */
 export declare function rnnRelu(data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
-export declare function rnnRelu(data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, options: { bidirectional: boolean }): [Tensor, Tensor];
 export declare function rnnRelu(data: Tensor, batchSizes: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
 export declare function rnnRelu(data: Tensor, options: { batchSizes: Tensor; hx: Tensor; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
 export declare function rnnRelu(input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor];
-export declare function rnnRelu(input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, options: { batchFirst: boolean }): [Tensor, Tensor];
 export declare function rnnRelu(input: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
 export declare function rnnRelu(input: Tensor, options: { hx: Tensor; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
 /** One step of a plain recurrent network with relu. PyTorch: `aten::rnn_relu_cell`, undocumented. */
 export declare function rnnReluCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): Tensor;
 export declare function rnnReluCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor | null | undefined, options: { bHh?: Tensor | null }): Tensor;
 export declare function rnnReluCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, options: { bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
-export declare function rnnReluCell(input: Tensor, hx: Tensor, wIh: Tensor, options: { wHh: Tensor; bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
 export declare function rnnReluCell(input: Tensor, options: { hx: Tensor; wIh: Tensor; wHh: Tensor; bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
 /** A plain recurrent network with tanh: outputs, and the last hidden states. PyTorch: `aten::rnn_tanh`, undocumented. */
 export declare function rnnTanh(data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
-export declare function rnnTanh(data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, options: { bidirectional: boolean }): [Tensor, Tensor];
 export declare function rnnTanh(data: Tensor, batchSizes: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
 export declare function rnnTanh(data: Tensor, options: { batchSizes: Tensor; hx: Tensor; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
 export declare function rnnTanh(input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor];
-export declare function rnnTanh(input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, options: { batchFirst: boolean }): [Tensor, Tensor];
 export declare function rnnTanh(input: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
 export declare function rnnTanh(input: Tensor, options: { hx: Tensor; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
 /** One step of a plain recurrent network with tanh. PyTorch: `aten::rnn_tanh_cell`, undocumented. */
 export declare function rnnTanhCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): Tensor;
 export declare function rnnTanhCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor | null | undefined, options: { bHh?: Tensor | null }): Tensor;
 export declare function rnnTanhCell(input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, options: { bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
-export declare function rnnTanhCell(input: Tensor, hx: Tensor, wIh: Tensor, options: { wHh: Tensor; bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
 export declare function rnnTanhCell(input: Tensor, options: { hx: Tensor; wIh: Tensor; wHh: Tensor; bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
 /** Shifted by `shifts` along `dims`, round the ends. Defaults: dims []. PyTorch: `torch.roll`. */
 export declare function roll(self: Tensor, shifts: NumberList, dims?: NumberList): Tensor;
@@ -6614,9 +6295,8 @@ export interface TensorMethods {
   rreluWithNoise_(noise: Tensor, options: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
   rreluWithNoise_(options: { noise: Tensor; lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
 }
-/** Gradients of `rreluWithNoise`, as autograd computes them. PyTorch: `aten::rrelu_with_noise_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `rreluWithNoise`, as autograd computes them. */
 export declare function rreluWithNoiseBackward(gradOutput: Tensor, self: Tensor, noise: Tensor, lower: Scalar, upper: Scalar, training: boolean, selfIsResult: boolean): Tensor;
-export declare function rreluWithNoiseBackward(gradOutput: Tensor, self: Tensor, noise: Tensor, lower: Scalar, upper: Scalar, training: boolean, options: { selfIsResult: boolean }): Tensor;
 export declare function rreluWithNoiseBackward(gradOutput: Tensor, self: Tensor, noise: Tensor, options: { lower: Scalar; upper: Scalar; training: boolean; selfIsResult: boolean }): Tensor;
 export declare function rreluWithNoiseBackward(gradOutput: Tensor, options: { self: Tensor; noise: Tensor; lower: Scalar; upper: Scalar; training: boolean; selfIsResult: boolean }): Tensor;
 /** `aten::rrelu_with_noise_functional(Tensor self, Tensor noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> (Tensor, Tensor noise_out)` */
@@ -6668,102 +6348,77 @@ export declare function scaledDotProductAttention(query: Tensor, key: Tensor, va
 export declare function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, attnMask: Tensor | null | undefined, dropoutP: number | undefined, options: { isCausal?: boolean; scale?: number | null; enableGqa?: boolean }): Tensor;
 export declare function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, attnMask: Tensor | null | undefined, options: { dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean }): Tensor;
 export declare function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: { attnMask?: Tensor | null; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean }): Tensor;
-export declare function scaledDotProductAttention(query: Tensor, key: Tensor, options: { value: Tensor; attnMask?: Tensor | null; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean }): Tensor;
 export declare function scaledDotProductAttention(query: Tensor, options: { key: Tensor; value: Tensor; attnMask?: Tensor | null; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean }): Tensor;
 /** `self` with the elements of `src`, or `value`, at the places along `dim` that `index` names. PyTorch: `torch.scatter`. */
 export declare function scatter(self: Tensor, dim: number, index: Tensor, src: Tensor): Tensor;
-export declare function scatter(self: Tensor, dim: number, index: Tensor, options: { src: Tensor }): Tensor;
 export declare function scatter(self: Tensor, options: { dim: number; index: Tensor; src: Tensor }): Tensor;
 export declare function scatter(self: Tensor, dim: number, index: Tensor, src: Tensor, options: { reduce: 'add' | 'multiply' }): Tensor;
-export declare function scatter(self: Tensor, dim: number, index: Tensor, options: { src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
 export declare function scatter(self: Tensor, options: { dim: number; index: Tensor; src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
 export declare function scatter(self: Tensor, dim: number, index: Tensor, value: Scalar): Tensor;
-export declare function scatter(self: Tensor, dim: number, index: Tensor, options: { value: Scalar }): Tensor;
 export declare function scatter(self: Tensor, options: { dim: number; index: Tensor; value: Scalar }): Tensor;
 export declare function scatter(self: Tensor, dim: number, index: Tensor, value: Scalar, options: { reduce: 'add' | 'multiply' }): Tensor;
-export declare function scatter(self: Tensor, dim: number, index: Tensor, options: { value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
 export declare function scatter(self: Tensor, options: { dim: number; index: Tensor; value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
 export interface TensorMethods {
   /** `self` with the elements of `src`, or `value`, at the places along `dim` that `index` names. PyTorch: `torch.scatter`. */
   scatter(dim: number, index: Tensor, src: Tensor): Tensor;
-  scatter(dim: number, index: Tensor, options: { src: Tensor }): Tensor;
   scatter(options: { dim: number; index: Tensor; src: Tensor }): Tensor;
   scatter(dim: number, index: Tensor, src: Tensor, options: { reduce: 'add' | 'multiply' }): Tensor;
-  scatter(dim: number, index: Tensor, options: { src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
   scatter(options: { dim: number; index: Tensor; src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
   scatter(dim: number, index: Tensor, value: Scalar): Tensor;
-  scatter(dim: number, index: Tensor, options: { value: Scalar }): Tensor;
   scatter(options: { dim: number; index: Tensor; value: Scalar }): Tensor;
   scatter(dim: number, index: Tensor, value: Scalar, options: { reduce: 'add' | 'multiply' }): Tensor;
-  scatter(dim: number, index: Tensor, options: { value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
   scatter(options: { dim: number; index: Tensor; value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
 }
 /** `self` with the elements of `src`, or `value`, at the places along `dim` that `index` names. In place: `self` is written and returned. PyTorch: `torch.Tensor.scatter_`. */
 export declare function scatter_(self: Tensor, dim: number, index: Tensor, src: Tensor): Tensor;
-export declare function scatter_(self: Tensor, dim: number, index: Tensor, options: { src: Tensor }): Tensor;
 export declare function scatter_(self: Tensor, options: { dim: number; index: Tensor; src: Tensor }): Tensor;
 export declare function scatter_(self: Tensor, dim: number, index: Tensor, src: Tensor, options: { reduce: 'add' | 'multiply' }): Tensor;
-export declare function scatter_(self: Tensor, dim: number, index: Tensor, options: { src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
 export declare function scatter_(self: Tensor, options: { dim: number; index: Tensor; src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
 export declare function scatter_(self: Tensor, dim: number, index: Tensor, value: Scalar): Tensor;
-export declare function scatter_(self: Tensor, dim: number, index: Tensor, options: { value: Scalar }): Tensor;
 export declare function scatter_(self: Tensor, options: { dim: number; index: Tensor; value: Scalar }): Tensor;
 export declare function scatter_(self: Tensor, dim: number, index: Tensor, value: Scalar, options: { reduce: 'add' | 'multiply' }): Tensor;
-export declare function scatter_(self: Tensor, dim: number, index: Tensor, options: { value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
 export declare function scatter_(self: Tensor, options: { dim: number; index: Tensor; value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
 export interface TensorMethods {
   /** `self` with the elements of `src`, or `value`, at the places along `dim` that `index` names. In place: `self` is written and returned. PyTorch: `torch.Tensor.scatter_`. */
   scatter_(dim: number, index: Tensor, src: Tensor): Tensor;
-  scatter_(dim: number, index: Tensor, options: { src: Tensor }): Tensor;
   scatter_(options: { dim: number; index: Tensor; src: Tensor }): Tensor;
   scatter_(dim: number, index: Tensor, src: Tensor, options: { reduce: 'add' | 'multiply' }): Tensor;
-  scatter_(dim: number, index: Tensor, options: { src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
   scatter_(options: { dim: number; index: Tensor; src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
   scatter_(dim: number, index: Tensor, value: Scalar): Tensor;
-  scatter_(dim: number, index: Tensor, options: { value: Scalar }): Tensor;
   scatter_(options: { dim: number; index: Tensor; value: Scalar }): Tensor;
   scatter_(dim: number, index: Tensor, value: Scalar, options: { reduce: 'add' | 'multiply' }): Tensor;
-  scatter_(dim: number, index: Tensor, options: { value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
   scatter_(options: { dim: number; index: Tensor; value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
 }
 /** `self` with the elements of `src` added at the places along `dim` that `index` names. PyTorch: `torch.scatter_add`. */
 export declare function scatterAdd(self: Tensor, dim: number, index: Tensor, src: Tensor): Tensor;
-export declare function scatterAdd(self: Tensor, dim: number, index: Tensor, options: { src: Tensor }): Tensor;
 export declare function scatterAdd(self: Tensor, options: { dim: number; index: Tensor; src: Tensor }): Tensor;
 export interface TensorMethods {
   /** `self` with the elements of `src` added at the places along `dim` that `index` names. PyTorch: `torch.scatter_add`. */
   scatterAdd(dim: number, index: Tensor, src: Tensor): Tensor;
-  scatterAdd(dim: number, index: Tensor, options: { src: Tensor }): Tensor;
   scatterAdd(options: { dim: number; index: Tensor; src: Tensor }): Tensor;
 }
 /** `self` with the elements of `src` added at the places along `dim` that `index` names. In place: `self` is written and returned. PyTorch: `torch.Tensor.scatter_add_`. */
 export declare function scatterAdd_(self: Tensor, dim: number, index: Tensor, src: Tensor): Tensor;
-export declare function scatterAdd_(self: Tensor, dim: number, index: Tensor, options: { src: Tensor }): Tensor;
 export declare function scatterAdd_(self: Tensor, options: { dim: number; index: Tensor; src: Tensor }): Tensor;
 export interface TensorMethods {
   /** `self` with the elements of `src` added at the places along `dim` that `index` names. In place: `self` is written and returned. PyTorch: `torch.Tensor.scatter_add_`. */
   scatterAdd_(dim: number, index: Tensor, src: Tensor): Tensor;
-  scatterAdd_(dim: number, index: Tensor, options: { src: Tensor }): Tensor;
   scatterAdd_(options: { dim: number; index: Tensor; src: Tensor }): Tensor;
 }
 /** `self` with the elements of `src` reduced into the places along `dim` that `index` names. Defaults: includeSelf true. PyTorch: `torch.scatter_reduce`. */
 export declare function scatterReduce(self: Tensor, dim: number, index: Tensor, src: Tensor, reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
-export declare function scatterReduce(self: Tensor, dim: number, index: Tensor, src: Tensor, options: { reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 export declare function scatterReduce(self: Tensor, options: { dim: number; index: Tensor; src: Tensor; reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 export interface TensorMethods {
   /** `self` with the elements of `src` reduced into the places along `dim` that `index` names. Defaults: includeSelf true. PyTorch: `torch.scatter_reduce`. */
   scatterReduce(dim: number, index: Tensor, src: Tensor, reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
-  scatterReduce(dim: number, index: Tensor, src: Tensor, options: { reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
   scatterReduce(options: { dim: number; index: Tensor; src: Tensor; reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 }
 /** `self` with the elements of `src` reduced into the places along `dim` that `index` names. In place: `self` is written and returned. Defaults: includeSelf true. PyTorch: `torch.Tensor.scatter_reduce_`. */
 export declare function scatterReduce_(self: Tensor, dim: number, index: Tensor, src: Tensor, reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
-export declare function scatterReduce_(self: Tensor, dim: number, index: Tensor, src: Tensor, options: { reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 export declare function scatterReduce_(self: Tensor, options: { dim: number; index: Tensor; src: Tensor; reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 export interface TensorMethods {
   /** `self` with the elements of `src` reduced into the places along `dim` that `index` names. In place: `self` is written and returned. Defaults: includeSelf true. PyTorch: `torch.Tensor.scatter_reduce_`. */
   scatterReduce_(dim: number, index: Tensor, src: Tensor, reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
-  scatterReduce_(dim: number, index: Tensor, src: Tensor, options: { reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
   scatterReduce_(options: { dim: number; index: Tensor; src: Tensor; reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
 }
 /** Where each value would be put into the sorted sequence for it to stay sorted. Defaults: outInt32 false, right false. PyTorch: `torch.searchsorted`. */
@@ -6776,37 +6431,30 @@ export declare function segmentReduce(data: Tensor, reduce: 'sum' | 'mean' | 'ma
 export declare function segmentReduce(data: Tensor, options: { reduce: 'sum' | 'mean' | 'max' | 'min' | 'prod'; lengths?: Tensor | null; indices?: Tensor | null; offsets?: Tensor | null; axis?: number; unsafe?: boolean; initial?: Scalar | null }): Tensor;
 /** The slice at `index` along `dim`, without that dimension: a view. PyTorch: `torch.select`. */
 export declare function select(self: Tensor, dim: number, index: number): Tensor;
-export declare function select(self: Tensor, dim: number, options: { index: number }): Tensor;
 export declare function select(self: Tensor, options: { dim: number; index: number }): Tensor;
 export interface TensorMethods {
   /** The slice at `index` along `dim`, without that dimension: a view. PyTorch: `torch.select`. */
   select(dim: number, index: number): Tensor;
-  select(dim: number, options: { index: number }): Tensor;
   select(options: { dim: number; index: number }): Tensor;
 }
-/** Gradients of `select`, as autograd computes them. PyTorch: `aten::select_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `select`, as autograd computes them. */
 export declare function selectBackward(gradOutput: Tensor, inputSizes: NumberList, dim: number, index: number): Tensor;
-export declare function selectBackward(gradOutput: Tensor, inputSizes: NumberList, dim: number, options: { index: number }): Tensor;
 export declare function selectBackward(gradOutput: Tensor, options: { inputSizes: NumberList; dim: number; index: number }): Tensor;
 /** The slice at `index` along `dim`, without that dimension. A copy, never a view. PyTorch: `torch.select_copy`. */
 export declare function selectCopy(self: Tensor, dim: number, index: number): Tensor;
-export declare function selectCopy(self: Tensor, dim: number, options: { index: number }): Tensor;
 export declare function selectCopy(self: Tensor, options: { dim: number; index: number }): Tensor;
 export interface TensorMethods {
   /** The slice at `index` along `dim`, without that dimension. A copy, never a view. PyTorch: `torch.select_copy`. */
   selectCopy(dim: number, index: number): Tensor;
-  selectCopy(dim: number, options: { index: number }): Tensor;
   selectCopy(options: { dim: number; index: number }): Tensor;
 }
 /** `self` with `src` at `index` along `dim`. PyTorch: `torch.select_scatter`. */
 export declare function selectScatter(self: Tensor, src: Tensor, dim: number, index: number): Tensor;
-export declare function selectScatter(self: Tensor, src: Tensor, dim: number, options: { index: number }): Tensor;
 export declare function selectScatter(self: Tensor, src: Tensor, options: { dim: number; index: number }): Tensor;
 export declare function selectScatter(self: Tensor, options: { src: Tensor; dim: number; index: number }): Tensor;
 export interface TensorMethods {
   /** `self` with `src` at `index` along `dim`. PyTorch: `torch.select_scatter`. */
   selectScatter(src: Tensor, dim: number, index: number): Tensor;
-  selectScatter(src: Tensor, dim: number, options: { index: number }): Tensor;
   selectScatter(src: Tensor, options: { dim: number; index: number }): Tensor;
   selectScatter(options: { src: Tensor; dim: number; index: number }): Tensor;
 }
@@ -6838,7 +6486,6 @@ export declare function set_(self: Tensor, source: Tensor): Tensor;
 export declare function set_(self: Tensor, options: { source: Tensor }): Tensor;
 export declare function set_(self: Tensor, source: Tensor, storageOffset: number, size: NumberList, stride?: NumberList): Tensor;
 export declare function set_(self: Tensor, source: Tensor, storageOffset: number, size: NumberList, options: { stride?: NumberList }): Tensor;
-export declare function set_(self: Tensor, source: Tensor, storageOffset: number, options: { size: NumberList; stride?: NumberList }): Tensor;
 export declare function set_(self: Tensor, source: Tensor, options: { storageOffset: number; size: NumberList; stride?: NumberList }): Tensor;
 export declare function set_(self: Tensor, options: { source: Tensor; storageOffset: number; size: NumberList; stride?: NumberList }): Tensor;
 export interface TensorMethods {
@@ -6848,7 +6495,6 @@ export interface TensorMethods {
   set_(options: { source: Tensor }): Tensor;
   set_(source: Tensor, storageOffset: number, size: NumberList, stride?: NumberList): Tensor;
   set_(source: Tensor, storageOffset: number, size: NumberList, options: { stride?: NumberList }): Tensor;
-  set_(source: Tensor, storageOffset: number, options: { size: NumberList; stride?: NumberList }): Tensor;
   set_(source: Tensor, options: { storageOffset: number; size: NumberList; stride?: NumberList }): Tensor;
   set_(options: { source: Tensor; storageOffset: number; size: NumberList; stride?: NumberList }): Tensor;
 }
@@ -6884,7 +6530,7 @@ export interface TensorMethods {
   /** 1 / (1 + e⁻ˣ) of each element. In place: `self` is written and returned. PyTorch: `torch.Tensor.sigmoid_`. */
   sigmoid_(): Tensor;
 }
-/** Gradients of `sigmoid`, as autograd computes them. PyTorch: `aten::sigmoid_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `sigmoid`, as autograd computes them. */
 export declare function sigmoidBackward(gradOutput: Tensor, output: Tensor): Tensor;
 export declare function sigmoidBackward(gradOutput: Tensor, options: { output: Tensor }): Tensor;
 /** −1, 0 or 1 by the sign of each element. PyTorch: `torch.sign`. */
@@ -6917,7 +6563,7 @@ export interface TensorMethods {
   /** x · sigmoid(x). In place: `self` is written and returned. PyTorch: `aten::silu_`, undocumented. */
   silu_(): Tensor;
 }
-/** Gradients of `silu`, as autograd computes them. PyTorch: `aten::silu_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `silu`, as autograd computes them. */
 export declare function siluBackward(gradOutput: Tensor, self: Tensor): Tensor;
 export declare function siluBackward(gradOutput: Tensor, options: { self: Tensor }): Tensor;
 /** Sine of each element, in radians. Integers give float32. PyTorch: `torch.sin`. */
@@ -6970,9 +6616,8 @@ export interface TensorMethods {
   slice(dim: number | undefined, options: { start?: number | null; end?: number | null; step?: number }): Tensor;
   slice(options: { dim?: number; start?: number | null; end?: number | null; step?: number }): Tensor;
 }
-/** Gradients of `slice`, as autograd computes them. PyTorch: `aten::slice_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `slice`, as autograd computes them. */
 export declare function sliceBackward(gradOutput: Tensor, inputSizes: NumberList, dim: number, start: number, end: number, step: number): Tensor;
-export declare function sliceBackward(gradOutput: Tensor, inputSizes: NumberList, dim: number, start: number, end: number, options: { step: number }): Tensor;
 export declare function sliceBackward(gradOutput: Tensor, options: { inputSizes: NumberList; dim: number; start: number; end: number; step: number }): Tensor;
 /** The slices from `start` to before `end` in steps of `step` along `dim`. A copy, never a view. Defaults: dim 0, step 1. PyTorch: `torch.slice_copy`. */
 export declare function sliceCopy(self: Tensor, dim?: number, start?: number | null, end?: number | null, step?: number): Tensor;
@@ -7044,13 +6689,11 @@ export interface TensorMethods {
 }
 /** `aten::slow_conv3d_forward(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding) -> Tensor` */
 export declare function slowConv3dForward(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList): Tensor;
-export declare function slowConv3dForward(self: Tensor, weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, options: { padding: NumberList }): Tensor;
 export declare function slowConv3dForward(self: Tensor, weight: Tensor, options: { kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList }): Tensor;
 export declare function slowConv3dForward(self: Tensor, options: { weight: Tensor; kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList }): Tensor;
 export interface TensorMethods {
   /** `aten::slow_conv3d_forward(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding) -> Tensor` */
   slowConv3dForward(weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, padding: NumberList): Tensor;
-  slowConv3dForward(weight: Tensor, kernelSize: NumberList, bias: Tensor | null | undefined, stride: NumberList, options: { padding: NumberList }): Tensor;
   slowConv3dForward(weight: Tensor, options: { kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList }): Tensor;
   slowConv3dForward(options: { weight: Tensor; kernelSize: NumberList; bias: Tensor | null; stride: NumberList; padding: NumberList }): Tensor;
 }
@@ -7150,9 +6793,8 @@ export interface TensorMethods {
   smoothL1Loss(target: Tensor, options: { reduction?: 'none' | 'mean' | 'sum' | number; beta?: number }): Tensor;
   smoothL1Loss(options: { target: Tensor; reduction?: 'none' | 'mean' | 'sum' | number; beta?: number }): Tensor;
 }
-/** Gradients of `smoothL1Loss`, as autograd computes them. PyTorch: `aten::smooth_l1_loss_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `smoothL1Loss`, as autograd computes them. */
 export declare function smoothL1LossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, reduction: 'none' | 'mean' | 'sum' | number, beta: number): Tensor;
-export declare function smoothL1LossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, reduction: 'none' | 'mean' | 'sum' | number, options: { beta: number }): Tensor;
 export declare function smoothL1LossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, options: { reduction: 'none' | 'mean' | 'sum' | number; beta: number }): Tensor;
 export declare function smoothL1LossBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; reduction: 'none' | 'mean' | 'sum' | number; beta: number }): Tensor;
 /** ln(1 + exp(−`target` · x)). The mean, unless `reduction` says otherwise. PyTorch: `torch.nn.functional.soft_margin_loss`. */
@@ -7165,7 +6807,7 @@ export interface TensorMethods {
   softMarginLoss(target: Tensor, options: { reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
   softMarginLoss(options: { target: Tensor; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 }
-/** Gradients of `softMarginLoss`, as autograd computes them. PyTorch: `aten::soft_margin_loss_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `softMarginLoss`, as autograd computes them. */
 export declare function softMarginLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, reduction: 'none' | 'mean' | 'sum' | number): Tensor;
 export declare function softMarginLossBackward(gradOutput: Tensor, self: Tensor, target: Tensor, options: { reduction: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function softMarginLossBackward(gradOutput: Tensor, options: { self: Tensor; target: Tensor; reduction: 'none' | 'mean' | 'sum' | number }): Tensor;
@@ -7189,9 +6831,8 @@ export interface TensorMethods {
   softplus(beta: Scalar | undefined, options: { threshold?: Scalar }): Tensor;
   softplus(options: { beta?: Scalar; threshold?: Scalar }): Tensor;
 }
-/** Gradients of `softplus`, as autograd computes them. PyTorch: `aten::softplus_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `softplus`, as autograd computes them. */
 export declare function softplusBackward(gradOutput: Tensor, self: Tensor, beta: Scalar, threshold: Scalar): Tensor;
-export declare function softplusBackward(gradOutput: Tensor, self: Tensor, beta: Scalar, options: { threshold: Scalar }): Tensor;
 export declare function softplusBackward(gradOutput: Tensor, self: Tensor, options: { beta: Scalar; threshold: Scalar }): Tensor;
 export declare function softplusBackward(gradOutput: Tensor, options: { self: Tensor; beta: Scalar; threshold: Scalar }): Tensor;
 /** x moved by `lambd` towards 0, and 0 within. Defaults: lambd 0.5. PyTorch: `torch.nn.functional.softshrink`. */
@@ -7202,7 +6843,7 @@ export interface TensorMethods {
   softshrink(lambd?: Scalar): Tensor;
   softshrink(options: { lambd?: Scalar }): Tensor;
 }
-/** Gradients of `softshrink`, as autograd computes them. PyTorch: `aten::softshrink_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `softshrink`, as autograd computes them. */
 export declare function softshrinkBackward(gradOutput: Tensor, self: Tensor, lambd: Scalar): Tensor;
 export declare function softshrinkBackward(gradOutput: Tensor, self: Tensor, options: { lambd: Scalar }): Tensor;
 export declare function softshrinkBackward(gradOutput: Tensor, options: { self: Tensor; lambd: Scalar }): Tensor;
@@ -7220,21 +6861,18 @@ export interface TensorMethods {
 }
 /** A sparse tensor of compressed columns of blocks. Defaults: pinMemory false. PyTorch: `torch.sparse_bsc_tensor`. */
 export declare function sparseBscTensor(ccolIndices: Tensor, rowIndices: Tensor, values: Tensor, options?: TensorOptions): Tensor;
-export declare function sparseBscTensor(ccolIndices: Tensor, rowIndices: Tensor, options: TensorOptions & { values: Tensor }): Tensor;
 export declare function sparseBscTensor(ccolIndices: Tensor, options: TensorOptions & { rowIndices: Tensor; values: Tensor }): Tensor;
 export declare function sparseBscTensor(ccolIndices: Tensor, rowIndices: Tensor, values: Tensor, size: NumberList, options?: TensorOptions): Tensor;
 export declare function sparseBscTensor(ccolIndices: Tensor, rowIndices: Tensor, values: Tensor, options: TensorOptions & { size: NumberList }): Tensor;
 export declare function sparseBscTensor(ccolIndices: Tensor, options: TensorOptions & { rowIndices: Tensor; values: Tensor; size: NumberList }): Tensor;
 /** A sparse tensor of compressed rows of blocks. Defaults: pinMemory false. PyTorch: `torch.sparse_bsr_tensor`. */
 export declare function sparseBsrTensor(crowIndices: Tensor, colIndices: Tensor, values: Tensor, options?: TensorOptions): Tensor;
-export declare function sparseBsrTensor(crowIndices: Tensor, colIndices: Tensor, options: TensorOptions & { values: Tensor }): Tensor;
 export declare function sparseBsrTensor(crowIndices: Tensor, options: TensorOptions & { colIndices: Tensor; values: Tensor }): Tensor;
 export declare function sparseBsrTensor(crowIndices: Tensor, colIndices: Tensor, values: Tensor, size: NumberList, options?: TensorOptions): Tensor;
 export declare function sparseBsrTensor(crowIndices: Tensor, colIndices: Tensor, values: Tensor, options: TensorOptions & { size: NumberList }): Tensor;
 export declare function sparseBsrTensor(crowIndices: Tensor, options: TensorOptions & { colIndices: Tensor; values: Tensor; size: NumberList }): Tensor;
 /** A sparse tensor of a compressed layout. Defaults: pinMemory false. PyTorch: `torch.sparse_compressed_tensor`. */
 export declare function sparseCompressedTensor(compressedIndices: Tensor, plainIndices: Tensor, values: Tensor, options?: TensorOptions): Tensor;
-export declare function sparseCompressedTensor(compressedIndices: Tensor, plainIndices: Tensor, options: TensorOptions & { values: Tensor }): Tensor;
 export declare function sparseCompressedTensor(compressedIndices: Tensor, options: TensorOptions & { plainIndices: Tensor; values: Tensor }): Tensor;
 export declare function sparseCompressedTensor(compressedIndices: Tensor, plainIndices: Tensor, values: Tensor, size: NumberList, options?: TensorOptions): Tensor;
 export declare function sparseCompressedTensor(compressedIndices: Tensor, plainIndices: Tensor, values: Tensor, options: TensorOptions & { size: NumberList }): Tensor;
@@ -7250,14 +6888,12 @@ export declare function sparseCooTensor(size: number, ...more: number[]): Tensor
 export declare function sparseCooTensor(...args: [size: number, ...more: number[], options: TensorOptions]): Tensor;
 /** A sparse tensor of compressed columns. Defaults: pinMemory false. PyTorch: `torch.sparse_csc_tensor`. */
 export declare function sparseCscTensor(ccolIndices: Tensor, rowIndices: Tensor, values: Tensor, options?: TensorOptions): Tensor;
-export declare function sparseCscTensor(ccolIndices: Tensor, rowIndices: Tensor, options: TensorOptions & { values: Tensor }): Tensor;
 export declare function sparseCscTensor(ccolIndices: Tensor, options: TensorOptions & { rowIndices: Tensor; values: Tensor }): Tensor;
 export declare function sparseCscTensor(ccolIndices: Tensor, rowIndices: Tensor, values: Tensor, size: NumberList, options?: TensorOptions): Tensor;
 export declare function sparseCscTensor(ccolIndices: Tensor, rowIndices: Tensor, values: Tensor, options: TensorOptions & { size: NumberList }): Tensor;
 export declare function sparseCscTensor(ccolIndices: Tensor, options: TensorOptions & { rowIndices: Tensor; values: Tensor; size: NumberList }): Tensor;
 /** A sparse tensor of compressed rows. Defaults: pinMemory false. PyTorch: `torch.sparse_csr_tensor`. */
 export declare function sparseCsrTensor(crowIndices: Tensor, colIndices: Tensor, values: Tensor, options?: TensorOptions): Tensor;
-export declare function sparseCsrTensor(crowIndices: Tensor, colIndices: Tensor, options: TensorOptions & { values: Tensor }): Tensor;
 export declare function sparseCsrTensor(crowIndices: Tensor, options: TensorOptions & { colIndices: Tensor; values: Tensor }): Tensor;
 export declare function sparseCsrTensor(crowIndices: Tensor, colIndices: Tensor, values: Tensor, size: NumberList, options?: TensorOptions): Tensor;
 export declare function sparseCsrTensor(crowIndices: Tensor, colIndices: Tensor, values: Tensor, options: TensorOptions & { size: NumberList }): Tensor;
@@ -7278,52 +6914,42 @@ export interface TensorMethods {
 }
 /** `aten::sparse_resize(Tensor self, int[] size, int sparse_dim, int dense_dim) -> Tensor` */
 export declare function sparseResize(self: Tensor, size: NumberList, sparseDim: number, denseDim: number): Tensor;
-export declare function sparseResize(self: Tensor, size: NumberList, sparseDim: number, options: { denseDim: number }): Tensor;
 export declare function sparseResize(self: Tensor, options: { size: NumberList; sparseDim: number; denseDim: number }): Tensor;
 export interface TensorMethods {
   /** `aten::sparse_resize(Tensor self, int[] size, int sparse_dim, int dense_dim) -> Tensor` */
   sparseResize(size: NumberList, sparseDim: number, denseDim: number): Tensor;
-  sparseResize(size: NumberList, sparseDim: number, options: { denseDim: number }): Tensor;
   sparseResize(options: { size: NumberList; sparseDim: number; denseDim: number }): Tensor;
 }
 /** `aten::sparse_resize_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)` PyTorch: `torch.Tensor.sparse_resize_`. */
 export declare function sparseResize_(self: Tensor, size: NumberList, sparseDim: number, denseDim: number): Tensor;
-export declare function sparseResize_(self: Tensor, size: NumberList, sparseDim: number, options: { denseDim: number }): Tensor;
 export declare function sparseResize_(self: Tensor, options: { size: NumberList; sparseDim: number; denseDim: number }): Tensor;
 export interface TensorMethods {
   /** `aten::sparse_resize_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)` PyTorch: `torch.Tensor.sparse_resize_`. */
   sparseResize_(size: NumberList, sparseDim: number, denseDim: number): Tensor;
-  sparseResize_(size: NumberList, sparseDim: number, options: { denseDim: number }): Tensor;
   sparseResize_(options: { size: NumberList; sparseDim: number; denseDim: number }): Tensor;
 }
 /** `aten::sparse_resize_and_clear(Tensor self, int[] size, int sparse_dim, int dense_dim) -> Tensor` */
 export declare function sparseResizeAndClear(self: Tensor, size: NumberList, sparseDim: number, denseDim: number): Tensor;
-export declare function sparseResizeAndClear(self: Tensor, size: NumberList, sparseDim: number, options: { denseDim: number }): Tensor;
 export declare function sparseResizeAndClear(self: Tensor, options: { size: NumberList; sparseDim: number; denseDim: number }): Tensor;
 export interface TensorMethods {
   /** `aten::sparse_resize_and_clear(Tensor self, int[] size, int sparse_dim, int dense_dim) -> Tensor` */
   sparseResizeAndClear(size: NumberList, sparseDim: number, denseDim: number): Tensor;
-  sparseResizeAndClear(size: NumberList, sparseDim: number, options: { denseDim: number }): Tensor;
   sparseResizeAndClear(options: { size: NumberList; sparseDim: number; denseDim: number }): Tensor;
 }
 /** `aten::sparse_resize_and_clear_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)` PyTorch: `torch.Tensor.sparse_resize_and_clear_`. */
 export declare function sparseResizeAndClear_(self: Tensor, size: NumberList, sparseDim: number, denseDim: number): Tensor;
-export declare function sparseResizeAndClear_(self: Tensor, size: NumberList, sparseDim: number, options: { denseDim: number }): Tensor;
 export declare function sparseResizeAndClear_(self: Tensor, options: { size: NumberList; sparseDim: number; denseDim: number }): Tensor;
 export interface TensorMethods {
   /** `aten::sparse_resize_and_clear_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)` PyTorch: `torch.Tensor.sparse_resize_and_clear_`. */
   sparseResizeAndClear_(size: NumberList, sparseDim: number, denseDim: number): Tensor;
-  sparseResizeAndClear_(size: NumberList, sparseDim: number, options: { denseDim: number }): Tensor;
   sparseResizeAndClear_(options: { size: NumberList; sparseDim: number; denseDim: number }): Tensor;
 }
 /** `aten::sparse_sampled_addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
 export declare function sparseSampledAddmm(self: Tensor, mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function sparseSampledAddmm(self: Tensor, mat1: Tensor, options: { mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function sparseSampledAddmm(self: Tensor, options: { mat1: Tensor; mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `aten::sparse_sampled_addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
   sparseSampledAddmm(mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  sparseSampledAddmm(mat1: Tensor, options: { mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   sparseSampledAddmm(options: { mat1: Tensor; mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 }
 /** Parts of `splitSize`, or of the given sizes, along `dim`: views. Defaults: dim 0. PyTorch: `torch.split`. */
@@ -7446,12 +7072,10 @@ export interface TensorMethods {
 }
 /** `aten::sspaddmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` PyTorch: `torch.sspaddmm`. */
 export declare function sspaddmm(self: Tensor, mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-export declare function sspaddmm(self: Tensor, mat1: Tensor, options: { mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export declare function sspaddmm(self: Tensor, options: { mat1: Tensor; mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 export interface TensorMethods {
   /** `aten::sspaddmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` PyTorch: `torch.sspaddmm`. */
   sspaddmm(mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  sspaddmm(mat1: Tensor, options: { mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   sspaddmm(options: { mat1: Tensor; mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
 }
 /** The tensors, all of one shape, along a new dimension `dim`. Defaults: dim 0. PyTorch: `torch.stack`. */
@@ -7629,42 +7253,34 @@ export interface TensorMethods {
 }
 /** Two dimensions exchanged: a view. PyTorch: `torch.swapaxes`. */
 export declare function swapaxes(self: Tensor, axis0: number, axis1: number): Tensor;
-export declare function swapaxes(self: Tensor, axis0: number, options: { axis1: number }): Tensor;
 export declare function swapaxes(self: Tensor, options: { axis0: number; axis1: number }): Tensor;
 export interface TensorMethods {
   /** Two dimensions exchanged: a view. PyTorch: `torch.swapaxes`. */
   swapaxes(axis0: number, axis1: number): Tensor;
-  swapaxes(axis0: number, options: { axis1: number }): Tensor;
   swapaxes(options: { axis0: number; axis1: number }): Tensor;
 }
 /** Two dimensions exchanged. In place: `self` is written and returned. PyTorch: `torch.Tensor.swapaxes_`. */
 export declare function swapaxes_(self: Tensor, axis0: number, axis1: number): Tensor;
-export declare function swapaxes_(self: Tensor, axis0: number, options: { axis1: number }): Tensor;
 export declare function swapaxes_(self: Tensor, options: { axis0: number; axis1: number }): Tensor;
 export interface TensorMethods {
   /** Two dimensions exchanged. In place: `self` is written and returned. PyTorch: `torch.Tensor.swapaxes_`. */
   swapaxes_(axis0: number, axis1: number): Tensor;
-  swapaxes_(axis0: number, options: { axis1: number }): Tensor;
   swapaxes_(options: { axis0: number; axis1: number }): Tensor;
 }
 /** Two dimensions exchanged: a view. PyTorch: `torch.swapdims`. */
 export declare function swapdims(self: Tensor, dim0: number, dim1: number): Tensor;
-export declare function swapdims(self: Tensor, dim0: number, options: { dim1: number }): Tensor;
 export declare function swapdims(self: Tensor, options: { dim0: number; dim1: number }): Tensor;
 export interface TensorMethods {
   /** Two dimensions exchanged: a view. PyTorch: `torch.swapdims`. */
   swapdims(dim0: number, dim1: number): Tensor;
-  swapdims(dim0: number, options: { dim1: number }): Tensor;
   swapdims(options: { dim0: number; dim1: number }): Tensor;
 }
 /** Two dimensions exchanged. In place: `self` is written and returned. PyTorch: `torch.Tensor.swapdims_`. */
 export declare function swapdims_(self: Tensor, dim0: number, dim1: number): Tensor;
-export declare function swapdims_(self: Tensor, dim0: number, options: { dim1: number }): Tensor;
 export declare function swapdims_(self: Tensor, options: { dim0: number; dim1: number }): Tensor;
 export interface TensorMethods {
   /** Two dimensions exchanged. In place: `self` is written and returned. PyTorch: `torch.Tensor.swapdims_`. */
   swapdims_(dim0: number, dim1: number): Tensor;
-  swapdims_(dim0: number, options: { dim1: number }): Tensor;
   swapdims_(options: { dim0: number; dim1: number }): Tensor;
 }
 /** `aten::sym_constrain_range(Scalar size, *, int? min=None, int? max=None) -> ()` */
@@ -7767,7 +7383,7 @@ export interface TensorMethods {
   /** Hyperbolic tangent of each element. In place: `self` is written and returned. PyTorch: `torch.Tensor.tanh_`. */
   tanh_(): Tensor;
 }
-/** Gradients of `tanh`, as autograd computes them. PyTorch: `aten::tanh_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `tanh`, as autograd computes them. */
 export declare function tanhBackward(gradOutput: Tensor, output: Tensor): Tensor;
 export declare function tanhBackward(gradOutput: Tensor, options: { output: Tensor }): Tensor;
 /** Parts along `dim`: so many, or split before the given indices: views. Defaults: dim 0. PyTorch: `torch.tensor_split`. */
@@ -7810,25 +7426,21 @@ export interface TensorMethods {
 }
 /** x where it is above `threshold`, `value` elsewhere. PyTorch: `torch.nn.functional.threshold`. */
 export declare function threshold(self: Tensor, threshold: Scalar, value: Scalar): Tensor;
-export declare function threshold(self: Tensor, threshold: Scalar, options: { value: Scalar }): Tensor;
 export declare function threshold(self: Tensor, options: { threshold: Scalar; value: Scalar }): Tensor;
 export interface TensorMethods {
   /** x where it is above `threshold`, `value` elsewhere. PyTorch: `torch.nn.functional.threshold`. */
   threshold(threshold: Scalar, value: Scalar): Tensor;
-  threshold(threshold: Scalar, options: { value: Scalar }): Tensor;
   threshold(options: { threshold: Scalar; value: Scalar }): Tensor;
 }
 /** x where it is above `threshold`, `value` elsewhere. In place: `self` is written and returned. PyTorch: `torch.threshold_`. */
 export declare function threshold_(self: Tensor, threshold: Scalar, value: Scalar): Tensor;
-export declare function threshold_(self: Tensor, threshold: Scalar, options: { value: Scalar }): Tensor;
 export declare function threshold_(self: Tensor, options: { threshold: Scalar; value: Scalar }): Tensor;
 export interface TensorMethods {
   /** x where it is above `threshold`, `value` elsewhere. In place: `self` is written and returned. PyTorch: `torch.threshold_`. */
   threshold_(threshold: Scalar, value: Scalar): Tensor;
-  threshold_(threshold: Scalar, options: { value: Scalar }): Tensor;
   threshold_(options: { threshold: Scalar; value: Scalar }): Tensor;
 }
-/** Gradients of `threshold`, as autograd computes them. PyTorch: `aten::threshold_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `threshold`, as autograd computes them. */
 export declare function thresholdBackward(gradOutput: Tensor, self: Tensor, threshold: Scalar): Tensor;
 export declare function thresholdBackward(gradOutput: Tensor, self: Tensor, options: { threshold: Scalar }): Tensor;
 export declare function thresholdBackward(gradOutput: Tensor, options: { self: Tensor; threshold: Scalar }): Tensor;
@@ -7850,7 +7462,7 @@ export interface TensorMethods {
   toDense(dtype?: DType | null, options?: { maskedGrad?: boolean | null }): Tensor;
   toDense(options: { dtype?: DType | null; maskedGrad?: boolean | null; handle?: never }): Tensor;
 }
-/** Gradients of `toDense`, as autograd computes them. PyTorch: `aten::to_dense_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `toDense`, as autograd computes them. */
 export declare function toDenseBackward(grad: Tensor, input: Tensor, maskedGrad?: boolean | null): Tensor;
 export declare function toDenseBackward(grad: Tensor, input: Tensor, options: { maskedGrad?: boolean | null }): Tensor;
 export declare function toDenseBackward(grad: Tensor, options: { input: Tensor; maskedGrad?: boolean | null }): Tensor;
@@ -7862,7 +7474,7 @@ export interface TensorMethods {
   toMkldnn(dtype?: DType | null): Tensor;
   toMkldnn(options: { dtype?: DType | null; handle?: never }): Tensor;
 }
-/** Gradients of `toMkldnn`, as autograd computes them. PyTorch: `aten::to_mkldnn_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `toMkldnn`, as autograd computes them. */
 export declare function toMkldnnBackward(grad: Tensor, input: Tensor): Tensor;
 export declare function toMkldnnBackward(grad: Tensor, options: { input: Tensor }): Tensor;
 /** `aten::to_padded_tensor(Tensor self, float padding, SymInt[]? output_size=None) -> Tensor` PyTorch: `torch.Tensor.to_padded_tensor`. */
@@ -7941,37 +7553,31 @@ export interface TensorMethods {
   /** Sum of the diagonal of a matrix. PyTorch: `torch.trace`. */
   trace(): Tensor;
 }
-/** Gradients of `trace`, as autograd computes them. PyTorch: `aten::trace_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `trace`, as autograd computes them. */
 export declare function traceBackward(grad: Tensor, sizes: NumberList): Tensor;
 export declare function traceBackward(grad: Tensor, options: { sizes: NumberList }): Tensor;
 /** Dimensions `dim0` and `dim1` exchanged: a view. PyTorch: `torch.transpose`. */
 export declare function transpose(self: Tensor, dim0: number, dim1: number): Tensor;
-export declare function transpose(self: Tensor, dim0: number, options: { dim1: number }): Tensor;
 export declare function transpose(self: Tensor, options: { dim0: number; dim1: number }): Tensor;
 export interface TensorMethods {
   /** Dimensions `dim0` and `dim1` exchanged: a view. PyTorch: `torch.transpose`. */
   transpose(dim0: number, dim1: number): Tensor;
-  transpose(dim0: number, options: { dim1: number }): Tensor;
   transpose(options: { dim0: number; dim1: number }): Tensor;
 }
 /** Dimensions `dim0` and `dim1` exchanged. In place: `self` is written and returned. PyTorch: `torch.Tensor.transpose_`. */
 export declare function transpose_(self: Tensor, dim0: number, dim1: number): Tensor;
-export declare function transpose_(self: Tensor, dim0: number, options: { dim1: number }): Tensor;
 export declare function transpose_(self: Tensor, options: { dim0: number; dim1: number }): Tensor;
 export interface TensorMethods {
   /** Dimensions `dim0` and `dim1` exchanged. In place: `self` is written and returned. PyTorch: `torch.Tensor.transpose_`. */
   transpose_(dim0: number, dim1: number): Tensor;
-  transpose_(dim0: number, options: { dim1: number }): Tensor;
   transpose_(options: { dim0: number; dim1: number }): Tensor;
 }
 /** Dimensions `dim0` and `dim1` exchanged. A copy, never a view. PyTorch: `torch.transpose_copy`. */
 export declare function transposeCopy(self: Tensor, dim0: number, dim1: number): Tensor;
-export declare function transposeCopy(self: Tensor, dim0: number, options: { dim1: number }): Tensor;
 export declare function transposeCopy(self: Tensor, options: { dim0: number; dim1: number }): Tensor;
 export interface TensorMethods {
   /** Dimensions `dim0` and `dim1` exchanged. A copy, never a view. PyTorch: `torch.transpose_copy`. */
   transposeCopy(dim0: number, dim1: number): Tensor;
-  transposeCopy(dim0: number, options: { dim1: number }): Tensor;
   transposeCopy(options: { dim0: number; dim1: number }): Tensor;
 }
 /** Integral along `dim` by the trapezoidal rule. Defaults: dx 1, dim -1. PyTorch: `torch.trapezoid`. */
@@ -8023,7 +7629,6 @@ export declare function tripletMarginLoss(anchor: Tensor, positive: Tensor, nega
 export declare function tripletMarginLoss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: number | undefined, p: number | undefined, options: { eps?: number; swap?: boolean; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function tripletMarginLoss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: number | undefined, options: { p?: number; eps?: number; swap?: boolean; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function tripletMarginLoss(anchor: Tensor, positive: Tensor, negative: Tensor, options: { margin?: number; p?: number; eps?: number; swap?: boolean; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
-export declare function tripletMarginLoss(anchor: Tensor, positive: Tensor, options: { negative: Tensor; margin?: number; p?: number; eps?: number; swap?: boolean; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 export declare function tripletMarginLoss(anchor: Tensor, options: { positive: Tensor; negative: Tensor; margin?: number; p?: number; eps?: number; swap?: boolean; reduction?: 'none' | 'mean' | 'sum' | number }): Tensor;
 /** What lies on and above the `diagonal`-th diagonal of matrices; the rest 0. Defaults: diagonal 0. PyTorch: `torch.triu`. */
 export declare function triu(self: Tensor, diagonal?: number): Tensor;
@@ -8108,12 +7713,10 @@ export interface TensorMethods {
 }
 /** The dimension `dim` as several, of `sizes`. PyTorch: `torch.unflatten`. */
 export declare function unflatten(self: Tensor, dim: number, sizes: NumberList): Tensor;
-export declare function unflatten(self: Tensor, dim: number, options: { sizes: NumberList }): Tensor;
 export declare function unflatten(self: Tensor, options: { dim: number; sizes: NumberList }): Tensor;
 export interface TensorMethods {
   /** The dimension `dim` as several, of `sizes`. PyTorch: `torch.unflatten`. */
   unflatten(dim: number, sizes: NumberList): Tensor;
-  unflatten(dim: number, options: { sizes: NumberList }): Tensor;
   unflatten(options: { dim: number; sizes: NumberList }): Tensor;
 }
 /** `aten::unflatten_dense_tensors(Tensor flat, Tensor[] tensors) -> Tensor[]` */
@@ -8122,26 +7725,21 @@ export declare function unflattenDenseTensors(flat: Tensor, tensors: Tensor, ...
 export declare function unflattenDenseTensors(flat: Tensor, options: { tensors: readonly Tensor[] }): Tensor[];
 /** All windows of `size` along `dimension` in steps of `step`, as a new last dimension: a view. PyTorch: `torch.nn.functional.unfold`. */
 export declare function unfold(self: Tensor, dimension: number, size: number, step: number): Tensor;
-export declare function unfold(self: Tensor, dimension: number, size: number, options: { step: number }): Tensor;
 export declare function unfold(self: Tensor, options: { dimension: number; size: number; step: number }): Tensor;
 export interface TensorMethods {
   /** All windows of `size` along `dimension` in steps of `step`, as a new last dimension: a view. PyTorch: `torch.nn.functional.unfold`. */
   unfold(dimension: number, size: number, step: number): Tensor;
-  unfold(dimension: number, size: number, options: { step: number }): Tensor;
   unfold(options: { dimension: number; size: number; step: number }): Tensor;
 }
-/** Gradients of `unfold`, as autograd computes them. PyTorch: `aten::unfold_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `unfold`, as autograd computes them. */
 export declare function unfoldBackward(gradIn: Tensor, inputSizes: NumberList, dim: number, size: number, step: number): Tensor;
-export declare function unfoldBackward(gradIn: Tensor, inputSizes: NumberList, dim: number, size: number, options: { step: number }): Tensor;
 export declare function unfoldBackward(gradIn: Tensor, options: { inputSizes: NumberList; dim: number; size: number; step: number }): Tensor;
 /** All windows of `size` along `dimension` in steps of `step`, as a new last dimension. A copy, never a view. PyTorch: `torch.unfold_copy`. */
 export declare function unfoldCopy(self: Tensor, dimension: number, size: number, step: number): Tensor;
-export declare function unfoldCopy(self: Tensor, dimension: number, size: number, options: { step: number }): Tensor;
 export declare function unfoldCopy(self: Tensor, options: { dimension: number; size: number; step: number }): Tensor;
 export interface TensorMethods {
   /** All windows of `size` along `dimension` in steps of `step`, as a new last dimension. A copy, never a view. PyTorch: `torch.unfold_copy`. */
   unfoldCopy(dimension: number, size: number, step: number): Tensor;
-  unfoldCopy(dimension: number, size: number, options: { step: number }): Tensor;
   unfoldCopy(options: { dimension: number; size: number; step: number }): Tensor;
 }
 /** Drawn uniformly from [`from`, `to`). Defaults: from 0, to 1. PyTorch: `aten::uniform`, undocumented. */
@@ -8248,74 +7846,61 @@ export interface TensorMethods {
 export declare function upsampleBicubic2d(self: Tensor, outputSize: NumberList, alignCorners: boolean, scalesH?: number | null, scalesW?: number | null): Tensor;
 export declare function upsampleBicubic2d(self: Tensor, outputSize: NumberList, alignCorners: boolean, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
 export declare function upsampleBicubic2d(self: Tensor, outputSize: NumberList, alignCorners: boolean, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleBicubic2d(self: Tensor, outputSize: NumberList, options: { alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleBicubic2d(self: Tensor, options: { outputSize: NumberList; alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleBicubic2d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleBicubic2d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleBicubic2d(input: Tensor, options: { outputSize: NumberList | null; alignCorners: boolean; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, H, W] resized by cubic interpolation. PyTorch: `aten::upsample_bicubic2d`, undocumented. */
   upsampleBicubic2d(outputSize: NumberList, alignCorners: boolean, scalesH?: number | null, scalesW?: number | null): Tensor;
   upsampleBicubic2d(outputSize: NumberList, alignCorners: boolean, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
   upsampleBicubic2d(outputSize: NumberList, alignCorners: boolean, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
-  upsampleBicubic2d(outputSize: NumberList, options: { alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
   upsampleBicubic2d(options: { outputSize: NumberList; alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 }
-/** Gradients of `upsampleBicubic2d`, as autograd computes them. PyTorch: `aten::upsample_bicubic2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `upsampleBicubic2d`, as autograd computes them. */
 export declare function upsampleBicubic2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, scalesH?: number | null, scalesW?: number | null): Tensor;
 export declare function upsampleBicubic2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
 export declare function upsampleBicubic2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleBicubic2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, options: { alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleBicubic2dBackward(gradOutput: Tensor, options: { outputSize: NumberList; inputSize: NumberList; alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 /** [N, C, H, W] resized by linear interpolation. PyTorch: `aten::upsample_bilinear2d`, undocumented. */
 export declare function upsampleBilinear2d(self: Tensor, outputSize: NumberList, alignCorners: boolean, scalesH?: number | null, scalesW?: number | null): Tensor;
 export declare function upsampleBilinear2d(self: Tensor, outputSize: NumberList, alignCorners: boolean, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
 export declare function upsampleBilinear2d(self: Tensor, outputSize: NumberList, alignCorners: boolean, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleBilinear2d(self: Tensor, outputSize: NumberList, options: { alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleBilinear2d(self: Tensor, options: { outputSize: NumberList; alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleBilinear2d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleBilinear2d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleBilinear2d(input: Tensor, options: { outputSize: NumberList | null; alignCorners: boolean; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, H, W] resized by linear interpolation. PyTorch: `aten::upsample_bilinear2d`, undocumented. */
   upsampleBilinear2d(outputSize: NumberList, alignCorners: boolean, scalesH?: number | null, scalesW?: number | null): Tensor;
   upsampleBilinear2d(outputSize: NumberList, alignCorners: boolean, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
   upsampleBilinear2d(outputSize: NumberList, alignCorners: boolean, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
-  upsampleBilinear2d(outputSize: NumberList, options: { alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
   upsampleBilinear2d(options: { outputSize: NumberList; alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 }
-/** Gradients of `upsampleBilinear2d`, as autograd computes them. PyTorch: `aten::upsample_bilinear2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `upsampleBilinear2d`, as autograd computes them. */
 export declare function upsampleBilinear2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, scalesH?: number | null, scalesW?: number | null): Tensor;
 export declare function upsampleBilinear2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
 export declare function upsampleBilinear2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleBilinear2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, options: { alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleBilinear2dBackward(gradOutput: Tensor, options: { outputSize: NumberList; inputSize: NumberList; alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
 /** [N, C, L] resized by linear interpolation. PyTorch: `aten::upsample_linear1d`, undocumented. */
 export declare function upsampleLinear1d(self: Tensor, outputSize: NumberList, alignCorners: boolean, scales?: number | null): Tensor;
 export declare function upsampleLinear1d(self: Tensor, outputSize: NumberList, alignCorners: boolean, options: { scales?: number | null }): Tensor;
-export declare function upsampleLinear1d(self: Tensor, outputSize: NumberList, options: { alignCorners: boolean; scales?: number | null }): Tensor;
 export declare function upsampleLinear1d(self: Tensor, options: { outputSize: NumberList; alignCorners: boolean; scales?: number | null }): Tensor;
 export declare function upsampleLinear1d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleLinear1d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleLinear1d(input: Tensor, options: { outputSize: NumberList | null; alignCorners: boolean; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, L] resized by linear interpolation. PyTorch: `aten::upsample_linear1d`, undocumented. */
   upsampleLinear1d(outputSize: NumberList, alignCorners: boolean, scales?: number | null): Tensor;
   upsampleLinear1d(outputSize: NumberList, alignCorners: boolean, options: { scales?: number | null }): Tensor;
-  upsampleLinear1d(outputSize: NumberList, options: { alignCorners: boolean; scales?: number | null }): Tensor;
   upsampleLinear1d(options: { outputSize: NumberList; alignCorners: boolean; scales?: number | null }): Tensor;
 }
-/** Gradients of `upsampleLinear1d`, as autograd computes them. PyTorch: `aten::upsample_linear1d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `upsampleLinear1d`, as autograd computes them. */
 export declare function upsampleLinear1dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, scales?: number | null): Tensor;
 export declare function upsampleLinear1dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, options: { scales?: number | null }): Tensor;
-export declare function upsampleLinear1dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, options: { alignCorners: boolean; scales?: number | null }): Tensor;
 export declare function upsampleLinear1dBackward(gradOutput: Tensor, options: { outputSize: NumberList; inputSize: NumberList; alignCorners: boolean; scales?: number | null }): Tensor;
 /** [N, C, L] resized by the nearest value. PyTorch: `aten::upsample_nearest1d`, undocumented. */
 export declare function upsampleNearest1d(self: Tensor, outputSize: NumberList, scales?: number | null): Tensor;
 export declare function upsampleNearest1d(self: Tensor, outputSize: NumberList, options: { scales?: number | null }): Tensor;
 export declare function upsampleNearest1d(self: Tensor, options: { outputSize: NumberList; scales?: number | null }): Tensor;
 export declare function upsampleNearest1d(input: Tensor, outputSize: NumberList | null, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleNearest1d(input: Tensor, outputSize: NumberList | null, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleNearest1d(input: Tensor, options: { outputSize: NumberList | null; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, L] resized by the nearest value. PyTorch: `aten::upsample_nearest1d`, undocumented. */
@@ -8323,10 +7908,9 @@ export interface TensorMethods {
   upsampleNearest1d(outputSize: NumberList, options: { scales?: number | null }): Tensor;
   upsampleNearest1d(options: { outputSize: NumberList; scales?: number | null }): Tensor;
 }
-/** Gradients of `upsampleNearest1d`, as autograd computes them. PyTorch: `aten::upsample_nearest1d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `upsampleNearest1d`, as autograd computes them. */
 export declare function upsampleNearest1dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, scales?: number | null): Tensor;
 export declare function upsampleNearest1dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, options: { scales?: number | null }): Tensor;
-export declare function upsampleNearest1dBackward(gradOutput: Tensor, outputSize: NumberList, options: { inputSize: NumberList; scales?: number | null }): Tensor;
 export declare function upsampleNearest1dBackward(gradOutput: Tensor, options: { outputSize: NumberList; inputSize: NumberList; scales?: number | null }): Tensor;
 /** [N, C, H, W] resized by the nearest value. PyTorch: `aten::upsample_nearest2d`, undocumented. */
 export declare function upsampleNearest2d(self: Tensor, outputSize: NumberList, scalesH?: number | null, scalesW?: number | null): Tensor;
@@ -8334,7 +7918,6 @@ export declare function upsampleNearest2d(self: Tensor, outputSize: NumberList, 
 export declare function upsampleNearest2d(self: Tensor, outputSize: NumberList, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleNearest2d(self: Tensor, options: { outputSize: NumberList; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleNearest2d(input: Tensor, outputSize: NumberList | null, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleNearest2d(input: Tensor, outputSize: NumberList | null, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleNearest2d(input: Tensor, options: { outputSize: NumberList | null; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, H, W] resized by the nearest value. PyTorch: `aten::upsample_nearest2d`, undocumented. */
@@ -8343,11 +7926,10 @@ export interface TensorMethods {
   upsampleNearest2d(outputSize: NumberList, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
   upsampleNearest2d(options: { outputSize: NumberList; scalesH?: number | null; scalesW?: number | null }): Tensor;
 }
-/** Gradients of `upsampleNearest2d`, as autograd computes them. PyTorch: `aten::upsample_nearest2d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `upsampleNearest2d`, as autograd computes them. */
 export declare function upsampleNearest2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, scalesH?: number | null, scalesW?: number | null): Tensor;
 export declare function upsampleNearest2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
 export declare function upsampleNearest2dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleNearest2dBackward(gradOutput: Tensor, outputSize: NumberList, options: { inputSize: NumberList; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleNearest2dBackward(gradOutput: Tensor, options: { outputSize: NumberList; inputSize: NumberList; scalesH?: number | null; scalesW?: number | null }): Tensor;
 /** [N, C, D, H, W] resized by the nearest value. PyTorch: `aten::upsample_nearest3d`, undocumented. */
 export declare function upsampleNearest3d(self: Tensor, outputSize: NumberList, scalesD?: number | null, scalesH?: number | null, scalesW?: number | null): Tensor;
@@ -8356,7 +7938,6 @@ export declare function upsampleNearest3d(self: Tensor, outputSize: NumberList, 
 export declare function upsampleNearest3d(self: Tensor, outputSize: NumberList, options: { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleNearest3d(self: Tensor, options: { outputSize: NumberList; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleNearest3d(input: Tensor, outputSize: NumberList | null, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleNearest3d(input: Tensor, outputSize: NumberList | null, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleNearest3d(input: Tensor, options: { outputSize: NumberList | null; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, D, H, W] resized by the nearest value. PyTorch: `aten::upsample_nearest3d`, undocumented. */
@@ -8366,22 +7947,19 @@ export interface TensorMethods {
   upsampleNearest3d(outputSize: NumberList, options: { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
   upsampleNearest3d(options: { outputSize: NumberList; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 }
-/** Gradients of `upsampleNearest3d`, as autograd computes them. PyTorch: `aten::upsample_nearest3d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `upsampleNearest3d`, as autograd computes them. */
 export declare function upsampleNearest3dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, scalesD?: number | null, scalesH?: number | null, scalesW?: number | null): Tensor;
 export declare function upsampleNearest3dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, scalesD: number | null | undefined, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
 export declare function upsampleNearest3dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, scalesD: number | null | undefined, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleNearest3dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, options: { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleNearest3dBackward(gradOutput: Tensor, outputSize: NumberList, options: { inputSize: NumberList; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleNearest3dBackward(gradOutput: Tensor, options: { outputSize: NumberList; inputSize: NumberList; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 /** [N, C, D, H, W] resized by linear interpolation. PyTorch: `aten::upsample_trilinear3d`, undocumented. */
 export declare function upsampleTrilinear3d(self: Tensor, outputSize: NumberList, alignCorners: boolean, scalesD?: number | null, scalesH?: number | null, scalesW?: number | null): Tensor;
 export declare function upsampleTrilinear3d(self: Tensor, outputSize: NumberList, alignCorners: boolean, scalesD: number | null | undefined, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
 export declare function upsampleTrilinear3d(self: Tensor, outputSize: NumberList, alignCorners: boolean, scalesD: number | null | undefined, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleTrilinear3d(self: Tensor, outputSize: NumberList, alignCorners: boolean, options: { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleTrilinear3d(self: Tensor, outputSize: NumberList, options: { alignCorners: boolean; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleTrilinear3d(self: Tensor, options: { outputSize: NumberList; alignCorners: boolean; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleTrilinear3d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, scaleFactors: NumberList | null): Tensor;
-export declare function upsampleTrilinear3d(input: Tensor, outputSize: NumberList | null | undefined, alignCorners: boolean, options: { scaleFactors: NumberList | null }): Tensor;
 export declare function upsampleTrilinear3d(input: Tensor, options: { outputSize: NumberList | null; alignCorners: boolean; scaleFactors: NumberList | null }): Tensor;
 export interface TensorMethods {
   /** [N, C, D, H, W] resized by linear interpolation. PyTorch: `aten::upsample_trilinear3d`, undocumented. */
@@ -8389,19 +7967,16 @@ export interface TensorMethods {
   upsampleTrilinear3d(outputSize: NumberList, alignCorners: boolean, scalesD: number | null | undefined, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
   upsampleTrilinear3d(outputSize: NumberList, alignCorners: boolean, scalesD: number | null | undefined, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
   upsampleTrilinear3d(outputSize: NumberList, alignCorners: boolean, options: { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
-  upsampleTrilinear3d(outputSize: NumberList, options: { alignCorners: boolean; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
   upsampleTrilinear3d(options: { outputSize: NumberList; alignCorners: boolean; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 }
-/** Gradients of `upsampleTrilinear3d`, as autograd computes them. PyTorch: `aten::upsample_trilinear3d_backward`, undocumented. */
+/** Internal to PyTorch: gradients of `upsampleTrilinear3d`, as autograd computes them. */
 export declare function upsampleTrilinear3dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, scalesD?: number | null, scalesH?: number | null, scalesW?: number | null): Tensor;
 export declare function upsampleTrilinear3dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, scalesD: number | null | undefined, scalesH: number | null | undefined, options: { scalesW?: number | null }): Tensor;
 export declare function upsampleTrilinear3dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, scalesD: number | null | undefined, options: { scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleTrilinear3dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, alignCorners: boolean, options: { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
-export declare function upsampleTrilinear3dBackward(gradOutput: Tensor, outputSize: NumberList, inputSize: NumberList, options: { alignCorners: boolean; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 export declare function upsampleTrilinear3dBackward(gradOutput: Tensor, options: { outputSize: NumberList; inputSize: NumberList; alignCorners: boolean; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
 /** `aten::value_selecting_reduction_backward(Tensor grad, int dim, Tensor indices, SymInt[] sizes, bool keepdim) -> Tensor` */
 export declare function valueSelectingReductionBackward(grad: Tensor, dim: number, indices: Tensor, sizes: NumberList, keepdim: boolean): Tensor;
-export declare function valueSelectingReductionBackward(grad: Tensor, dim: number, indices: Tensor, sizes: NumberList, options: { keepdim: boolean }): Tensor;
 export declare function valueSelectingReductionBackward(grad: Tensor, options: { dim: number; indices: Tensor; sizes: NumberList; keepdim: boolean }): Tensor;
 /** Values of a coalesced sparse tensor. PyTorch: `torch.Tensor.values`. */
 export declare function values(self: Tensor): Tensor;
@@ -8547,16 +8122,13 @@ export declare function vstack(tensors: Tensor, ...more: Tensor[]): Tensor;
 /** Elements of `self` where `condition` is true, of `other` elsewhere; of a condition alone, the indices where it is true, a tensor for each dimension. PyTorch: `torch.where`. */
 export declare function where(condition: Tensor): Tensor[];
 export declare function where(condition: Tensor, self: Tensor, other: Tensor): Tensor;
-export declare function where(condition: Tensor, self: Tensor, options: { other: Tensor }): Tensor;
 export declare function where(condition: Tensor, options: { self: Tensor; other: Tensor }): Tensor;
 export declare function where(condition: Tensor, self: Tensor, other: Scalar): Tensor;
 export declare function where(condition: Tensor, self: Tensor, options: { other: Scalar }): Tensor;
 export declare function where(condition: Tensor, options: { self: Tensor; other: Scalar }): Tensor;
 export declare function where(condition: Tensor, self: Scalar, other: Tensor): Tensor;
-export declare function where(condition: Tensor, self: Scalar, options: { other: Tensor }): Tensor;
 export declare function where(condition: Tensor, options: { self: Scalar; other: Tensor }): Tensor;
 export declare function where(condition: Tensor, self: Scalar, other: Scalar): Tensor;
-export declare function where(condition: Tensor, self: Scalar, options: { other: Scalar }): Tensor;
 export declare function where(condition: Tensor, options: { self: Scalar; other: Scalar }): Tensor;
 /** `self` · ln `other`; 0 where `self` is 0. Shapes broadcast. PyTorch: `torch.xlogy`. */
 export declare function xlogy(self: Tensor, other: Tensor): Tensor;

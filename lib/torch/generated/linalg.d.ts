@@ -47,7 +47,6 @@ export declare function ldlFactor(self: Tensor, options?: { hermitian?: boolean 
 export declare function ldlFactorEx(self: Tensor, options?: { hermitian?: boolean; checkErrors?: boolean }): [LD: Tensor, pivots: Tensor, info: Tensor] & { readonly LD: Tensor; readonly pivots: Tensor; readonly info: Tensor };
 /** X of A X = B by the LDL decomposition of A. Defaults: hermitian false. PyTorch: `torch.linalg.ldl_solve`. */
 export declare function ldlSolve(LD: Tensor, pivots: Tensor, B: Tensor, options?: { hermitian?: boolean }): Tensor;
-export declare function ldlSolve(LD: Tensor, pivots: Tensor, options: { B: Tensor; hermitian?: boolean }): Tensor;
 export declare function ldlSolve(LD: Tensor, options: { pivots: Tensor; B: Tensor; hermitian?: boolean }): Tensor;
 /** X that makes ‖A X − B‖ least, its residuals, and the rank and singular values of A. PyTorch: `torch.linalg.lstsq`. */
 export declare function lstsq(self: Tensor, b: Tensor, rcond?: number | null, options?: { driver?: 'gels' | 'gelsy' | 'gelsd' | 'gelss' | null }): [solution: Tensor, residuals: Tensor, rank: Tensor, singularValues: Tensor] & { readonly solution: Tensor; readonly residuals: Tensor; readonly rank: Tensor; readonly singularValues: Tensor };
@@ -61,7 +60,6 @@ export declare function luFactor(A: Tensor, options?: { pivot?: boolean }): [LU:
 export declare function luFactorEx(A: Tensor, options?: { pivot?: boolean; checkErrors?: boolean }): [LU: Tensor, pivots: Tensor, info: Tensor] & { readonly LU: Tensor; readonly pivots: Tensor; readonly info: Tensor };
 /** X of A X = B by the packed LU decomposition of A. Defaults: left true, adjoint false. PyTorch: `torch.linalg.lu_solve`. */
 export declare function luSolve(LU: Tensor, pivots: Tensor, B: Tensor, options?: { left?: boolean; adjoint?: boolean }): Tensor;
-export declare function luSolve(LU: Tensor, pivots: Tensor, options: { B: Tensor; left?: boolean; adjoint?: boolean }): Tensor;
 export declare function luSolve(LU: Tensor, options: { pivots: Tensor; B: Tensor; left?: boolean; adjoint?: boolean }): Tensor;
 /** As `torch.matmul`. PyTorch: `torch.linalg.matmul`. */
 export declare function matmul(self: Tensor, other: Tensor): Tensor;
