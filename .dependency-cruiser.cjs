@@ -2,6 +2,7 @@
 const layers = [
   'torch',
   'libtorch',
+  'vitest',
   'nn',
   'onnx',
   'optim',
@@ -51,10 +52,11 @@ module.exports = {
       name: 'lib-needs-only-dependencies',
       severity: 'error',
       from: { path: '^lib/' },
-      // Declarations refer to Node's types, which whoever compiles against them has.
+      // Declarations refer to Node's types, which whoever compiles against them has; m3l/vitest is for who
+      // has vitest.
       to: {
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
-        pathNot: '(^|/)node_modules/@types/node/',
+        pathNot: '(^|/)node_modules/(@types/node|vitest)/',
       },
     },
   ],

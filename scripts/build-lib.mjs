@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   readdirSync,
   rmSync,
@@ -26,10 +27,19 @@ function newestSource() {
 function removeOrphans() {
   for (const entry of readdirSync(join(root, 'dist'), { withFileTypes: true, recursive: true })) {
     const path = join(entry.parentPath ?? entry.path, entry.name);
-    const source = path
-      .replace(join(root, 'dist'), join(root, 'lib'))
-      .replace(/(\.d\.ts|\.js)$/, '.ts');
-    if (entry.isFile() && /(\.d\.ts|\.js)$/.test(path) && !existsSync(source)) rmSync(path);
+    const source = path.replace(join(root, 'dist'), join(root, 'lib'));
+    const sources = [source, source.replace(/(\.d\.ts|\.js)$/, '.ts')];
+    if (entry.isFile() && /(\.d\.ts|\.js)$/.test(path) && !sources.some(existsSync)) rmSync(path);
+  }
+}
+
+/** What was written as JavaScript beside its declarations: tsc reads these, and takes neither along. */
+function copyDeclared() {
+  for (const path of readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })) {
+    if (!path.endsWith('.d.ts')) continue;
+    for (const file of [path, path.replace(/\.d\.ts$/, '.js')]) {
+      copyFileSync(join(root, 'lib', file), join(root, 'dist', file));
+    }
   }
 }
 
@@ -49,6 +59,7 @@ export function buildLibrary({ log = console.error } = {}) {
       code: 'M3L_COMPILE',
     });
   }
+  copyDeclared();
   removeOrphans();
   chmodSync(join(root, 'dist/cli/main.js'), 0o755);
   writeFileSync(stamp, '');

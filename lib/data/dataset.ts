@@ -4,6 +4,7 @@ import { type LabelOptions, type LabelRule, labelRule } from './label-rule.js';
 import { type ListOptions, readList, type Sample } from './list.js';
 import { checkModality, type ModalitySpec } from './modality.js';
 
+/** What a data set is made of. */
 export interface DatasetOptions {
   readonly samples: readonly Sample[];
   readonly modalities: readonly ModalitySpec[];

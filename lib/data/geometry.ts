@@ -49,8 +49,10 @@ export interface EvaluationTransform {
   readonly nearest?: NearestRule;
 }
 
+/** What is done to the size of a scene, for training or for evaluation. */
 export type Transform = TrainingTransform | EvaluationTransform;
 
+/** Scales of which training draws one for each picture. */
 export const TRAINING_SCALES: readonly number[] = [0.5, 0.75, 1, 1.5, 1.75, 2];
 
 /**

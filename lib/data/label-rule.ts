@@ -15,6 +15,7 @@ export interface LabelOptions {
   readonly void?: readonly (number | string)[] | 'others';
 }
 
+/** How stored labels become classes. */
 export interface LabelRuleOptions {
   readonly numClasses: number;
   /** Subtracted from raw values that `labels.map` does not list; those below it are void. Default 0. */

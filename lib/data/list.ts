@@ -15,6 +15,7 @@ export interface Sample {
   readonly label: string | null;
 }
 
+/** How a list of scenes is read. */
 export interface ListOptions {
   /** Folder that the list's paths are relative to (see `underRoot`), or one for each column. */
   readonly root: string | readonly string[];
@@ -70,9 +71,8 @@ export function readList(file: string, options: ListOptions): Sample[] {
 
 /**
  * Reads a list of bare names, one a line, that stand for the same file in several folders.
- * @param files one pattern a modality with `{name}` in it, relative to `root` as `underRoot` has it;
- *   e.g. `rgb/{name}`
- * @param label the label's pattern; null for unlabelled samples
+ * `files` has one pattern a modality with `{name}` in it, relative to `root` as `underRoot` has it, e.g.
+ * `rgb/{name}`; `label` is the label's pattern, null for unlabelled samples.
  * @throws DataError M3L_LIST_MISSING, M3L_LIST_TEXT, M3L_LIST_EMPTY, M3L_LIST_COLUMNS, M3L_DATA_OPTIONS
  */
 export function readNames(

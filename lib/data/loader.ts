@@ -19,6 +19,7 @@ import { WorkerPool } from './worker-pool.js';
  */
 export type AugmentOn = 'worker' | 'device';
 
+/** What a loader takes by name. */
 export interface DataLoaderOptions {
   /** Training transforms draw shuffled batches without end; evaluation goes through the list once. */
   readonly transform: Transform;

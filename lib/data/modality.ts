@@ -10,6 +10,7 @@ import type { Normalisation, Plane } from './plane.js';
 /** One channel of an image: by its colour, or its index from 0. */
 export type Channel = (typeof CHANNELS)[number] | number;
 
+/** Names of the channels of a picture. */
 export const CHANNELS = ['red', 'green', 'blue', 'alpha'] as const;
 
 /**
@@ -57,7 +58,10 @@ export interface Jitter {
   readonly offset?: number;
 }
 
-/** @throws DataError M3L_DATA_OPTIONS for a kind that there is not */
+/**
+ * The kind of a modality.
+ * @throws DataError M3L_DATA_OPTIONS for a kind that there is not
+ */
 export function kindOf({ name, kind }: Pick<ModalitySpec, 'name' | 'kind'>): ModalityKind {
   if (Object.hasOwn(KINDS, kind)) return KINDS[kind];
   const known = KIND_NAMES.map((one) => `'${one}'`);

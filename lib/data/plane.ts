@@ -32,6 +32,7 @@ export interface Reading extends Picture {
 /** What a value reads as, as far as its bounds matter: anything. */
 export const UNBOUNDED = [-Infinity, Infinity] as const;
 
+/** A modality as it was decoded. */
 export interface Plane extends Reading {
   readonly interpolation: Interpolation;
   readonly normalisation: Normalisation;

@@ -83,6 +83,7 @@ interface DecodedSample {
   readonly bytes: number;
 }
 
+/** Decodes samples, and keeps those that fit into its cache. */
 export class SampleLoader {
   private readonly cache = new Map<number, DecodedSample>();
   private cachedBytes = 0;

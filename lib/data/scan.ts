@@ -14,17 +14,20 @@ import { measuredExtremes } from './plane.js';
 import { checkLabelSize, checkSceneSizes, type SceneOptions } from './scene.js';
 import { momentsOf } from './statistics.js';
 
+/** What a scan reads, and by which rule. */
 export interface ScanOptions extends SceneOptions {
   readonly modalities: readonly ModalitySpec[];
   readonly rule: LabelRule;
 }
 
+/** A scene to scan. */
 export interface ScanTask {
   readonly sample: Sample;
   /** Decodes every modality too, for the range of its values. */
   readonly decode: boolean;
 }
 
+/** What was found of a file. */
 export interface FileFacts extends Omit<PictureHeader, 'orientation'> {
   readonly file: string;
   /** EXIF orientation, 2 to 8; absent where there is none. */
@@ -38,6 +41,7 @@ export interface LabelFacts extends Pick<FileFacts, 'file' | 'width' | 'height' 
   readonly values: readonly LabelValue[];
 }
 
+/** What was found of a scene. */
 export interface SceneFacts {
   /** One a modality; null where the file cannot be used. */
   readonly files: readonly (FileFacts | null)[];

@@ -77,7 +77,7 @@ export async function sceneMoments(
  * every image counting the same; of three digits, so that it is the same everywhere. Null for a
  * modality that is not asked for (null), cannot be read or is constant.
  *
- * @param options.workers threads at most; never changes a value
+ * `workers` is how many threads there are at most; it never changes a value.
  */
 export async function measureNormalisation(
   samples: readonly Sample[],

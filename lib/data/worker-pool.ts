@@ -23,6 +23,7 @@ interface Member {
   pending: number;
 }
 
+/** Worker threads that share tasks. */
 export class WorkerPool<Task, Result> {
   private readonly members: Member[];
   private readonly waiting = new Map<number, Waiting<Result>>();

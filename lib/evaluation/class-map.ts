@@ -17,6 +17,7 @@ export interface HeadInputs {
   readonly window: PictureWindow;
 }
 
+/** What `classMap` takes by name. */
 export interface ClassMapOptions {
   /**
    * How logits of another size are brought to `size`: with half-pixel centres (default), as images are

@@ -15,6 +15,7 @@ import { classPicture, modalityPicture, Picture, textWidth } from './picture.js'
 import { predictClasses } from './predict.js';
 import { type Views, viewsOf } from './views.js';
 
+/** What a contact sheet shows. */
 export interface ContactSheetOptions extends Views {
   /** What predicts; without one the sheet ends with the labels. */
   model?: SegmentationModel;

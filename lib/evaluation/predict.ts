@@ -19,6 +19,7 @@ import {
 import { checkMissing } from './missing.js';
 import { predictViews, type Views } from './views.js';
 
+/** What a prediction takes by name. */
 export interface PredictOptions extends Views {
   specs: readonly ModalitySpec[];
   /** Modalities not to look at, besides those whose input is null. */
@@ -47,6 +48,7 @@ export function predictMissing(
   return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
 }
 
+/** What `predictClasses` takes by name. */
 export interface PredictClassesOptions
   extends Omit<PredictOptions, 'upsample'>,
     Pick<ClassMapOptions, 'alignCorners'> {

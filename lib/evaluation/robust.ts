@@ -8,6 +8,7 @@ import { EvaluationError } from './errors.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { type Views, viewsOf } from './views.js';
 
+/** What `evaluateRobust` takes by name. */
 export interface EvaluateOptions extends Views, FurtherMeasures {
   /** The networks to evaluate, by name. */
   models: Readonly<Record<string, SegmentationModel>>;
@@ -38,6 +39,7 @@ export interface CaseResult extends Measured {
   missing: string[];
 }
 
+/** What was measured of one head. */
 export interface HeadResult {
   /** The modality whose head it is, or `ensemble`. */
   head: string;
@@ -46,12 +48,14 @@ export interface HeadResult {
   cases: CaseResult[];
 }
 
+/** What was measured of one network. */
 export interface ModelResult {
   /** The network's name. */
   model: string;
   heads: HeadResult[];
 }
 
+/** What an evaluation found, with each modality missing too. */
 export interface RobustResult {
   images: number;
   /** What stood for a missing modality; null where the mask token did. */

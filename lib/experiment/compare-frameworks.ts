@@ -32,6 +32,7 @@ export type CompareEvent = { job: CompareJob } & (
   | { kind: 'result'; result: ComparedRun }
 );
 
+/** What `compareFrameworks` takes by name. */
 export interface CompareOptions {
   /** Configuration file. Its framework, seed and, if it is not among `fills`, fill are replaced. */
   config: string;

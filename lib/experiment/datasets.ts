@@ -194,7 +194,10 @@ export function spread<Entry>(entries: readonly Entry[], count: number): Entry[]
   );
 }
 
-/** @throws ConfigError M3L_CONFIG_DATA_ROOT where the folder of the data is not there */
+/**
+ * Makes sure of the folder of the data.
+ * @throws ConfigError M3L_CONFIG_DATA_ROOT where it is not there
+ */
 export function requireDataRoot({ data: { root } }: Config): void {
   if (root === undefined || existsSync(root)) return;
   throw new ConfigError(

@@ -39,6 +39,7 @@ export function headline(report: RobustResult): HeadResult {
   return heads.find(({ head }) => head === 'ensemble') ?? heads[0]!;
 }
 
+/** What `evaluateRun` takes by name. */
 export interface EvaluateRunOptions {
   /** Evaluate only with these modalities missing, all at once. */
   missing?: readonly string[] | undefined;

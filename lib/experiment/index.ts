@@ -53,7 +53,6 @@ export { CheckpointError, ConfigError, Interrupted, RunError } from './errors.js
 export {
   type EvaluateRunOptions,
   type EvaluationReport,
-  evaluateNetworks,
   evaluateRun,
   headline,
 } from './evaluate.js';
@@ -66,7 +65,7 @@ export {
 export type { MetricsLine } from './metrics.js';
 export { editDistance, nearest } from './nearest.js';
 export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
-export { CLASS_FORMATS, checkSheet, OVERLAY_FORMATS, PictureError } from './picture-file.js';
+export { checkSheet, PictureError } from './picture-file.js';
 export { type PredictedScene, type PredictOptions, predict } from './predict.js';
 export { type PretrainOptions, type PretrainSummary, pretrain } from './pretrained/pretrain.js';
 export { type WeightsPackage, writeWeightsPackage } from './pretrained/weights-package.js';
@@ -75,7 +74,7 @@ export { measureRobustness, type RobustnessOptions, type RobustnessReport } from
 export { freshName, RunFolder } from './run-folder.js';
 export { type Settled, settle } from './settle.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';
-export { type VerifyResult, verifyFile, worstRows } from './verify/verify-file.js';
+export { type VerifyResult, verifyFile } from './verify/verify-file.js';
 export {
   type ConvertedWeights,
   type ConvertWeightsOptions,

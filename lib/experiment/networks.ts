@@ -100,6 +100,7 @@ export function loadNetworks(
   });
 }
 
+/** Releases the networks' tensors. */
 export function disposeNetworks(networks: Networks): void {
   for (const model of Object.values(networks)) model.dispose();
 }

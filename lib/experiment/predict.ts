@@ -17,6 +17,7 @@ import { checkOutputs, writePicture } from './picture-file.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
 
+/** What `predict` takes by name. */
 export interface PredictOptions {
   /** Image file of each modality that is there, by its name. */
   images: Record<string, string>;

@@ -47,6 +47,7 @@ export type TrainEvent =
   | { kind: 'evaluation'; report: EvaluationReport }
   | { kind: 'checkpoint'; path: string };
 
+/** What `train` takes by name. */
 export interface TrainOptions {
   /** What it leaves open is chosen by the data (`followData`), or as a run has it that goes on. */
   config: Config;

@@ -4,6 +4,7 @@ import type { Predictor, SegmentationModel, StreamedModel } from '../models/segm
 import { PackedView } from './packed-view.js';
 import { PlainView } from './plain-view.js';
 
+/** What `optimizeForInference` takes by name. */
 export interface InferenceOptions {
   /**
    * Whether the first calls of each shape time two ways of each product, so that later ones take the

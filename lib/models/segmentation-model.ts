@@ -83,6 +83,6 @@ export interface StreamedModel extends SegmentationModel {
   readonly alpha?: Tensor;
   /** Whose heads the ensemble weighs, and how; absent: `evidence`. */
   readonly ensemble?: EnsembleRule;
-  /** [M, K]: how much of each class each head says, which training gathers; for `evidence` alone. */
+  /** [M, K], how much of each class each head says, which training gathers; for `evidence` alone. */
   readonly headShares?: Tensor | undefined;
 }

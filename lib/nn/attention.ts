@@ -46,7 +46,7 @@ const DEFAULTS: Options = {
  * [S,B,vdim] -> [L,B,E] and the weights [B,L,S] (or null). One sample alone has no B.
  */
 export class MultiheadAttention extends Module {
-  /** [3·E, E]: of queries, keys and values together; null where their widths differ. */
+  /** [3·E, E], of queries, keys and values together; null where their widths differ. */
   readonly inProjWeight: Tensor | null;
   readonly qProjWeight: Tensor | null;
   readonly kProjWeight: Tensor | null;

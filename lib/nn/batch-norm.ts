@@ -18,6 +18,7 @@ export interface InstanceNormOptions {
   /** Whether there are running statistics; those of the batch are used otherwise. */
   trackRunningStats: boolean;
 }
+/** What a batch norm takes by name. */
 export interface BatchNormOptions extends InstanceNormOptions {
   /** Keep to the running statistics in training too. */
   frozen: boolean;

@@ -22,6 +22,7 @@ export interface AllConvOptions extends SharedConvOptions {
   padding: Sizes | 'same' | 'valid';
   paddingMode: 'zeros' | 'reflect' | 'replicate' | 'circular';
 }
+/** What a convolution takes by name. */
 export type ConvOptions = Given<AllConvOptions>;
 
 export interface AllConvTransposeOptions extends SharedConvOptions {
@@ -29,6 +30,7 @@ export interface AllConvTransposeOptions extends SharedConvOptions {
   /** Added to one side of the result. */
   outputPadding: Sizes;
 }
+/** What a transposed convolution takes by name. */
 export type ConvTransposeOptions = Given<AllConvTransposeOptions>;
 
 const SHARED = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: true } as const;

@@ -16,7 +16,7 @@ export * from './lazy.js';
 export { Linear, linear } from './linear.js';
 export { LinearCrossEntropyLoss } from './linear-cross-entropy.js';
 export * from './loss.js';
-export { type Layer, Module, stateName } from './module.js';
+export { type Layer, Module } from './module.js';
 export type { MoveOptions } from './move.js';
 export * from './norm.js';
 export * from './padding.js';

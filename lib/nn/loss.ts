@@ -44,6 +44,7 @@ export class PoissonNLLLoss extends lossOf<PairLayer<typeof F.POISSON>>(
   F.poissonNllLoss,
   F.POISSON,
 ) {}
+/** A loss of means, targets and variances. */
 export interface GaussianLayer extends FunctionLayer<typeof F.GAUSSIAN> {
   readonly options: typeof F.GAUSSIAN;
   forward(input: Tensor, target: Tensor, variance: Tensor | number): Tensor;
@@ -92,6 +93,7 @@ export class TripletMarginWithDistanceLoss extends lossOf<TripleLayer<F.TripletD
   F.tripletMarginWithDistanceLoss,
   F.TRIPLET_DISTANCE,
 ) {}
+/** A loss of log probabilities, targets and the lengths of both. */
 export interface CTCLayer extends FunctionLayer<typeof F.CTC> {
   readonly options: typeof F.CTC;
   forward(...inputs: F.CTCInputs): Tensor;

@@ -42,8 +42,8 @@ interface Place {
 }
 
 /**
- * The base of every layer and model. Properties that hold a module, a {@link parameter} or a
- * {@link buffer}, or an array of them, make up its state, named as in PyTorch: camelCase properties in
+ * The base of every layer and model. Properties that hold a module, a `parameter` or a
+ * `buffer`, or an array of them, make up its state, named as in PyTorch: camelCase properties in
  * snake_case, joined by dots, with the index of an array's element (as `ModuleList` has it). Maps,
  * Sets and objects of them are refused: `ModuleDict` is for that. So are private (`#`) fields with
  * modules or parameters that were made after the module itself; those handed in are another's, and no

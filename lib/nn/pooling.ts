@@ -21,6 +21,7 @@ type WithIndices = [values: Tensor, indices: Tensor];
 type MaxPool = (x: Tensor, kernelSize: Sizes, options: Given<F.MaxPoolOptions>) => Tensor;
 type MaxPoolWithIndices = (x: Tensor, kernelSize: Sizes, options: never) => WithIndices;
 
+/** A layer of maxima. */
 export interface MaxPoolLayer extends UnaryLayer<F.MaxPoolOptions> {
   /** The values, and their places (int64, in the flat spatial dimensions) for a MaxUnpool. */
   forwardWithIndices(x: Tensor): WithIndices;

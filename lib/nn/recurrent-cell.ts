@@ -7,6 +7,7 @@ import { Module } from './module.js';
 import { parameter } from './parameter.js';
 import { signature } from './tree.js';
 
+/** What a recurrent cell takes by name. */
 export interface CellOptions {
   bias?: boolean | undefined;
 }

@@ -19,6 +19,7 @@ interface Options {
   dropout: number;
   bidirectional: boolean;
 }
+/** What `RNN` and `GRU` take by name. */
 export type RecurrentOptions = Given<Options>;
 
 const DEFAULTS: Options = {
@@ -139,6 +140,7 @@ abstract class Recurrent extends Module {
 
 /** `projSize`: of the hidden state, projected; 0: it is not. */
 const LSTM_DEFAULTS = { ...DEFAULTS, projSize: 0 };
+/** What `LSTM` takes by name. */
 export type LSTMOptions = Given<typeof LSTM_DEFAULTS>;
 
 /**

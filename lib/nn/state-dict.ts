@@ -1,8 +1,10 @@
 import { M3lError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 
+/** Parameters and buffers by the names that PyTorch gives them. */
 export type StateDict = Record<string, Tensor>;
 
+/** Names that loading a state found on one side alone. */
 export interface LoadResult {
   missing: string[];
   unexpected: string[];

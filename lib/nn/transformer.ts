@@ -48,6 +48,7 @@ function normOf(where: string, options: Given<StackOptions>): Norm | null {
   return norm;
 }
 
+/** What `TransformerEncoder.forward` takes by name. */
 export interface EncoderOptions {
   /** [L,L] or [B·heads,L,L]. */
   mask: Tensor | null;
@@ -113,6 +114,7 @@ interface Options extends LayerOptions {
 }
 const DEFAULTS: Options = { ...LAYER, numEncoderLayers: 6, numDecoderLayers: 6 };
 
+/** What `Transformer.forward` takes by name. */
 export interface TransformerMasks extends EncoderMasks, DecoderMasks {
   srcIsCausal: boolean;
 }
@@ -150,7 +152,7 @@ export class Transformer extends Module {
     for (const weight of this.parameters()) if (weight.ndim > 1) xavierUniform_(weight);
   }
 
-  /** [size, size]: 0 for what a position may see, -∞ for what comes after it. */
+  /** [size, size], 0 for what a position may see, -∞ for what comes after it. */
   static generateSquareSubsequentMask(
     size: number,
     options: { dtype?: torch.DType; device?: string } = {},

@@ -4,6 +4,7 @@ import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js
 import { flag, fraction, notNegative } from './rules.js';
 import type { StateNames } from './state.js';
 
+/** What `Adadelta` takes by name. */
 export interface AdadeltaOptions extends ListOptions {
   /** The factor of both moving averages. */
   rho: number;

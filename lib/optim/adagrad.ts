@@ -4,6 +4,7 @@ import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js
 import { flag, notNegative } from './rules.js';
 import type { StateNames } from './state.js';
 
+/** What `Adagrad` takes by name. */
 export interface AdagradOptions extends ListOptions {
   /** The learning rate of a step is lr / (1 + (step − 1) · lrDecay). */
   lrDecay: number;

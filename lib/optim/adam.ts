@@ -11,6 +11,7 @@ import {
 import { flag } from './rules.js';
 import type { StateNames } from './state.js';
 
+/** What `Adam` takes by name. */
 export type { AdamOptions };
 
 const rules = { ...momentRules, amsgrad: flag };

@@ -4,6 +4,7 @@ import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js
 import { betas, flag, notNegative } from './rules.js';
 import type { StateNames } from './state.js';
 
+/** What `Adamax` takes by name. */
 export interface AdamaxOptions extends ListOptions {
   /** Factors of the gradient's moving average and of its infinity norm. */
   betas: [number, number];

@@ -7,6 +7,7 @@ import { type MovingAverage, Optimizer, type StaticUpdate, type UpdateLists } fr
 import { betas, checkRules, flag, notNegative } from './rules.js';
 import { OptimizerError, type StateNames } from './state.js';
 
+/** What `AdamW` takes by name. */
 export interface AdamWOptions {
   lr: number;
   betas: [number, number];

@@ -4,6 +4,7 @@ import { byKind, type Optimizer } from './optimizer.js';
 import { checkRules, count, flag, positive } from './rules.js';
 import { OptimizerError } from './state.js';
 
+/** What `GradScaler` takes by name. */
 export interface GradScalerOptions {
   /** What losses are multiplied by at first. */
   initScale: number;

@@ -8,6 +8,7 @@ import type { ScheduledGroup } from './schedules/schedule.js';
 import { OptimizerError, type OptimizerState } from './state.js';
 import { type Place, strongWolfe } from './strong-wolfe.js';
 
+/** What `LBFGS` takes by name. */
 export interface LBFGSOptions {
   lr: number;
   /** Iterations of one step. */

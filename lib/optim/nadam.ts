@@ -13,6 +13,7 @@ import {
 import { notNegative } from './rules.js';
 import type { StateNames } from './state.js';
 
+/** What `NAdam` takes by name. */
 export interface NAdamOptions extends MomentOptions {
   /** ψ: how fast the momentum rises, β1 · (1 − 0.5 · 0.96^(step · ψ)). */
   momentumDecay: number;

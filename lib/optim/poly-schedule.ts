@@ -1,6 +1,7 @@
 import { requireObject } from '../torch/require.js';
 import { OptimizerError } from './state.js';
 
+/** What `PolySchedule` takes by name. */
 export interface PolyScheduleOptions {
   /** T: the iteration at which the factor reaches 0. */
   total: number;

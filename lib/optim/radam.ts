@@ -11,6 +11,7 @@ import {
 } from './moments.js';
 import type { StateNames } from './state.js';
 
+/** What `RAdam` takes by name. */
 export type RAdamOptions = MomentOptions;
 
 /** Rectified Adam (Liu et al., 2020); numbers and defaults as PyTorch's RAdam. */

@@ -4,6 +4,7 @@ import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js
 import { flag, fraction, notNegative } from './rules.js';
 import type { StateNames } from './state.js';
 
+/** What `RMSprop` takes by name. */
 export interface RMSpropOptions extends ListOptions {
   /** The factor of the moving averages. */
   alpha: number;

@@ -6,6 +6,7 @@ import { Optimizer, type UpdateLists } from './optimizer.js';
 import { checkRules, finite, flag, notNegative } from './rules.js';
 import { OptimizerError, type StateNames } from './state.js';
 
+/** What `SGD` takes by name. */
 export interface SGDOptions {
   lr: number;
   momentum: number;

@@ -8,6 +8,7 @@ export class OptimizerError extends M3lError {
   }
 }
 
+/** What an optimizer saves. */
 export interface OptimizerState {
   /** By `PARAMETER.NAME`, parameters counted from 0 over all groups. */
   tensors: Record<string, Tensor>;

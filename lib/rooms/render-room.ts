@@ -10,6 +10,7 @@ import { senseHeat } from './thermal.js';
 import { wearTypicalColours } from './typical-colours.js';
 import { drawDifficulty, USUAL_DEVELOPMENT, VARIED_DEVELOPMENT, varyScene } from './variety.js';
 
+/** What a room is made of. */
 export interface RoomOptions {
   /** Picture size, pixels. Default 160 × 120. */
   readonly width?: number;

@@ -6,6 +6,7 @@ export const ROOM_SENSORS = {
   thermal: { kind: 'grey' },
 } as const;
 
+/** Name of a sensor that a room is seen with. */
 export type RoomSensor = keyof typeof ROOM_SENSORS;
 
 /** Those that rooms are seen with only where they are asked for. */

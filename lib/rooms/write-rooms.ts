@@ -11,6 +11,7 @@ import type { RoomOptions } from './render-room.js';
 import { roomSensors } from './sensors.js';
 import { type RoomTask, writeRoom } from './write-room.js';
 
+/** How many rooms are written, and of what kind. */
 export interface WriteRoomsOptions extends RoomOptions {
   /** Rooms with labels to train on (`train_labelled.txt`). */
   readonly labelled: number;

@@ -36,6 +36,7 @@ export function autocast<T>(options: { dtype: AutocastDType; device?: string }, 
   }
 }
 
+/** Whether operators on the device choose their dtype themselves: see `autocast`. */
 export function isAutocastEnabled(device = 'cpu'): boolean {
   return core.isAutocastEnabled(device);
 }

@@ -41,6 +41,7 @@ export function detectAnomaly<T>(fn: () => T): T {
   }
 }
 
+/** Whether gradients are recorded. */
 export function isGradEnabled(): boolean {
   return core.isGradEnabled();
 }
@@ -50,6 +51,7 @@ export function setGradEnabled(flag: boolean): boolean {
   return core.setGradEnabled(flag);
 }
 
+/** Whether inference mode is on. */
 export function isInferenceMode(): boolean {
   return core.isInferenceMode();
 }
@@ -75,6 +77,7 @@ export function backward(
   );
 }
 
+/** What `torch.grad` takes by name. */
 export interface GradOptions {
   /** Weights of the outputs, each of its output's shape; default 1 for outputs of one element. */
   gradOutputs?: Tensor | null | readonly (Tensor | null)[];
@@ -84,7 +87,20 @@ export interface GradOptions {
   allowUnused?: boolean;
 }
 
-/** Gradients of the outputs' sum with respect to the inputs; touches no `grad`. */
+/**
+ * Gradients of the outputs' sum with respect to the inputs, one for each; touches no `grad`.
+ * @throws M3lError where the outputs do not depend on an input, unless `allowUnused` takes null for it
+ */
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: Tensor | readonly Tensor[],
+  options?: GradOptions & { allowUnused?: false },
+): Tensor[];
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: Tensor | readonly Tensor[],
+  options: GradOptions,
+): (Tensor | null)[];
 export function grad(
   outputs: Tensor | readonly Tensor[],
   inputs: Tensor | readonly Tensor[],

@@ -2,6 +2,7 @@
 import { type DType, isDType, type MemoryFormat } from './dtype.js';
 import { ArgumentError, describe } from './errors.js';
 
+/** What `Tensor.to` takes by name. */
 export interface ToOptions {
   dtype?: DType;
   device?: string;

@@ -6,11 +6,11 @@ import {
   dtypeOfArray,
   integerBounds,
   isFloatingDType,
+  type Layout,
   type TypedArray,
   type TypedArrayInput,
 } from './dtype.js';
 import { ArgumentError, describe } from './errors.js';
-import type { TensorOptions } from './generated/options.js';
 import { operator } from './invoke.js';
 import { core } from './native.js';
 import { requireObject } from './require.js';
@@ -20,6 +20,21 @@ import { type Tensor, wrap } from './tensor.js';
 /** Nested arrays of equal lengths. */
 export type NestedValues = number | bigint | boolean | readonly NestedValues[];
 
+/** What every function takes that makes a tensor. */
+export interface TensorOptions {
+  dtype?: DType | null;
+  layout?: Layout | null;
+  /** Such as `cpu` or `cuda:0`. */
+  device?: string | null;
+  /** On pages of the host that a GPU may copy from at any time. */
+  pinMemory?: boolean | null;
+  /** Record gradients with respect to it. */
+  requiresGrad?: boolean;
+  /** A tensor, which has properties of these names, is no options object. */
+  handle?: never;
+}
+
+/** What `torch.tensor` and its like take by name. */
 export interface CreationOptions {
   /**
    * Default: that of a typed array; float32 where numbers are among the values, else int64 where bigints

@@ -118,6 +118,7 @@ export const layouts = {
   sparseBsr: 5,
   sparseBsc: 6,
 } as const;
+/** How the elements are stored: strided, or sparse in one of several ways. */
 export type Layout = keyof typeof layouts;
 
 /** Memory formats by name, with their c10 codes. */
@@ -127,6 +128,7 @@ export const memoryFormats = {
   channelsLast: 2,
   channelsLast3d: 3,
 } as const;
+/** In which order dimensions lie in memory. */
 export type MemoryFormat = keyof typeof memoryFormats;
 
 /** Throws M3L_ARGUMENT for an unknown name. */

@@ -5,6 +5,7 @@ import { requireFunction, withDefaults } from './require.js';
 import { scope } from './scope.js';
 import { Tensor } from './tensor.js';
 
+/** What `gradcheck` and `gradgradcheck` take by name. */
 export interface GradcheckOptions {
   /** Step of the central differences; 1e-6. */
   eps: number;

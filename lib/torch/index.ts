@@ -33,6 +33,7 @@ export {
   fromBytes,
   full,
   type NestedValues,
+  type TensorOptions,
   tensor,
 } from './creation.js';
 export * as cuda from './cuda.js';
@@ -54,7 +55,6 @@ export type { LoadOptions } from './files/torch-zip.js';
 export * as fft from './generated/fft.js';
 export * from './generated/functions.js';
 export * as linalg from './generated/linalg.js';
-export * from './generated/options.js';
 export * as special from './generated/special.js';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './gradcheck.js';
 export {
@@ -77,7 +77,7 @@ export { Generator, getRngState, initialSeed, manualSeed, setRngState } from './
 export { loadSafetensors, saveSafetensors } from './safetensors.js';
 export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.js';
 export { openSafetensors, type Safetensors, type SafetensorsFile } from './safetensors-reader.js';
-export { type Scalar, scalar, type TypedScalar } from './scalar.js';
+export { type NumberList, type Scalar, scalar, type TypedScalar } from './scalar.js';
 export { detached, dispose, keep, ScopeGuard, scope } from './scope.js';
 export {
   loadScript,

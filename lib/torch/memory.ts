@@ -21,6 +21,7 @@ export function setNumThreads(count: number): void {
   core.setNumThreads(count);
 }
 
+/** How many threads an operator may use. */
 export function getNumThreads(): number {
   return core.getNumThreads();
 }
@@ -30,6 +31,7 @@ export function setInteropThreads(count: number): void {
   core.setInteropThreads(count);
 }
 
+/** How many operators libtorch runs beside one another, where it does so. */
 export function getInteropThreads(): number {
   return core.getInteropThreads();
 }

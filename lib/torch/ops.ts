@@ -3,6 +3,7 @@
  * by the name in its schema, with the argument rules of the generated functions.
  */
 import { M3lError } from './errors.js';
+import type { OwnOperators } from './generated/m3l.js';
 import { callable, callableAsync, Family } from './invoke.js';
 import { core } from './native.js';
 import { compareOverloads, isOutVariant, parseSchema, type Schema } from './schema.js';
@@ -21,9 +22,17 @@ export interface OverloadFunction {
 export type OperatorFunction = OverloadFunction & Readonly<Record<string, OverloadFunction>>;
 export type OperatorNamespace = Readonly<Record<string, OperatorFunction>>;
 
-export const ops: Readonly<Record<string, OperatorNamespace>> = lazyRecord((namespace) =>
-  lazyRecord((name) => operatorFunction(`${namespace}::${name}`)),
-);
+/**
+ * Every operator that is registered, by namespace and name, with the rules for arguments of the typed
+ * functions: `torch.ops.aten.mm(a, b)`, `torch.ops.aten.add.Tensor(a, b)`, and on another thread
+ * `await torch.ops.aten.mm.async(a, b)`. Of `m3l`'s the types are known, of the others what comes back is
+ * the caller's to say.
+ * @throws M3lError M3L_UNKNOWN_OPERATOR
+ */
+export const ops: { readonly m3l: OwnOperators } & Readonly<Record<string, OperatorNamespace>> =
+  lazyRecord((namespace) =>
+    lazyRecord((name) => operatorFunction(`${namespace}::${name}`)),
+  ) as never;
 
 let catalogue: Map<string, string[]> | null = null;
 

@@ -25,6 +25,7 @@ export function getRngState(): Tensor {
   return wrap(core.generatorState(null));
 }
 
+/** Sets the state of the default generator of the CPU, as `getRngState` gave it. */
 export function setRngState(state: Tensor): void {
   core.setGeneratorState(null, handleOf(state, 'setRngState', 'state'));
 }

@@ -50,6 +50,7 @@ export interface SafetensorsEntry {
   readonly range: readonly [start: number, end: number];
 }
 
+/** What a safetensors file says of its tensors, without their values. */
 export interface SafetensorsHeader {
   readonly entries: ReadonlyMap<string, SafetensorsEntry>;
   readonly metadata: Record<string, string>;

@@ -9,6 +9,7 @@ import { readHeader, type SafetensorsEntry, type SafetensorsHeader } from './saf
 import { scope } from './scope.js';
 import type { Tensor } from './tensor.js';
 
+/** The tensors of a safetensors file, and its metadata. */
 export interface Safetensors {
   tensors: Record<string, Tensor>;
   metadata: Record<string, string>;

@@ -17,6 +17,9 @@ export class TypedScalar {
  */
 export type Scalar = number | bigint | boolean | TypedScalar;
 
+/** A list of numbers; one number stands for a list of one, or for as many as the operator wants. */
+export type NumberList = number | readonly number[];
+
 /**
  * A float, also where it is integral, or a complex number: `int64.mul(torch.scalar(2))` is float32,
  * `int64.mul(2)` int64; `x.mul(torch.scalar(0, 1))` turns x by a quarter.

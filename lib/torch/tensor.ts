@@ -10,7 +10,7 @@ import {
   type TypedArray,
 } from './dtype.js';
 import { ArgumentError, describe, M3lError } from './errors.js';
-import type { TensorMethods } from './generated/methods.js';
+import type { TensorMethods } from './generated/functions.js';
 import { core, type Handle } from './native.js';
 import { type NestedNumbers, nest } from './nested.js';
 import { requireFunction, requireObject } from './require.js';

@@ -23,7 +23,8 @@ export function directCode(family, operators) {
     declared,
     method: `${family.key}(${head}): unknown {${body}},`,
     function:
-      `${family.key}(p0?: unknown, ${parameters}): unknown {\n    return p0 instanceof Tensor` +
+      `${family.key}(p0?: unknown, ${parameters}): unknown {\n` +
+      `    return p0 instanceof Tensor && arguments.length <= ${names.length + 1}` +
       ` ? methods.${family.key}.call(p0, ${names.join(', ')}) : ${family.key}Family.invoke([...arguments]);\n  },`,
   };
 }

@@ -12,7 +12,8 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { coveragePage } from './coverage.mjs';
 import { familiesOf } from './families.mjs';
-import { generatedFiles } from './files.mjs';
+import { banner, generatedFiles } from './files.mjs';
+import { ownOperatorsFile } from './own.mjs';
 
 /** Files are checked in for this libtorch; another has more or fewer operators. */
 const generatedFor = '2.13';
@@ -22,6 +23,7 @@ const { schemas, version } = await readSchemas();
 const { families, skipped, counts } = familiesOf(schemas);
 const files = {
   ...generatedFiles(families),
+  'lib/torch/generated/m3l.ts': ownOperatorsFile(schemas, banner),
   'docs/operators.md': coveragePage(families, skipped, counts, generatedFor),
 };
 

@@ -40,122 +40,114 @@ function returnType(returns) {
   return `[${fields.join(', ')}] & { ${fields.map((field) => `readonly ${field}`).join('; ')} }`;
 }
 
-/** Collects the options objects of all overloads; equal ones share an interface. */
-export class OptionTypes {
-  #names = new Map();
-  #taken = new Set();
+const ofTensors = ['dtype', 'layout', 'device', 'pinMemory'];
 
-  /** The interface for these parameters of a schema, or null where there are none. */
-  nameFor(schema, parameters) {
-    if (parameters.length === 0) return null;
-    const members = parameters.map(
-      (parameter) =>
-        `${parameter.key}${isNeeded(parameter) ? '' : '?'}: ${parameterType(schema.name, parameter)};`,
-    );
-    if (isFactory(schema)) members.push('requiresGrad?: boolean;');
-    const content = members.join(' ');
-    if (!this.#names.has(content)) this.#names.set(content, this.#invent(parameters));
-    return this.#names.get(content);
-  }
-
-  #invent(parameters) {
-    const keys = parameters.map(({ key }) => key);
-    const tensor = ['dtype', 'layout', 'device', 'pinMemory'];
-    const isTensor = tensor.every((key) => keys.includes(key));
-    const named = isTensor ? keys.filter((key) => !tensor.includes(key)) : keys;
-    const stem = named.slice(0, 4).map(pascalCase).join('') + (isTensor ? 'Tensor' : '');
-    let name = `${stem}Options`;
-    for (let i = 2; this.#taken.has(name); i++) name = `${stem}Options${i}`;
-    this.#taken.add(name);
-    return name;
-  }
-
-  declarations() {
-    return [...this.#names]
-      .map(([content, name]) => `export interface ${name} { ${content} }`)
-      .sort();
-  }
-
-  names() {
-    return [...this.#taken].sort();
-  }
+/** An object of these arguments by name; those of all functions that make a leaf are `TensorOptions`. */
+function namedType(schema, parameters, mayBeLeftOut) {
+  const factory = isFactory(schema);
+  const members = parameters
+    .filter(({ key }) => !factory || !ofTensors.includes(key))
+    .map((parameter) => {
+      const mark = mayBeLeftOut(parameter) ? '?' : '';
+      return `${parameter.key}${mark}: ${parameterType(schema.name, parameter)}`;
+    });
+  if (members.length === 0) return 'TensorOptions';
+  if (!factory && mayBeTensor(parameters)) members.push('handle?: never');
+  const own = `{ ${members.join('; ')} }`;
+  return factory ? `TensorOptions & ${own}` : own;
 }
 
-function isNeeded({ keywordOnly, hasDefault, type }) {
-  return keywordOnly && !hasDefault && !type.optional;
-}
-
-function pascalCase(key) {
-  return key.replace(/^_*(\w)/, (_, first) => first.toUpperCase());
+/** A tensor has properties of some names too, and is no options object; its method `dim` fits none. */
+function mayBeTensor(parameters) {
+  const has = (...names) => parameters.some(({ key }) => names.includes(key));
+  return has('dtype', 'device', 'shape') && !has('dim');
 }
 
 const reserved = new Set(
   'in var new with default function this delete case arguments eval'.split(' '),
 );
 
-/** The call signatures of one schema, `self` left out for a method. */
-export function signatures(schema, options, method) {
+/**
+ * The call signatures of one schema, `self` left out for a method, one for each form: all by position but
+ * what has a name only; and, after any number of arguments by position, the rest by name.
+ */
+export function signatures(schema, method) {
   const positional = schema.parameters.filter(({ keywordOnly }) => !keywordOnly);
-  const lastNeeded = positional.findLastIndex((parameter) => !mayBeNamed(parameter));
-  const optionsName = options.nameFor(schema, [
-    ...positional.slice(lastNeeded + 1),
-    ...schema.parameters.filter(({ keywordOnly }) => keywordOnly),
-  ]);
-  const needed = schema.parameters.some(isNeeded);
-  const texts = positional.map((parameter) => {
-    const name = nameOf(parameter);
-    const type = parameterType(schema.name, parameter);
-    if (positional.indexOf(parameter) <= lastNeeded) return `${name}: ${type}`;
-    // Options may come in place of this argument and all after it.
-    return needed
-      ? `${name}: ${type} | ${optionsName} | undefined`
-      : `${name}?: ${type} | ${optionsName}`;
-  });
+  const byName = schema.parameters.filter(({ keywordOnly }) => keywordOnly);
+  const needed = positional.findLastIndex((parameter) => !mayBeLeftOut(parameter)) + 1;
   const result = returnType(schema.returns);
-  const trailing = optionsName === null ? [] : [`options${needed ? '' : '?'}: ${optionsName}`];
   const drop = method ? 1 : 0;
-  const all = [`(${[...texts.slice(drop), ...trailing].join(', ')}): ${result}`];
+  // Undefined is null where something must follow.
+  const followed = positional.findLastIndex(
+    ({ hasDefault, type }) => !hasDefault && !type.optional,
+  );
+  const texts = positional.map((parameter, i) => {
+    const type = `${nameOf(parameter)}: ${parameterType(schema.name, parameter)}`;
+    return parameter.type.optional && i < followed ? `${type} | undefined` : type;
+  });
+  const isOptional = (parameter) =>
+    mayBeLeftOut(parameter) && positional.indexOf(parameter, needed) >= 0;
+  const options = (parameters) =>
+    namedType(schema, parameters, (p) => (p.keywordOnly ? mayBeLeftOut(p) : isOptional(p)));
+  const before = (count) =>
+    texts.slice(drop, count).map((text, i) => (i + drop < needed ? text : `${text} | undefined`));
+  const form = (parts) => `(${parts.join(', ')}): ${result}`;
+
+  const mustBeNamed = byName.some((parameter) => !mayBeLeftOut(parameter));
+  const last = byName.length === 0 ? [] : [options(byName)];
+  const all = mustBeNamed
+    ? [...before(positional.length), `options: ${last[0]}`]
+    : [
+        ...texts.slice(drop, needed),
+        ...texts.slice(Math.max(needed, drop)).map((text) => text.replace(':', '?:')),
+        ...last.map((type) => `options?: ${type}`),
+      ];
+  const forms = [form(all)];
   const place = variadicPlace(schema);
-  if (place >= drop && place === lastNeeded) {
-    const { type } = positional[place];
-    const one = single[type.kind];
-    const several = [`${nameOf(positional[place])}: ${one}`, `...more: ${one}[]`];
-    const head = [...texts.slice(drop, place), ...several];
-    if (!needed) all.push(`(${head.join(', ')}): ${result}`);
-    if (optionsName !== null) {
-      all.push(`(...args: [${[...head, `options: ${optionsName}`].join(', ')}]): ${result}`);
+  if (place >= drop && place === needed - 1) {
+    const one = single[positional[place].type.kind];
+    const name = nameOf(positional[place]);
+    const head = [...texts.slice(drop, place), `${name}: ${one}`, `...more: ${one}[]`];
+    if (!mustBeNamed) forms.push(form(head));
+    const rest = [...positional.slice(needed), ...byName];
+    if (rest.length > 0) {
+      forms.push(form([`...args: [${[...head, `options: ${options(rest)}`].join(', ')}]`]));
     }
   }
-  for (const count of prefixes(positional, lastNeeded)) {
-    const named = [...positional.slice(count), ...schema.parameters.filter((p) => p.keywordOnly)];
-    const members = named.map((parameter) => {
-      const optional = positional.indexOf(parameter) > lastNeeded || parameter.keywordOnly;
-      const mark = optional && !isNeeded(parameter) ? '?' : '';
-      return `${parameter.key}${mark}: ${parameterType(schema.name, parameter)}`;
-    });
-    if (isFactory(schema)) members.push('requiresGrad?: boolean');
-    all.push(
-      `(${[...texts.slice(drop, count), `args: { ${members.join('; ')} }`].join(', ')}): ${result}`,
-    );
+  for (const count of prefixes(positional, needed)) {
+    if (count < drop) continue;
+    const named = options([...positional.slice(count), ...byName]);
+    forms.push(form([...before(count), `options: ${named}`]));
   }
   if (!method && numbersFirst.has(schema.name) && positional[1]?.type.kind === 'Tensor') {
-    all.push(`(self: Scalar, ${[...texts.slice(1), ...trailing].join(', ')}): ${result}`);
+    forms.push(
+      form([
+        'self: Scalar',
+        ...texts.slice(1),
+        ...last.map((type) => `options${mustBeNamed ? '' : '?'}: ${type}`),
+      ]),
+    );
   }
-  return all;
+  return forms;
 }
 
-/** After how many arguments those that are needed may come by name: the first, and all leading tensors. */
-function prefixes(positional, lastNeeded) {
+/**
+ * After how many arguments by position the rest may come by name: any that leaves only such as may be left
+ * out, all leading tensors, and the first.
+ */
+function prefixes(positional, needed) {
   const other = positional.findIndex(({ type }) => type.kind !== 'Tensor' || type.list);
   const tensors = other < 0 ? positional.length : other;
-  return [...new Set([1, tensors])].filter((count) => count > 0 && count <= lastNeeded);
+  const early = [1, tensors].filter((count) => count > 0 && count < needed);
+  const late = Array.from({ length: positional.length - needed }, (_, i) => needed + i);
+  return [...new Set([...early, ...late])].sort((a, b) => b - a);
 }
 
 function nameOf({ key }) {
   return reserved.has(key) ? `${key}_` : key;
 }
 
-/** True for positional arguments that may be left out, or given in the options object instead. */
-function mayBeNamed({ hasDefault, type }) {
-  return hasDefault || type.optional;
+/** One without a default must be given, if only as null; without a generator another overload fits. */
+function mayBeLeftOut({ hasDefault, type }) {
+  return hasDefault || type.kind === 'Generator';
 }

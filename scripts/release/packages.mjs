@@ -63,8 +63,14 @@ export function stageLibrary(folder) {
   writeManifest(folder, {
     ...manifest,
     optionalDependencies: { '@m3l/linux-x64': manifest.version },
-    peerDependencies: { '@m3l/libtorch-linux-x64': range.join(' || ') },
-    peerDependenciesMeta: { '@m3l/libtorch-linux-x64': { optional: true } },
+    peerDependencies: {
+      ...manifest.peerDependencies,
+      '@m3l/libtorch-linux-x64': range.join(' || '),
+    },
+    peerDependenciesMeta: {
+      ...manifest.peerDependenciesMeta,
+      '@m3l/libtorch-linux-x64': { optional: true },
+    },
   });
   slim(folder);
   return folder;

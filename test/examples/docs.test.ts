@@ -146,6 +146,36 @@ describe('docs/tensors.md', () => {
     );
     for (const text of said) expect(stdout.split('\n')).toContain(text);
   });
+
+  it('10 every form of its table runs', async () => {
+    const [, table] = /^## PyTorch for TypeScript\n(.*?)^## /ms.exec(guide.text)!;
+    const rows = [...table!.matchAll(/^\| .*? \| (.*) \|$/gm)].map(([, cell]) => cell!).slice(1);
+    expect(rows.length).toBeGreaterThan(30);
+    const forms = rows.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, code]) => code!));
+    // Names of functions, of which the text says that they are there too.
+    const named = forms.filter((form) => /^\w+$/.test(form));
+    const program = `import { nn, optim, torch } from 'm3l';
+      for (const name of ${JSON.stringify(named)})
+        if (typeof torch[name] !== 'function') throw new Error(name);
+      const faults = [];
+      for (const form of ${JSON.stringify(forms.filter((form) => !named.includes(form)))}) {
+        torch.scope(() => {
+          const [x, y] = [torch.rand([2, 3]), torch.rand([2, 3])];
+          const w = torch.ones([3], { requiresGrad: true });
+          const [mask, target] = [x.gt(0.5), torch.tensor([0n, 1n])];
+          const model = new nn.Linear(3, 2);
+          const names = { torch, nn, optim, x, y, w, mask, target, model };
+          try {
+            new Function(...Object.keys(names), form)(...Object.values(names));
+          } catch (error) {
+            faults.push(form + ': ' + error.message);
+          }
+        });
+      }
+      console.log(JSON.stringify(faults));`;
+    const { stdout } = await runProgram(program);
+    expect(JSON.parse(stdout)).toEqual([]);
+  });
 });
 
 describe('README.md', () => {

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { torch } from 'm3l';
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
-import './matchers.js';
+import 'm3l/vitest';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;

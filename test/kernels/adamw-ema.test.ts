@@ -1,6 +1,5 @@
 import { optim, torch } from 'm3l';
 import { describe, expect, it } from 'vitest';
-import '../helpers/matchers.js';
 
 type Tensor = torch.Tensor;
 

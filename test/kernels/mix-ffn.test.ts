@@ -7,10 +7,14 @@ type Tensor = torch.Tensor;
 const devices = torch.cuda.isAvailable() ? ['cpu', 'cuda'] : ['cpu'];
 if (devices.length === 1) console.log('mix_ffn on CUDA: skipped, no GPU here');
 
+type SevenTensors = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 type Grid = [height: number, width: number];
 type FeedForward = (given: readonly Tensor[], grid: Grid) => Tensor;
 
-const fused: FeedForward = (given, grid) => torch.ops.m3l!.mix_ffn!(...given, ...grid) as Tensor;
+const fused: FeedForward = (given, grid) => {
+  const [x, inWeight, inBias, weight, bias, outWeight, outBias] = given as SevenTensors;
+  return torch.ops.m3l.mix_ffn(x, inWeight, inBias, weight, bias, outWeight, outBias, ...grid);
+};
 
 /** By PyTorch's own operators, layer by layer. */
 const composed: FeedForward = ([x, w1, b1, weight, bias, w2, b2], [height, width]) => {

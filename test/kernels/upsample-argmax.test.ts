@@ -7,7 +7,7 @@ const devices = torch.cuda.isAvailable() ? ['cpu', 'cuda'] : ['cpu'];
 if (devices.length === 1) console.log('upsample_argmax on CUDA: skipped, no GPU here');
 
 const fused = (...given: unknown[]) =>
-  torch.ops.m3l!.upsample_argmax!(...(given as Tensor[])) as Tensor;
+  torch.ops.m3l.upsample_argmax(...(given as [Tensor, number[]]));
 
 const shapes: [low: number[], size: [number, number]][] = [
   [

@@ -1,7 +1,6 @@
 import { torch } from 'm3l';
 import { describe, expect, it } from 'vitest';
 import { gradcheck } from '../helpers/gradcheck.js';
-import '../helpers/matchers.js';
 
 type Tensor = torch.Tensor;
 type DType = torch.DType;

@@ -16,6 +16,7 @@ function errorOf(fn: () => unknown): { code: string; message: string } {
 }
 
 const never = (value: unknown) => value as never;
+const pair = (values: unknown[]) => values as [number, number];
 
 describe('errors', () => {
   it('01 a disposed tensor names the operator and the argument', () => {
@@ -79,13 +80,13 @@ describe('errors', () => {
     expect(errorOf(() => torch.linear(x(), never(undefined))).message).toMatch(
       /'weight' is missing; expected a Tensor/,
     );
-    expect(errorOf(() => x().hardtanh(1, 2, never(3))).message).toMatch(
+    expect(errorOf(() => x().hardtanh(...pair([1, 2, 3]))).message).toMatch(
       /takes 3 positional arguments, found 4/,
     );
     expect(errorOf(() => x().hardtanh(never({ minval: 0 }))).message).toMatch(
       /has no argument 'minval'; it has self, minVal, maxVal/,
     );
-    expect(errorOf(() => x().hardtanh(0, 1, never({ minVal: 0 }))).message).toMatch(
+    expect(errorOf(() => x().hardtanh(...pair([0, 1, { minVal: 0 }]))).message).toMatch(
       /'min_val' is given twice/,
     );
   });

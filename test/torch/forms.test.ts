@@ -183,6 +183,16 @@ describe('forms of arguments and results', () => {
       x.reshape('2', 3);
       // @ts-expect-error: a size is needed
       torch.zeros();
+      const gradients: torch.Tensor[] = torch.grad(x.sum(), [x]);
+      const [unused] = torch.grad(x.sum(), [x], { allowUnused: true });
+      // @ts-expect-error: may be null
+      unused.add(gradients[0]!);
+      torch.ops.m3l.linear(x, x).add(1);
+      torch.ops.m3l.linear.async(x, x).then((y) => y.add(1));
+      // @ts-expect-error: a bias is a tensor
+      torch.ops.m3l.linear(x, x, 1);
+      // @ts-expect-error: no such operator
+      torch.ops.m3l.lineal(x, x);
     };
     expect(compiles).toBeTypeOf('function');
   });

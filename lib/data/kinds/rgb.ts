@@ -4,6 +4,7 @@ import type { ModalityKind } from './kind.js';
 
 /** Mean and standard deviation of ImageNet's RGB in [0, 1]. */
 export const IMAGENET_MEAN = [0.485, 0.456, 0.406] as const;
+/** Standard deviations of the channels of ImageNet. */
 export const IMAGENET_STD = [0.229, 0.224, 0.225] as const;
 
 export const rgb: ModalityKind = {

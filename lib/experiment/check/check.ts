@@ -27,6 +27,7 @@ import { splitNamed } from './shared.js';
 import { summarise } from './summarise.js';
 import { unlikeFindings } from './unlike.js';
 
+/** What `checkData` takes by name. */
 export interface CheckOptions {
   config: Config;
   /** Decodes every image, not only headers and labels (false). */

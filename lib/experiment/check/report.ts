@@ -16,6 +16,7 @@ export interface CheckReport {
 export const splitNames = ['labelled', 'unlabelled', 'val', 'test'] as const;
 export type SplitName = (typeof splitNames)[number];
 
+/** What was found of one split. */
 export interface SplitReport {
   scenes: number;
   /** Scenes of which every file could be used. */

@@ -3,11 +3,13 @@ import { Interrupted } from '../errors.js';
 import { type TrainOptions, type TrainSummary, train } from '../train.js';
 import { requireReplaceable, type WeightsPackage, writeWeightsPackage } from './weights-package.js';
 
+/** What `pretrain` takes by name. */
 export interface PretrainOptions extends TrainOptions {
   /** Folder of the package. Default: `package` in the run's. */
   export?: string | undefined;
 }
 
+/** What a pretraining came to. */
 export interface PretrainSummary extends TrainSummary {
   weights: WeightsPackage;
 }

@@ -6,6 +6,7 @@ import { verifyMetrics } from './verify-metrics.js';
 import { verifyOhem } from './verify-ohem.js';
 import { trajectoryOf } from './verify-trajectory.js';
 
+/** What the comparison with a golden file found. */
 export interface VerifyResult {
   file: string;
   kind: string;

@@ -22,6 +22,7 @@ export class CosineAnnealingLR extends Schedule {
   }
 }
 
+/** What `CosineAnnealingWarmRestarts` takes by name. */
 export interface WarmRestartsOptions {
   /** Epochs until the first restart. */
   t0: number;

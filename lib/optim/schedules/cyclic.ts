@@ -3,6 +3,7 @@ import { checkRules, count, either, flag, fraction, listOf, notNegative, oneOf }
 import { checkMomentum, setMomentum } from './momentum.js';
 import { perGroup, type Schedulable, Schedule } from './schedule.js';
 
+/** What `CyclicLR` takes by name. */
 export interface CyclicLROptions {
   /** The least rate; one for all groups, or one for each. */
   baseLr: number | number[];

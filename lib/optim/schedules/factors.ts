@@ -80,6 +80,7 @@ export class ConstantLR extends FactorSchedule {
   }
 }
 
+/** What `LinearLR` takes by name. */
 export interface LinearLROptions {
   startFactor: number;
   endFactor: number;

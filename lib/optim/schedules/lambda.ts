@@ -4,6 +4,7 @@ import { perGroup, type Schedulable, Schedule } from './schedule.js';
 /** A factor by epoch. */
 export type RateFunction = (epoch: number) => number;
 
+/** What `LambdaLR` takes by name. */
 export interface LambdaLROptions {
   /** One for all groups, or one for each. */
   lrLambda: RateFunction | readonly RateFunction[];

@@ -4,6 +4,7 @@ import { OptimizerError } from '../state.js';
 import { checkMomentum, setMomentum } from './momentum.js';
 import { perGroup, type Schedulable, Schedule } from './schedule.js';
 
+/** What `OneCycleLR` takes by name. */
 export interface OneCycleLROptions {
   /** The peak; one for all groups, or one for each. */
   maxLr: number | number[];

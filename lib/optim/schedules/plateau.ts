@@ -3,6 +3,7 @@ import { belowOne, checkRules, either, index, listOf, notNegative, oneOf } from 
 import { OptimizerError } from '../state.js';
 import { perGroup, type Schedulable, Schedule } from './schedule.js';
 
+/** What `ReduceLROnPlateau` takes by name. */
 export interface PlateauOptions {
   /** Whether less or more is better. */
   mode: 'min' | 'max';

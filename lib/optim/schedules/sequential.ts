@@ -4,6 +4,7 @@ import { OptimizerError } from '../state.js';
 import { ReduceLROnPlateau } from './plateau.js';
 import { type Schedulable, Schedule, type ScheduleState } from './schedule.js';
 
+/** What `SequentialLR` takes by name. */
 export interface SequentialLROptions {
   schedulers: Schedule[];
   /** The epochs at which the second and the following begin, ascending. */

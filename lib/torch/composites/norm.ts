@@ -2,7 +2,7 @@
 import { bindArguments } from '../arguments.js';
 import type { DType } from '../dtype.js';
 import { matrixNorm, vectorNorm } from '../generated/linalg.js';
-import type { NumberList } from '../generated/options.js';
+import type { NumberList } from '../scalar.js';
 import type { Tensor } from '../tensor.js';
 
 /** A p, or 'fro' (the default, 2) or 'nuc' (the sum of the singular values of a matrix). */

@@ -1,7 +1,7 @@
 /** `torch.sparse`: products, sums and softmax of sparse tensors. */
 import type { DType } from '../dtype.js';
-import type { NumberList } from '../generated/options.js';
 import { operator } from '../invoke.js';
+import type { NumberList } from '../scalar.js';
 import type { Scalar, Tensor } from '../tensor.js';
 
 /** How the products that meet in one element are put together. */

@@ -544,239 +544,239 @@ export const methods = {
 
 export const functions = {
   abs(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.abs.call(p0, p1) : absFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.abs.call(p0, p1) : absFamily.invoke([...arguments]);
   },
   add(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.add.call(p0, p1, p2, p3) : addFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.add.call(p0, p1, p2, p3) : addFamily.invoke([...arguments]);
   },
   add_(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.add_.call(p0, p1, p2, p3) : add_Family.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.add_.call(p0, p1, p2, p3) : add_Family.invoke([...arguments]);
   },
   amax(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.amax.call(p0, p1, p2, p3) : amaxFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.amax.call(p0, p1, p2, p3) : amaxFamily.invoke([...arguments]);
   },
   amin(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.amin.call(p0, p1, p2, p3) : aminFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.amin.call(p0, p1, p2, p3) : aminFamily.invoke([...arguments]);
   },
   argmax(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.argmax.call(p0, p1, p2, p3) : argmaxFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.argmax.call(p0, p1, p2, p3) : argmaxFamily.invoke([...arguments]);
   },
   bmm(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.bmm.call(p0, p1, p2) : bmmFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.bmm.call(p0, p1, p2) : bmmFamily.invoke([...arguments]);
   },
   cat(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
     if (areTensors(p0) && (p1 === undefined || Number.isInteger(p1)) && p2 === undefined) return wrap(core.call(operator(9), p0.map(handle), p1) as number);
     return catFamily.invoke([...arguments]);
   },
   clamp(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.clamp.call(p0, p1, p2, p3) : clampFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.clamp.call(p0, p1, p2, p3) : clampFamily.invoke([...arguments]);
   },
   clone(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.clone.call(p0, p1) : cloneFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.clone.call(p0, p1) : cloneFamily.invoke([...arguments]);
   },
   contiguous(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.contiguous.call(p0, p1) : contiguousFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.contiguous.call(p0, p1) : contiguousFamily.invoke([...arguments]);
   },
   copy_(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.copy_.call(p0, p1, p2, p3) : copy_Family.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.copy_.call(p0, p1, p2, p3) : copy_Family.invoke([...arguments]);
   },
   cos(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.cos.call(p0, p1) : cosFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.cos.call(p0, p1) : cosFamily.invoke([...arguments]);
   },
   cumsum(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.cumsum.call(p0, p1, p2) : cumsumFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.cumsum.call(p0, p1, p2) : cumsumFamily.invoke([...arguments]);
   },
   detach(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.detach.call(p0, p1) : detachFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.detach.call(p0, p1) : detachFamily.invoke([...arguments]);
   },
   div(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.div.call(p0, p1, p2) : divFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.div.call(p0, p1, p2) : divFamily.invoke([...arguments]);
   },
   div_(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.div_.call(p0, p1, p2) : div_Family.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.div_.call(p0, p1, p2) : div_Family.invoke([...arguments]);
   },
   embedding(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown, p4?: unknown, p5?: unknown): unknown {
     if (p0 instanceof Tensor && p1 instanceof Tensor && (p2 === undefined || Number.isInteger(p2)) && (p3 === undefined || typeof p3 === 'boolean') && (p4 === undefined || typeof p4 === 'boolean') && p5 === undefined) return wrap(core.call(operator(22), p0.handle, p1.handle, p2, p3, p4) as number);
     return embeddingFamily.invoke([...arguments]);
   },
   eq(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.eq.call(p0, p1, p2) : eqFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.eq.call(p0, p1, p2) : eqFamily.invoke([...arguments]);
   },
   exp(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.exp.call(p0, p1) : expFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.exp.call(p0, p1) : expFamily.invoke([...arguments]);
   },
   expand(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.expand.call(p0, p1, p2) : expandFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.expand.call(p0, p1, p2) : expandFamily.invoke([...arguments]);
   },
   fill_(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.fill_.call(p0, p1, p2) : fill_Family.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.fill_.call(p0, p1, p2) : fill_Family.invoke([...arguments]);
   },
   flatten(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.flatten.call(p0, p1, p2, p3) : flattenFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.flatten.call(p0, p1, p2, p3) : flattenFamily.invoke([...arguments]);
   },
   floor(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.floor.call(p0, p1) : floorFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.floor.call(p0, p1) : floorFamily.invoke([...arguments]);
   },
   gather(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.gather.call(p0, p1, p2, p3) : gatherFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.gather.call(p0, p1, p2, p3) : gatherFamily.invoke([...arguments]);
   },
   ge(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.ge.call(p0, p1, p2) : geFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.ge.call(p0, p1, p2) : geFamily.invoke([...arguments]);
   },
   gelu(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.gelu.call(p0, p1) : geluFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.gelu.call(p0, p1) : geluFamily.invoke([...arguments]);
   },
   gt(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.gt.call(p0, p1, p2) : gtFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.gt.call(p0, p1, p2) : gtFamily.invoke([...arguments]);
   },
   indexSelect(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.indexSelect.call(p0, p1, p2, p3) : indexSelectFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.indexSelect.call(p0, p1, p2, p3) : indexSelectFamily.invoke([...arguments]);
   },
   le(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.le.call(p0, p1, p2) : leFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.le.call(p0, p1, p2) : leFamily.invoke([...arguments]);
   },
   lerp(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.lerp.call(p0, p1, p2, p3) : lerpFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.lerp.call(p0, p1, p2, p3) : lerpFamily.invoke([...arguments]);
   },
   lerp_(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.lerp_.call(p0, p1, p2, p3) : lerp_Family.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.lerp_.call(p0, p1, p2, p3) : lerp_Family.invoke([...arguments]);
   },
   linear(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
     if (p0 instanceof Tensor && p1 instanceof Tensor && (p2 === undefined || p2 instanceof Tensor) && p3 === undefined) return wrap(core.call(operator(44), p0.handle, p1.handle, p2?.handle) as number);
     return linearFamily.invoke([...arguments]);
   },
   log(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.log.call(p0, p1) : logFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.log.call(p0, p1) : logFamily.invoke([...arguments]);
   },
   logSoftmax(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.logSoftmax.call(p0, p1, p2, p3) : logSoftmaxFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.logSoftmax.call(p0, p1, p2, p3) : logSoftmaxFamily.invoke([...arguments]);
   },
   logicalAnd(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.logicalAnd.call(p0, p1, p2) : logicalAndFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.logicalAnd.call(p0, p1, p2) : logicalAndFamily.invoke([...arguments]);
   },
   logicalNot(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.logicalNot.call(p0, p1) : logicalNotFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.logicalNot.call(p0, p1) : logicalNotFamily.invoke([...arguments]);
   },
   logicalOr(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.logicalOr.call(p0, p1, p2) : logicalOrFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.logicalOr.call(p0, p1, p2) : logicalOrFamily.invoke([...arguments]);
   },
   lt(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.lt.call(p0, p1, p2) : ltFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.lt.call(p0, p1, p2) : ltFamily.invoke([...arguments]);
   },
   maskedFill(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.maskedFill.call(p0, p1, p2, p3) : maskedFillFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.maskedFill.call(p0, p1, p2, p3) : maskedFillFamily.invoke([...arguments]);
   },
   matmul(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.matmul.call(p0, p1, p2) : matmulFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.matmul.call(p0, p1, p2) : matmulFamily.invoke([...arguments]);
   },
   maximum(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.maximum.call(p0, p1, p2) : maximumFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.maximum.call(p0, p1, p2) : maximumFamily.invoke([...arguments]);
   },
   mean(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.mean.call(p0, p1, p2, p3) : meanFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.mean.call(p0, p1, p2, p3) : meanFamily.invoke([...arguments]);
   },
   minimum(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.minimum.call(p0, p1, p2) : minimumFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.minimum.call(p0, p1, p2) : minimumFamily.invoke([...arguments]);
   },
   mm(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.mm.call(p0, p1, p2) : mmFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.mm.call(p0, p1, p2) : mmFamily.invoke([...arguments]);
   },
   mul(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.mul.call(p0, p1, p2) : mulFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.mul.call(p0, p1, p2) : mulFamily.invoke([...arguments]);
   },
   mul_(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.mul_.call(p0, p1, p2) : mul_Family.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.mul_.call(p0, p1, p2) : mul_Family.invoke([...arguments]);
   },
   narrow(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown, p4?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.narrow.call(p0, p1, p2, p3, p4) : narrowFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 5 ? methods.narrow.call(p0, p1, p2, p3, p4) : narrowFamily.invoke([...arguments]);
   },
   ne(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.ne.call(p0, p1, p2) : neFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.ne.call(p0, p1, p2) : neFamily.invoke([...arguments]);
   },
   neg(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.neg.call(p0, p1) : negFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.neg.call(p0, p1) : negFamily.invoke([...arguments]);
   },
   permute(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.permute.call(p0, p1, p2) : permuteFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.permute.call(p0, p1, p2) : permuteFamily.invoke([...arguments]);
   },
   pow(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.pow.call(p0, p1, p2) : powFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.pow.call(p0, p1, p2) : powFamily.invoke([...arguments]);
   },
   reciprocal(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.reciprocal.call(p0, p1) : reciprocalFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.reciprocal.call(p0, p1) : reciprocalFamily.invoke([...arguments]);
   },
   relu(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.relu.call(p0, p1) : reluFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.relu.call(p0, p1) : reluFamily.invoke([...arguments]);
   },
   relu_(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.relu_.call(p0, p1) : relu_Family.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.relu_.call(p0, p1) : relu_Family.invoke([...arguments]);
   },
   reshape(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.reshape.call(p0, p1, p2) : reshapeFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.reshape.call(p0, p1, p2) : reshapeFamily.invoke([...arguments]);
   },
   round(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.round.call(p0, p1) : roundFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.round.call(p0, p1) : roundFamily.invoke([...arguments]);
   },
   rsqrt(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.rsqrt.call(p0, p1) : rsqrtFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.rsqrt.call(p0, p1) : rsqrtFamily.invoke([...arguments]);
   },
   select(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.select.call(p0, p1, p2, p3) : selectFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.select.call(p0, p1, p2, p3) : selectFamily.invoke([...arguments]);
   },
   sigmoid(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.sigmoid.call(p0, p1) : sigmoidFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.sigmoid.call(p0, p1) : sigmoidFamily.invoke([...arguments]);
   },
   sign(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.sign.call(p0, p1) : signFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.sign.call(p0, p1) : signFamily.invoke([...arguments]);
   },
   silu(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.silu.call(p0, p1) : siluFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.silu.call(p0, p1) : siluFamily.invoke([...arguments]);
   },
   sin(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.sin.call(p0, p1) : sinFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.sin.call(p0, p1) : sinFamily.invoke([...arguments]);
   },
   slice(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown, p4?: unknown, p5?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.slice.call(p0, p1, p2, p3, p4, p5) : sliceFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 6 ? methods.slice.call(p0, p1, p2, p3, p4, p5) : sliceFamily.invoke([...arguments]);
   },
   softmax(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.softmax.call(p0, p1, p2, p3) : softmaxFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.softmax.call(p0, p1, p2, p3) : softmaxFamily.invoke([...arguments]);
   },
   sqrt(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.sqrt.call(p0, p1) : sqrtFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.sqrt.call(p0, p1) : sqrtFamily.invoke([...arguments]);
   },
   square(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.square.call(p0, p1) : squareFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.square.call(p0, p1) : squareFamily.invoke([...arguments]);
   },
   squeeze(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.squeeze.call(p0, p1, p2) : squeezeFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.squeeze.call(p0, p1, p2) : squeezeFamily.invoke([...arguments]);
   },
   stack(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
     if (areTensors(p0) && (p1 === undefined || Number.isInteger(p1)) && p2 === undefined) return wrap(core.call(operator(91), p0.map(handle), p1) as number);
     return stackFamily.invoke([...arguments]);
   },
   sub(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.sub.call(p0, p1, p2, p3) : subFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.sub.call(p0, p1, p2, p3) : subFamily.invoke([...arguments]);
   },
   sub_(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.sub_.call(p0, p1, p2, p3) : sub_Family.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.sub_.call(p0, p1, p2, p3) : sub_Family.invoke([...arguments]);
   },
   sum(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.sum.call(p0, p1, p2, p3) : sumFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.sum.call(p0, p1, p2, p3) : sumFamily.invoke([...arguments]);
   },
   t(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.t.call(p0, p1) : tFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.t.call(p0, p1) : tFamily.invoke([...arguments]);
   },
   tanh(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.tanh.call(p0, p1) : tanhFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.tanh.call(p0, p1) : tanhFamily.invoke([...arguments]);
   },
   transpose(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.transpose.call(p0, p1, p2, p3) : transposeFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 4 ? methods.transpose.call(p0, p1, p2, p3) : transposeFamily.invoke([...arguments]);
   },
   unsqueeze(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.unsqueeze.call(p0, p1, p2) : unsqueezeFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.unsqueeze.call(p0, p1, p2) : unsqueezeFamily.invoke([...arguments]);
   },
   view(p0?: unknown, p1?: unknown, p2?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.view.call(p0, p1, p2) : viewFamily.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 3 ? methods.view.call(p0, p1, p2) : viewFamily.invoke([...arguments]);
   },
   where(p0?: unknown, p1?: unknown, p2?: unknown, p3?: unknown): unknown {
     if (p0 instanceof Tensor && p1 instanceof Tensor && p2 instanceof Tensor && p3 === undefined) return wrap(core.call(operator(103), p0.handle, p1.handle, p2.handle) as number);
@@ -786,6 +786,6 @@ export const functions = {
     return whereFamily.invoke([...arguments]);
   },
   zero_(p0?: unknown, p1?: unknown): unknown {
-    return p0 instanceof Tensor ? methods.zero_.call(p0, p1) : zero_Family.invoke([...arguments]);
+    return p0 instanceof Tensor && arguments.length <= 2 ? methods.zero_.call(p0, p1) : zero_Family.invoke([...arguments]);
   },
 };
