@@ -1,7 +1,7 @@
 /** What the files of a scene hold, found without training on them. Runs in worker threads. */
 
 import { open, stat } from 'node:fs/promises';
-import { type PortableError, toPortable } from './errors.js';
+import { type PortableError, toPortable } from '../torch/portable-error.js';
 import { readChannels, readHeader } from './image.js';
 import { readChannel } from './kinds/channel.js';
 import type { LabelRule } from './label-rule.js';

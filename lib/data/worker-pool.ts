@@ -1,7 +1,8 @@
 /** A few worker threads that answer tasks in order: the pool, and what a thread of it runs. */
 
 import { parentPort, Worker } from 'node:worker_threads';
-import { DataError, fromPortable, type PortableError, toPortable } from './errors.js';
+import { fromPortable, type PortableError, toPortable } from '../torch/portable-error.js';
+import { DataError } from './errors.js';
 
 export interface WorkerRequest<Task> {
   readonly id: number;
@@ -72,7 +73,7 @@ export class WorkerPool<Task, Result> {
     if (!waiting) return;
     this.waiting.delete(reply.id);
     if (--waiting.member.pending === 0) waiting.member.worker.unref();
-    if ('error' in reply) waiting.reject(fromPortable(reply.error));
+    if ('error' in reply) waiting.reject(fromPortable(reply.error, DataError));
     else waiting.resolve(reply.result);
   }
 

@@ -13,11 +13,18 @@ export function specsOf(config: Config): ModalitySpec[] {
   return Object.entries(config.data.modalities).map(([name, modality]) => ({ name, ...modality }));
 }
 
+/**
+ * Between operators libgomp's threads spin for milliseconds, on cores that the loader's threads, the
+ * event loop or other processes want: steps then take several times as long. It reads this, of the main
+ * thread's environment, when it loads.
+ */
+export function calmThreads(): void {
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '5000';
+}
+
 /** Threads and device, before anything is computed. */
 export function prepareTorch(config: Config): void {
-  // Between operators libgomp's threads spin for milliseconds, on cores that the loader's threads
-  // (or other processes) want: steps then take several times as long. It reads this when it loads.
-  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '5000';
+  calmThreads();
   if (config.threads !== undefined) torch.setNumThreads(config.threads);
   torch.cuda.allowTf32(config.precision === 'tf32');
   if (config.device.startsWith('cuda') && !torch.cuda.isAvailable()) {

@@ -15,7 +15,7 @@ import { modalityIndex, requireCheckpoint } from './evaluate.js';
 import { disposeNetworks, headlineOf, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import { checkOutputs, writePicture } from './picture-file.js';
 import type { RunFolder } from './run-folder.js';
-import { sizingOf } from './sizing.js';
+import { loadingOf, predictionOf } from './run-predictor.js';
 
 export interface PredictOptions {
   /** Image file of each modality that is there, by its name. */
@@ -60,25 +60,17 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
   for (const name of Object.keys(options.images)) modalityIndex(name, names);
   const files = names.map((name) => options.images[name] ?? null);
   const path = requireCheckpoint(run, options.checkpoint ?? 'latest');
-  const { evaluationSize, nearest, alignCorners } = sizingOf(config);
-  const { inputs, size } = await loadInputs(specs, files, {
-    size: evaluationSize,
-    resize: config.data.resize,
-    align: config.data.align,
-    nearest,
-    device: config.device,
-  });
+  const { inputs, size } = await loadInputs(specs, files, loadingOf(config));
   try {
     const classes = classNames(config);
     const { networks } = loadNetworks(path, config, classes.length);
     try {
       const model = networks[headlineOf(config)]!;
       using view = optimizeForInference(model, { measure: false });
-      const { fill, flip } = config.evaluate;
-      const asked = { specs, fill, flip, seed: config.seed, size, alignCorners };
+      const asked = predictionOf(config);
       const found = torch.scope(() =>
         torch.noGrad(() => {
-          const [map] = predictClasses(view, inputs, { ...asked, heads: ['ensemble'] });
+          const [map] = predictClasses(view, inputs, { ...asked, size, heads: ['ensemble'] });
           return map!.to({ dtype: 'uint8', device: 'cpu' }).toTypedArray() as Uint8Array;
         }),
       );
@@ -94,7 +86,7 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
         overlay: options.overlay ?? null,
         size,
         missing,
-        fill: missing.length === 0 || model.hasMaskToken ? null : fill,
+        fill: missing.length === 0 || model.hasMaskToken ? null : config.evaluate.fill,
         classes: shares(found, classes),
       };
     } finally {

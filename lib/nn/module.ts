@@ -3,7 +3,7 @@ import { ArgumentError, describe, M3lError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { isPlainObject } from '../torch/plain-object.js';
-import { requireText } from '../torch/require.js';
+import { requireText, withDefaults } from '../torch/require.js';
 import {
   type ForwardHook,
   type ForwardPreHook,
@@ -220,19 +220,47 @@ export abstract class Module {
    * Copies values in by name, converting dtype and device.
    *
    * @param options.strict (default true) missing or unexpected names are errors; shapes always are.
+   * @param options.assign (default false) takes the tensors over instead, as they are: their memory is
+   *   shared, dtype and device are theirs. Build optimisers afterwards.
    * @returns the names that were missing and unexpected.
    * @throws {StateDictError} before anything is copied.
    */
-  loadStateDict(dict: StateDict, options: { strict?: boolean } = {}): LoadResult {
+  loadStateDict(dict: StateDict, options: { strict?: boolean; assign?: boolean } = {}): LoadResult {
+    const { strict, assign } = withDefaults(
+      'Module.loadStateDict',
+      { strict: true, assign: false },
+      options,
+    );
     const own = this.#state();
-    const result = requireFit(own, dict, options.strict ?? true, this.constructor.name);
+    const result = requireFit(own, dict, strict, this.constructor.name);
+    if (assign) this.#assign(dict);
+    else this.#copy(own, dict);
+    return result;
+  }
+
+  #copy(own: ReadonlyMap<string, Tensor>, dict: StateDict): void {
     torch.noGrad(() => {
       for (const [name, tensor] of own) {
         const value = dict[name];
         if (value) tensor.copy_(value);
       }
     });
-    return result;
+  }
+
+  /** What several places share they share afterwards, by the first of its names that the dict has. */
+  #assign(dict: StateDict): void {
+    const places = this.#places();
+    const taken = new Map<Tensor, Tensor>();
+    for (const { name, tensor, role } of places) {
+      const value = Object.hasOwn(dict, name) && role !== 'scratch' ? dict[name] : undefined;
+      if (!value || taken.has(tensor)) continue;
+      taken.set(tensor, register(role, value).requiresGrad_(tensor.requiresGrad));
+    }
+    for (const { tensor, replace } of places) {
+      const value = taken.get(tensor);
+      if (value) replace(value);
+    }
+    for (const tensor of taken.keys()) tensor.dispose();
   }
 
   /**
