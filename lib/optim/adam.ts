@@ -1,3 +1,4 @@
+import { flag } from '../torch/rules.js';
 import * as foreach from './foreach.js';
 import type { ParameterGroups } from './groups.js';
 import type { Lists } from './list-optimizer.js';
@@ -9,7 +10,6 @@ import {
   momentRules,
   momentStates,
 } from './moments.js';
-import { flag } from './rules.js';
 import type { StateNames } from './state.js';
 
 export interface AdamOptions extends MomentOptions {
