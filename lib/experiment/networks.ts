@@ -1,13 +1,17 @@
 import type { ModalitySpec } from '../data/index.js';
 import { frameworkNamed, type Networks } from '../learning/index.js';
 import { modelNamed, type SegmentationModel } from '../models/index.js';
+import { segmentationModelShape } from '../models/rules.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { checkSameModel, loadCheckpoint } from './checkpoint.js';
 import type { Config } from './config/config.js';
 import { CheckpointError, RunError } from './errors.js';
 import { initialise } from './initialise.js';
 import { loadEncoder } from './pretrained/load-encoder.js';
+import { configShape } from './rules.js';
 
 export function specsOf(config: Config): ModalitySpec[] {
   return Object.entries(config.data.modalities).map(([name, modality]) => ({ name, ...modality }));
@@ -47,6 +51,12 @@ export function createNetworks(
   numClasses: number,
   note: (text: string) => void = () => {},
 ): Networks {
+  checkArguments(
+    'createNetworks',
+    { config, numClasses, note },
+    { config: configShape, numClasses: is.finite, note: is.callback },
+  );
+
   torch.manualSeed(config.seed);
   const { networks, trainable } = frameworkNamed(config.framework.name);
   const made: Record<string, SegmentationModel> = {};
@@ -76,6 +86,12 @@ export function loadNetworks(
   config: Config,
   numClasses: number,
 ): { networks: Networks; iteration: number } {
+  checkArguments(
+    'loadNetworks',
+    { path, config, numClasses },
+    { path: is.text, config: configShape, numClasses: is.finite },
+  );
+
   return torch.scope(() => {
     const checkpoint = loadCheckpoint(path, { modelOnly: true });
     checkSameModel(path, checkpoint.config, config);
@@ -91,6 +107,12 @@ export function loadNetworks(
 }
 
 export function disposeNetworks(networks: Networks): void {
+  checkArguments(
+    'disposeNetworks',
+    { networks },
+    { networks: is.recordOf(segmentationModelShape) },
+  );
+
   for (const model of Object.values(networks)) model.dispose();
 }
 

@@ -9,11 +9,13 @@ import {
 } from '../data/index.js';
 import { predictClasses } from '../evaluation/index.js';
 import { optimizeForInference } from '../inference/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import * as torch from '../torch/index.js';
 import { classNames, paletteOf } from './classes.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
 import { disposeNetworks, headlineOf, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import { checkOutputs, writePicture } from './picture-file.js';
+import { predictOptionsShape, runFolderShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
 import { loadingOf, predictionOf } from './run-predictor.js';
 
@@ -51,6 +53,12 @@ export interface PredictedScene {
  * @throws EvaluationError M3L_MISSING_MODALITY; PictureError; DataError of an image; CheckpointError
  */
 export async function predict(run: RunFolder, options: PredictOptions): Promise<PredictedScene> {
+  checkArguments(
+    'predict',
+    { run, options },
+    { run: runFolderShape, options: predictOptionsShape },
+  );
+
   const { sets = [], device } = options;
   checkOutputs(options);
   const config = run.config(device === undefined ? sets : [...sets, `device=${device}`]);

@@ -1,9 +1,13 @@
 import { type CallOptions, inWorker, type WorkerModel } from '../inference/index.js';
+import { workerModelShape } from '../inference/rules.js';
 import type { ForwardOptions, Head, Prediction } from '../models/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import { ArgumentError, describe } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
+import * as is from '../torch/rules.js';
 import { calmThreads } from './networks.js';
+import { networkFactsShape } from './rules.js';
 import { RunFolder } from './run-folder.js';
 import type { NetworkFacts, RunClassesOptions, RunPredictor } from './run-predictor.js';
 
@@ -35,6 +39,12 @@ export class WorkerPredictor implements NetworkFacts {
   readonly #model: WorkerModel<RunPredictor>;
 
   constructor(model: WorkerModel<RunPredictor>, facts: NetworkFacts) {
+    checkArguments(
+      'WorkerPredictor',
+      { model, facts },
+      { model: workerModelShape, facts: networkFactsShape },
+    );
+
     this.#model = model;
     Object.assign(this, facts);
   }
@@ -97,9 +107,12 @@ export async function predictorInWorker(
   run: RunFolder | string,
   options: WorkerPredictorOptions = {},
 ): Promise<WorkerPredictor> {
-  if (!(run instanceof RunFolder) && typeof run !== 'string') {
-    throw new ArgumentError(`predictorInWorker: found ${describe(run)}, expected a run's folder`);
-  }
+  checkArguments(
+    'predictorInWorker',
+    { run, options },
+    { run: is.either(is.text, is.instance(RunFolder)), options: is.record },
+  );
+
   const { device, sets, ...rest } = withDefaults<
     Required<Omit<WorkerPredictorOptions, 'device' | 'sets'>> &
       Pick<WorkerPredictorOptions, 'device' | 'sets'>

@@ -1,7 +1,9 @@
 import { IGNORE_LABEL } from '../data/index.js';
 import type { Masks, Prediction } from '../models/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { EmaTeacher, horizonDecay } from './ema.js';
 import {
   type FrameworkContext,
@@ -19,6 +21,7 @@ import {
   withDice,
   withPenalty,
 } from './losses.js';
+import { frameworkContextShape } from './rules.js';
 import { nearest, oneHot, readsRecord, TeacherRecord } from './teacher-record.js';
 
 export interface Taught extends Pick<Prediction, 'penalty'> {
@@ -54,6 +57,8 @@ export class Labeller {
 
   /** Of the framework's `teacher`, which becomes a copy of its `student`. */
   constructor(private readonly context: FrameworkContext<'student' | 'teacher'>) {
+    checkArguments('Labeller', { context }, { context: frameworkContextShape });
+
     const { networks, options, iterations } = context;
     const { student, teacher } = networks;
     this.teacher = new EmaTeacher(teacher, student, {
@@ -198,10 +203,25 @@ export function pseudoLabels(
   ensemble: Tensor,
   valid: Tensor | null,
   options: { pseudoOnPadding: boolean; confidenceThreshold: number | null },
-  size: readonly number[] = ensemble.shape.slice(2),
+  size?: readonly number[],
 ): Tensor {
+  checkArguments(
+    'pseudoLabels',
+    { ensemble, valid, options, size },
+    {
+      ensemble: is.tensor,
+      valid: is.orNull(is.tensor),
+      options: is.shape('options', {
+        pseudoOnPadding: is.flag,
+        confidenceThreshold: is.orNull(is.finite),
+      }),
+      size: is.maybe(is.listOf(is.finite)),
+    },
+  );
+
   const where = options.pseudoOnPadding ? null : valid;
-  return labelsOf(ensemble, size, { confidence: options.confidenceThreshold, where });
+  const whole = size ?? ensemble.shape.slice(2);
+  return labelsOf(ensemble, whole, { confidence: options.confidenceThreshold, where });
 }
 
 function labelsOf(

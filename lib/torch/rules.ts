@@ -1,12 +1,16 @@
 /** What arguments must be, as values: one line a function, where TypeScript has not checked its caller. */
-import { ArgumentError, describe } from './errors.js';
+import { describe } from './errors.js';
 import { Tensor } from './tensor.js';
 
 /** What a value must be, in words that follow "expected". */
 export interface Rule {
   readonly expected: string;
   holds(value: unknown): boolean;
+  /** The parts of a value that have rules of their own, where it is of the kind that has them. */
+  parts?(value: unknown): Iterable<Part>;
 }
+
+type Part = readonly [place: string, value: unknown, rule: Rule];
 
 /** One rule for each option. */
 export type Rules<Options> = { readonly [Key in keyof Options]-?: Rule };
@@ -17,6 +21,8 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null;
 
 export const finite = rule('a number', isNumber);
+/** Also NaN and the infinities. */
+export const number = rule('a number', (v) => typeof v === 'number');
 export const notNegative = rule('a number that is not negative', (v) => isNumber(v) && v >= 0);
 export const positive = rule('a positive number', (v) => isNumber(v) && v > 0);
 export const fraction = rule('a number in [0, 1]', (v) => isNumber(v) && v >= 0 && v <= 1);
@@ -28,6 +34,11 @@ export const index = rule(
   'an integer that is not negative',
   (v) => Number.isSafeInteger(v) && Number(v) >= 0,
 );
+/** Of an array that JavaScript can make. */
+export const size = rule(
+  'an integer from 0 on, below 2^32',
+  (v) => Number.isInteger(v) && Number(v) >= 0 && Number(v) < 2 ** 32,
+);
 export const betas = rule(
   'two numbers in [0, 1)',
   (v) => Array.isArray(v) && v.length === 2 && v.every(belowOne.holds),
@@ -36,6 +47,11 @@ export const text = rule('a string', (v) => typeof v === 'string');
 export const callback = rule('a function', (v) => typeof v === 'function');
 export const tensor = rule('a Tensor', (v) => v instanceof Tensor);
 export const record = rule('an object', (v) => isRecord(v) && !Array.isArray(v));
+/** Anything to go through by `for` or `for await`, but a text. */
+export const iterable = rule(
+  'something to iterate over',
+  (v) => isRecord(v) && (Symbol.iterator in v || Symbol.asyncIterator in v),
+);
 export const list = rule('a list', (v) => Array.isArray(v));
 /** Numbers in a list or a typed array. */
 export const numbers = rule(
@@ -50,7 +66,17 @@ export function oneOf(...choices: readonly string[]): Rule {
 
 /** A list in which a rule holds for every item. */
 export function listOf(item: Rule): Rule {
-  return rule(`a list, each ${item.expected}`, (v) => Array.isArray(v) && v.every(item.holds));
+  return {
+    ...rule(`a list, each ${item.expected}`, (v) => Array.isArray(v) && v.every(item.holds)),
+    *parts(v) {
+      for (const [i, each] of Array.isArray(v) ? v.entries() : []) yield [`[${i}]`, each, item];
+    },
+  };
+}
+
+/** A list as the rule says, with something in it. */
+export function filled(list: Rule): Rule {
+  return rule(`${list.expected}, not empty`, (v) => list.holds(v) && (v as unknown[]).length > 0);
 }
 
 /** An object in which a rule holds for every value. */
@@ -65,15 +91,21 @@ export function recordOf(item: Rule): Rule {
 export function shape(what: string, members: Readonly<Record<string, Rule>>): Rule {
   const entries = Object.entries(members);
   const shown = entries.map(([name]) => name).join(', ');
-  return rule(
-    shown === '' ? what : `${what} (with ${shown})`,
-    (v) => isRecord(v) && entries.every(([name, { holds }]) => holds(v[name])),
-  );
+  return {
+    ...rule(
+      shown === '' ? what : `${what} (with ${shown})`,
+      (v) => isRecord(v) && entries.every(([name, { holds }]) => holds(v[name])),
+    ),
+    *parts(v) {
+      if (!isRecord(v)) return;
+      for (const [name, member] of entries) yield [`.${name}`, v[name], member];
+    },
+  };
 }
 
-/** An instance of a class. */
-export function instance(kind: abstract new (...args: never[]) => unknown): Rule {
-  return rule(`a ${kind.name}`, (v) => v instanceof kind);
+/** An instance of a class, whose constructor may be private. */
+export function instance(kind: { readonly name: string; readonly prototype: object }): Rule {
+  return rule(`a ${kind.name}`, (v) => v instanceof (kind as new () => unknown));
 }
 
 /** Either of two rules. */
@@ -96,21 +128,19 @@ export function brokenRule<Options extends object>(
   options: Options,
   rules: Rules<Options>,
 ): string | null {
-  for (const [name, { expected, holds }] of Object.entries<Rule>(rules)) {
+  for (const [name, one] of Object.entries<Rule>(rules)) {
     const value = options[name as keyof Options];
-    if (holds(value)) continue;
-    const found = Array.isArray(value) ? `[${value.map(describe)}]`.slice(0, 60) : describe(value);
-    return `found ${found} for ${name}, expected ${expected}`;
+    if (!one.holds(value)) return faultOf(name, value, one);
   }
   return null;
 }
 
-/** @throws ArgumentError that names the first argument that is not what it must be, its value and that */
-export function checkArguments<Arguments extends object>(
-  where: string,
-  args: Arguments,
-  rules: Rules<Arguments>,
-): void {
-  const broken = brokenRule(args, rules);
-  if (broken !== null) throw new ArgumentError(`${where}: ${broken}`);
+/** The innermost part that breaks its rule; a member that is not there at all is told by its owner. */
+function faultOf(name: string, value: unknown, { expected, parts }: Rule): string {
+  for (const [place, part, inner] of parts?.(value) ?? []) {
+    if (part === undefined || inner.holds(part)) continue;
+    return faultOf(`${name}${place}`, part, inner);
+  }
+  const found = Array.isArray(value) ? `[${value.map(describe)}]`.slice(0, 60) : describe(value);
+  return `found ${found} for ${name}, expected ${expected}`;
 }

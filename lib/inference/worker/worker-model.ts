@@ -1,7 +1,9 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { checkArguments } from '../../torch/check-arguments.js';
 import { ArgumentError, describe } from '../../torch/errors.js';
 import { requireIterable, requireText, withDefaults } from '../../torch/require.js';
+import * as is from '../../torch/rules.js';
 import { ModelLine } from './model-line.js';
 import { unpack } from './parcel.js';
 
@@ -48,6 +50,8 @@ export class WorkerModel<Model extends Callable = { forward(...inputs: unknown[]
     module: string | URL,
     options: WorkerOptions,
   ): Promise<WorkerModel<Model>> {
+    checkArguments('WorkerModel.create', { options }, { options: is.record });
+
     const url = urlOf(module);
     const { factory, data } = withDefaults<Required<WorkerOptions>>(
       'inWorker',
@@ -122,6 +126,8 @@ export function inWorker<Model extends Callable = { forward(...inputs: unknown[]
   module: string | URL,
   options: WorkerOptions = {},
 ): Promise<WorkerModel<Model>> {
+  checkArguments('inWorker', { options }, { options: is.record });
+
   return WorkerModel.create<Model>(module, options);
 }
 
