@@ -1,6 +1,6 @@
-// Calls the public functions of torch, nn and optim with whatever comes: each call works or throws an
-// M3lError; anything else, and a death of the process, is a fault. Prints what it found as JSON.
-//   node scripts/fuzz-calls.mjs [--calls 10000] [--seed 1] [--only torch.scope]
+// Calls the public functions of the package with whatever comes: each call works or throws an M3lError;
+// anything else, and a death of the process, is a fault. Prints what it found as JSON.
+//   node scripts/fuzz-calls.mjs [--calls 10000] [--seed 1] [--of tensors|models] [--only torch.scope]
 import { mkdtempSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,10 +16,16 @@ const { values: options } = parseArgs({
   options: {
     calls: { type: 'string', default: '10000' },
     seed: { type: 'string', default: '1' },
+    of: { type: 'string' },
     only: { type: 'string' },
   },
 });
 const { torch, nn, optim } = await import('../dist/index.js');
+/** The entry points above the tensors. */
+const ABOVE = ['data', 'rooms', 'models', 'inference', 'learning', 'evaluation', 'experiment'];
+const above = Object.fromEntries(
+  await Promise.all(ABOVE.map(async (name) => [name, await import(`../dist/${name}/index.js`)])),
+);
 const random = new Random(Number(options.seed));
 
 const folder = mkdtempSync(join(tmpdir(), 'm3l-calls-'));
@@ -33,11 +39,19 @@ process.on('unhandledRejection', () => {});
 
 function callables() {
   const found = [];
+  const classes = Object.entries(above).flatMap(([space, members]) =>
+    Object.entries(members).flatMap(([name, value]) => staticsOf(`${space}.${name}`, value)),
+  );
+  if (options.of !== 'tensors') found.push(...classes);
   const { functional, init, utils } = nn;
   const { cuda, linalg, fft, special, masked, sparse } = torch;
   const { windows } = torch.signal;
   const ofTorch = { torch, cuda, linalg, fft, special, masked, sparse, windows };
-  const spaces = { ...ofTorch, nn, functional, init, utils, rnn: utils.rnn, optim };
+  const ofTensors = { ...ofTorch, nn, functional, init, utils, rnn: utils.rnn, optim };
+  const spaces = {
+    ...(options.of === 'models' ? {} : ofTensors),
+    ...(options.of === 'tensors' ? {} : above),
+  };
   for (const [space, members] of Object.entries(spaces)) {
     for (const [name, value] of Object.entries(members)) {
       // What is thrown is made by the package alone.
@@ -45,12 +59,23 @@ function callables() {
       found.push({ name: `${space}.${name}`, key: name, value });
     }
   }
+  if (options.of === 'models') return found;
   for (const name of Object.getOwnPropertyNames(torch.Tensor.prototype)) {
     const { value } = Object.getOwnPropertyDescriptor(torch.Tensor.prototype, name);
     if (typeof value !== 'function' || name === 'constructor') continue;
     found.push({ name: `Tensor.${name}`, key: name, value, method: true });
   }
   return found.filter(({ key }) => !DEADLY.test(key) && !LASTING.test(key));
+}
+
+/** The static functions of a class. */
+function staticsOf(name, value) {
+  if (typeof value !== 'function') return [];
+  return Object.getOwnPropertyNames(value).flatMap((key) => {
+    const { value: made } = Object.getOwnPropertyDescriptor(value, key);
+    if (typeof made !== 'function' || made === Function.prototype[key]) return [];
+    return [{ name: `${name}.${key}`, key, value: made, self: value }];
+  });
 }
 
 function anything() {
@@ -80,7 +105,7 @@ const functions = callables().filter(({ name }) => [undefined, name].includes(op
 const faults = new Map();
 const counts = { calls: 0, worked: 0, refused: 0 };
 for (; counts.calls < Number(options.calls); counts.calls++) {
-  const { name, value, method } = random.pick(functions);
+  const { name, value, method, self: owner } = random.pick(functions);
   // Where the process dies, its last line says of what.
   if (counts.calls % 1000 === 0) writeSync(2, `${counts.calls}\n`);
   const fault = (error) => {
@@ -91,7 +116,7 @@ for (; counts.calls < Number(options.calls); counts.calls++) {
   const args = Array.from({ length: random.below(5) }, () => random.pick(pool));
   try {
     const isClass = /^class\b/.test(Function.prototype.toString.call(value));
-    const self = method ? pool.at(-2) : torch;
+    const self = method ? pool.at(-2) : (owner ?? torch);
     const result = torch.scope(() => ({
       made: isClass ? new value(...args) : value.apply(self, args),
     }));

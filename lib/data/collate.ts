@@ -1,7 +1,10 @@
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { DataError } from './errors.js';
 import { kindOf, type ModalitySpec } from './modality.js';
+import { batchShape, loadedSampleShape, modalitySpecShape } from './rules.js';
 import type { LoadedSample, RawSample } from './sample-loader.js';
 import { stageArrays } from './staging.js';
 
@@ -28,6 +31,12 @@ export function collate(
   specs: readonly ModalitySpec[],
   device = 'cpu',
 ): Batch {
+  checkArguments(
+    'collate',
+    { samples, specs, device },
+    { samples: is.listOf(loadedSampleShape), specs: is.listOf(modalitySpecShape), device: is.text },
+  );
+
   requireEqualSizes(samples);
   const { height, width, labelHeight, labelWidth } = samples[0]!;
   const shape = [samples.length, height, width];
@@ -45,7 +54,10 @@ export function collate(
 }
 
 /** Releases the tensors of a batch; a second call does nothing. */
-export function disposeBatch({ modalities, labels, valid }: Batch): void {
+export function disposeBatch(batch: Batch): void {
+  checkArguments('disposeBatch', { batch }, { batch: batchShape });
+  const { modalities, labels, valid } = batch;
+
   torch.dispose([...modalities, labels, valid]);
 }
 

@@ -1,5 +1,7 @@
 /** The colours of pictures: those of classes, of void pixels, and of depth. */
 
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { POTHOLE_CLASSES, STANFORD_CLASSES } from './classes.js';
 
 export type Colour = readonly [red: number, green: number, blue: number];
@@ -22,6 +24,8 @@ export const VOID_COLOUR: Colour = [0, 0, 0];
 
 /** The colours of a known data set where the classes are its, else spread hues. */
 export function classColours(classes: readonly string[]): Colour[] {
+  checkArguments('classColours', { classes }, { classes: is.listOf(is.text) });
+
   const known = [STANFORD_CLASSES, POTHOLE_CLASSES].find(
     ({ names }) => names.join() === classes.join(),
   );
@@ -50,6 +54,12 @@ function spreadColour(k: number): Colour {
 
 /** Paints labels in their colours; void and unknown values are black. Returns RGB, 3 bytes a pixel. */
 export function colourise(labels: Uint8Array, colours: readonly Colour[]): Uint8Array {
+  checkArguments(
+    'colourise',
+    { labels, colours },
+    { labels: is.numbers, colours: is.listOf(is.list) },
+  );
+
   const out = new Uint8Array(labels.length * 3);
   for (let i = 0; i < labels.length; i++) {
     const colour = colours[labels[i]!];

@@ -1,8 +1,11 @@
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { IGNORE_LABEL } from './classes.js';
 import { DataError } from './errors.js';
 import { type LabelOptions, type LabelRule, labelRule } from './label-rule.js';
 import { type ListOptions, readList, type Sample } from './list.js';
 import { checkModality, type ModalitySpec } from './modality.js';
+import { datasetOptionsShape, modalitySpecShape } from './rules.js';
 
 /** What a data set is made of. */
 export interface DatasetOptions {
@@ -41,6 +44,8 @@ export class ListDataset {
 
   /** @throws DataError M3L_LIST_EMPTY, M3L_DATA_OPTIONS */
   constructor(options: DatasetOptions) {
+    checkArguments('ListDataset', { options }, { options: datasetOptionsShape });
+
     const { samples, modalities, numClasses = IGNORE_LABEL, labelOffset = 0 } = options;
     if (samples.length === 0) {
       throw new DataError('M3L_LIST_EMPTY', 'found no sample, expected at least one.');
@@ -86,6 +91,18 @@ export class ListDataset {
     file: string,
     options: Omit<DatasetOptions, 'samples'> & Omit<ListOptions, 'modalities' | 'names'>,
   ): ListDataset {
+    checkArguments(
+      'ListDataset.fromList',
+      { file, options },
+      {
+        file: is.text,
+        options: is.shape('options', {
+          modalities: is.listOf(modalitySpecShape),
+          root: is.either(is.text, is.listOf(is.text)),
+        }),
+      },
+    );
+
     const { root, labelled, ...rest } = options;
     const names = rest.modalities.map((spec) => spec.name);
     const samples = readList(file, { root, labelled, modalities: names.length, names });

@@ -4,13 +4,16 @@
  * `augment.ts` gives, on whatever device.
  */
 
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { IGNORE_LABEL } from './classes.js';
 import { type Batch, requireEqualSizes } from './collate.js';
 import { columnTaps, covered, rowTaps } from './geometry.js';
 import { kindOf, type ModalitySpec } from './modality.js';
 import type { Plane } from './plane.js';
+import { modalitySpecShape, rawSampleShape } from './rules.js';
 import type { RawSample } from './sample-loader.js';
 import { stage, stageValues } from './staging.js';
 
@@ -24,6 +27,12 @@ export function augmentBatch(
   specs: readonly ModalitySpec[],
   device = 'cpu',
 ): Batch {
+  checkArguments(
+    'augmentBatch',
+    { samples, specs, device },
+    { samples: is.listOf(rawSampleShape), specs: is.listOf(modalitySpecShape), device: is.text },
+  );
+
   requireEqualSizes(samples);
   return torch.detached(() =>
     torch.scope(() => {

@@ -7,19 +7,3 @@ import { M3lError } from '../torch/errors.js';
  * M3L_WORKER_DIED.
  */
 export class DataError extends M3lError {}
-
-/** An error in a form that survives the way from a worker thread. */
-export interface PortableError {
-  readonly code: string | null;
-  readonly message: string;
-}
-
-export function toPortable(error: unknown): PortableError {
-  if (error instanceof M3lError) return { code: error.code, message: error.message };
-  return { code: null, message: error instanceof Error ? error.message : String(error) };
-}
-
-/** The error as it would have been thrown on this thread. */
-export function fromPortable({ code, message }: PortableError): Error {
-  return code === null ? new Error(message) : new DataError(code, message);
-}

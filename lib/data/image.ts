@@ -6,6 +6,8 @@
  * for upright images, and files without an orientation are upright.
  */
 
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { DataError } from './errors.js';
 import { type ImageBytes, openImage, readWhole } from './image-file.js';
 import {
@@ -29,6 +31,8 @@ interface Read {
  * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT
  */
 export async function readHeader(file: string): Promise<PictureHeader> {
+  checkArguments('readHeader', { file }, { file: is.text });
+
   return openImage(file, (image) =>
     decoding(file, async () => {
       const { format, width, height, channels, depth, colour, alpha, orientation } =
@@ -46,6 +50,8 @@ export async function readHeader(file: string): Promise<PictureHeader> {
  * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT for other than 1 to 4 channels
  */
 export async function readColour(file: string): Promise<Picture> {
+  checkArguments('readColour', { file }, { file: is.text });
+
   const { header, picture } = await read(file);
   const colours = stretched(paletteColours(picture), header.bits);
   const { channels } = colours;
@@ -64,6 +70,8 @@ export async function readColour(file: string): Promise<Picture> {
  * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT for a colour image
  */
 export async function readGrey(file: string): Promise<Picture> {
+  checkArguments('readGrey', { file }, { file: is.text });
+
   const { header, picture } = await read(file);
   if (picture.channels === 1 && !picture.palette) return picture;
   const grey = greyOf(paletteColours(picture), header);
@@ -81,6 +89,8 @@ export async function readGrey(file: string): Promise<Picture> {
  * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT
  */
 export async function readChannels(file: string): Promise<Picture> {
+  checkArguments('readChannels', { file }, { file: is.text });
+
   return paletteColours((await read(file)).picture);
 }
 
@@ -92,6 +102,8 @@ export async function readChannels(file: string): Promise<Picture> {
  *   formats, fractions and other numbers of channels
  */
 export async function readLabels(file: string): Promise<Picture> {
+  checkArguments('readLabels', { file }, { file: is.text });
+
   const { header, picture } = await read(file);
   if (header.lossy) throw labelFormat(file, `a ${header.format} file, whose values are not exact`);
   if (picture.channels === 1) return wholeNumbers(file, picture);

@@ -1,8 +1,11 @@
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { samplePlane } from './augment.js';
 import { resizeGeometry } from './geometry.js';
 import { kindOf, type ModalitySpec } from './modality.js';
+import { modalitySpecShape } from './rules.js';
 import { readScene, type SceneOptions } from './scene.js';
 
 /** `resize` and `align` are done first, so that a prediction sees what the training saw. */
@@ -29,6 +32,16 @@ export async function loadInputs(
   files: readonly (string | null)[],
   options: InputOptions = {},
 ): Promise<LoadedInputs> {
+  checkArguments(
+    'loadInputs',
+    { specs, files, options },
+    {
+      specs: is.listOf(modalitySpecShape),
+      files: is.listOf(is.orNull(is.text)),
+      options: is.record,
+    },
+  );
+
   const { planes, reference, ...scene } = await readScene(specs, files, options);
   const [height, width] = options.size ?? [scene.height, scene.width];
   const geometry = resizeGeometry(width, height, options.nearest);

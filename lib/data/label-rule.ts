@@ -1,7 +1,10 @@
 /** What raw label values mean: which class each is of. */
 
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { IGNORE_LABEL } from './classes.js';
 import { DataError } from './errors.js';
+import { labelRuleOptionsShape, labelRuleShape } from './rules.js';
 
 /** What a user says of the values of labels, beside an offset. */
 export interface LabelOptions {
@@ -45,6 +48,8 @@ export const NO_CLASS = 256;
  * @throws DataError M3L_DATA_OPTIONS
  */
 export function labelRule(options: LabelRuleOptions): LabelRule {
+  checkArguments('labelRule', { options }, { options: labelRuleOptionsShape });
+
   const { numClasses, labelOffset = 0, labels = {} } = options;
   const { map = {}, void: voids = [] } = labels;
   const listed = new Map<number, number>();
@@ -74,6 +79,12 @@ export function labelRule(options: LabelRuleOptions): LabelRule {
 
 /** The class of a raw value, 255 where it is void, or `NO_CLASS`. */
 export function classOf(raw: number, rule: LabelRule): number {
+  checkArguments('classOf', { raw, rule }, { raw: is.number, rule: labelRuleShape });
+  return classByRule(raw, rule);
+}
+
+/** As `classOf`, of many values by a rule that is known for one. */
+export function classByRule(raw: number, rule: LabelRule): number {
   const found = rule.listed.get(raw);
   if (found !== undefined) return found;
   if (rule.othersAreVoid) return IGNORE_LABEL;
@@ -92,6 +103,8 @@ export function listedFor(index: number, { listed }: LabelRule): number | null {
 
 /** A raw value as a configuration writes it: a number, or `#rrggbb`. */
 export function rawText(raw: number, colours: boolean): string {
+  checkArguments('rawText', { raw, colours }, { raw: is.number, colours: is.flag });
+
   return colours ? `#${raw.toString(16).padStart(6, '0')}` : String(raw);
 }
 
@@ -104,6 +117,12 @@ export function suggestLabelMap(
   numClasses: number,
   colours = false,
 ): string | null {
+  checkArguments(
+    'suggestLabelMap',
+    { values, numClasses, colours },
+    { values: is.listOf(is.finite), numClasses: is.finite, colours: is.flag },
+  );
+
   const sorted = [...values].sort((a, b) => a - b);
   const asked = sorted.flatMap((raw, index) => (raw === index && !colours ? [] : [{ raw, index }]));
   if (sorted.length < 2 || sorted.length > numClasses) return null;

@@ -1,10 +1,12 @@
 /** Label files to classes. */
 
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { IGNORE_LABEL } from './classes.js';
 import { DataError } from './errors.js';
 import { readLabels } from './image.js';
 import {
-  classOf,
+  classByRule,
   type LabelRule,
   listedFor,
   NO_CLASS,
@@ -14,6 +16,7 @@ import {
 import { native } from './native.js';
 import type { Picture } from './picture.js';
 import { isNarrow } from './plane.js';
+import { labelRuleShape, rawLabelsShape } from './rules.js';
 
 /** The values of a label file, before any rule: integers, or colours as 0xrrggbb. */
 export interface RawLabels extends Picture {
@@ -45,6 +48,12 @@ export async function readRawLabels(
   file: string,
   rule: Pick<LabelRule, 'colours'>,
 ): Promise<RawLabels> {
+  checkArguments(
+    'readRawLabels',
+    { file, rule },
+    { file: is.text, rule: is.shape('options', { colours: is.flag }) },
+  );
+
   const { palette, ...picture } = await readLabels(file);
   const { data, channels } = picture;
   if (channels === 1 && !rule.colours) return { ...picture, channels, file, colours: false };
@@ -63,6 +72,8 @@ export async function readRawLabels(
  * @throws DataError M3L_LABEL_RANGE, M3L_LABEL_FORMAT: with file, value, place, and what would mend it
  */
 export function applyLabelRule(raw: RawLabels, rule: LabelRule): ClassPicture {
+  checkArguments('applyLabelRule', { raw, rule }, { raw: rawLabelsShape, rule: labelRuleShape });
+
   if (raw.colours && !rule.colours) throw unmappedColours(raw, rule);
   const { width, height } = raw;
   const data = new Uint8Array(raw.data.length);
@@ -72,7 +83,10 @@ export function applyLabelRule(raw: RawLabels, rule: LabelRule): ClassPicture {
 }
 
 /** All raw values, or the first 4096 different ones, in ascending order. */
-export function describeLabels({ data, colours }: RawLabels): LabelValue[] {
+export function describeLabels(labels: RawLabels): LabelValue[] {
+  checkArguments('describeLabels', { labels }, { labels: rawLabelsShape });
+  const { data, colours } = labels;
+
   const counts = new Map<number, number>();
   for (let i = 0; i < data.length; ) {
     const raw = data[i]!;
@@ -110,7 +124,7 @@ function classify(data: Picture['data'], rule: LabelRule, out: Uint8Array): numb
   for (let i = 0; i < data.length; i++) {
     const raw = data[i]!;
     if (raw !== last) {
-      found = known.get(raw) ?? classOf(raw, rule);
+      found = known.get(raw) ?? classByRule(raw, rule);
       if (found === NO_CLASS) return i;
       known.set(raw, found);
       last = raw;
@@ -126,7 +140,8 @@ const tables = new WeakMap<LabelRule, Map<number, Uint16Array>>();
 function tableOf(rule: LabelRule, length: number): Uint16Array {
   const made = tables.get(rule) ?? new Map<number, Uint16Array>();
   tables.set(rule, made);
-  const table = made.get(length) ?? Uint16Array.from({ length }, (_, raw) => classOf(raw, rule));
+  const table =
+    made.get(length) ?? Uint16Array.from({ length }, (_, raw) => classByRule(raw, rule));
   made.set(length, table);
   return table;
 }

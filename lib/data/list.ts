@@ -2,9 +2,12 @@
 
 import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { statIfThere } from '../torch/stat.js';
 import { DataError } from './errors.js';
 import { isHeader, type Row, readLines, splitRows } from './list-text.js';
+import { listOptionsShape, sampleShape } from './rules.js';
 
 /** The files of one sample. */
 export interface Sample {
@@ -33,6 +36,8 @@ export interface ListOptions {
  * own: `..` and links may lead out of the root.
  */
 export function underRoot(root: string, path: string): string {
+  checkArguments('underRoot', { root, path }, { root: is.text, path: is.text });
+
   const joined = join(root, path);
   return isAbsolute(path) && existsSync(path) && !existsSync(joined) ? path : joined;
 }
@@ -45,6 +50,8 @@ export function underRoot(root: string, path: string): string {
  *   line)
  */
 export function readList(file: string, options: ListOptions): Sample[] {
+  checkArguments('readList', { file, options }, { file: is.text, options: listOptionsShape });
+
   const { modalities = 2, names = [] } = options;
   const root = (column: number) => rootOf(options.root, column);
   const counts =
@@ -77,8 +84,22 @@ export function readList(file: string, options: ListOptions): Sample[] {
  */
 export function readNames(
   file: string,
-  { root, files, label }: { root: string; files: readonly string[]; label: string | null },
+  options: { root: string; files: readonly string[]; label: string | null },
 ): Sample[] {
+  checkArguments(
+    'readNames',
+    { file, options },
+    {
+      file: is.text,
+      options: is.shape('options', {
+        root: is.text,
+        files: is.listOf(is.text),
+        label: is.orNull(is.text),
+      }),
+    },
+  );
+  const { root, files, label } = options;
+
   for (const pattern of label === null ? files : [...files, label]) {
     if (pattern.includes('{name}')) continue;
     throw new DataError(
@@ -114,6 +135,8 @@ export function readNames(
 
 /** The same samples without their labels, to train on as unlabelled ones. */
 export function withoutLabels(samples: readonly Sample[]): Sample[] {
+  checkArguments('withoutLabels', { samples }, { samples: is.listOf(sampleShape) });
+
   return samples.map((sample) => ({ ...sample, label: null }));
 }
 

@@ -1,8 +1,11 @@
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { type Batch, collate, disposeBatch, groupBySize } from './collate.js';
 import type { ListDataset } from './dataset.js';
 import { augmentBatch } from './device-augment.js';
 import { DataError } from './errors.js';
 import type { Transform } from './geometry.js';
+import { dataLoaderOptionsShape } from './rules.js';
 import {
   type LoadedSample,
   type RawSample,
@@ -77,6 +80,12 @@ export class DataLoader {
 
   /** @throws DataError M3L_DATA_OPTIONS */
   constructor(dataset: ListDataset, options: DataLoaderOptions) {
+    checkArguments(
+      'DataLoader',
+      { dataset, options },
+      { dataset: is.record, options: dataLoaderOptionsShape },
+    );
+
     const { transform, batchSize, seed = 0, iterationsPerEpoch, workers = 0, signal } = options;
     if (!(Number.isInteger(workers) && workers >= 0)) {
       throw new DataError(

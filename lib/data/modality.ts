@@ -1,11 +1,14 @@
 /** What a user says of a modality, checked against its kind. */
 
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { DataError } from './errors.js';
 import { readChannels } from './image.js';
 import type { KindKey, ModalityKind } from './kinds/kind.js';
 import { KIND_NAMES, KINDS, type KindName } from './kinds/registry.js';
 import type { Picture } from './picture.js';
 import type { Normalisation, Plane } from './plane.js';
+import { modalitySpecShape } from './rules.js';
 
 /** One channel of an image: by its colour, or its index from 0. */
 export type Channel = (typeof CHANNELS)[number] | number;
@@ -62,7 +65,14 @@ export interface Jitter {
  * The kind of a modality.
  * @throws DataError M3L_DATA_OPTIONS for a kind that there is not
  */
-export function kindOf({ name, kind }: Pick<ModalitySpec, 'name' | 'kind'>): ModalityKind {
+export function kindOf(spec: Pick<ModalitySpec, 'name' | 'kind'>): ModalityKind {
+  checkArguments(
+    'kindOf',
+    { spec },
+    { spec: is.shape('options', { name: is.text, kind: is.text }) },
+  );
+  const { name, kind } = spec;
+
   if (Object.hasOwn(KINDS, kind)) return KINDS[kind];
   const known = KIND_NAMES.map((one) => `'${one}'`);
   throw invalid(
@@ -76,6 +86,8 @@ export function kindOf({ name, kind }: Pick<ModalitySpec, 'name' | 'kind'>): Mod
  * @throws DataError M3L_DATA_OPTIONS
  */
 export function checkModality(spec: ModalitySpec): void {
+  checkArguments('checkModality', { spec }, { spec: modalitySpecShape });
+
   const { name } = spec;
   const { keys } = kindOf(spec);
   normalisationOf(spec);
@@ -101,6 +113,8 @@ export function checkModality(spec: ModalitySpec): void {
  *   above 0
  */
 export function normalisationOf(spec: ModalitySpec): Normalisation {
+  checkArguments('normalisationOf', { spec }, { spec: modalitySpecShape });
+
   const { channels, mean, std } = kindOf(spec);
   type Given = number | readonly number[];
   const each = (key: string, given: Given, lowest: number, expected: string) => {
@@ -123,6 +137,8 @@ export function normalisationOf(spec: ModalitySpec): Normalisation {
  *   has none
  */
 export function jitterOf(spec: ModalitySpec): Required<Jitter> {
+  checkArguments('jitterOf', { spec }, { spec: modalitySpecShape });
+
   const { jitter = {} } = spec;
   const { gain = 0, offset = 0 } = jitter;
   const moves = kindOf(spec).keys.includes('jitter.offset');
@@ -169,6 +185,12 @@ export async function readPlane(
   file: string,
   channels: (file: string) => Promise<Picture> = readChannels,
 ): Promise<Plane> {
+  checkArguments(
+    'readPlane',
+    { spec, file, channels },
+    { spec: modalitySpecShape, file: is.text, channels: is.callback },
+  );
+
   const { read, interpolation } = kindOf(spec);
   const { name, channel = null, invalid: given = [] } = spec;
   const holes = (typeof given === 'number' ? [given] : given).filter(Number.isFinite);

@@ -1,11 +1,14 @@
 /** A decoded modality: pixels, and how a pixel becomes the number that a model sees. */
 
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import type { NearestRule } from './geometry.js';
 import type { Jitter } from './modality.js';
 import { native } from './native.js';
 import type { Picture } from './picture.js';
 import type { Random } from './random.js';
 import { resizeNearest, resizeSmooth } from './resize.js';
+import { planeShape } from './rules.js';
 
 /** The types that are sampled from; those of other files become float32. */
 export type PlaneData = Uint8Array | Uint16Array | Float32Array;
@@ -67,6 +70,12 @@ export function resizePlane(
   width: number,
   nearest?: NearestRule,
 ): Plane {
+  checkArguments(
+    'resizePlane',
+    { plane, height, width, nearest },
+    { plane: planeShape, height: is.finite, width: is.finite, nearest: is.maybe(is.text) },
+  );
+
   return plane.interpolation === 'bilinear'
     ? resizeSmooth(plane, height, width)
     : resizeNearest(plane, height, width, nearest);

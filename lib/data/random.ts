@@ -5,6 +5,8 @@
  * `(seed, epoch, position)`. So the numbers are the same whichever worker draws them, in
  * whichever order, and a resumed run needs no replay of the draws before it.
  */
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 
 /** The murmur3 finaliser: a bijection of 32-bit words in which each input bit moves every output bit. */
 export function mix32(word: number): number {
@@ -42,6 +44,7 @@ export class Random {
   private counter = 1;
 
   constructor(...key: readonly number[]) {
+    checkArguments('Random', { key }, { key: is.listOf(is.finite) });
     for (const part of key) {
       const low = part | 0;
       const high = Math.floor(part / 0x1_0000_0000) | 0;
@@ -106,6 +109,7 @@ export class Random {
  * same whether it was reached in one go or after a resume.
  */
 export function mixSeed(...values: number[]): number {
+  checkArguments('mixSeed', { values }, { values: is.listOf(is.finite) });
   let hash = 0x9e3779b9;
   for (const value of values) {
     // Both halves of the integer, so that seeds above 2^32 stay distinct.

@@ -3,6 +3,7 @@
  * main thread and in workers alike, and so imports nothing of torch.
  */
 
+import { checkArguments } from '../torch/check-arguments.js';
 import { sampleLabels, samplePlane, validMask } from './augment.js';
 import { drawLabelledGeometry } from './class-share.js';
 import { IGNORE_LABEL } from './classes.js';
@@ -22,6 +23,7 @@ import { emptyLike, type Picture } from './picture.js';
 import { jittered, type Plane } from './plane.js';
 import { Random, Stream } from './random.js';
 import { resizeNearest } from './resize.js';
+import { sampleLoaderOptionsShape } from './rules.js';
 import { checkLabelSize, readScene, type SceneOptions } from './scene.js';
 
 /** What a loader needs besides the samples; can be sent to a worker. */
@@ -88,7 +90,9 @@ export class SampleLoader {
   private readonly cache = new Map<number, DecodedSample>();
   private cachedBytes = 0;
 
-  constructor(private readonly options: SampleLoaderOptions) {}
+  constructor(private readonly options: SampleLoaderOptions) {
+    checkArguments('SampleLoader', { options }, { options: sampleLoaderOptionsShape });
+  }
 
   /** @throws DataError as `readScene`, `readRawLabels` and `applyLabelRule` */
   async load(task: SampleTask): Promise<LoadedSample> {

@@ -1,5 +1,7 @@
+import { checkArguments } from '../torch/check-arguments.js';
 import { DataError } from './errors.js';
 import { Random, Stream } from './random.js';
+import { trainingSamplerOptionsShape } from './rules.js';
 
 /** One place in an epoch, and the sample that stands there. */
 export interface Draw {
@@ -39,7 +41,10 @@ export class TrainingSampler implements Sampler {
   // Prefetching crosses the border of two epochs: the order of both is kept.
   private readonly orders = new Map<number, Uint32Array>();
 
-  constructor({ length, batchSize, iterationsPerEpoch, seed = 0 }: TrainingSamplerOptions) {
+  constructor(options: TrainingSamplerOptions) {
+    checkArguments('TrainingSampler', { options }, { options: trainingSamplerOptionsShape });
+    const { length, batchSize, iterationsPerEpoch, seed = 0 } = options;
+
     this.length = length;
     this.batchSize = positive('batchSize', batchSize);
     this.iterationsPerEpoch = positive(

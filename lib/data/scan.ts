@@ -1,7 +1,8 @@
 /** What the files of a scene hold, found without training on them. Runs in worker threads. */
 
 import { open, stat } from 'node:fs/promises';
-import { type PortableError, toPortable } from './errors.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import { type PortableError, toPortable } from '../torch/portable-error.js';
 import { readChannels, readHeader } from './image.js';
 import { readChannel } from './kinds/channel.js';
 import type { LabelRule } from './label-rule.js';
@@ -11,6 +12,7 @@ import type { Sample } from './list.js';
 import { kindOf, type ModalitySpec, readPlane } from './modality.js';
 import type { PictureHeader } from './picture.js';
 import { measuredExtremes } from './plane.js';
+import { scanOptionsShape, scanTaskShape } from './rules.js';
 import { checkLabelSize, checkSceneSizes, type SceneOptions } from './scene.js';
 import { momentsOf } from './statistics.js';
 
@@ -61,10 +63,11 @@ export interface SceneFacts {
  * Looks at one scene: the headers of its images and all values of its label. A file that cannot be used
  * is a problem in the result, not thrown.
  */
-export async function scanScene(
-  { sample, decode }: ScanTask,
-  { modalities, rule, ...options }: ScanOptions,
-): Promise<SceneFacts> {
+export async function scanScene(task: ScanTask, scan: ScanOptions): Promise<SceneFacts> {
+  checkArguments('scanScene', { task, scan }, { task: scanTaskShape, scan: scanOptionsShape });
+  const { sample, decode } = task;
+  const { modalities, rule, ...options } = scan;
+
   const problems: PortableError[] = [];
   const attempt = async <Facts>(read: () => Facts | Promise<Facts>): Promise<Facts | null> => {
     try {

@@ -1,7 +1,9 @@
 /** The way of a batch to its device. */
 
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 
 /** A tensor of these values on `device`, on its way as by `stage`. */
 export function stageValues(
@@ -9,6 +11,12 @@ export function stageValues(
   shape: readonly number[],
   device: string,
 ): Tensor {
+  checkArguments(
+    'stageValues',
+    { values, shape, device },
+    { values: is.numbers, shape: is.listOf(is.finite), device: is.text },
+  );
+
   return stage([torch.tensor(values, { shape })], device);
 }
 

@@ -1,10 +1,13 @@
 /** Mean and standard deviation of modalities over images. Runs in worker threads. */
 
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { readChannels } from './image.js';
 import type { Sample } from './list.js';
 import { type ModalitySpec, readPlane } from './modality.js';
 import type { Picture } from './picture.js';
 import type { Normalisation, Reading } from './plane.js';
+import { modalitySpecShape, sampleShape } from './rules.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** How many pixels of an image are looked at. */
@@ -82,8 +85,19 @@ export async function sceneMoments(
 export async function measureNormalisation(
   samples: readonly Sample[],
   modalities: readonly (ModalitySpec | null)[],
-  { workers, signal }: { workers: number; signal?: AbortSignal | undefined },
+  options: { workers: number; signal?: AbortSignal | undefined },
 ): Promise<(Normalisation | null)[]> {
+  checkArguments(
+    'measureNormalisation',
+    { samples, modalities, options },
+    {
+      samples: is.listOf(sampleShape),
+      modalities: is.listOf(is.orNull(modalitySpecShape)),
+      options: is.shape('options', { workers: is.finite }),
+    },
+  );
+  const { workers, signal } = options;
+
   const threads = Math.min(workers, Math.floor(samples.length / IMAGES_A_THREAD));
   const entry = new URL('./statistics-worker.js', import.meta.url);
   const pool =

@@ -1,7 +1,10 @@
 /** A few worker threads that answer tasks in order: the pool, and what a thread of it runs. */
 
 import { parentPort, Worker } from 'node:worker_threads';
-import { DataError, fromPortable, type PortableError, toPortable } from './errors.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import { fromPortable, type PortableError, toPortable } from '../torch/portable-error.js';
+import * as is from '../torch/rules.js';
+import { DataError } from './errors.js';
 
 export interface WorkerRequest<Task> {
   readonly id: number;
@@ -32,6 +35,8 @@ export class WorkerPool<Task, Result> {
 
   /** Starts `size` threads that run the module at `entry` with `data` as their `workerData`. */
   constructor(entry: URL, size: number, data: unknown) {
+    checkArguments('WorkerPool', { entry, size }, { entry: is.instance(URL), size: is.size });
+
     this.members = Array.from({ length: size }, () => {
       // The program's flags are not the thread's: with --input-type of a `node -e` it cannot start.
       const worker = new Worker(entry, { workerData: data, execArgv: [] });
@@ -73,7 +78,7 @@ export class WorkerPool<Task, Result> {
     if (!waiting) return;
     this.waiting.delete(reply.id);
     if (--waiting.member.pending === 0) waiting.member.worker.unref();
-    if ('error' in reply) waiting.reject(fromPortable(reply.error));
+    if ('error' in reply) waiting.reject(fromPortable(reply.error, DataError));
     else waiting.resolve(reply.result);
   }
 

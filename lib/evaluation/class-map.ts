@@ -1,6 +1,8 @@
 import { bilinear } from '../models/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 
 /** Where in padded inputs the pictures lie. */
 export interface PictureWindow {
@@ -41,8 +43,15 @@ const AT_ONCE = 2 ** 20;
 export function classMap(
   logits: Tensor,
   size?: readonly number[],
-  { alignCorners = false, inputs }: ClassMapOptions = {},
+  options: ClassMapOptions = {},
 ): Tensor {
+  checkArguments(
+    'classMap',
+    { logits, size, options },
+    { logits: is.tensor, size: is.maybe(is.listOf(is.finite)), options: is.record },
+  );
+  const { alignCorners = false, inputs } = options;
+
   const [batch, classes, h, w] = logits.shape as [number, number, number, number];
   const picture = inputs?.window ?? { top: 0, left: 0, height: h, width: w };
   const [height, width] = (size ?? [picture.height, picture.width]) as [number, number];

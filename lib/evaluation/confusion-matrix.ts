@@ -1,6 +1,8 @@
 import { IGNORE_LABEL } from '../data/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { EvaluationError } from './errors.js';
 
 /** Figures of a confusion matrix, 0 to 1 (m3l.md section 8). NaN where there was nothing to count. */
@@ -22,8 +24,15 @@ export class ConfusionMatrix {
 
   constructor(
     readonly numClasses: number,
-    { device = 'cpu' }: { device?: string } = {},
+    given: { device?: string } = {},
   ) {
+    checkArguments(
+      'ConfusionMatrix',
+      { numClasses, given },
+      { numClasses: is.finite, given: is.record },
+    );
+    const { device = 'cpu' } = given;
+
     const options = { dtype: 'int64', device } as const;
     [this.#counts, this.#outOfRange] = torch.detached(() => [
       torch.zeros([numClasses, numClasses], options),
@@ -97,6 +106,8 @@ export class ConfusionMatrix {
 
 /** The figures of a matrix of [label][prediction] counts. */
 export function metricsOf(counts: readonly (readonly number[])[]): Metrics {
+  checkArguments('metricsOf', { counts }, { counts: is.listOf(is.listOf(is.finite)) });
+
   const rows = counts.map(sum);
   const columns = counts.map((_, column) => sum(counts.map((row) => row[column]!)));
   const hits = counts.map((row, index) => row[index]!);

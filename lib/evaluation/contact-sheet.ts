@@ -8,11 +8,13 @@ import {
 } from '../data/index.js';
 import type { Fill, SegmentationModel } from '../models/index.js';
 import { evaluating } from '../nn/evaluating.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import * as torch from '../torch/index.js';
 import { GLYPH_HEIGHT } from './bitmap-font.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { classPicture, modalityPicture, Picture, textWidth } from './picture.js';
 import { predictClasses } from './predict.js';
+import { contactSheetOptionsShape } from './rules.js';
 import { type Views, viewsOf } from './views.js';
 
 /** What a contact sheet shows. */
@@ -54,6 +56,8 @@ const MOST_SIDE = 512;
  * without one of its inputs.
  */
 export async function contactSheet(options: ContactSheetOptions): Promise<Buffer> {
+  checkArguments('contactSheet', { options }, { options: contactSheetOptionsShape });
+
   const { specs, classes, model, rows = 4, missing = 'each' } = options;
   const sets = model ? missingSets(missing, specs.length) : [];
   const { colours = classColours(classes) } = options;

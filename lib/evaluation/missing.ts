@@ -1,4 +1,6 @@
 import type { ModalitySpec } from '../data/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { EvaluationError } from './errors.js';
 
 /**
@@ -9,6 +11,12 @@ export type MissingProtocol = 'each' | 'subsets' | readonly (readonly number[])[
 
 /** The sets of a protocol, nothing missing first. */
 export function missingSets(protocol: MissingProtocol, modalities: number): number[][] {
+  checkArguments(
+    'missingSets',
+    { protocol, modalities },
+    { protocol: is.either(is.listOf(is.listOf(is.finite)), is.text), modalities: is.finite },
+  );
+
   if (typeof protocol !== 'string') {
     for (const missing of protocol) checkMissing(missing, modalities);
     return protocol.map((missing) => [...new Set(missing)].sort((a, b) => a - b));

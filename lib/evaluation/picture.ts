@@ -6,8 +6,11 @@ import {
   normalisationOf,
   VOID_COLOUR,
 } from '../data/index.js';
+import { modalitySpecShape } from '../data/rules.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { ADVANCE, GLYPH_HEIGHT, GLYPH_WIDTH, inks } from './bitmap-font.js';
 
 /** An RGB image of 8 bits, rows from the top. */
@@ -19,6 +22,12 @@ export class Picture {
     readonly height: number,
     background: Colour = [255, 255, 255],
   ) {
+    checkArguments(
+      'Picture',
+      { width, height, background },
+      { width: is.size, height: is.size, background: is.list },
+    );
+
     this.pixels = new Uint8Array(width * height * 3);
     for (let at = 0; at < this.pixels.length; at += 3) this.pixels.set(background, at);
   }
@@ -67,6 +76,8 @@ export class Picture {
 
 /** An input [3, H, W] as its kind is drawn: colours as they looked, depth its own range in viridis. */
 export function modalityPicture(input: Tensor, spec: ModalitySpec): Picture {
+  checkArguments('modalityPicture', { input, spec }, { input: is.tensor, spec: modalitySpecShape });
+
   const { channels, paint } = kindOf(spec);
   const [height, width] = input.shape.slice(-2) as [number, number];
   const picture = new Picture(width, height);

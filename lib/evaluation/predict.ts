@@ -7,8 +7,11 @@ import {
   type Prediction,
   type Predictor,
 } from '../models/index.js';
+import { predictorShape } from '../models/rules.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import {
   type ClassMapOptions,
   classMap,
@@ -17,6 +20,7 @@ import {
   windowOf,
 } from './class-map.js';
 import { checkMissing } from './missing.js';
+import { predictClassesOptionsShape, predictOptionsShape } from './rules.js';
 import { predictViews, type Views } from './views.js';
 
 /** What a prediction takes by name. */
@@ -44,6 +48,16 @@ export function predictMissing(
   inputs: readonly (Tensor | null)[],
   options: PredictOptions,
 ): Prediction {
+  checkArguments(
+    'predictMissing',
+    { model, inputs, options },
+    {
+      model: predictorShape,
+      inputs: is.listOf(is.orNull(is.tensor)),
+      options: predictOptionsShape,
+    },
+  );
+
   const logits = predictLogits(model, inputs, everyHead(model.modalities), options).logits;
   return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
 }
@@ -65,8 +79,19 @@ export interface PredictClassesOptions
 export function predictClasses(
   model: Predictor,
   inputs: readonly (Tensor | null)[],
-  { size, heads = everyHead(model.modalities), alignCorners, ...options }: PredictClassesOptions,
+  given: PredictClassesOptions,
 ): Tensor[] {
+  checkArguments(
+    'predictClasses',
+    { model, inputs, given },
+    {
+      model: predictorShape,
+      inputs: is.listOf(is.orNull(is.tensor)),
+      given: predictClassesOptionsShape,
+    },
+  );
+  const { size, heads = everyHead(model.modalities), alignCorners, ...options } = given;
+
   return torch.scope(() => {
     const given = { ...options, upsample: false };
     const predicted = predictLogits(model, inputs, heads, given);

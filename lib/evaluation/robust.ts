@@ -2,10 +2,12 @@ import { setImmediate } from 'node:timers/promises';
 import { type Batch, disposeBatch, type ModalitySpec, mixSeed } from '../data/index.js';
 import type { Fill, SegmentationModel } from '../models/index.js';
 import { evaluating } from '../nn/evaluating.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import * as torch from '../torch/index.js';
 import { CaseMeasures, type FurtherMeasures, type Measured } from './case-measures.js';
 import { EvaluationError } from './errors.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
+import { evaluateOptionsShape } from './rules.js';
 import { type Views, viewsOf } from './views.js';
 
 /** What `evaluateRobust` takes by name. */
@@ -73,6 +75,8 @@ export interface RobustResult {
  * @throws EvaluationError M3L_NOTHING_TO_EVALUATE, M3L_LABEL_RANGE, M3L_MISSING_MODALITY
  */
 export async function evaluateRobust(options: EvaluateOptions): Promise<RobustResult> {
+  checkArguments('evaluateRobust', { options }, { options: evaluateOptionsShape });
+
   const { specs, missing = 'each', onProgress, signal } = options;
   const networks = networksOf(options);
   const sets = missingSets(missing, specs.length);

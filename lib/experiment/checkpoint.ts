@@ -3,11 +3,14 @@ import { basename, dirname, join } from 'node:path';
 import { frameworkNamed } from '../learning/index.js';
 import { models } from '../models/index.js';
 import { writeFileAtomic, writeFolderAtomic } from '../torch/atomic-write.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { bestIn, FACTS, readFacts, stepsIn } from './checkpoint-facts.js';
 import type { Config } from './config/config.js';
 import { CheckpointError, reasonOf, systemCode } from './errors.js';
+import { checkpointShape, configShape } from './rules.js';
 
 /**
  * Everything training needs to go on as if it had never stopped.
@@ -38,8 +41,19 @@ const TRAINING = 'training.safetensors';
 export function saveCheckpoint(
   folder: string,
   checkpoint: Checkpoint,
-  { keep }: { keep: number },
+  options: { keep: number },
 ): string {
+  checkArguments(
+    'saveCheckpoint',
+    { folder, checkpoint, options },
+    {
+      folder: is.text,
+      checkpoint: checkpointShape,
+      options: is.shape('options', { keep: is.finite }),
+    },
+  );
+  const { keep } = options;
+
   const name = `step-${String(checkpoint.iteration).padStart(7, '0')}`;
   const { tensors, ...facts } = checkpoint;
   const { networks } = frameworkNamed(facts.config.framework.name);
@@ -67,6 +81,8 @@ export function saveCheckpoint(
  * @throws CheckpointError M3L_CHECKPOINT_READ, M3L_CHECKPOINT_WRITE
  */
 export function recordScore(path: string, score: number): void {
+  checkArguments('recordScore', { path, score }, { path: is.text, score: is.number });
+
   const facts = orReadError(path, () => readFacts(path));
   if (facts.score !== null) return;
   try {
@@ -78,6 +94,8 @@ export function recordScore(path: string, score: number): void {
 
 /** Folder of the latest checkpoint, or of that with the highest score; null where there is none. */
 export function findCheckpoint(folder: string, which: 'latest' | 'best'): string | null {
+  checkArguments('findCheckpoint', { folder, which }, { folder: is.text, which: is.text });
+
   const latest = stepsIn(folder).at(-1);
   const name = which === 'best' ? (bestIn(folder)?.name ?? latest) : latest;
   return name === undefined ? null : join(folder, name);
@@ -91,10 +109,13 @@ export function isCheckpoint(folder: string): boolean {
 /**
  * Reads a checkpoint. The tensors belong to the current scope.
  *
- * @param modelOnly leaves out what only training needs
+ * @param options.modelOnly leaves out what only training needs
  * @throws CheckpointError M3L_CHECKPOINT_READ
  */
-export function loadCheckpoint(path: string, { modelOnly = false } = {}): Checkpoint {
+export function loadCheckpoint(path: string, options: { modelOnly?: boolean } = {}): Checkpoint {
+  checkArguments('loadCheckpoint', { path, options }, { path: is.text, options: is.record });
+  const { modelOnly = false } = options;
+
   const files = modelOnly ? [MODEL] : [MODEL, TRAINING];
   return orReadError(path, () => {
     const { format: _, config, ...facts } = readFacts(path);
@@ -134,6 +155,12 @@ export function orReadError<Result>(path: string, read: () => Result): Result {
  * @throws CheckpointError M3L_CHECKPOINT_MODEL naming every difference
  */
 export function checkSameModel(path: string, found: Config, wanted: Config): void {
+  checkArguments(
+    'checkSameModel',
+    { path, found, wanted },
+    { path: is.text, found: configShape, wanted: configShape },
+  );
+
   const [there, here] = [modelOf(found), modelOf(wanted)];
   const differences = [...new Set([...Object.keys(there), ...Object.keys(here)])]
     .map((key) => [key, there[key], here[key]] as const)

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { type FrameworkName, frameworkNames, frameworks } from '../learning/index.js';
 import { FILLS, type Fill } from '../models/index.js';
 import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import { type ComparedRun, type Comparison, compareRuns, type RunScore } from './comparison.js';
 import { optionsOfOthers } from './config/choice.js';
 import { type Config, frameworkKeys, resolveConfig } from './config/config.js';
@@ -10,6 +11,7 @@ import { ConfigError, Interrupted, RunError, reasonOf } from './errors.js';
 import { type EvaluationReport, evaluateRun, headline } from './evaluate.js';
 import { nearest } from './nearest.js';
 import { resumeConfig } from './resume.js';
+import { compareOptionsShape } from './rules.js';
 import { RunFolder } from './run-folder.js';
 import { type TrainEvent, type TrainSummary, train } from './train.js';
 
@@ -64,6 +66,8 @@ export interface CompareOptions {
  * @throws Interrupted where `signal` was aborted; everything is saved by then
  */
 export async function compareFrameworks(options: CompareOptions): Promise<Comparison> {
+  checkArguments('compareFrameworks', { options }, { options: compareOptionsShape });
+
   const { signal, onEvent = () => {} } = options;
   checkOptions(options);
   const { fills = FILLS } = options;

@@ -1,4 +1,7 @@
 import type { Fill } from '../models/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
+import { comparedRunShape } from './rules.js';
 
 /** How one run does with one fill; null where the mask token stands for what is missing. */
 export interface RunScore {
@@ -67,6 +70,12 @@ export interface Comparison {
  * @param fill the configuration's own, whose gains are told besides the best's
  */
 export function compareRuns(runs: readonly ComparedRun[], fill: Fill): Comparison {
+  checkArguments(
+    'compareRuns',
+    { runs, fill },
+    { runs: is.listOf(comparedRunShape), fill: is.text },
+  );
+
   const seeds = [...new Set(runs.map(({ seed }) => seed))];
   const frameworks = [...new Set(runs.map(({ framework }) => framework))];
   const rows = frameworks.flatMap((framework) =>

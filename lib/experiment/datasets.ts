@@ -17,7 +17,9 @@ import {
 } from '../data/index.js';
 import { frameworkNamed, type TrainingBatch } from '../learning/index.js';
 import { FURTHER_SENSORS, type RoomSensor, roomSensors, writeRooms } from '../rooms/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import { cacheFolder } from '../torch/libtorch.js';
+import * as is from '../torch/rules.js';
 import { classNames } from './classes.js';
 import type { Config, ListConfig, RoomsConfig } from './config/config.js';
 import { completed } from './config/follow-data.js';
@@ -25,6 +27,7 @@ import { ConfigError } from './errors.js';
 import type { EvaluationSplit } from './evaluation-splits.js';
 import { nearest } from './nearest.js';
 import { specsOf } from './networks.js';
+import { configShape } from './rules.js';
 import { sizingOf } from './sizing.js';
 
 /** The data of a run. Batches are made when asked for; `close` ends the worker threads. */
@@ -68,6 +71,8 @@ export async function openDatasets(
   note: (text: string) => void = () => {},
   { split = 'val' }: { split?: EvaluationSplit } = {},
 ): Promise<Datasets> {
+  checkArguments('openDatasets', { given, note }, { given: configShape, note: is.callback });
+
   const config = completed(given);
   const { data } = config;
   const specs = specsOf(config);
@@ -198,7 +203,12 @@ export function spread<Entry>(entries: readonly Entry[], count: number): Entry[]
  * Makes sure of the folder of the data.
  * @throws ConfigError M3L_CONFIG_DATA_ROOT where it is not there
  */
-export function requireDataRoot({ data: { root } }: Config): void {
+export function requireDataRoot(config: Config): void {
+  checkArguments('requireDataRoot', { config }, { config: configShape });
+  const {
+    data: { root },
+  } = config;
+
   if (root === undefined || existsSync(root)) return;
   throw new ConfigError(
     'M3L_CONFIG_DATA_ROOT',
@@ -270,7 +280,7 @@ function choose(samples: Sample[], { count, choose, names, file }: ListConfig, k
     chosen = names.map((name) => {
       const sample = byName.get(name);
       if (sample !== undefined) return sample;
-      const near = nearest(name, byName.keys());
+      const near = nearest(name, [...byName.keys()]);
       throw new ConfigError(
         'M3L_CONFIG_VALUE',
         `${key}.names: found '${name}', which ${file} does not hold.${near === null ? '' : ` Did you mean '${near}'?`}`,

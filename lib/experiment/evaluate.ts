@@ -7,9 +7,12 @@ import {
   type RobustResult,
   viewsOf,
 } from '../evaluation/index.js';
+import { robustResultShape } from '../evaluation/rules.js';
 import type { Networks } from '../learning/index.js';
 import type { Fill } from '../models/index.js';
 import { writeFileAtomic } from '../torch/atomic-write.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { findCheckpoint } from './checkpoint.js';
 import { paletteOf } from './classes.js';
 import type { Config } from './config/config.js';
@@ -18,6 +21,7 @@ import { CheckpointError } from './errors.js';
 import type { EvaluationSplit } from './evaluation-splits.js';
 import { nearest } from './nearest.js';
 import { answering, disposeNetworks, loadNetworks, prepareTorch } from './networks.js';
+import { evaluateNetworksOptionsShape, runFolderShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
 
@@ -35,6 +39,8 @@ export interface EvaluationReport extends RobustResult {
 
 /** The head that stands for the whole: the ensemble of the first model, which is the headline's. */
 export function headline(report: RobustResult): HeadResult {
+  checkArguments('headline', { report }, { report: robustResultShape });
+
   const { heads } = report.models[0]!;
   return heads.find(({ head }) => head === 'ensemble') ?? heads[0]!;
 }
@@ -70,6 +76,8 @@ export async function evaluateRun(
   run: RunFolder,
   options: EvaluateRunOptions = {},
 ): Promise<EvaluationReport> {
+  checkArguments('evaluateRun', { run, options }, { run: runFolderShape, options: is.record });
+
   const config = run.config(options.sets);
   if (options.fill !== undefined) config.evaluate.fill = options.fill;
   if (options.calibration) config.evaluate.calibration = true;
@@ -124,6 +132,8 @@ export interface EvaluateNetworksOptions {
 export async function evaluateNetworks(
   options: EvaluateNetworksOptions,
 ): Promise<EvaluationReport> {
+  checkArguments('evaluateNetworks', { options }, { options: evaluateNetworksOptionsShape });
+
   const { config, networks, datasets, iteration, signal, onProgress } = options;
   const { name, model } = answering(config, networks);
   const result = await evaluateRobust({

@@ -67,6 +67,11 @@ export { editDistance, nearest } from './nearest.js';
 export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
 export { checkSheet, PictureError } from './picture-file.js';
 export { type PredictedScene, type PredictOptions, predict } from './predict.js';
+export {
+  predictorInWorker,
+  type WorkerPredictor,
+  type WorkerPredictorOptions,
+} from './predictor-in-worker.js';
 export { type PretrainOptions, type PretrainSummary, pretrain } from './pretrained/pretrain.js';
 export { type WeightsPackage, writeWeightsPackage } from './pretrained/weights-package.js';
 export { type Resumed, resumeConfig } from './resume.js';

@@ -1,5 +1,9 @@
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 /** Number of insertions, deletions, substitutions and neighbour swaps between two words. */
 export function editDistance(a: string, b: string): number {
+  checkArguments('editDistance', { a, b }, { a: is.text, b: is.text });
+
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -21,7 +25,13 @@ export function editDistance(a: string, b: string): number {
  * The candidate nearest to a mistyped word, or null where none is near enough to be meant: at
  * most one edit for each three letters, and at least two.
  */
-export function nearest(word: string, candidates: Iterable<string>): string | null {
+export function nearest(word: string, candidates: readonly string[]): string | null {
+  checkArguments(
+    'nearest',
+    { word, candidates },
+    { word: is.text, candidates: is.listOf(is.text) },
+  );
+
   let best: string | null = null;
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {

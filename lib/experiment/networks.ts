@@ -2,23 +2,34 @@ import type { ModalitySpec } from '../data/index.js';
 import { AveragedNetworks } from '../evaluation/index.js';
 import { frameworkNamed, type Networks } from '../learning/index.js';
 import { modelNamed, type SegmentationModel } from '../models/index.js';
+import { segmentationModelShape } from '../models/rules.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { checkSameModel, loadCheckpoint } from './checkpoint.js';
 import type { Config } from './config/config.js';
 import { CheckpointError, RunError } from './errors.js';
 import { initialise } from './initialise.js';
 import { loadEncoder } from './pretrained/load-encoder.js';
+import { configShape } from './rules.js';
 
 export function specsOf(config: Config): ModalitySpec[] {
   return Object.entries(config.data.modalities).map(([name, modality]) => ({ name, ...modality }));
 }
 
+/**
+ * Between operators libgomp's threads spin for milliseconds, on cores that the loader's threads, the
+ * event loop or other processes want: steps then take several times as long. It reads this, of the main
+ * thread's environment, when it loads.
+ */
+export function calmThreads(): void {
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '5000';
+}
+
 /** Threads and device, before anything is computed. */
 export function prepareTorch(config: Config): void {
-  // Between operators libgomp's threads spin for milliseconds, on cores that the loader's threads
-  // (or other processes) want: steps then take several times as long. It reads this when it loads.
-  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '5000';
+  calmThreads();
   if (config.threads !== undefined) torch.setNumThreads(config.threads);
   torch.cuda.allowTf32(config.precision === 'tf32');
   if (config.device.startsWith('cuda') && !torch.cuda.isAvailable()) {
@@ -41,6 +52,12 @@ export function createNetworks(
   numClasses: number,
   note: (text: string) => void = () => {},
 ): Networks {
+  checkArguments(
+    'createNetworks',
+    { config, numClasses, note },
+    { config: configShape, numClasses: is.finite, note: is.callback },
+  );
+
   torch.manualSeed(config.seed);
   const { networks, trainable } = frameworkNamed(config.framework.name);
   const made: Record<string, SegmentationModel> = {};
@@ -86,6 +103,12 @@ export function loadNetworks(
   config: Config,
   numClasses: number,
 ): { networks: Networks; iteration: number } {
+  checkArguments(
+    'loadNetworks',
+    { path, config, numClasses },
+    { path: is.text, config: configShape, numClasses: is.finite },
+  );
+
   return torch.scope(() => {
     const checkpoint = loadCheckpoint(path, { modelOnly: true });
     checkSameModel(path, checkpoint.config, config);
@@ -102,6 +125,12 @@ export function loadNetworks(
 
 /** Releases the networks' tensors. */
 export function disposeNetworks(networks: Networks): void {
+  checkArguments(
+    'disposeNetworks',
+    { networks },
+    { networks: is.recordOf(segmentationModelShape) },
+  );
+
   for (const model of Object.values(networks)) model.dispose();
 }
 

@@ -1,7 +1,9 @@
 import { dirname, extname, resolve } from 'node:path';
 import type { Sharp } from 'sharp';
 import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import { M3lError } from '../torch/errors.js';
+import * as is from '../torch/rules.js';
 import { reasonOf } from './errors.js';
 import { requireFolder } from './folders.js';
 
@@ -62,6 +64,8 @@ export function checkOutputs({
  * @throws PictureError M3L_PICTURE_FORMAT, M3L_PICTURE_PATH
  */
 export function checkSheet(path: string, what = 'a contact sheet'): void {
+  checkArguments('checkSheet', { path, what }, { path: is.text, what: is.text });
+
   checkFormat(path, ['.png'], what);
   inFolder(path, () => requireFolder(path));
 }

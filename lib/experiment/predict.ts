@@ -7,15 +7,17 @@ import {
   readPlane,
   resizePlane,
 } from '../data/index.js';
-import { predictClasses, viewsOf } from '../evaluation/index.js';
+import { predictClasses } from '../evaluation/index.js';
 import { optimizeForInference } from '../inference/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import * as torch from '../torch/index.js';
 import { classNames, paletteOf } from './classes.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
 import { answering, disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import { checkOutputs, writePicture } from './picture-file.js';
+import { predictOptionsShape, runFolderShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
-import { sizingOf } from './sizing.js';
+import { loadingOf, predictionOf } from './run-predictor.js';
 
 /** What `predict` takes by name. */
 export interface PredictOptions {
@@ -52,6 +54,12 @@ export interface PredictedScene {
  * @throws EvaluationError M3L_MISSING_MODALITY; PictureError; DataError of an image; CheckpointError
  */
 export async function predict(run: RunFolder, options: PredictOptions): Promise<PredictedScene> {
+  checkArguments(
+    'predict',
+    { run, options },
+    { run: runFolderShape, options: predictOptionsShape },
+  );
+
   const { sets = [], device } = options;
   checkOutputs(options);
   const config = run.config(device === undefined ? sets : [...sets, `device=${device}`]);
@@ -61,26 +69,17 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
   for (const name of Object.keys(options.images)) modalityIndex(name, names);
   const files = names.map((name) => options.images[name] ?? null);
   const path = requireCheckpoint(run, options.checkpoint ?? 'latest');
-  const { evaluationSize, nearest, alignCorners } = sizingOf(config);
-  const { inputs, size } = await loadInputs(specs, files, {
-    size: evaluationSize,
-    resize: config.data.resize,
-    align: config.data.align,
-    nearest,
-    device: config.device,
-  });
+  const { inputs, size } = await loadInputs(specs, files, loadingOf(config));
   try {
     const classes = classNames(config);
     const { networks } = loadNetworks(path, config, classes.length);
     try {
       const { model } = answering(config, networks);
       using view = optimizeForInference(model, { measure: false });
-      const { fill } = config.evaluate;
-      const views = viewsOf(config.evaluate);
-      const asked = { specs, fill, ...views, seed: config.seed, size, alignCorners };
+      const asked = predictionOf(config);
       const found = torch.scope(() =>
         torch.noGrad(() => {
-          const [map] = predictClasses(view, inputs, { ...asked, heads: ['ensemble'] });
+          const [map] = predictClasses(view, inputs, { ...asked, size, heads: ['ensemble'] });
           return map!.to({ dtype: 'uint8', device: 'cpu' }).toTypedArray() as Uint8Array;
         }),
       );
@@ -96,7 +95,7 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
         overlay: options.overlay ?? null,
         size,
         missing,
-        fill: missing.length === 0 || model.hasMaskToken ? null : fill,
+        fill: missing.length === 0 || model.hasMaskToken ? null : config.evaluate.fill,
         classes: shares(found, classes),
       };
     } finally {

@@ -1,6 +1,9 @@
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import type { Config, SettledConfig } from './config/config.js';
 import { completed } from './config/follow-data.js';
 import { RunError } from './errors.js';
+import { configShape, runFolderShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
 
 /**
@@ -40,6 +43,12 @@ export function resumeConfig(
   wanted: Config | undefined,
   sets: readonly string[] = [],
 ): Resumed {
+  checkArguments(
+    'resumeConfig',
+    { run, wanted, sets },
+    { run: runFolderShape, wanted: is.maybe(configShape), sets: is.listOf(is.text) },
+  );
+
   const own = run.config();
   const asked = wanted === undefined ? run.config(sets) : completed(wanted, own);
   const [before, after] = [flatten(own), flatten(asked)];

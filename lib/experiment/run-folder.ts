@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import { M3lError } from '../torch/errors.js';
+import * as is from '../torch/rules.js';
 import { findCheckpoint, removeLeftovers } from './checkpoint.js';
 import { type Config, configToYaml, resolveStored, type SettledConfig } from './config/config.js';
 import { completed } from './config/follow-data.js';
@@ -26,6 +28,7 @@ export class RunFolder {
   readonly path: string;
 
   private constructor(path: string) {
+    checkArguments('RunFolder', { path }, { path: is.text });
     this.path = resolve(path);
   }
 
@@ -36,6 +39,12 @@ export class RunFolder {
    *   nothing can be written
    */
   static create(config: Config, out?: string): RunFolder {
+    checkArguments(
+      'RunFolder.create',
+      { config, out },
+      { config: is.shape('Config', { name: is.text }), out: is.maybe(is.text) },
+    );
+
     const run = new RunFolder(out ?? freshName(config.name));
     run.#requireUntrained();
     run.#requireWritable();
@@ -59,6 +68,8 @@ export class RunFolder {
 
   /** The newest run in `runs/`, of one name where given. */
   static newest(name?: string): RunFolder {
+    checkArguments('RunFolder.newest', { name }, { name: is.maybe(is.text) });
+
     const runs = existsSync('runs') ? readdirSync('runs') : [];
     const found = runs
       .filter((run) => name === undefined || run.replace(/-\d{8}-\d{6}(-\d+)?$/, '') === name)
@@ -206,6 +217,8 @@ export class RunFolder {
 
 /** A name in `runs/` that is not taken: `runs/NAME-TIME`. */
 export function freshName(name: string): string {
+  checkArguments('freshName', { name }, { name: is.text });
+
   const time = new Date().toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const base = join('runs', `${name}-${time}`);
   for (let copy = 2, path = base; ; copy++) {

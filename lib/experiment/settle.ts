@@ -1,7 +1,10 @@
 import { readHeader, type Sample } from '../data/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import type { Config, SettledConfig } from './config/config.js';
 import { type Choice, type DataFacts, followData, isSettled } from './config/follow-data.js';
 import { openSources, type Sources, spread } from './datasets.js';
+import { configShape } from './rules.js';
 
 /** Images whose sizes are looked at. */
 const SIZED = 64;
@@ -23,6 +26,8 @@ export async function settle(
   config: Config,
   note: (text: string) => void = () => {},
 ): Promise<Settled> {
+  checkArguments('settle', { config, note }, { config: configShape, note: is.callback });
+
   if (isSettled(config)) return { config, chosen: [] };
   const sources = await openSources(config, note, { allLists: true });
   return followData(config, await factsOf(config, sources));

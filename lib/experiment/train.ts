@@ -9,6 +9,7 @@ import {
 } from '../learning/index.js';
 import type { SegmentationModel } from '../models/index.js';
 import { AdamW, PolySchedule, SGD } from '../optim/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import * as torch from '../torch/index.js';
 import { requireUsableData } from './check/require-usable.js';
 import {
@@ -32,6 +33,7 @@ import { measureModalities } from './measure.js';
 import type { MetricsLine } from './metrics.js';
 import { createNetworks, disposeNetworks, headlineOf, prepareTorch } from './networks.js';
 import { rescue } from './rescue.js';
+import { trainOptionsShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
 import { settle } from './settle.js';
 import { weighClasses } from './weigh-classes.js';
@@ -87,6 +89,8 @@ export interface TrainSummary {
  * @throws RunError M3L_RUN_EXISTS, M3L_RUN_LOCKED, M3L_RUN_WRITE
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
+  checkArguments('train', { options }, { options: trainOptionsShape });
+
   const { run, resume = false, onEvent = () => {} } = options;
   const { config, datasets, networks } = await beforeTraining(options, onEvent);
   try {

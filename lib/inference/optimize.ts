@@ -1,6 +1,9 @@
 import { MixTransformer } from '../models/mit.js';
+import { segmentationModelShape } from '../models/rules.js';
 import { SegformerHead } from '../models/segformer-head.js';
 import type { Predictor, SegmentationModel, StreamedModel } from '../models/segmentation-model.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { PackedView } from './packed-view.js';
 import { PlainView } from './plain-view.js';
 
@@ -38,6 +41,12 @@ export function optimizeForInference(
   model: SegmentationModel,
   options: InferenceOptions = {},
 ): InferenceView {
+  checkArguments(
+    'optimizeForInference',
+    { model, options },
+    { model: segmentationModelShape, options: is.record },
+  );
+
   return isStreamed(model) ? new PackedView(model, options) : new PlainView(model);
 }
 

@@ -1,16 +1,27 @@
 import type { SegmentationModel } from '../models/index.js';
+import { segmentationModelShape } from '../models/rules.js';
 import * as nn from '../nn/index.js';
 import type { Optimizer } from '../optim/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 
 /** a_t = min(1 − 1/(t + 1), decay), t from 0: the first update copies the student. */
 export function emaFactor(iteration: number, decay = 0.99): number {
+  checkArguments('emaFactor', { iteration, decay }, { iteration: is.finite, decay: is.finite });
+
   return Math.min(1 - 1 / (iteration + 1), decay);
 }
 
 /** The upper limit of a teacher's factor that averages over a share of a training of so many iterations. */
 export function horizonDecay(horizon: number, iterations: number): number {
+  checkArguments(
+    'horizonDecay',
+    { horizon, iterations },
+    { horizon: is.finite, iterations: is.finite },
+  );
+
   return Math.min(0.999, 1 - 1 / Math.max(1, horizon * iterations));
 }
 
@@ -50,6 +61,16 @@ export class EmaTeacher {
       freezeBatchNorm: boolean;
     },
   ) {
+    checkArguments(
+      'EmaTeacher',
+      { model, student, options },
+      {
+        model: segmentationModelShape,
+        student: segmentationModelShape,
+        options: is.shape('options', { mode: is.text, decay: is.finite, freezeBatchNorm: is.flag }),
+      },
+    );
+
     torch.scope(() => void model.loadStateDict(student.stateDict()));
     model.requiresGrad_(false);
     model.train(options.mode === 'train');

@@ -1,9 +1,12 @@
 import type { z } from 'zod';
 import { type Batch, type ModalitySpec, mixSeed } from '../data/index.js';
+import { batchShape } from '../data/rules.js';
 import type { Masks, Prediction, SegmentationModel } from '../models/index.js';
 import { fillMasked } from '../models/missing-modalities/fill.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import type { EmaTeacher } from './ema.js';
 import { LearningError } from './errors.js';
 import { minKeptPixels, type OhemOptions, pseudoWeight } from './losses.js';
@@ -111,6 +114,12 @@ export function defineFramework<
     readonly options?: z.ZodObject<Shape>;
   },
 ): FrameworkDescriptor<Name, Network, z.output<z.ZodObject<Shape>>> {
+  checkArguments(
+    'defineFramework',
+    { descriptor },
+    { descriptor: is.shape('options', { create: is.callback }) },
+  );
+
   return descriptor;
 }
 
@@ -144,6 +153,8 @@ export interface Joined {
 }
 
 export function joinBatches(...batches: Batch[]): Joined {
+  checkArguments('joinBatches', { batches }, { batches: is.filled(is.listOf(batchShape)) });
+
   const modalities = batches[0]!.modalities.map((_, m) =>
     torch.cat(batches.map((batch) => batch.modalities[m]!)),
   );

@@ -1,7 +1,10 @@
 import type * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import type { Framework } from './framework.js';
 import type { LearningOptions } from './options.js';
+import { frameworkShape } from './rules.js';
 
 export interface ParameterGroup {
   name: string;
@@ -29,6 +32,15 @@ export interface GroupOptions {
  * Empty groups are left out.
  */
 export function parameterGroups(model: nn.Module, options: GroupOptions = {}): ParameterGroup[] {
+  checkArguments(
+    'parameterGroups',
+    { model, options },
+    {
+      model: is.shape('Module', { forward: is.callback, namedChildren: is.callback }),
+      options: is.record,
+    },
+  );
+
   const { encoderLr = 1e-4, decoderLr = 3e-4, weightDecay = 1e-4 } = options;
   const { alpha = 'trained', alphaRate = 1 } = options;
   const encoder: ParameterGroup = { name: 'encoder', params: [], lr: encoderLr, weightDecay };
@@ -55,9 +67,16 @@ export function parameterGroups(model: nn.Module, options: GroupOptions = {}): P
 
 /** The parameter groups of every network that a framework trains, one network after the other. */
 export function trainableGroups(
-  { networks, trainable, options }: Framework,
+  framework: Framework,
   rates: Omit<GroupOptions, 'alpha' | 'alphaRate'> = {},
 ): ParameterGroup[] {
+  checkArguments(
+    'trainableGroups',
+    { framework, rates },
+    { framework: frameworkShape, rates: is.record },
+  );
+  const { networks, trainable, options } = framework;
+
   return trainable.flatMap((network) =>
     parameterGroups(networks[network]!, {
       ...rates,

@@ -1,8 +1,12 @@
 import { IGNORE_LABEL } from '../data/index.js';
 import type { Prediction } from '../models/index.js';
+import { predictionShape } from '../models/rules.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { LearningError } from './errors.js';
+import { ohemOptionsShape } from './rules.js';
 import { nearest, oneHot } from './teacher-record.js';
 import { weightedCrossEntropy } from './weighted-losses.js';
 
@@ -70,6 +74,12 @@ export function crossEntropies(
  * @returns a scalar; 0 with zero gradients where every pixel is void
  */
 export function ohemCrossEntropy(logits: Tensor, labels: Tensor, options: OhemOptions): Tensor {
+  checkArguments(
+    'ohemCrossEntropy',
+    { logits, labels, options },
+    { logits: is.tensor, labels: is.tensor, options: ohemOptionsShape },
+  );
+
   const [batch, , height, width] = logits.shape;
   if (logits.ndim !== 4 || labels.shape.join() !== [batch, height, width].join()) {
     throw new LearningError(
@@ -82,7 +92,10 @@ export function ohemCrossEntropy(logits: Tensor, labels: Tensor, options: OhemOp
 }
 
 /** All M + 1 predictions, the ensemble last; the one where there is one modality, whose ensemble it is. */
-export function allHeads({ heads, ensemble }: Prediction): Tensor[] {
+export function allHeads(prediction: Prediction): Tensor[] {
+  checkArguments('allHeads', { prediction }, { prediction: predictionShape });
+  const { heads, ensemble } = prediction;
+
   return [...new Set([...heads, ensemble])];
 }
 
@@ -98,6 +111,18 @@ export function semiSupervisedLosses(
   ohem: OhemOptions,
   absent?: AbsentHeads,
 ): { sup: Tensor; pseudo: Tensor } {
+  checkArguments(
+    'semiSupervisedLosses',
+    { heads, labels, pseudo, ohem, absent },
+    {
+      heads: is.listOf(is.tensor),
+      labels: is.tensor,
+      pseudo: is.tensor,
+      ohem: ohemOptionsShape,
+      absent: is.maybe(is.either(is.tensor, is.listOf(is.finite))),
+    },
+  );
+
   return withoutAbsent(heads, { labels, pseudo }, ohem, absent);
 }
 
@@ -113,6 +138,17 @@ export function supervisedLoss(
   ohem: OhemOptions,
   absent?: AbsentHeads,
 ): Tensor {
+  checkArguments(
+    'supervisedLoss',
+    { heads, labels, ohem, absent },
+    {
+      heads: is.listOf(is.tensor),
+      labels: is.tensor,
+      ohem: ohemOptionsShape,
+      absent: is.maybe(is.either(is.tensor, is.listOf(is.finite))),
+    },
+  );
+
   return withoutAbsent(heads, { labels }, ohem, absent).sup;
 }
 
@@ -151,6 +187,12 @@ function withoutAbsent(
  * @param labels [B, H, W] int64, 255 = ignore
  */
 export function pseudoLoss(heads: readonly Tensor[], labels: Tensor): Tensor {
+  checkArguments(
+    'pseudoLoss',
+    { heads, labels },
+    { heads: is.listOf(is.tensor), labels: is.tensor },
+  );
+
   const unused = { threshold: 1, minKept: 0, ignoreIndex: IGNORE_LABEL };
   return crossEntropies(heads, { pseudo: labels }, unused).pseudo;
 }
@@ -159,7 +201,10 @@ export function pseudoLoss(heads: readonly Tensor[], labels: Tensor): Tensor {
  * A supervised loss with the penalty that the model adds to it, where it does: as the authors have it,
  * inside what is reported as the supervised loss, the teacher's too.
  */
-export function withPenalty(sup: Tensor, { penalty }: Pick<Prediction, 'penalty'>): Tensor {
+export function withPenalty(sup: Tensor, options: Pick<Prediction, 'penalty'>): Tensor {
+  checkArguments('withPenalty', { sup, options }, { sup: is.tensor, options: is.record });
+  const { penalty } = options;
+
   return penalty === undefined ? sup : sup.add(penalty);
 }
 
@@ -175,6 +220,12 @@ export function withDice(
   labels: Tensor,
   weight: number,
 ): Tensor {
+  checkArguments(
+    'withDice',
+    { sup, heads, labels, weight },
+    { sup: is.tensor, heads: is.listOf(is.tensor), labels: is.tensor, weight: is.finite },
+  );
+
   if (weight === 0) return sup;
   const [, classes, ...size] = heads[0]!.shape as [number, number, number, number];
   const small = nearest(labels, size);
@@ -193,6 +244,12 @@ export function withDice(
 
 /** sup + λ · pseudo. */
 export function totalLoss(sup: Tensor, pseudo: Tensor, weight: number | Tensor): Tensor {
+  checkArguments(
+    'totalLoss',
+    { sup, pseudo, weight },
+    { sup: is.tensor, pseudo: is.tensor, weight: is.either(is.finite, is.tensor) },
+  );
+
   return typeof weight === 'number'
     ? sup.add(pseudo, { alpha: weight })
     : sup.add(pseudo.mul(weight));
@@ -200,19 +257,31 @@ export function totalLoss(sup: Tensor, pseudo: Tensor, weight: number | Tensor):
 
 /** λ at an iteration: 0 in the supervised beginning, then its warm-up, then its full value. */
 export function pseudoWeight(
-  {
-    lambda,
-    lambdaWarmup,
-    supervisedIterations = 0,
-  }: { lambda: number; lambdaWarmup: number; supervisedIterations?: number },
+  options: { lambda: number; lambdaWarmup: number; supervisedIterations?: number },
   iteration: number,
 ): number {
+  checkArguments(
+    'pseudoWeight',
+    { options, iteration },
+    {
+      options: is.shape('options', { lambda: is.finite, lambdaWarmup: is.finite }),
+      iteration: is.finite,
+    },
+  );
+  const { lambda, lambdaWarmup, supervisedIterations = 0 } = options;
+
   if (iteration < supervisedIterations) return 0;
   return iteration < lambdaWarmup ? (lambda * iteration) / lambdaWarmup : lambda;
 }
 
 /** minKept of m3l.md section 5: floor(fraction · H · W) for every labelled image of the batch. */
 export function minKeptPixels(labelled: Tensor, fraction: number): number {
+  checkArguments(
+    'minKeptPixels',
+    { labelled, fraction },
+    { labelled: is.tensor, fraction: is.finite },
+  );
+
   const [batch, height, width] = labelled.shape as [number, number, number];
   return Math.floor(fraction * height * width) * batch;
 }

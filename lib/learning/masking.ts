@@ -1,4 +1,6 @@
 import { Random, Stream } from '../data/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { LearningError } from './errors.js';
 
 /**
@@ -20,6 +22,12 @@ export function seededMasks(options: {
   /** Whose samples (`Stream.masks`): draws of different streams are independent. */
   stream?: number;
 }): MaskDraw {
+  checkArguments(
+    'seededMasks',
+    { options },
+    { options: is.shape('options', { modalities: is.finite, seed: is.finite }) },
+  );
+
   const { modalities, seed, rank = 0, weights, stream = Stream.masks } = options;
   const upTo: number[] = [];
   for (let m = 0; m <= modalities; m++) upTo.push((upTo[m - 1] ?? 0) + (weights?.[m] ?? 1));
@@ -42,6 +50,12 @@ export function maskWeights(
   given: Readonly<Record<string, number>>,
   modalities: readonly string[],
 ): number[] {
+  checkArguments(
+    'maskWeights',
+    { given, modalities },
+    { given: is.recordOf(is.finite), modalities: is.listOf(is.text) },
+  );
+
   const names = [...modalities, 'none'];
   const unknown = Object.keys(given).find((name) => !names.includes(name));
   if (unknown !== undefined) {
@@ -63,5 +77,7 @@ export function maskWeights(
 
 /** `count` samples that keep all their modalities. */
 export function unmasked(count: number): number[] {
+  checkArguments('unmasked', { count }, { count: is.size });
+
   return new Array<number>(count).fill(-1);
 }

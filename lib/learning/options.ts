@@ -1,4 +1,6 @@
 import type { Fill } from '../models/missing-modalities/fills.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import type { ClassWeighting } from './class-weights.js';
 
 /** `paper`: as the authors' implementation does it. `default`: its quirks mended, one option each. */
@@ -170,6 +172,8 @@ export function scheduledConfidence(
 
 /** The preset of `fidelity` (default: `default`) with whatever else is given put over it. */
 export function resolveLearningOptions(given: LearningOptionsInput = {}): LearningOptions {
+  checkArguments('resolveLearningOptions', { given }, { given: is.record });
+
   const { fidelity = 'default', ohem, ...rest } = given;
   const preset = PRESETS[fidelity];
   const set = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));

@@ -1,4 +1,5 @@
 import type { Masks, Prediction } from '../models/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { EmaTeacher, horizonDecay } from './ema.js';
@@ -20,6 +21,7 @@ import {
   withDice,
   withPenalty,
 } from './losses.js';
+import { frameworkContextShape } from './rules.js';
 
 /** What a teacher says of images. */
 export interface Taught extends Labelled, Pick<Prediction, 'penalty'> {
@@ -50,6 +52,8 @@ export class Labeller {
 
   /** Of the framework's `teacher`, which becomes a copy of its `student`. */
   constructor(private readonly context: FrameworkContext<'student' | 'teacher'>) {
+    checkArguments('Labeller', { context }, { context: frameworkContextShape });
+
     const { networks, options, iterations } = context;
     const { student, teacher } = networks;
     this.teacher = new EmaTeacher(teacher, student, {

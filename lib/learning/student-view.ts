@@ -1,6 +1,9 @@
 import { kindOf, type ModalitySpec, Random, Stream } from '../data/index.js';
+import { modalitySpecShape } from '../data/rules.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import type { AnyDraw, FrameworkContext } from './framework.js';
 
 /** Side lengths of a CutMix box: its share of the area and its aspect, uniform in log. */
@@ -48,10 +51,21 @@ function changeRows(
  * an empty one with probability 1 − `probability`. Of one image there is no other to take a box from.
  */
 export function drawBoxes(
-  { cutMix, seed }: { cutMix: number; seed: number },
+  options: { cutMix: number; seed: number },
   iteration: number,
   count: number,
 ): number[] {
+  checkArguments(
+    'drawBoxes',
+    { options, iteration, count },
+    {
+      options: is.shape('options', { cutMix: is.finite, seed: is.finite }),
+      iteration: is.finite,
+      count: is.finite,
+    },
+  );
+  const { cutMix, seed } = options;
+
   if (cutMix === 0 || count < 2) return [];
   const random = new Random(Stream.cutMix, seed, iteration);
   return Array.from({ length: count }, () => {
@@ -72,6 +86,12 @@ export function drawBoxes(
  * @param boxes what `drawBoxes` gave: numbers, or float64 [4U] on the device
  */
 export function mixBoxes(tensors: readonly Tensor[], boxes: readonly number[] | Tensor): Tensor[] {
+  checkArguments(
+    'mixBoxes',
+    { tensors, boxes },
+    { tensors: is.filled(is.listOf(is.tensor)), boxes: is.either(is.tensor, is.listOf(is.finite)) },
+  );
+
   const [first] = tensors;
   const { device } = first!;
   const edges = (
@@ -102,6 +122,12 @@ export function jitterColours(
   specs: readonly ModalitySpec[],
   strength: number,
 ): Tensor[] {
+  checkArguments(
+    'jitterColours',
+    { modalities, specs, strength },
+    { modalities: is.listOf(is.tensor), specs: is.listOf(modalitySpecShape), strength: is.finite },
+  );
+
   return modalities.map((input, m) => {
     if (!kindOf(specs[m]!).photometric) return input;
     const { device } = input;

@@ -1,5 +1,7 @@
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import type { LearningOptions } from './options.js';
 
 /** A batch's weight in the record falls to a third over so many iterations. */
@@ -38,6 +40,8 @@ export class TeacherRecord {
     private readonly classes: number,
     device: string,
   ) {
+    checkArguments('TeacherRecord', { classes, device }, { classes: is.finite, device: is.text });
+
     const zeros = (size: number) => torch.zeros([size], { device });
     this.state = {
       /** Labelled pixels of a class that the teacher says rightly, and all of them. */
@@ -157,6 +161,12 @@ export function classCounts(
   labels: Tensor,
   classes: number,
 ): { hits: Tensor; truth: Tensor; claimed: Tensor } {
+  checkArguments(
+    'classCounts',
+    { logits, labels, classes },
+    { logits: is.tensor, labels: is.tensor, classes: is.finite },
+  );
+
   const truth = nearest(labels, logits.shape.slice(2));
   const there = oneHot(truth, classes);
   const labelled = truth.lt(classes).unsqueeze(-1);

@@ -3,10 +3,12 @@ import { disposeBatch, mixSeed } from '../data/index.js';
 import type { SegmentationModel } from '../models/index.js';
 import * as nn from '../nn/index.js';
 import type { OptimizerState } from '../optim/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { LearningError } from './errors.js';
 import type { Framework, TrainingBatch } from './framework.js';
+import { trainerOptionsShape } from './rules.js';
 import { createStep, type Execution } from './step/create-step.js';
 import { KeptBuffers } from './step/kept-buffers.js';
 import type { Health, TrainerOptimizer, TrainingStep } from './step/training-step.js';
@@ -90,6 +92,8 @@ export class Trainer {
   #intact = true;
 
   constructor(options: TrainerOptions) {
+    checkArguments('Trainer', { options }, { options: trainerOptionsShape });
+
     this.#options = options;
     this.#seed = options.seed ?? 0;
     if (options.framework.options.freezeBatchNorm) {

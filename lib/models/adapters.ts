@@ -1,6 +1,8 @@
 import type * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { ModelError } from './segmentation-model.js';
 
 /**
@@ -19,6 +21,12 @@ export function fromAuthors(
   state: nn.StateDict,
   options: { network?: 'student' | 'teacher' } = {},
 ): nn.StateDict {
+  checkArguments(
+    'fromAuthors',
+    { state, options },
+    { state: is.recordOf(is.tensor), options: is.record },
+  );
+
   const prefix = `${options.network ?? 'teacher'}.`;
   const names = Object.keys(state);
   const twofold = names.some((name) => name.startsWith(prefix));
@@ -32,6 +40,12 @@ export function fromAuthors(
 
 /** NVIDIA's MiT (ImageNet) and SegFormer (`backbone.`, `decode_head.`) checkpoints. */
 export function fromNvidia(state: nn.StateDict, options: AdapterOptions = {}): nn.StateDict {
+  checkArguments(
+    'fromNvidia',
+    { state, options },
+    { state: is.recordOf(is.tensor), options: is.record },
+  );
+
   const found: nn.StateDict = {};
   for (const [name, tensor] of Object.entries(state)) {
     if (isCounter(name) || /^head\.|^decode_head\.conv_seg\./.test(name)) continue;
@@ -80,6 +94,12 @@ function blockName(name: string): string {
  * @throws {ModelError} `M3L_MODEL_CHECKPOINT` for a name that such a checkpoint does not have.
  */
 export function fromHuggingFace(state: nn.StateDict, options: AdapterOptions = {}): nn.StateDict {
+  checkArguments(
+    'fromHuggingFace',
+    { state, options },
+    { state: is.recordOf(is.tensor), options: is.record },
+  );
+
   const nvidia: nn.StateDict = {};
   for (const [name, tensor] of Object.entries(state)) {
     if (isCounter(name) || name.startsWith('classifier.')) continue;
@@ -124,6 +144,15 @@ export function fromEncoder(
   state: nn.StateDict,
   kinds: { trained: readonly string[]; wanted: readonly string[] },
 ): nn.StateDict {
+  checkArguments(
+    'fromEncoder',
+    { state, kinds },
+    {
+      state: is.recordOf(is.tensor),
+      kinds: is.shape('options', { trained: is.listOf(is.text), wanted: is.listOf(is.text) }),
+    },
+  );
+
   const { trained, wanted } = kinds;
   const sources = wanted.map((kind) => {
     const own = trained.indexOf(kind);
@@ -151,6 +180,15 @@ export function fromEncoder(
  *   lacks a part of the encoder; StateDictError when shapes differ.
  */
 export function loadPretrained(model: nn.Module, state: nn.StateDict): string[] {
+  checkArguments(
+    'loadPretrained',
+    { model, state },
+    {
+      model: is.shape('Module', { forward: is.callback, namedChildren: is.callback }),
+      state: is.recordOf(is.tensor),
+    },
+  );
+
   const own = new Set([...model.namedParameters(), ...model.namedBuffers()].map(([name]) => name));
   const unexpected = Object.keys(state).filter((name) => !own.has(name));
   const lacking = [...own].filter(

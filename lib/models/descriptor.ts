@@ -1,5 +1,7 @@
 import type { z } from 'zod';
+import { checkArguments } from '../torch/check-arguments.js';
 import type * as torch from '../torch/index.js';
+import { modelDescriptorShape } from './rules.js';
 import type { SegmentationModel } from './segmentation-model.js';
 
 /** What every model is made from, whichever options of its own it takes besides. */
@@ -41,5 +43,7 @@ export interface ModelDescriptor<
 export function defineModel<const Name extends string, Input extends ModelInput>(
   descriptor: ModelDescriptor<Name, Input>,
 ): ModelDescriptor<Name, Input> {
+  checkArguments('defineModel', { descriptor }, { descriptor: modelDescriptorShape });
+
   return descriptor;
 }

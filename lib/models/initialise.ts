@@ -1,5 +1,7 @@
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 
 /**
  * Initialisation from scratch (m3l.md section 1): Linear truncated normal 0.02, convolutions normal
@@ -7,8 +9,18 @@ import type * as torch from '../torch/index.js';
  */
 export function initialise(
   model: nn.Module,
-  { generator, maskTokenStd = 1 }: { generator?: torch.Generator; maskTokenStd?: number },
+  given: { generator?: torch.Generator; maskTokenStd?: number },
 ): void {
+  checkArguments(
+    'initialise',
+    { model, given },
+    {
+      model: is.shape('Module', { forward: is.callback, namedChildren: is.callback }),
+      given: is.record,
+    },
+  );
+  const { generator, maskTokenStd = 1 } = given;
+
   const options = generator ? { generator } : {};
   model.apply((module) => {
     if (module instanceof nn.Linear) nn.init.truncNormal_(module.weight, { std: 0.02, ...options });

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { defineModel, type ModelInput } from './descriptor.js';
 import { ENSEMBLES, type EnsembleRule, rememberShares, votesOf } from './ensemble.js';
 import { type Fused, Fusion, type ResidualSum } from './fusion.js';
@@ -9,6 +11,7 @@ import { initialise } from './initialise.js';
 import { checkInputs } from './missing-modalities/inputs.js';
 import { embedWithMaskToken } from './missing-modalities/mask-token.js';
 import { type Backbone, backboneNames, leastSide, MixTransformer } from './mit.js';
+import { linearFusionOptionsShape, streamedModelShape } from './rules.js';
 import { SegformerHead } from './segformer-head.js';
 import {
   type ForwardOptions,
@@ -58,6 +61,7 @@ export class LinearFuse extends Fusion {
   /** @param ratio r */
   constructor(readonly ratio: number) {
     super();
+    checkArguments('LinearFuse', { ratio }, { ratio: is.finite });
   }
 
   override forward({ x0, branch: x, factors, norm }: ResidualSum): Fused {
@@ -93,6 +97,8 @@ export class LinearFusion extends nn.Module implements StreamedModel {
 
   constructor(options: LinearFusionOptions) {
     super();
+    checkArguments('LinearFusion', { options }, { options: linearFusionOptionsShape });
+
     const { backbone = 'mit-b2', numClasses, modalities = 2, maskToken = true } = options;
     const { fusionRatio = 0.8, dropPath = 0.1, dropout = 0.1 } = options;
     if (!Number.isInteger(modalities) || modalities < 2) {
@@ -211,6 +217,17 @@ export function predictStreams(
   heads: readonly Head[],
   options: ForwardOptions,
 ): { logits: Tensor[]; penalty?: Tensor } {
+  checkArguments(
+    'predictStreams',
+    { model, inputs, heads, options },
+    {
+      model: streamedModelShape,
+      inputs: is.listOf(is.orNull(is.tensor)),
+      heads: is.listOf(is.either(is.finite, is.text)),
+      options: is.record,
+    },
+  );
+
   const { encoder, decoder, modalities: M, precision } = model;
   const { height, width } = checkInputs(inputs, M, options, model);
   const votes = votesOf(inputs, options, model.ensemble);

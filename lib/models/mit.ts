@@ -1,11 +1,12 @@
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { attend } from './attend.js';
-
 import { type CreateFusion, type Fusion, NoFusion } from './fusion.js';
 import { createMaskToken } from './missing-modalities/mask-token.js';
 import { addAndNormalise, ModalityNorm } from './modality-norm.js';
+import { mixTransformerOptionsShape } from './rules.js';
 import { ModelError } from './segmentation-model.js';
 
 /**
@@ -265,6 +266,8 @@ export class MixTransformer extends nn.Module {
 
   constructor(options: MixTransformerOptions) {
     super();
+    checkArguments('MixTransformer', { options }, { options: mixTransformerOptionsShape });
+
     const { backbone, modalities = 1, dropPath = 0 } = options;
     if (!Object.hasOwn(backbones, backbone)) {
       throw new ModelError(

@@ -1,7 +1,9 @@
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import type { Fused, ResidualSum } from './fusion.js';
+import { residualSumShape } from './rules.js';
 
 export interface ModalityNormOptions {
   /** M; 1 by default. */
@@ -60,7 +62,10 @@ export function normalise(tokens: Tensor, { weight, bias, eps }: NormWeights): T
 }
 
 /** x1 = x0 + factors · branch, and LayerNorm_m(x1_m), in one pass over the tokens. */
-export function addAndNormalise({ x0, branch, factors, norm }: ResidualSum): Fused {
+export function addAndNormalise(options: ResidualSum): Fused {
+  checkArguments('addAndNormalise', { options }, { options: residualSumShape });
+  const { x0, branch, factors, norm } = options;
+
   const { weight, bias, eps } = norm;
   const { fuse_residual_norm } = torch.ops.m3l!;
   // Fused with r = 1: of each modality its own.

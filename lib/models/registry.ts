@@ -1,3 +1,5 @@
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import type { ModelDescriptor, ModelInput } from './descriptor.js';
 import { linearFusionModel } from './linear-fusion.js';
 import { segformerModel } from './segformer.js';
@@ -19,6 +21,8 @@ export const modelNames: readonly ModelName[] = MODELS.map(({ name }) => name);
 
 /** @throws {ModelError} `M3L_MODEL_UNKNOWN` */
 export function modelNamed(name: string): ModelDescriptor<ModelName> {
+  checkArguments('modelNamed', { name }, { name: is.text });
+
   const found = models.find((model) => model.name === name);
   if (found) return found;
   throw new ModelError(
@@ -31,6 +35,13 @@ export function modelNamed(name: string): ModelDescriptor<ModelName> {
  * A model by name, with values from scratch.
  * @throws {ModelError} `M3L_MODEL_UNKNOWN`, `M3L_MODEL_MODALITIES`.
  */
-export function createModel({ name, ...input }: ModelOptions): SegmentationModel {
+export function createModel(options: ModelOptions): SegmentationModel {
+  checkArguments(
+    'createModel',
+    { options },
+    { options: is.shape('options', { name: is.text, numClasses: is.finite }) },
+  );
+  const { name, ...input } = options;
+
   return modelNamed(name).create(input as ModelInput);
 }

@@ -1,7 +1,9 @@
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { asImage, asTokens, type Feature } from './mit.js';
+import { segformerHeadOptionsShape } from './rules.js';
 
 export interface SegformerHeadOptions {
   /** C of the four stages. */
@@ -76,6 +78,8 @@ export class SegformerHead extends nn.Module {
 
   constructor(options: SegformerHeadOptions) {
     super();
+    checkArguments('SegformerHead', { options }, { options: segformerHeadOptionsShape });
+
     const { channels, numClasses, width = 256, dropout = 0, freezeBatchNorm = true } = options;
     const [c1, c2, c3, c4] = channels as [number, number, number, number];
     this.width = width;

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { AutocastDType, Tensor } from '../torch/index.js';
 import { defineModel } from './descriptor.js';
 import { initialise } from './initialise.js';
 import { type LinearFusionOptions, predictStreams } from './linear-fusion.js';
 import { backboneNames, leastSide, MixTransformer } from './mit.js';
+import { segformerOptionsShape } from './rules.js';
 import { SegformerHead } from './segformer-head.js';
 import {
   type ForwardOptions,
@@ -37,6 +39,8 @@ export class Segformer extends nn.Module implements StreamedModel {
 
   constructor(options: SegformerOptions) {
     super();
+    checkArguments('Segformer', { options }, { options: segformerOptionsShape });
+
     const { backbone = 'mit-b2', numClasses, dropPath = 0.1, dropout = 0.1 } = options;
     if ((options.modalities ?? 1) !== 1) {
       throw new ModelError(

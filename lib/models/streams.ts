@@ -1,5 +1,7 @@
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { ensemble, type Votes } from './ensemble.js';
 import type { Feature } from './mit.js';
 import {
@@ -62,6 +64,8 @@ export function votersOf(
 
 /** Every head: those of the modalities, then the ensemble. */
 export function everyHead(modalities: number): Head[] {
+  checkArguments('everyHead', { modalities }, { modalities: is.size });
+
   return [...Array(modalities).keys(), 'ensemble'];
 }
 
@@ -101,5 +105,7 @@ export function logitsOf(
 
 /** Logits of every head, in that order, by their names. */
 export function asPrediction(logits: readonly Tensor[]): Prediction {
+  checkArguments('asPrediction', { logits }, { logits: is.listOf(is.tensor) });
+
   return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
 }

@@ -1,5 +1,7 @@
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 
 /** Up to this side of its input a matrix product is the faster way on a CPU (break-even at 64). */
 const smallSide = 48;
@@ -10,6 +12,8 @@ const smallSide = 48;
  * rounding; the operator's backward there is several times slower.
  */
 export function bilinear(like: Tensor, size: [number, number]): (logits: Tensor) => Tensor {
+  checkArguments('bilinear', { like, size }, { like: is.tensor, size: is.list });
+
   const [height, width] = like.shape.slice(2) as [number, number];
   if (like.device !== 'cpu' || Math.max(height, width) > smallSide) {
     return (logits) => torch.upsampleBilinear2d(logits, size, true);

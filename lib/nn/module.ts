@@ -3,7 +3,7 @@ import { ArgumentError, describe, M3lError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { isPlainObject } from '../torch/plain-object.js';
-import { requireText } from '../torch/require.js';
+import { requireText, withDefaults } from '../torch/require.js';
 import type { BackwardHook, BackwardPreHook } from './backward-hooks.js';
 import {
   type ForwardHook,
@@ -15,7 +15,7 @@ import {
   hookBeforeBackward,
 } from './hooks.js';
 import { changes, type MoveOptions, moveOptions, moveTensor } from './move.js';
-import { nextOrder, orderOf, type Role, roleOf } from './parameter.js';
+import { nextOrder, orderOf, type Role, register, roleOf } from './parameter.js';
 import { holdsNoState, privateFields } from './private-fields.js';
 import { type LoadResult, requireFit, type StateDict } from './state-dict.js';
 import * as on from './state-hooks.js';
@@ -227,21 +227,49 @@ export abstract class Module {
    * Copies values in by name, converting dtype and device.
    *
    * @param options.strict (default true) missing or unexpected names are errors; shapes always are.
+   * @param options.assign (default false) takes the tensors over instead, as they are: their memory is
+   *   shared, dtype and device are theirs. Build optimisers afterwards.
    * @returns the names that were missing and unexpected.
    * @throws {StateDictError} before anything is copied.
    */
-  loadStateDict(dict: StateDict, options: { strict?: boolean } = {}): LoadResult {
+  loadStateDict(dict: StateDict, options: { strict?: boolean; assign?: boolean } = {}): LoadResult {
+    const { strict, assign } = withDefaults(
+      'Module.loadStateDict',
+      { strict: true, assign: false },
+      options,
+    );
     const modules = this.namedModules();
     const given = on.beforeLoad(modules, dict);
     const own = this.#state();
-    const result = requireFit(own, given, options.strict ?? true, this.constructor.name);
+    const result = requireFit(own, given, strict, this.constructor.name);
+    if (assign) this.#assign(given);
+    else this.#copy(own, given);
+    return on.afterLoad(modules, result);
+  }
+
+  #copy(own: ReadonlyMap<string, Tensor>, given: StateDict): void {
     torch.noGrad(() => {
       for (const [name, tensor] of own) {
         const value = given[name];
         if (value) tensor.copy_(value);
       }
     });
-    return on.afterLoad(modules, result);
+  }
+
+  /** What several places share they share afterwards, by the first of its names that the dict has. */
+  #assign(dict: StateDict): void {
+    const places = this.#places();
+    const taken = new Map<Tensor, Tensor>();
+    for (const { name, tensor, role } of places) {
+      const value = Object.hasOwn(dict, name) && role !== 'scratch' ? dict[name] : undefined;
+      if (!value || taken.has(tensor)) continue;
+      taken.set(tensor, register(role, value).requiresGrad_(tensor.requiresGrad));
+    }
+    for (const { tensor, replace } of places) {
+      const value = taken.get(tensor);
+      if (value) replace(value);
+    }
+    for (const tensor of taken.keys()) tensor.dispose();
   }
 
   /**

@@ -1,9 +1,9 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { flag, notNegative, type Rule } from '../torch/rules.js';
 import type { ParameterGroups } from './groups.js';
 import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js';
 import type { UpdateLists } from './optimizer.js';
-import { flag, notNegative, type Rule } from './rules.js';
 import { OptimizerError, type StateNames } from './state.js';
 
 export interface AdafactorOptions extends ListOptions {

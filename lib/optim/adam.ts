@@ -1,3 +1,4 @@
+import { flag } from '../torch/rules.js';
 import type { ParameterGroups } from './groups.js';
 import type { Lists } from './list-optimizer.js';
 import {
@@ -8,7 +9,6 @@ import {
   momentStates,
   moveAdam,
 } from './moments.js';
-import { flag } from './rules.js';
 import type { StateNames } from './state.js';
 
 /** What `Adam` takes by name. */

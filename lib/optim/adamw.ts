@@ -1,10 +1,11 @@
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
+import { betas, flag, notNegative } from '../torch/rules.js';
 import * as foreach from './foreach.js';
 import type { ParameterGroups } from './groups.js';
 import { momentStates, moveAdam } from './moments.js';
 import { type MovingAverage, Optimizer, type StaticUpdate, type UpdateLists } from './optimizer.js';
-import { betas, checkRules, flag, notNegative } from './rules.js';
+import { checkRules } from './rules.js';
 import { OptimizerError, type StateNames } from './state.js';
 
 /** What `AdamW` takes by name. */

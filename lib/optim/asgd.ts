@@ -1,6 +1,6 @@
+import { finite, flag, notNegative } from '../torch/rules.js';
 import type { ParameterGroups } from './groups.js';
 import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js';
-import { finite, flag, notNegative } from './rules.js';
 import type { StateNames } from './state.js';
 
 export interface ASGDOptions extends ListOptions {

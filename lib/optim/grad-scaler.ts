@@ -1,7 +1,8 @@
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
+import { count, flag, positive } from '../torch/rules.js';
 import { byKind, type Optimizer } from './optimizer.js';
-import { checkRules, count, flag, positive } from './rules.js';
+import { checkRules } from './rules.js';
 import { OptimizerError } from './state.js';
 
 /** What `GradScaler` takes by name. */

@@ -1,9 +1,10 @@
 import { describe } from '../torch/errors.js';
 import * as torch from '../torch/index.js';
 import { requireFunction, withDefaults } from '../torch/require.js';
+import { count, notNegative, oneOf } from '../torch/rules.js';
 import { asGroups, checkParameter } from './groups.js';
 import { type Memory, memoryOf, stateOf } from './lbfgs-memory.js';
-import { checkRules, count, notNegative, oneOf } from './rules.js';
+import { checkRules } from './rules.js';
 import type { ScheduledGroup } from './schedules/schedule.js';
 import { OptimizerError, type OptimizerState } from './state.js';
 import { type Place, strongWolfe } from './strong-wolfe.js';

@@ -1,10 +1,11 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { requireObject, withDefaults } from '../torch/require.js';
+import type { Rules } from '../torch/rules.js';
 import * as foreach from './foreach.js';
 import type { ParameterGroups } from './groups.js';
 import { Optimizer, type UpdateLists } from './optimizer.js';
-import { checkRules, type Rules } from './rules.js';
+import { checkRules } from './rules.js';
 
 /** The options that all optimizers over lists have. */
 export interface AscentOptions {

@@ -1,7 +1,7 @@
 import type { Tensor } from '../torch/index.js';
+import { betas, flag, notNegative } from '../torch/rules.js';
 import * as foreach from './foreach.js';
 import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js';
-import { betas, flag, notNegative } from './rules.js';
 
 /** What Adam and those after it have in common. */
 export interface MomentOptions extends ListOptions {

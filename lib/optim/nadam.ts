@@ -1,3 +1,4 @@
+import { notNegative } from '../torch/rules.js';
 import * as foreach from './foreach.js';
 import type { ParameterGroups } from './groups.js';
 import type { Lists } from './list-optimizer.js';
@@ -10,7 +11,6 @@ import {
   momentStates,
   moveMoments,
 } from './moments.js';
-import { notNegative } from './rules.js';
 import type { StateNames } from './state.js';
 
 /** What `NAdam` takes by name. */

@@ -1,7 +1,7 @@
+import { flag, fraction, notNegative } from '../torch/rules.js';
 import * as foreach from './foreach.js';
 import type { ParameterGroups } from './groups.js';
 import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js';
-import { flag, fraction, notNegative } from './rules.js';
 import type { StateNames } from './state.js';
 
 /** What `RMSprop` takes by name. */

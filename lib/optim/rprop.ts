@@ -1,7 +1,7 @@
 import * as torch from '../torch/index.js';
+import { flag, notNegative, type Rule } from '../torch/rules.js';
 import type { ParameterGroups } from './groups.js';
 import { type AscentOptions, ListOptimizer, type Lists } from './list-optimizer.js';
-import { flag, notNegative, type Rule } from './rules.js';
 import type { StateNames } from './state.js';
 
 export interface RpropOptions extends AscentOptions {

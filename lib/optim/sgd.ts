@@ -1,9 +1,10 @@
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
+import { finite, flag, notNegative } from '../torch/rules.js';
 import type { ParameterGroups } from './groups.js';
 import { Optimizer, type UpdateLists } from './optimizer.js';
-import { checkRules, finite, flag, notNegative } from './rules.js';
+import { checkRules } from './rules.js';
 import { OptimizerError, type StateNames } from './state.js';
 
 /** What `SGD` takes by name. */

@@ -1,8 +1,8 @@
 import * as torch from '../torch/index.js';
 import { layoutOf } from '../torch/layout.js';
+import { betas, flag, notNegative } from '../torch/rules.js';
 import type { ParameterGroups } from './groups.js';
 import { type AscentOptions, ListOptimizer, type Lists } from './list-optimizer.js';
-import { betas, flag, notNegative } from './rules.js';
 import { OptimizerError, type StateNames } from './state.js';
 
 export interface SparseAdamOptions extends AscentOptions {

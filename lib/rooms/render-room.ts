@@ -1,5 +1,7 @@
 /** One procedural room as a camera with a depth sensor would record it. */
 
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { createRoom } from './layout.js';
 import { senseNormals } from './normals.js';
 import { castView } from './raycast.js';
@@ -56,6 +58,8 @@ export interface Room {
 
 /** Renders the room of a seed. The same seed and options give the same bytes. */
 export function renderRoom(seed: number, options: RoomOptions = {}): Room {
+  checkArguments('renderRoom', { seed, options }, { seed: is.finite, options: is.record });
+
   const width = options.width ?? 160;
   const height = options.height ?? 120;
   const { varied = false, smoothing = 2, sensors = [] } = options;

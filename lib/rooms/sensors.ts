@@ -1,3 +1,5 @@
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 /** What a room can be seen with, and what its values mean. In this order in lists. */
 export const ROOM_SENSORS = {
   rgb: { kind: 'rgb' },
@@ -14,5 +16,7 @@ export const FURTHER_SENSORS = ['normals', 'thermal'] as const satisfies RoomSen
 
 /** The sensors that rooms are written with: colour, depth and what was asked for, in their order. */
 export function roomSensors(asked: readonly RoomSensor[] = []): RoomSensor[] {
+  checkArguments('roomSensors', { asked }, { asked: is.listOf(is.text) });
+
   return ['rgb', 'depth', ...FURTHER_SENSORS.filter((name) => asked.includes(name))];
 }

@@ -7,7 +7,10 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { STANFORD_CLASSES } from '../data/classes.js';
 import { DataError } from '../data/errors.js';
 import { WorkerPool } from '../data/worker-pool.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import type { RoomOptions } from './render-room.js';
+import { writeRoomsOptionsShape } from './rules.js';
 import { roomSensors } from './sensors.js';
 import { type RoomTask, writeRoom } from './write-room.js';
 
@@ -53,6 +56,12 @@ type Split = keyof typeof SPLIT_SEEDS;
  * @throws DataError M3L_ROOMS_FOLDER where the folder holds something else; the signal's reason
  */
 export async function writeRooms(folder: string, options: WriteRoomsOptions): Promise<RoomsFolder> {
+  checkArguments(
+    'writeRooms',
+    { folder, options },
+    { folder: is.text, options: writeRoomsOptionsShape },
+  );
+
   const target = resolve(folder);
   const manifest = manifestOf(options);
   const where = (reused: boolean): RoomsFolder => ({

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { checkArguments } from './check-arguments.js';
 import { isSystemError, M3lError } from './errors.js';
+import * as is from './rules.js';
 import { statIfThere } from './stat.js';
 
 /**
@@ -97,6 +99,12 @@ export function syncFolder(folder: string): void {
  * @throws M3lError M3L_WRITE_FAILED
  */
 export function writeFileAtomic(path: string, content: string | Uint8Array): void {
+  checkArguments(
+    'writeFileAtomic',
+    { path, content },
+    { path: is.text, content: is.either(is.text, is.numbers) },
+  );
+
   writeAtomically(path, [typeof content === 'string' ? Buffer.from(content) : content]);
 }
 
@@ -106,6 +114,8 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
  * @throws M3lError M3L_WRITE_FAILED; what `fill` throws
  */
 export function writeFolderAtomic(path: string, fill: (temporary: string) => void): void {
+  checkArguments('writeFolderAtomic', { path, fill }, { path: is.text, fill: is.callback });
+
   const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}`);
   try {
     rmSync(temporary, { recursive: true, force: true });

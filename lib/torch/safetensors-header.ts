@@ -5,7 +5,7 @@
  */
 import { type DType, dtypeInfo } from './dtype.js';
 import { describe, M3lError } from './errors.js';
-import { type FileSource, type Reading, readFile } from './files/source.js';
+import { type FileSource, PAUSE, type Reading, readFile } from './files/source.js';
 import { parseStrictJson } from './strict-json.js';
 
 /** The format's names. */
@@ -39,6 +39,9 @@ const longestHeader = 100_000_000;
 
 /** An object of entries, each with lists: nothing lies deeper. */
 const deepestHeader = 3;
+
+/** What takes a few milliseconds. */
+const ENTRIES_AT_ONCE = 512;
 
 /** What operators of libtorch take. */
 const mostDimensions = 64;
@@ -78,15 +81,17 @@ export function* readHeader(file: FileSource): Reading<SafetensorsHeader> {
     if (other !== null) throw corrupt(path, `it is ${other}`);
     throw corrupt(path, `its header should have ${length} bytes, but the file has ${size}`);
   }
-  const header = parseHeader(path, yield* file.bytes(8, 8 + length));
+  const header = yield* parseHeader(path, yield* file.bytes(8, 8 + length));
   if (!isRecord(header)) throw corrupt(path, 'its header is not a JSON object');
   const { __metadata__, ...described } = header;
   const metadata = __metadata__ ?? {};
   if (!isStringRecord(metadata)) throw corrupt(path, '__metadata__ is not an object of strings');
   const values = 8 + length;
-  const entries = new Map(
-    Object.entries(described).map(([name, entry]) => [name, parseEntry(path, name, entry, values)]),
-  );
+  const entries = new Map<string, SafetensorsEntry>();
+  for (const [name, entry] of Object.entries(described)) {
+    entries.set(name, parseEntry(path, name, entry, values));
+    if (entries.size % ENTRIES_AT_ONCE === 0) yield PAUSE;
+  }
   checkRanges(path, entries, values, size);
   return { entries, metadata };
 }
@@ -110,7 +115,7 @@ function otherFormat(start: Uint8Array): string | null {
   return OTHER_FORMATS.find(([magic]) => text.startsWith(magic))?.[1] ?? null;
 }
 
-function parseHeader(path: string, bytes: Uint8Array): unknown {
+function* parseHeader(path: string, bytes: Uint8Array): Reading<unknown> {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -118,7 +123,7 @@ function parseHeader(path: string, bytes: Uint8Array): unknown {
     throw corrupt(path, 'its header is not UTF-8');
   }
   try {
-    return parseStrictJson(text, deepestHeader);
+    return yield* parseStrictJson(text, deepestHeader);
   } catch (error) {
     const { message } = error as Error;
     throw corrupt(

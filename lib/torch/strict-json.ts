@@ -1,3 +1,8 @@
+import { PAUSE, type Reading } from './files/source.js';
+
+/** What takes a few milliseconds. */
+const CHARACTERS_AT_ONCE = 1 << 16;
+
 /**
  * `JSON.parse` for files of unknown origin, after one look at the text: where it names a key twice
  * JSON.parse keeps the last, and what is nested deep takes memory, then the stack of whoever
@@ -6,10 +11,15 @@
  * @param depth how deep objects and lists may lie in each other
  * @throws Error saying what is wrong with the text
  */
-export function parseStrictJson(text: string, depth: number): unknown {
+export function* parseStrictJson(text: string, depth: number): Reading<unknown> {
   const open: (Set<unknown> | null)[] = [];
   let string = '';
+  let pause = CHARACTERS_AT_ONCE;
   for (let at = 0; at < text.length; at++) {
+    if (at >= pause) {
+      pause = at + CHARACTERS_AT_ONCE;
+      yield PAUSE;
+    }
     switch (text[at]) {
       case '"': {
         const end = endOfString(text, at);

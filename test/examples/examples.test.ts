@@ -17,6 +17,7 @@ const EXPECTED: Record<string, RegExp> = {
   'gpt.mjs': /^step 50: loss [01]\.\d+$/m,
   'lstm.mjs': /^twenty steps ahead it is off by 0\.\d+ on average$/m,
   'resnet.mjs': /^accuracy (9\d|100)\.\d %$/m,
+  'worker.mjs': /^\[2048,512\], off by less than 1e-5: true, timers ran: true$/m,
   'train-rooms.mjs': /^depth missing: mIoU \d/m,
 };
 

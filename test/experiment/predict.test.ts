@@ -13,9 +13,11 @@ import {
   loadNetworks,
   openDatasets,
   predict,
+  predictorInWorker,
   RunFolder,
   train,
 } from 'm3l/experiment';
+import { optimizeForInference } from 'm3l/inference';
 import { writeRooms } from 'm3l/rooms';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -186,5 +188,56 @@ describe('predict', () => {
     await expect(write('c')).rejects.toThrow(/no extension/);
     await expect(write('c.png', join(folder, 'c.gif'))).rejects.toThrow(/'.gif'.*\.webp/);
     expect(existsSync(join(folder, 'c.png'))).toBe(false);
+  });
+});
+
+describe('the predictor in a worker', () => {
+  it('07 answers as one here does, and refuses with the same codes', async () => {
+    await using predictor = await predictorInWorker(run, { measure: false });
+    const { specs, loading } = predictor;
+    const config = run.config();
+    expect(predictor).toMatchObject({ modalities: 2, numClasses: 13, leastSide: 29 });
+    expect([predictor.classes, predictor.colours.length]).toEqual([config.data.classes, 13]);
+    const files = ['rgb', 'depth'].map((kind) => join(folder, 'rooms', kind, 'val_000001.png'));
+    const { inputs, size } = await loadInputs(specs, files, loading);
+    const { networks } = loadNetworks(join(run.checkpoints, 'step-0000001'), config, 13);
+    const view = optimizeForInference(networks.student!, { measure: false });
+    await torch.scope(async () => {
+      const here = view.forward(inputs);
+      const there = await predictor.forward(inputs);
+      expect(there.ensemble.equal(here.ensemble)).toBe(true);
+      expect(there.heads.map((head, m) => head.equal(here.heads[m]!))).toEqual([true, true]);
+      const [head] = await predictor.forwardHeads(inputs, [1], { upsample: false });
+      expect(head!.shape).toEqual([1, 13, 9, 13]);
+      const asked = { size, heads: ['ensemble'] as const };
+      const [classes] = await predictor.predictClasses([inputs[0]!, null], asked);
+      const [wanted] = predictClasses(view, [inputs[0]!, null], { specs, ...asked });
+      expect(classes!.equal(wanted!)).toBe(true);
+
+      await expect(predictor.forward([null, null])).rejects.toMatchObject({
+        code: 'M3L_MODEL_INPUT',
+        message: 'Every modality is missing.',
+      });
+      const signal = AbortSignal.abort();
+      await expect(predictor.forward(inputs, { signal })).rejects.toThrow(/aborted/);
+    });
+    torch.dispose(inputs);
+    view.dispose();
+    disposeNetworks(networks);
+    await predictor.close();
+    await expect(predictor.forward([null])).rejects.toMatchObject({ code: 'M3L_WORKER_CLOSED' });
+    expect(torch.memory().shared).toBe(0);
+  });
+
+  it.each([
+    [() => 'nowhere', {}, 'M3L_RUN_MISSING'],
+    [() => run.path, { sets: ['typo=1'] }, 'M3L_CONFIG'],
+    [() => run.path, { device: 'cuda:99' }, 'M3L_NO_CUDA'],
+    [() => run.path, { typo: 1 }, 'M3L_ARGUMENT'],
+    [() => 5, {}, 'M3L_ARGUMENT'],
+  ])('08 of %s with %j is refused with %s', async (where, options, code) => {
+    await expect(predictorInWorker(where() as never, options as never)).rejects.toMatchObject({
+      code: expect.stringContaining(code),
+    });
   });
 });

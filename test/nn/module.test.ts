@@ -109,6 +109,40 @@ describe('state dicts', () => {
     });
   });
 
+  it('are taken over as they are where that is asked for, tied weights once', () => {
+    torch.scope(() => {
+      class Tied extends nn.Module {
+        first = new nn.Linear(2, 2);
+        second = new nn.Linear(2, 2);
+        constructor() {
+          super();
+          Object.assign(this.second, { weight: this.first.weight });
+        }
+        override forward(x: torch.Tensor): torch.Tensor {
+          return this.second.forward(this.first.forward(x));
+        }
+      }
+      using net = new Tied();
+      net.first.bias!.requiresGrad_(false);
+      const [weight, bias] = [torch.ones([2, 2], { dtype: 'float64' }), torch.zeros([2])];
+      const state = { 'first.weight': weight, 'second.weight': weight, 'first.bias': bias };
+      const found = net.loadStateDict(state, { assign: true, strict: false });
+      expect(found).toEqual({ missing: ['second.bias'], unexpected: [] });
+      const { first, second } = net;
+      expect([first.weight.sameStorage(weight), second.weight === first.weight]).toEqual([
+        true,
+        true,
+      ]);
+      expect([first.weight.dtype, first.weight.requiresGrad]).toEqual(['float64', true]);
+      expect(first.bias!.sameStorage(bias)).toBe(true);
+      expect(first.bias!.requiresGrad).toBe(false);
+      expect(net.parameters().length).toBe(3);
+      const wrong = { ...state, 'second.bias': torch.ones([3]) };
+      expect(() => net.loadStateDict(wrong, { assign: true })).toThrow(nn.StateDictError);
+      expect(() => net.loadStateDict(state, { asign: true } as never)).toThrow(/'asign'/);
+    });
+  });
+
   it('refuse other names and shapes, naming them, and leave the module as it was', () => {
     torch.scope(() => {
       using layer = new nn.Linear(2, 2);

@@ -154,6 +154,30 @@ describe.skipIf(skipped !== null)(
       expect(done.out.trim().split('\n')).toEqual(Array(3).fill(JSON.stringify(USED)));
     });
 
+    it('07 keep a model in a worker of their own, for a CommonJS program too', () => {
+      const model = `import { nn } from 'm3l';
+      export default () => new nn.Linear(2, 3);`;
+      const program = `const { join } = require('node:path');
+      const { torch } = require('m3l');
+      const { inWorker } = require('m3l/inference');
+      inWorker(join(__dirname, 'model.mjs')).then(async (model) => {
+        console.log((await model.forward(torch.ones([4, 2]))).shape);
+        await model.close();
+      });`;
+      write(join(folder, 'model.mjs'), model);
+      write(join(folder, 'model.cjs'), program);
+      const programs = [
+        [tool('node-20', 'bin/node'), 'model.cjs'],
+        [tool('node-26', 'bin/node'), 'model.cjs'],
+        [tool('bun/bin/bun'), 'model.cjs'],
+        [tool('deno/deno'), 'run', '-A', '--node-modules-dir=manual', 'model.cjs'],
+      ];
+      for (const [name, ...args] of programs) {
+        const { all } = run(name!, args);
+        expect(all).toMatch(/\[ 4, 3 \]/);
+      }
+    });
+
     it.each(['forks', 'threads', 'vmThreads'])('08 run in vitest, %s', (pool) => {
       const program = `import { torch } from 'm3l';
       import { expect, it } from 'vitest';

@@ -1,3 +1,4 @@
+import { NPY_MAGIC, readNpyLayout } from '../../torch/files/npy-layout.js';
 import { emptyLike, type Picture } from '../picture.js';
 import { type ImageReader, type StoredHeader, UnsupportedImage } from './reader.js';
 import { depthOf, type SampleType, sizeOf, toMachineOrder, valuesOf } from './samples.js';
@@ -10,8 +11,6 @@ interface NpyHeader extends StoredHeader {
   /** Where the values begin. */
   readonly position: number;
 }
-
-const MAGIC = '\x93NUMPY';
 
 /** NumPy's type characters. */
 const TYPES: Readonly<Record<string, SampleType>> = {
@@ -36,19 +35,13 @@ const MEND =
 export const npyReader: ImageReader<NpyHeader> = {
   name: '.npy',
   summary: 'numbers, height × width or height × width × channels',
-  recognises: (start) => start.toString('latin1', 0, 6) === MAGIC,
+  recognises: (start) => start.toString('latin1', 0, 6) === NPY_MAGIC,
   async header(file) {
-    const { text, position } = readText(file.start);
-    const descr = /'descr'\s*:\s*'([<>|=])([a-zA-Z])(\d+)'/.exec(text);
-    const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
-    const shape = /'shape'\s*:\s*\(([\d,\s]*)\)/.exec(text)?.[1];
-    const type = descr ? TYPES[`${descr[2]}${descr[3]}`] : undefined;
-    if (!type) {
-      const what = /'descr'\s*:\s*('[^']*'|\[.*\])/.exec(text)?.[1] ?? 'an unknown type';
-      throw new UnsupportedImage(`a .npy file of ${what.slice(0, 80)}`, MEND);
-    }
-    if (order === undefined || shape === undefined) throw new Error('its header is damaged');
-    const [height = 0, width = 0, channels] = sides(shape);
+    const layout = readNpyLayout(file.start, (reason) => new Error(reason));
+    const { kind, descr, start: position, fortran } = layout;
+    const type = kind !== null && Object.hasOwn(TYPES, kind) ? TYPES[kind] : undefined;
+    if (!type) throw new UnsupportedImage(`a .npy file of ${descr.slice(0, 80)}`, MEND);
+    const [height = 0, width = 0, channels] = sides(layout.shape);
     checkLength(file.size - position, height * width * (channels ?? 1) * sizeOf(type));
     return {
       format: '.npy',
@@ -60,8 +53,8 @@ export const npyReader: ImageReader<NpyHeader> = {
       alpha: false,
       orientation: 1,
       type,
-      littleEndian: descr![1] !== '>',
-      fortran: order === 'True',
+      littleEndian: !layout.bigEndian,
+      fortran,
       position,
     };
   },
@@ -73,20 +66,7 @@ export const npyReader: ImageReader<NpyHeader> = {
   },
 };
 
-function readText(start: Buffer): { text: string; position: number } {
-  const wide = start[6]! > 1;
-  const at = wide ? 12 : 10;
-  if (start.length < at) throw new Error('the file ends within its header');
-  const position = at + (wide ? start.readUInt32LE(8) : start.readUInt16LE(8));
-  if (position > start.length) throw new Error('the file ends within its header');
-  return { text: start.toString('latin1', at, position), position };
-}
-
-function sides(shape: string): number[] {
-  const found = shape
-    .split(',')
-    .filter((side) => side.trim() !== '')
-    .map(Number);
+function sides(found: readonly number[]): readonly number[] {
   const [height = 0, , channels = 1] = found;
   // [channels, height, width] is a common order, and would be read as a few rows of many channels.
   const planes = height <= 4 && channels > 16;

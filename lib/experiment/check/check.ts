@@ -8,9 +8,11 @@ import {
   WorkerPool,
   withoutLabels,
 } from '../../data/index.js';
+import { checkArguments } from '../../torch/check-arguments.js';
 import type { Config } from '../config/config.js';
 import { datasetOf, openSources, type Sources, spread } from '../datasets.js';
 import { measureModalities } from '../measure.js';
+import { checkOptionsShape } from '../rules.js';
 import { settle } from '../settle.js';
 import { weighClasses } from '../weigh-classes.js';
 import { duplicateFindings } from './duplicates.js';
@@ -60,6 +62,8 @@ export interface ScannedSplit {
  * @throws DataError of a list; the signal's reason. What is wrong with files is a finding, not thrown
  */
 export async function checkData(options: CheckOptions): Promise<CheckReport> {
+  checkArguments('checkData', { options }, { options: checkOptionsShape });
+
   const { full = false, measure = true, test = true, onNote } = options;
   const started = performance.now();
   const { config, chosen } = await settle(options.config, onNote);

@@ -1,5 +1,8 @@
 import { basename, extname, resolve } from 'node:path';
 import { stringify } from 'yaml';
+import { checkArguments } from '../../torch/check-arguments.js';
+import * as is from '../../torch/rules.js';
+import { configShape } from '../rules.js';
 import { check } from './check.js';
 import { escapeEnvironment } from './environment.js';
 import { type Layer, readLayer } from './layer.js';
@@ -25,6 +28,8 @@ export type { Config, SettledConfig } from './schema.js';
  *   M3L_CONFIG_ENVIRONMENT, M3L_CONFIG_UNKNOWN_KEY, M3L_CONFIG_VALUE
  */
 export function resolveConfig(name: string, sets: readonly string[] = []): Config {
+  checkArguments('resolveConfig', { name, sets }, { name: is.text, sets: is.listOf(is.text) });
+
   const file = configFile(name);
   const layer = readLayer(file);
   for (const set of sets) applySet(layer, set);
@@ -69,12 +74,16 @@ export function resolveStored(file: string, sets: readonly string[] = []): Confi
 
 /** Checks a configuration that does not come from a file: tests, scripts. */
 export function checkConfig(raw: unknown, origin = 'the configuration'): Config {
+  checkArguments('checkConfig', { origin }, { origin: is.text });
+
   const values = resolvePaths(expandShortForms(raw, layoutSchema), layoutSchema, process.cwd());
   return { name: 'run', ...check(values, () => origin) };
 }
 
 /** The configuration as YAML that `resolveConfig` reads back to the same. */
 export function configToYaml(config: Config): string {
+  checkArguments('configToYaml', { config }, { config: configShape });
+
   return stringify(escapeEnvironment(config), { lineWidth: 100, aliasDuplicateObjects: false });
 }
 

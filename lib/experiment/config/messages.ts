@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { describe } from '../../torch/errors.js';
 import { ConfigError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { type ConfigSchema, optionOwners } from './schema.js';
@@ -119,8 +120,17 @@ function show(value: unknown): string {
       ? `'${value}'`
       : typeof value === 'number'
         ? String(value)
-        : JSON.stringify(value);
+        : jsonOf(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}
+
+/** Values that come from no file may be none of JSON's. */
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? describe(value);
+  } catch {
+    return describe(value);
+  }
 }
 
 function dotted(path: Path): string {

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { checkArguments } from '../../torch/check-arguments.js';
 import { Interrupted } from '../errors.js';
+import { pretrainOptionsShape } from '../rules.js';
 import { type TrainOptions, type TrainSummary, train } from '../train.js';
 import { requireReplaceable, type WeightsPackage, writeWeightsPackage } from './weights-package.js';
 
@@ -20,6 +22,8 @@ export interface PretrainSummary extends TrainSummary {
  * @throws Interrupted as `train`; RunError M3L_EXPORT_FOLDER; errors of `train`
  */
 export async function pretrain(options: PretrainOptions): Promise<PretrainSummary> {
+  checkArguments('pretrain', { options }, { options: pretrainOptionsShape });
+
   const { run } = options;
   const folder = options.export ?? join(run.path, 'package');
   requireReplaceable(folder);

@@ -4,13 +4,16 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { makeFolder, writeFolderAtomic } from '../../torch/atomic-write.js';
+import { checkArguments } from '../../torch/check-arguments.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
+import * as is from '../../torch/rules.js';
 import { findCheckpoint, loadCheckpoint } from '../checkpoint.js';
 import { type Config, configToYaml } from '../config/config.js';
 import { RunError, reasonOf } from '../errors.js';
 import { readJsonFile } from '../json-file.js';
 import { headlineOf } from '../networks.js';
+import { runFolderShape } from '../rules.js';
 import type { RunFolder } from '../run-folder.js';
 import { ENCODER_FILE, type EncoderFacts, saveEncoder } from './encoder-file.js';
 import { packageName } from './find-weights.js';
@@ -63,6 +66,8 @@ export type FinishedRun = z.output<typeof summaryFile>;
  *   M3lError M3L_WRITE_FAILED
  */
 export function writeWeightsPackage(run: RunFolder, folder: string): WeightsPackage {
+  checkArguments('writeWeightsPackage', { run, folder }, { run: runFolderShape, folder: is.text });
+
   const config = run.config();
   requireReplaceable(folder);
   const finished = readSummary(run);

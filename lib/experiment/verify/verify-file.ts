@@ -1,4 +1,7 @@
+import { checkArguments } from '../../torch/check-arguments.js';
 import * as torch from '../../torch/index.js';
+import * as is from '../../torch/rules.js';
+import { verifyRowShape } from '../rules.js';
 import { Comparison, type VerifyRow } from './comparison.js';
 import { GoldenFile, UnsupportedError, VerifyError } from './golden-file.js';
 import { verifyLinearFusion } from './verify-linear-fusion.js';
@@ -45,8 +48,11 @@ const VERIFIERS: Record<string, Verifier | null> = {
  */
 export async function verifyFile(
   path: string,
-  { device = 'cpu' }: { device?: string } = {},
+  options: { device?: string } = {},
 ): Promise<VerifyResult> {
+  checkArguments('verifyFile', { path, options }, { path: is.text, options: is.record });
+  const { device = 'cpu' } = options;
+
   return torch.scope(async () => {
     const file = new GoldenFile(path);
     const { kind } = file;
@@ -73,6 +79,8 @@ export async function verifyFile(
 
 /** The worst row of each group, and every row that is not ok: what a reader wants of hundreds. */
 export function worstRows(rows: readonly VerifyRow[]): (VerifyRow & { of: number })[] {
+  checkArguments('worstRows', { rows }, { rows: is.listOf(verifyRowShape) });
+
   const groups = new Map<string, VerifyRow[]>();
   for (const row of rows) {
     const key = `${row.group} ${row.bound}`;

@@ -1,10 +1,13 @@
 import { type ModalitySpec, Stream } from '../../data/index.js';
 import type { SegmentationModel } from '../../models/index.js';
+import { checkArguments } from '../../torch/check-arguments.js';
+import * as is from '../../torch/rules.js';
 import { checkClassWeights } from '../class-weights.js';
 import { LearningError } from '../errors.js';
 import type { Framework, FrameworkDescriptor, Networks } from '../framework.js';
 import { type MaskDraw, maskWeights, seededMasks } from '../masking.js';
 import { type LearningOptionsInput, resolveLearningOptions } from '../options.js';
+import { frameworkDescriptorShape, frameworkInputShape } from '../rules.js';
 import { cps } from './cps.js';
 import { m3l } from './m3l.js';
 import { meanTeacher } from './mean-teacher.js';
@@ -29,6 +32,8 @@ export const frameworkNames: readonly FrameworkName[] = LISTED.map(({ name }) =>
 
 /** @throws LearningError M3L_UNKNOWN_FRAMEWORK */
 export function frameworkNamed(name: string): FrameworkDescriptor<FrameworkName> {
+  checkArguments('frameworkNamed', { name }, { name: is.text });
+
   const found = frameworks.find((framework) => framework.name === name);
   if (found) return found;
   throw new LearningError(
@@ -39,9 +44,16 @@ export function frameworkNamed(name: string): FrameworkDescriptor<FrameworkName>
 
 /** Why a framework cannot learn from these modalities, and the mend; null where it can. */
 export function modalitiesRefused(
-  { name, masksModalities }: FrameworkDescriptor,
+  framework: FrameworkDescriptor,
   modalities: readonly string[],
 ): string | null {
+  checkArguments(
+    'modalitiesRefused',
+    { framework, modalities },
+    { framework: frameworkDescriptorShape, modalities: is.listOf(is.text) },
+  );
+  const { name, masksModalities } = framework;
+
   if (!masksModalities || modalities.length > 1) return null;
   const others = frameworks.filter((framework) => !framework.masksModalities);
   return (
@@ -82,6 +94,12 @@ export function createFramework<Own extends object>(
   framework: FrameworkName | FrameworkDescriptor<string, string, Own>,
   input: FrameworkInput<Own>,
 ): Framework {
+  checkArguments(
+    'createFramework',
+    { framework, input },
+    { framework: is.either(is.text, frameworkDescriptorShape), input: frameworkInputShape },
+  );
+
   const descriptor: FrameworkDescriptor =
     typeof framework === 'string' ? frameworkNamed(framework) : framework;
   const { name, trainable, headline, masksModalities } = descriptor;

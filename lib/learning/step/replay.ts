@@ -1,3 +1,5 @@
+import { checkArguments } from '../../torch/check-arguments.js';
+import { replayGraphShape } from '../rules.js';
 /** Runs a piece of work that reads and writes tensors which stay where they are, again and again. */
 export interface Replay {
   /** @param work the same at every call, up to what those tensors hold */
@@ -29,7 +31,9 @@ const WARM_UP = 3;
 export class CapturedReplay implements Replay {
   #runs = 0;
 
-  constructor(private readonly graph: ReplayGraph) {}
+  constructor(private readonly graph: ReplayGraph) {
+    checkArguments('CapturedReplay', { graph }, { graph: replayGraphShape });
+  }
 
   run(work: () => void): void {
     this.#runs += 1;

@@ -1,10 +1,13 @@
 import { stageValues } from '../../data/index.js';
 import { scaleGradients } from '../../optim/gradients.js';
+import { checkArguments } from '../../torch/check-arguments.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
+import * as is from '../../torch/rules.js';
 import type { StaticMove } from '../ema.js';
 import { LearningError } from '../errors.js';
 import type { AnyDraw, Framework, StepDraw, TrainingBatch } from '../framework.js';
+import { stepSetupShape } from '../rules.js';
 import type { Replay } from './replay.js';
 import { StaticBatch } from './static-batch.js';
 import {
@@ -47,6 +50,12 @@ export class StaticStep implements TrainingStep {
 
   /** @param makeReplay what runs each piece of work, again and again */
   constructor(setup: StepSetup, makeReplay: () => Replay) {
+    checkArguments(
+      'StaticStep',
+      { setup, makeReplay },
+      { setup: stepSetupShape, makeReplay: is.callback },
+    );
+
     requireStatic(setup.framework);
     this.#setup = setup;
     this.#makeReplay = makeReplay;

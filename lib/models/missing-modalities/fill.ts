@@ -1,6 +1,9 @@
 import { kindOf, type ModalitySpec, normalisationOf } from '../../data/modality.js';
+import { modalitySpecShape } from '../../data/rules.js';
+import { checkArguments } from '../../torch/check-arguments.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
+import * as is from '../../torch/rules.js';
 import type { Fill } from './fills.js';
 import { type Masks, maskedRows } from './inputs.js';
 
@@ -14,6 +17,19 @@ export function fillModality(
   fill: Fill,
   generator?: torch.Generator,
 ): Tensor {
+  checkArguments(
+    'fillModality',
+    { like, spec, fill, generator },
+    {
+      like: is.tensor,
+      spec: modalitySpecShape,
+      fill: is.text,
+      generator: is.maybe(
+        is.shape('Generator', { manualSeed: is.callback, initialSeed: is.callback }),
+      ),
+    },
+  );
+
   const options = { dtype: like.dtype, device: like.device };
   const shape = [...like.shape];
   if (fill === 'zeros') return torch.zeros(shape, options);
@@ -43,6 +59,20 @@ export function fillMasked(
   fill: Fill,
   generator?: torch.Generator,
 ): Tensor[] {
+  checkArguments(
+    'fillMasked',
+    { modalities, masked, specs, fill, generator },
+    {
+      modalities: is.listOf(is.tensor),
+      masked: is.either(is.tensor, is.listOf(is.finite)),
+      specs: is.listOf(modalitySpecShape),
+      fill: is.text,
+      generator: is.maybe(
+        is.shape('Generator', { manualSeed: is.callback, initialSeed: is.callback }),
+      ),
+    },
+  );
+
   return modalities.map((input, modality) => {
     const isMasked = maskedRows([modality], input.shape[0]!, { masked }, input.device); // [B]
     if (isMasked === null) return input;

@@ -1,5 +1,7 @@
+import { checkArguments } from '../../torch/check-arguments.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
+import * as is from '../../torch/rules.js';
 import { type ForwardOptions, ModelError, type Predictor } from '../segmentation-model.js';
 
 /** For each sample of a batch the index of the modality that it has not, -1 for none. */
@@ -25,9 +27,22 @@ export interface Masking {
 export function checkInputs(
   inputs: readonly (Tensor | null)[],
   modalities: number,
-  { masked = [], filled = [] }: ForwardOptions,
-  { hasMaskToken, leastSide }: Pick<Predictor, 'hasMaskToken' | 'leastSide'>,
+  options: ForwardOptions,
+  model: Pick<Predictor, 'hasMaskToken' | 'leastSide'>,
 ): { batch: number; height: number; width: number } {
+  checkArguments(
+    'checkInputs',
+    { inputs, modalities, options, model },
+    {
+      inputs: is.listOf(is.orNull(is.tensor)),
+      modalities: is.finite,
+      options: is.record,
+      model: is.shape('Predictor', { hasMaskToken: is.flag, leastSide: is.finite }),
+    },
+  );
+  const { masked = [], filled = [] } = options;
+  const { hasMaskToken, leastSide } = model;
+
   const fail = (message: string): never => {
     throw new ModelError('M3L_MODEL_INPUT', message);
   };

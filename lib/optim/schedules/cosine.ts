@@ -1,5 +1,6 @@
 import { withDefaults } from '../../torch/require.js';
-import { checkRules, count, finite } from '../rules.js';
+import { count, finite } from '../../torch/rules.js';
+import { checkRules } from '../rules.js';
 import { type Schedulable, Schedule } from './schedule.js';
 
 const cosine = (base: number, least: number, share: number) =>

@@ -1,5 +1,6 @@
 import { withDefaults } from '../../torch/require.js';
-import { checkRules, count, either, flag, fraction, listOf, notNegative, oneOf } from '../rules.js';
+import { count, either, flag, fraction, listOf, notNegative, oneOf } from '../../torch/rules.js';
+import { checkRules } from '../rules.js';
 import { checkMomentum, setMomentum } from './momentum.js';
 import { perGroup, type Schedulable, Schedule } from './schedule.js';
 

@@ -1,5 +1,6 @@
 import { withDefaults } from '../../torch/require.js';
-import { checkRules, count, finite, fraction, index, listOf, positive } from '../rules.js';
+import { count, finite, fraction, index, listOf, positive } from '../../torch/rules.js';
+import { checkRules } from '../rules.js';
 import { type Schedulable, Schedule } from './schedule.js';
 
 /** A schedule whose rates are the base rates times a function of the epoch. */

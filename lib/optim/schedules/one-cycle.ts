@@ -1,5 +1,6 @@
 import { requireObject, withDefaults } from '../../torch/require.js';
-import { checkRules, count, either, flag, fraction, listOf, oneOf, positive } from '../rules.js';
+import { count, either, flag, fraction, listOf, oneOf, positive } from '../../torch/rules.js';
+import { checkRules } from '../rules.js';
 import { OptimizerError } from '../state.js';
 import { checkMomentum, setMomentum } from './momentum.js';
 import { perGroup, type Schedulable, Schedule } from './schedule.js';

@@ -1,5 +1,6 @@
 import { withDefaults } from '../../torch/require.js';
-import { belowOne, checkRules, either, index, listOf, notNegative, oneOf } from '../rules.js';
+import { belowOne, either, index, listOf, notNegative, oneOf } from '../../torch/rules.js';
+import { checkRules } from '../rules.js';
 import { OptimizerError } from '../state.js';
 import { perGroup, type Schedulable, Schedule } from './schedule.js';
 

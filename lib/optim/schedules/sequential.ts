@@ -1,5 +1,6 @@
 import { requireObject } from '../../torch/require.js';
-import { checkRules, index, listOf } from '../rules.js';
+import { index, listOf } from '../../torch/rules.js';
+import { checkRules } from '../rules.js';
 import { OptimizerError } from '../state.js';
 import { ReduceLROnPlateau } from './plateau.js';
 import { type Schedulable, Schedule, type ScheduleState } from './schedule.js';

@@ -1,20 +1,16 @@
-/**
- * NumPy's arrays (.npy): a magic number, a version, a header in Python's syntax, the values.
- * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
- */
+/** NumPy's arrays (.npy) as tensors. */
 import { crc32 } from '../crc32.js';
 import { fromBytes } from '../creation.js';
 import { type DType, dtypeInfo } from '../dtype.js';
 import { ArgumentError, describe, type M3lError } from '../errors.js';
 import { scope } from '../scope.js';
 import { Tensor } from '../tensor.js';
+import { NPY_MAGIC, type NpyLayout, readNpyLayout } from './npy-layout.js';
 import { dtypeOfKind, numpyName, numpyRefusal } from './numpy-dtypes.js';
 import { reversed } from './numpy-pickles.js';
 import { corrupt, type FileSource, type Reading } from './source.js';
 import { readValues, swapBytes, type Transfer, wordSize } from './tensor-bytes.js';
 import { tensorBytes } from './tensor-chunks.js';
-
-export const NPY_MAGIC = '\x93NUMPY';
 
 /** NumPy's own bound is 10,000. */
 const LONGEST_HEADER = 1 << 14;
@@ -22,13 +18,8 @@ const LONGEST_HEADER = 1 << 14;
 const ALIGNMENT = 64;
 const MOST_DIMENSIONS = 64;
 
-interface NpyHeader {
+interface NpyHeader extends NpyLayout {
   readonly dtype: DType;
-  readonly shape: readonly number[];
-  readonly fortran: boolean;
-  readonly bigEndian: boolean;
-  /** Where the values begin, counted from the start of the array. */
-  readonly start: number;
   readonly bytes: number;
 }
 
@@ -40,7 +31,7 @@ export function* readNpy(
   transfer: Transfer = {},
 ): Reading<Tensor> {
   const head = yield* file.bytes(from, Math.min(to, from + LONGEST_HEADER + 12));
-  const header = parseNpyHeader(head, file.path);
+  const header = headerOf(head, file.path);
   const start = from + header.start;
   if (start + header.bytes !== to) {
     throw npyFault(file.path)(
@@ -76,48 +67,17 @@ function npyFault(path: string): (reason: string) => M3lError {
   return (reason) => corrupt('M3L_NPY', path, 'array of NumPy', reason);
 }
 
-/** What the first bytes of an array say of it. */
-function parseNpyHeader(bytes: Uint8Array, path: string): NpyHeader {
+function headerOf(bytes: Uint8Array, path: string): NpyHeader {
   const fail = npyFault(path);
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (head.toString('latin1', 0, 6) !== NPY_MAGIC || head.length < 12) {
-    throw fail("it does not begin with \\x93NUMPY and a header's length");
-  }
-  const major = head[6]!;
-  if (major < 1 || major > 3) throw fail(`it has the version ${major}, expected 1 to 3`);
-  const text = major === 1 ? 10 : 12;
-  const length = major === 1 ? head.readUInt16LE(8) : head.readUInt32LE(8);
-  const start = text + length;
-  if (start > head.length) throw fail(`its header of ${length} bytes is cut short or too long`);
-  const literal = head.toString(major === 3 ? 'utf8' : 'latin1', text, start);
-  return { ...parseLiteral(literal, fail), start };
-}
-
-/** `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, with nothing else in it. */
-const DESCR = String.raw`'descr'\s*:\s*(?<descr>'[^']*'|\[[^\n]*?\]|\([^\n]*?\))`;
-const ORDER = String.raw`'fortran_order'\s*:\s*(?<order>True|False)`;
-const SHAPE = String.raw`'shape'\s*:\s*\((?<shape>[\dL, ]*)\)`;
-
-function parseLiteral(text: string, fail: (reason: string) => M3lError): Omit<NpyHeader, 'start'> {
-  const find = (pattern: string) => new RegExp(pattern).exec(text)?.groups ?? {};
-  const { descr } = find(DESCR);
-  const { order } = find(ORDER);
-  const { shape: sizes } = find(SHAPE);
-  if (descr === undefined || order === undefined || sizes === undefined) {
-    throw fail(`its header is ${JSON.stringify(text.slice(0, 120))}`);
-  }
-  const [mark, kind] = /^'[<>|=]/.test(descr) ? [descr[1], descr.slice(2, -1)] : ['', descr];
-  const dtype = dtypeOfKind(kind!);
-  if (dtype === undefined) throw fail(`it holds ${numpyRefusal(mark === '' ? 'V' : kind!)}`);
-  const shape = sizes
-    .split(',')
-    .flatMap((size) => (size.trim() === '' ? [] : [Number.parseInt(size, 10)]));
+  const layout = readNpyLayout(bytes, fail);
+  const { kind, shape } = layout;
+  const dtype = kind === null ? undefined : dtypeOfKind(kind);
+  if (dtype === undefined) throw fail(`it holds ${numpyRefusal(kind ?? 'V')}`);
   const extent = shape.reduce((product, size) => product * (size || 1), dtypeInfo(dtype).size);
   if (!Number.isSafeInteger(extent) || shape.length > MOST_DIMENSIONS) {
-    throw fail(`its shape (${sizes.slice(0, 80)}) is too large`);
+    throw fail(`its shape (${String(shape).slice(0, 80)}) is too large`);
   }
-  const bytes = shape.includes(0) ? 0 : extent;
-  return { dtype, shape, fortran: order === 'True', bigEndian: mark === '>', bytes };
+  return { ...layout, dtype, bytes: shape.includes(0) ? 0 : extent };
 }
 
 /** What a file of NumPy begins with for this tensor. */
@@ -151,7 +111,7 @@ export function* npyChunks(tensor: Tensor, where: string): Generator<Uint8Array>
 
 /** An array whose bytes are all here. */
 export function npyOf(bytes: Uint8Array, path: string): Tensor {
-  const header = parseNpyHeader(bytes, path);
+  const header = headerOf(bytes, path);
   const { dtype, start, bytes: count } = header;
   const values = bytes.slice(start);
   if (values.length !== count) {

@@ -6,6 +6,7 @@
 import type { M3lError } from '../errors.js';
 import { opcodes } from './pickle-opcodes.js';
 import { PyDict, PyList, PySet, PyTuple } from './pickle-values.js';
+import { PAUSE, type Reading } from './source.js';
 
 /** A class or function that a pickle may name, and call where it has `call`: what that gives is data. */
 export interface PyGlobal {
@@ -36,13 +37,15 @@ export class PickleEnded extends Error {}
 /** Of numbers: 1 KiB of digits is no number of a checkpoint. */
 const LONGEST_NUMBER = 1024;
 const NEWEST_PROTOCOL = 5;
+/** What takes a few milliseconds. */
+const INSTRUCTIONS_AT_ONCE = 1 << 14;
 
 /** Reads the pickle that starts at `start`; gives its value and where it ends. */
 export function readPickle(
   bytes: Uint8Array,
   start: number,
   host: PickleHost,
-): { value: unknown; end: number } {
+): Reading<{ value: unknown; end: number }> {
   return new Machine(bytes, start, host).run();
 }
 
@@ -63,9 +66,10 @@ class Machine {
     this.#host = host;
   }
 
-  run(): { value: unknown; end: number } {
+  *run(): Reading<{ value: unknown; end: number }> {
     const { mostInstructions } = this.#host;
     for (let count = 0; count < mostInstructions; count++) {
+      if (count % INSTRUCTIONS_AT_ONCE === INSTRUCTIONS_AT_ONCE - 1) yield PAUSE;
       const code = this.#bytes[this.#skip(1)]!;
       if (code === opcodes.STOP) return { value: this.#pop(), end: this.#at };
       const instruction = instructions[code];

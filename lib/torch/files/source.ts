@@ -13,6 +13,7 @@ import {
   readSync,
   type Stats,
 } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { inflateRaw, inflateRawSync } from 'node:zlib';
 import { describe, isSystemError, M3lError } from '../errors.js';
@@ -30,8 +31,17 @@ export interface InflateRequest {
   readonly size: number;
 }
 
+/** Nothing but a turn of the event loop: wanted now and then by what reads long lists. */
+export interface PauseRequest {
+  readonly pause: true;
+}
+
+export const PAUSE: PauseRequest = { pause: true };
+
+export type FileRequest = ReadRequest | InflateRequest | PauseRequest;
+
 /** A reader: yields what it wants and is given the bytes. */
-export type Reading<T> = Generator<ReadRequest | InflateRequest, T, Uint8Array>;
+export type Reading<T> = Generator<FileRequest, T, Uint8Array>;
 
 /** An open file, as readers see it. */
 export class FileSource {
@@ -203,7 +213,8 @@ function settled(promise: Promise<Uint8Array>): Promise<Settled> {
   );
 }
 
-function serve(file: number, path: string, request: ReadRequest | InflateRequest): Uint8Array {
+function serve(file: number, path: string, request: FileRequest): Uint8Array {
+  if ('pause' in request) return NOTHING;
   if ('packed' in request) {
     return inflateRawSync(request.packed, { maxOutputLength: request.size });
   }
@@ -216,13 +227,12 @@ function serve(file: number, path: string, request: ReadRequest | InflateRequest
   return into;
 }
 
+const NOTHING = new Uint8Array(0);
+
 const inflate = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflateRaw);
 
-async function serveAsync(
-  file: number,
-  path: string,
-  request: ReadRequest | InflateRequest,
-): Promise<Uint8Array> {
+async function serveAsync(file: number, path: string, request: FileRequest): Promise<Uint8Array> {
+  if ('pause' in request) return setImmediate(NOTHING);
   if ('packed' in request) return inflate(request.packed, { maxOutputLength: request.size });
   const { at, into } = request;
   for (let got = 0; got < into.length; ) {

@@ -50,7 +50,7 @@ function* readPickles(file: FileSource, fail: (reason: string) => M3lError): Rea
   for (let length = FIRST_READ; ; length *= 4) {
     const bytes = yield* file.bytes(0, Math.min(length, file.size));
     try {
-      return parse(file, bytes, fail);
+      return yield* parse(file, bytes, fail);
     } catch (error) {
       if (!(error instanceof PickleEnded)) throw error;
       if (length >= file.size) throw fail('its pickle is cut short');
@@ -58,7 +58,11 @@ function* readPickles(file: FileSource, fail: (reason: string) => M3lError): Rea
   }
 }
 
-function parse(file: FileSource, bytes: Uint8Array, fail: (reason: string) => M3lError): Pickles {
+function* parse(
+  file: FileSource,
+  bytes: Uint8Array,
+  fail: (reason: string) => M3lError,
+): Reading<Pickles> {
   let total = 0;
   const table = new StorageTable(fail, (key, size) => {
     total += size;
@@ -67,18 +71,18 @@ function parse(file: FileSource, bytes: Uint8Array, fail: (reason: string) => M3
   });
   const host = pickleHost(table, fail, file.size);
   let end = 0;
-  const next = () => {
-    const read = readPickle(bytes, end, host);
+  function* next(): Reading<unknown> {
+    const read = yield* readPickle(bytes, end, host);
     end = read.end;
     return read.value;
-  };
-  if (next() !== MAGIC) throw fail('its magic number is another');
-  const version = next();
+  }
+  if ((yield* next()) !== MAGIC) throw fail('its magic number is another');
+  const version = yield* next();
   if (version !== VERSION) throw fail(`it has the version ${String(version)}, expected ${VERSION}`);
-  const facts = next();
+  const facts = yield* next();
   const little = facts instanceof PyDict ? facts.values[facts.keys.indexOf('little_endian')] : true;
-  const value = next();
-  const keys = next();
+  const value = yield* next();
+  const keys = yield* next();
   return { table, value, keys, bigEndian: little === false, end };
 }
 

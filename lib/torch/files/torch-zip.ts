@@ -4,7 +4,7 @@ import { type DType, dtypeInfo } from '../dtype.js';
 import { M3lError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { pickleHost } from './pickle-globals.js';
-import { PickleEnded, readPickle } from './pickle-reader.js';
+import { PickleEnded, type PickleHost, readPickle } from './pickle-reader.js';
 import { toJavaScript } from './pickle-values.js';
 import { corrupt, type FileSource, type Reading } from './source.js';
 import { StorageTable } from './storages.js';
@@ -50,7 +50,7 @@ export function* readTorchZip(
     );
   });
   const host = pickleHost(table, fail, file.size);
-  const value = parse(bytes, host);
+  const value = yield* parse(bytes, host);
   const stored = [...table.storages.values()].map((storage) => ({
     storage,
     entry: entryOf(storage.key)!,
@@ -91,9 +91,9 @@ class Mapping {
   }
 }
 
-function parse(bytes: Uint8Array, host: Parameters<typeof readPickle>[2]): unknown {
+function* parse(bytes: Uint8Array, host: PickleHost): Reading<unknown> {
   try {
-    return readPickle(bytes, 0, host).value;
+    return (yield* readPickle(bytes, 0, host)).value;
   } catch (error) {
     throw error instanceof PickleEnded ? host.fail('its pickle is cut short') : error;
   }

@@ -5,7 +5,7 @@
  */
 import { crc32 } from '../crc32.js';
 import type { M3lError } from '../errors.js';
-import { corrupt, type FileSource, quoted, type Reading } from './source.js';
+import { corrupt, type FileSource, PAUSE, quoted, type Reading } from './source.js';
 
 export interface ZipEntry {
   readonly name: string;
@@ -37,6 +37,8 @@ const DEFLATE_RATIO = 1032;
 /** What one call of zlib unpacks to. */
 const LARGEST_UNPACKED = 2 ** 31 - 1;
 const ENCRYPTED = 1;
+/** Entries that are looked at in a few milliseconds. */
+const ENTRIES_AT_ONCE = 512;
 const WHERE_64 = 0xffffffff;
 
 /** @throws M3lError M3L_ZIP for an archive that is truncated or does not follow the format */
@@ -49,6 +51,7 @@ export function* readDirectory(file: FileSource): Reading<ZipDirectory> {
   const entries = new Map<string, ZipEntry>();
   let at = 0;
   for (let i = 0; i < count; i++) {
+    if (i % ENTRIES_AT_ONCE === ENTRIES_AT_ONCE - 1) yield PAUSE;
     const entry = readCentral(file, bytes, at);
     at = entry.next;
     if (entry.name.endsWith('/')) continue;

@@ -1,6 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { torch } from 'm3l';
 import { describe, expect, it } from 'vitest';
+import { type FileRequest, FileSource, type Reading } from '../../../dist/torch/files/source.js';
+import { readTorchZip } from '../../../dist/torch/files/torch-zip.js';
+import { readDirectory } from '../../../dist/torch/files/zip.js';
+import { readHeader } from '../../../dist/torch/safetensors-header.js';
 import { describeValue, expected, fixture, names } from './describe.js';
 import { scratch } from './scratch.js';
 
@@ -164,5 +168,40 @@ describe('torch.load', () => {
     expect(turns).toBeGreaterThan(12);
     expect(w.shape).toEqual([12 << 20]);
     w.dispose();
+  });
+
+  /** Pauses that a reader wants. */
+  function pausesOf<T>(path: string, reader: (file: FileSource) => Reading<T>): number {
+    const bytes = readFileSync(path);
+    const reading = reader(new FileSource(path, bytes.length, 1 << 20));
+    let pauses = 0;
+    for (let step = reading.next(); !step.done; ) {
+      const request = step.value as FileRequest;
+      if ('pause' in request) pauses += 1;
+      if ('into' in request)
+        request.into.set(bytes.subarray(request.at).subarray(0, request.into.length));
+      step = reading.next('into' in request ? request.into : new Uint8Array());
+    }
+    return pauses;
+  }
+
+  it('13 pauses within long lists of tensors', () => {
+    const [pickled, listed] = [file('list.pth'), file('list.safetensors')];
+    torch.scope(() => {
+      const parts = torch.zeros([4000]).unbind(0);
+      torch.save(pickled, [...parts]);
+      const named = parts.map((part, i) => [`layers.${i}.weight`, part] as const);
+      torch.saveSafetensors(listed, Object.fromEntries(named));
+      torch.save(
+        file('many.pth'),
+        parts.map((part) => part.clone()),
+      );
+    });
+    expect(pausesOf(listed, readHeader)).toBeGreaterThan(9);
+    expect(pausesOf(file('many.pth'), readDirectory)).toBe(7);
+    const readTensors = function* (source: FileSource) {
+      yield* readTorchZip(source, yield* readDirectory(source), {});
+    };
+    expect(torch.scope(() => pausesOf(pickled, readTensors))).toBeGreaterThan(3);
   });
 });
