@@ -3,12 +3,14 @@ import { CommanderError } from 'commander';
 import { CommandLine } from './command-line.js';
 import { addCheck } from './commands/check.js';
 import { addCompareFrameworks } from './commands/compare-frameworks.js';
+import { addData } from './commands/data.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEvaluate } from './commands/evaluate.js';
 import { addLibtorch } from './commands/libtorch.js';
 import { addPredict } from './commands/predict.js';
 import { addPretrain } from './commands/pretrain.js';
 import { addRooms } from './commands/rooms.js';
+import { addSplits } from './commands/splits.js';
 import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
 import { EXIT, report } from './output.js';
@@ -43,6 +45,8 @@ for (const add of [
   addPredict,
   addCompareFrameworks,
   addVerify,
+  addData,
+  addSplits,
   addRooms,
   addDoctor,
   addLibtorch,
