@@ -208,9 +208,11 @@ function dataFile(
   lists: readonly string[],
 ): string {
   const own = (name: string) => JSON.stringify(relative(folder, join(out, name)));
+  const [labelled, unlabelled] = ['train_labelled.txt', 'train_unlabelled.txt'];
   const keys = [
-    ['labelled', 'train_labelled.txt'],
-    ['unlabelled', 'train_unlabelled.txt'],
+    ['labelled', labelled],
+    // Where every scene has a label, the same ones are trained on without theirs.
+    ['unlabelled', lists.includes(unlabelled!) ? unlabelled : labelled],
     ['val', 'val.txt'],
   ].filter(([, name]) => lists.includes(name!));
   return [

@@ -1,6 +1,6 @@
 /** MATLAB files of version 7.3, which are HDF5. What is asked for is read, and no more. */
 
-import { existsSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { DataError } from '../errors.js';
 
 type Library = typeof import('h5wasm/node').default;
@@ -19,7 +19,7 @@ const PACKAGE = 'h5wasm@0.10.3';
 export async function openHdf5(file: string): Promise<Hdf5File> {
   const library = await load(file);
   await library.ready;
-  if (!existsSync(file)) throw unreadable(file, 'it is not there');
+  await checkSignature(file);
   let opened: Opened;
   try {
     opened = new library.File(file, 'r');
@@ -87,6 +87,23 @@ export class Hdf5File {
     }
     throw unreadable(this.name, `${path} holds no numbers`);
   }
+}
+
+const SIGNATURE = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
+/** MATLAB's own header comes before. */
+const PLACES = [0, 512];
+
+/** The library writes pages about a file that is none. */
+async function checkSignature(name: string): Promise<void> {
+  const start = Buffer.alloc(PLACES.at(-1)! + SIGNATURE.length);
+  try {
+    const handle = await open(name);
+    await handle.read(start, 0, start.length, 0).finally(() => handle.close());
+  } catch (error) {
+    throw unreadable(name, (error as Error).message);
+  }
+  if (PLACES.some((at) => start.subarray(at, at + SIGNATURE.length).equals(SIGNATURE))) return;
+  throw unreadable(name, 'it is no HDF5');
 }
 
 async function load(file: string): Promise<Library> {

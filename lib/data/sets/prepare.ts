@@ -2,11 +2,13 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
 import { isFile } from '../../torch/stat.js';
 import { DataError } from '../errors.js';
-import { readHeader } from '../image.js';
+import { readChannels, readHeader, readLabels } from '../image.js';
+import { endsWhole } from '../scan.js';
 import { fractionSize, labelOrder } from './fractions.js';
 import type { DataSet, Plan, PlannedFile, PlannedScene } from './plan.js';
 import { isFolder, namesIn } from './raw-folder.js';
@@ -149,6 +151,8 @@ async function makeAll(
           throw error;
         }
         bad.add(scene);
+        // Made anew by the next call, of raw files that are sound by then.
+        for (const { path } of scene.files) await rm(join(out, path), { force: true });
         outcome.problems.push({ scene: scene.files[0]!.path, message: error.message });
       }
       onProgress?.(++done, scenes.length);
@@ -169,18 +173,29 @@ async function make(out: string, { path, source }: PlannedFile, copy: boolean): 
   return true;
 }
 
+/** Decodes the label, and looks at the size and the end of all images. */
 async function checkScene(out: string, { files }: PlannedScene, set: DataSet): Promise<void> {
-  const headers = await Promise.all(files.map(({ path }) => readHeader(join(out, path))));
-  const [first] = headers;
-  const other = headers.findIndex(
+  const images = files.slice(0, -1);
+  const sizes: { path: string; width: number; height: number }[] = [];
+  for (const { path } of images) {
+    const file = join(out, path);
+    const { format, width, height } = await readHeader(file);
+    const { size: bytes } = await stat(file);
+    // The decoder says what is wrong; what has another end but decodes is whole.
+    if (!(await endsWhole({ file, format, bytes }))) await readChannels(file);
+    sizes.push({ path, width, height });
+  }
+  const { path } = files.at(-1)!;
+  sizes.unshift({ path, ...(await readLabels(join(out, path))) });
+  const [first] = sizes;
+  const other = sizes.find(
     ({ width, height }) => width !== first!.width || height !== first!.height,
   );
-  if (other < 0 || set.sizesDiffer) return;
-  const size = ({ width, height }: { width: number; height: number }) => `${width} × ${height}`;
+  if (other === undefined || set.sizesDiffer) return;
   throw new DataError(
     'M3L_SIZE_MISMATCH',
-    `${files[other]!.path}: found ${size(headers[other]!)}, expected ${size(first!)} as ` +
-      `${files[0]!.path} has. Copy or download the scene again.`,
+    `${other.path}: found ${other.width} × ${other.height}, expected ${first!.width} × ` +
+      `${first!.height} as ${first!.path} has. Copy or download the scene again.`,
   );
 }
 

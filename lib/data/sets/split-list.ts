@@ -7,7 +7,7 @@ import { isFile } from '../../torch/stat.js';
 import { DataError } from '../errors.js';
 import { describeLabels, readRawLabels } from '../labels.js';
 import { underRoot } from '../list.js';
-import { readLines, splitRows } from '../list-text.js';
+import { isHeader, type Row, readLines, splitRows } from '../list-text.js';
 import { fractionSize, labelOrder } from './fractions.js';
 
 export interface SplitListOptions {
@@ -61,8 +61,7 @@ export async function splitList(options: SplitListOptions): Promise<SplitList> {
   }
   const out = resolve(options.out ?? dirname(list));
   const stem = basename(list, extname(list));
-  const lines = readLines(list).filter(({ content }) => !content.startsWith('#'));
-  const rows = splitRows(lines, [2, 3, 4, 5]);
+  const rows = samplesOf(options);
   const present = stratify ? await classesOf(rows, options) : undefined;
   const order = labelOrder(rows.length, seed, present);
   const texts = new Map<string, string>();
@@ -96,6 +95,17 @@ export async function splitList(options: SplitListOptions): Promise<SplitList> {
   });
   if (!options.dryRun) write(out, texts, options.force ?? false);
   return { samples: rows.length, fractions: made };
+}
+
+/** The rows of a list that are samples: no header, no remarks. */
+function samplesOf({ list, root = dirname(list) }: SplitListOptions): Row[] {
+  const lines = readLines(list).filter(({ content }) => !content.startsWith('#'));
+  const rows = splitRows(lines, [2, 3, 4, 5]);
+  const [first] = rows;
+  const header = first && isHeader(first.cells, []) && !isFile(underRoot(root, first.cells[0]!));
+  const samples = header ? rows.slice(1) : rows;
+  if (samples.length > 0) return samples;
+  throw new DataError('M3L_LIST_EMPTY', `${list}: found no sample, expected one a line.`);
 }
 
 async function classesOf(

@@ -74,7 +74,7 @@ export const sunRgbd: DataSet = {
     if (alone > 0) notes.push(`${alone} images lack a file and are left out.`);
     const training = complete.filter(({ half }) => half === 'train');
     const drawn = new Random(Stream.order, seed).shuffle([...training]);
-    const val = new Set(drawn.slice(0, Math.floor(training.length * VAL_SHARE)));
+    const val = new Set(drawn.slice(0, Math.max(1, Math.floor(training.length * VAL_SHARE))));
     notes.push(
       'Its authors name no images to validate on: a tenth of the training images is drawn. For the ' +
         "paper's numbers put the paper's lists into the folder.",

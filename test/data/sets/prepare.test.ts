@@ -106,9 +106,10 @@ describe('SUN RGB-D', () => {
     const [raw, out] = [fresh('raw'), fresh('out')];
     await sunToolbox(raw);
     const prepared = await prepareDataSet({ set: 'sun-rgbd', raw, out });
-    expect(prepared.scenes).toEqual({ train: 4, val: 0, test: 2 });
+    expect(prepared.scenes).toEqual({ train: 3, val: 1, test: 2 });
     // The third image is the first to train on; its label follows those of the two test images.
-    expect(lines(join(out, 'train.txt'))[0]).toBe(
+    const both = ['train.txt', 'val_rgbd_531_681.txt'].flatMap((list) => lines(join(out, list)));
+    expect(both.sort()[0]).toBe(
       'images/train/img-000001.jpg\tdepth/train/1.png\tlabels/train/img-000003.png',
     );
     const { data, width, height } = await readLabels(join(out, 'labels/train/img-000003.png'));
@@ -262,16 +263,27 @@ describe('a preparation', () => {
     truncateSync(spoilt, 60);
     const small = join(raw, 'area_2/data/depth/camera_10ab_office_1_frame_0_domain_depth.png');
     await writeColour(small, 8, 8, new Uint8Array(192));
+    const cut = join(raw, 'area_4/data/rgb/camera_30ab_office_3_frame_0_domain_rgb.png');
+    const image = readFileSync(cut);
+    truncateSync(cut, image.length - 20);
     const prepared = await prepareDataSet({ ...options, raw, out });
     expect(prepared.problems.map(({ message }) => message)).toEqual([
       expect.stringContaining('cannot be decoded'),
       expect.stringContaining('found 8 × 8, expected 64 × 48'),
+      expect.stringContaining('cannot be decoded'),
     ]);
-    expect(lines(join(out, 'train.txt')).join()).not.toMatch(/camera_00ab|camera_10ab/);
-    expect(prepared.scenes.train).toBe(6);
-    writeFileSync(spoilt, kept);
+    expect(lines(join(out, 'train.txt')).join()).not.toMatch(/camera_(0|1|3)0ab/);
+    expect(prepared.scenes.train).toBe(5);
+    // Downloaded again, they are other files.
+    for (const [file, bytes] of [
+      [spoilt, kept],
+      [cut, image],
+    ] as const) {
+      rmSync(file);
+      writeFileSync(file, bytes);
+    }
     const again = await prepareDataSet({ ...options, raw, out });
-    expect([again.made, again.scenes.train, again.problems.length]).toEqual([1, 7, 1]);
+    expect([again.made, again.scenes.train, again.problems.length]).toEqual([9, 7, 1]);
   });
 
   it('12 touches no folder of others, and no lists', async () => {
