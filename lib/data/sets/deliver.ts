@@ -28,7 +28,6 @@ export const deliver: DataSet = {
     'semantic/…/000000_semantic_front.png',
   ],
   config: 'data/deliver',
-  val: 'val.txt',
   fractions: [16, 8, 4],
   // Events of the low-resolution cases are smaller.
   sizesDiffer: true,

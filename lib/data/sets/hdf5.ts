@@ -2,6 +2,7 @@
 
 import { open } from 'node:fs/promises';
 import { DataError } from '../errors.js';
+import type { Picture } from '../picture.js';
 
 type Library = typeof import('h5wasm/node').default;
 type Opened = InstanceType<Library['File']>;
@@ -11,6 +12,20 @@ type Stored = InstanceType<Library['Dataset']>;
 export interface StoredPart {
   readonly shape: readonly number[];
   readonly data: ArrayLike<number>;
+}
+
+/** Columns, as MATLAB's [height, width] is stored, to the rows of a picture. */
+export function toPicture(
+  { shape, data }: StoredPart,
+  values: typeof Uint8Array | typeof Uint16Array = Uint8Array,
+  meaning: (stored: number) => number = (stored) => stored,
+): Picture {
+  const [width = 0, height = 0] = shape;
+  const rows = new values(width * height);
+  for (let x = 0, from = 0; x < width; x++) {
+    for (let y = 0; y < height; y++) rows[y * width + x] = meaning(data[from++]!);
+  }
+  return { width, height, channels: 1, data: rows };
 }
 
 const PACKAGE = 'h5wasm@0.10.3';

@@ -19,7 +19,6 @@ export const mfnet: DataSet = {
     'train.txt, val.txt, test.txt (a name a line)',
   ],
   config: 'data/mfnet',
-  val: 'val.txt',
   fractions: [16, 8, 4],
   async plan(raw) {
     const absent = ['train.txt', 'val.txt'].filter((name) => !isFile(join(raw, name)));

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { isFile } from '../../torch/stat.js';
 import { DataError } from '../errors.js';
 import type { Picture } from '../picture.js';
-import { type Hdf5File, openHdf5 } from './hdf5.js';
+import { type Hdf5File, openHdf5, toPicture } from './hdf5.js';
 import { readMat5 } from './mat5.js';
 import type { DataSet, Plan, PlannedScene } from './plan.js';
 import { isFolder, namesIn, notRaw, whatIsIn } from './raw-folder.js';
@@ -26,7 +26,6 @@ export const nyuv2: DataSet = {
     'or, exported: train/rgb/0003.png, train/depth/0003.png, train/labels_40/0003.png; test likewise',
   ],
   config: 'data/nyuv2',
-  val: 'val.txt',
   fractions: [16, 8, 4],
   async plan(raw) {
     if (isFile(join(raw, IMAGES))) {
@@ -108,26 +107,14 @@ function colours(file: Hdf5File, index: number): Picture {
 
 /** Metres to whole millimetres; what is no number or beyond 16 bits is nothing, 0. */
 function millimetres(file: Hdf5File, index: number): Picture {
-  const { shape, data } = file.at('depths', index);
-  const [width = 0, height = 0] = shape;
-  const rows = new Uint16Array(width * height);
-  for (let x = 0, from = 0; x < width; x++) {
-    for (let y = 0; y < height; y++) {
-      const value = Math.round(1000 * data[from++]!);
-      rows[y * width + x] = value > 0 && value < 65_536 ? value : 0;
-    }
-  }
-  return { width, height, channels: 1, data: rows };
+  return toPicture(file.at('depths', index), Uint16Array, (metres) => {
+    const value = Math.round(1000 * metres);
+    return value > 0 && value < 65_536 ? value : 0;
+  });
 }
 
 function labels(file: Hdf5File, index: number, classes: Uint8Array): Picture {
-  const { shape, data } = file.at('labels', index);
-  const [width = 0, height = 0] = shape;
-  const rows = new Uint8Array(width * height);
-  for (let x = 0, from = 0; x < width; x++) {
-    for (let y = 0; y < height; y++) rows[y * width + x] = classes[data[from++]!] ?? 0;
-  }
-  return { width, height, channels: 1, data: rows };
+  return toPicture(file.at('labels', index), Uint8Array, (stored) => classes[stored] ?? 0);
 }
 
 function numbers(file: string, name: string): readonly number[] {

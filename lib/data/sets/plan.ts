@@ -30,6 +30,8 @@ export interface Plan {
 }
 
 export interface PlanOptions {
+  /** The prepared folder, which may hold lists already. */
+  readonly out: string;
   /** Of the draw where a set names no scenes to validate on. */
   readonly seed: number;
 }
@@ -41,8 +43,6 @@ export interface DataSet {
   readonly layout: readonly string[];
   /** The package's configuration that reads the prepared folder. */
   readonly config: string;
-  /** The list of scenes to validate on, by the name that the configuration uses. */
-  readonly val: string;
   /** The fractions of training labels that it is used with: 16 for one in 16. */
   readonly fractions: readonly number[];
   /** Whether images of a scene may differ in size, which the configuration then aligns. */

@@ -68,7 +68,7 @@ interface Manifest {
  * Prepares a data set. Files that stay as they are get linked (copied where that cannot be), the others
  * are made, each whole or not at all; what is there already is not made again. Then all files of
  * each scene are opened and their sizes compared, and lists are written of the scenes that can be used:
- * train.txt, the one to validate on, test.txt, and for each fraction of the set labelled and unlabelled
+ * train.txt, val.txt and test.txt, and for each fraction of the set labelled and unlabelled
  * ones by the paper's names. A list that someone else put there is left as it is.
  * @throws DataError M3L_DATA_SET_RAW, M3L_DATA_SET_FOLDER, M3L_MAT_FORMAT, M3L_HDF5_MISSING; M3lError
  *   M3L_WRITE_FAILED; the signal's reason
@@ -85,7 +85,7 @@ export async function prepareDataSet(options: PrepareOptions): Promise<Prepared>
   }
   const known: DataSet = DATA_SETS[set as DataSetName];
   const before = manifestOf(out, { set, raw });
-  const plan = await known.plan(raw, { seed });
+  const plan = await known.plan(raw, { out, seed });
   try {
     const manifest: Manifest = {
       ...{ set, version: VERSION, raw, seed, complete: false },
@@ -218,7 +218,7 @@ function listsOf(
     training.map((scene) => line(scene)),
   );
   add(
-    set.val,
+    'val.txt',
     of('val').map((scene) => line(scene)),
   );
   add(

@@ -34,7 +34,6 @@ export const stanfordIndoor: DataSet = {
     'area_1/data/semantic/camera_…_domain_semantic.png',
   ],
   config: 'data/stanford-indoor',
-  val: 'val.txt',
   fractions: [1000, 500, 100],
   async plan(raw) {
     const areas = Object.keys(AREAS).filter(

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { isFile } from '../../torch/stat.js';
 import { DataError } from '../errors.js';
-import type { Picture } from '../picture.js';
+import { readList } from '../list.js';
 import { Random, Stream } from '../random.js';
-import { type Hdf5File, openHdf5 } from './hdf5.js';
+import { type Hdf5File, openHdf5, toPicture } from './hdf5.js';
 import { type MatValue, readMat5 } from './mat5.js';
 import type { DataSet, PlannedFile, PlannedScene } from './plan.js';
 import { firstThere, namesIn, notRaw, whatIsIn } from './raw-folder.js';
@@ -45,9 +45,8 @@ export const sunRgbd: DataSet = {
     'test likewise (image, label, label37 and labels in one folder will do)',
   ],
   config: 'data/sun-rgbd',
-  val: 'val_rgbd_531_681.txt',
   fractions: [16, 8, 4],
-  async plan(raw, { seed }) {
+  async plan(raw, { out, seed }) {
     const toolbox = [META, LABELS, SPLIT].map((file) => join(raw, file));
     const notes: string[] = [];
     let images: Image[];
@@ -72,28 +71,58 @@ export const sunRgbd: DataSet = {
     }
     const alone = images.length - complete.length;
     if (alone > 0) notes.push(`${alone} images lack a file and are left out.`);
+    const named = validationNames([out, raw]);
     const training = complete.filter(({ half }) => half === 'train');
-    const drawn = new Random(Stream.order, seed).shuffle([...training]);
-    const val = new Set(drawn.slice(0, Math.max(1, Math.floor(training.length * VAL_SHARE))));
-    notes.push(
-      'Its authors name no images to validate on: a tenth of the training images is drawn. For the ' +
-        "paper's numbers put the paper's lists into the folder.",
-    );
+    const validates =
+      named === null ? drawn(training, seed) : (image: Image) => named.has(pathOf(image));
+    if (named === null) {
+      notes.push(
+        'Its authors name no images to validate on: a tenth of the training images is drawn. For the ' +
+          "paper's numbers put the paper's lists into the folder, val_rgbd_531_681.txt and the like, " +
+          'and prepare into an empty one of images.',
+      );
+    }
     return {
-      scenes: complete.map((image) => sceneOf(image, val.has(image))),
+      scenes: complete.map((image) => sceneOf(image, image.half === 'train' && validates(image))),
       notes,
       close: () => labels?.close(),
     };
   },
 };
 
+/** A list of the paper's of images to validate on: one for each of the four sizes that images have. */
+const VALIDATION = /^val_rgbd_\d+_\d+\.txt$/;
+
+/** The images that such lists in the folders name; null where there is none. */
+function validationNames(folders: readonly string[]): Set<string> | null {
+  const lists = folders.flatMap((folder) =>
+    namesIn(folder)
+      .filter((name) => VALIDATION.test(name))
+      .map((name) => join(folder, name)),
+  );
+  if (lists.length === 0) return null;
+  const samples = lists.flatMap((list) => readList(list, { root: '/' }));
+  return new Set(samples.map(({ name }) => name.replace(/^\/+/, '')));
+}
+
+function drawn(images: readonly Image[], seed: number): (image: Image) => boolean {
+  const shuffled = new Random(Stream.order, seed).shuffle([...images]);
+  const some = new Set(shuffled.slice(0, Math.max(1, Math.floor(images.length * VAL_SHARE))));
+  return (image) => some.has(image);
+}
+
+const six = (value: number) => String(value).padStart(6, '0');
+
+function pathOf({ half, number }: Image): string {
+  return `images/${half}/img-${six(number)}.jpg`;
+}
+
 function sceneOf(image: Image, validates: boolean): PlannedScene {
   const { half, number, rgb, depth, label, labelNumber } = image;
-  const six = (value: number) => String(value).padStart(6, '0');
   return {
     split: validates ? 'val' : half,
     files: [
-      { path: `images/${half}/img-${six(number)}.jpg`, source: rgb },
+      { path: pathOf(image), source: rgb },
       { path: `depth/${half}/${number}.png`, source: depth },
       { path: `labels/${half}/img-${six(labelNumber)}.png`, source: label },
     ],
@@ -120,7 +149,7 @@ function ofToolbox(raw: string, labels: Hdf5File): Image[] {
       half,
       rgb: join(own, 'image', textOf(entry.rgbname)),
       depth: join(own, 'depth_bfx', textOf(entry.depthname)),
-      label: () => labelOf(labels, index),
+      label: async () => toPicture(labels.referenced('SUNRGBD2Dseg/seglabel', index)),
     };
   });
   const tests = entries.filter(({ half }) => half === 'test').length;
@@ -129,22 +158,6 @@ function ofToolbox(raw: string, labels: Hdf5File): Image[] {
     const number = ++count[entry.half];
     return { ...entry, number, labelNumber: entry.half === 'train' ? number + tests : number };
   });
-}
-
-/** The label of an image: MATLAB's columns as rows. */
-async function labelOf(labels: Hdf5File, index: number): Promise<Picture> {
-  const { shape, data } = labels.referenced('SUNRGBD2Dseg/seglabel', index);
-  const [width = 0, height = 0] = shape;
-  return { width, height, channels: 1, data: transposed(data, width, height) };
-}
-
-/** An array of [width, height], as MATLAB's become, to rows. */
-export function transposed(data: ArrayLike<number>, width: number, height: number): Uint8Array {
-  const rows = new Uint8Array(width * height);
-  for (let x = 0; x < width; x++) {
-    for (let y = 0; y < height; y++) rows[y * width + x] = data[x * height + y]!;
-  }
-  return rows;
 }
 
 function ofExport(raw: string): Image[] | null {

@@ -1,5 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { openHdf5 } from '../../../dist/data/sets/hdf5.js';
 import { readMat5 } from '../../../dist/data/sets/mat5.js';
@@ -94,5 +96,19 @@ describe('MATLAB 7.3 files', () => {
     const wrong = expect.objectContaining({ code: 'M3L_MAT_FORMAT' });
     await expect(openHdf5(join(folder, 'none.mat'))).rejects.toEqual(wrong);
     await expect(openHdf5(join(matlab, 'splits.mat'))).rejects.toEqual(wrong);
+  });
+
+  it('06 ask for the package that reads them where it is not installed', () => {
+    const [root, alone] = [join(import.meta.dirname, '../../..'), join(folder, 'alone')];
+    for (const part of ['data', 'torch']) {
+      cpSync(join(root, 'dist', part), join(alone, 'dist', part), { recursive: true });
+    }
+    writeFileSync(join(alone, 'package.json'), '{ "type": "module" }');
+    const module = pathToFileURL(join(alone, 'dist/data/sets/hdf5.js')).href;
+    const script = `(await import('${module}')).openHdf5('images.mat').catch((e) => console.log(e.message))`;
+    const told = execFileSync(process.execPath, ['--input-type=module', '-e', script]);
+    expect(`${told}`).toContain('npm install h5wasm@0.10.3');
+    const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    expect(`${told}`).toContain(optionalDependencies.h5wasm);
   });
 });
