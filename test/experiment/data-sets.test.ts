@@ -36,7 +36,14 @@ const SMALL = [
   'threads=1',
 ];
 
-const ROUNDS: Record<string, { set: string; config: string; raw: (root: string) => unknown }> = {
+interface Round {
+  set: string;
+  config: string;
+  raw: (root: string) => unknown;
+  sets?: string[];
+}
+
+const ROUNDS: Record<string, Round> = {
   'Stanford 2D-3D-S': {
     set: 'stanford-indoor',
     config: 'stanford-indoor',
@@ -46,17 +53,23 @@ const ROUNDS: Record<string, { set: string; config: string; raw: (root: string) 
   'NYU Depth v2 in MATLAB files': { set: 'nyuv2', config: 'nyuv2', raw: nyuMatlab },
   'NYU Depth v2 as PNGs, 13 classes': { set: 'nyuv2', config: 'nyuv2-13', raw: nyuExport },
   'DELIVER, four modalities': { set: 'deliver', config: 'deliver', raw: deliver },
+  'DELIVER, two of its modalities': {
+    set: 'deliver',
+    config: 'deliver',
+    raw: deliver,
+    sets: ['data.modalities.lidar=null', 'data.modalities.event=null'],
+  },
   'MFNet, two modalities of one file': { set: 'mfnet', config: 'mfnet', raw: mfnet },
 };
 
 describe('data sets from their raw layouts to a trained model', () => {
-  it.each(Object.entries(ROUNDS))('%s', async (_, { set, config: name, raw: write }) => {
+  it.each(Object.entries(ROUNDS))('%s', async (_, { set, config: name, raw: write, sets = [] }) => {
     const [raw, out] = [join(folder, `raw-${made}`), join(folder, `out-${made++}`)];
     mkdirSync(raw);
     await write(raw);
     const { problems, scenes } = await prepareDataSet({ set, raw, out });
     expect(problems).toEqual([]);
-    const config = resolveConfig(name, [...SMALL, `data.root=${out}`]);
+    const config = resolveConfig(name, [...SMALL, ...sets, `data.root=${out}`]);
     const { findings, splits } = await checkData({ config, workers: 0 });
     expect(findings.filter(({ level }) => level === 'error')).toEqual([]);
     expect(splits.val).toMatchObject({ scenes: scenes.val, usable: scenes.val });

@@ -14,8 +14,8 @@ const FOLDERS = [
   ['semantic', 'semantic'],
 ] as const;
 
-/** WEATHER/SPLIT/MAP/NUMBER_rgb_front.png */
-const FILE = /^([^/]+)\/(train|val|test)\/[^/]+\/[^/]+_rgb_[^/]*\.png$/;
+/** WEATHER/SPLIT/MAP/NUMBER_rgb_front.png: what is before `_rgb` names the scene. */
+const FILE = /^([^/]+\/(train|val|test)\/[^/]+\/[^/]+)_rgb_front\.png$/;
 
 /** DELIVER: RGB, depth, LiDAR and events of a driving simulator; 25 classes as 1 to 25, 0 for void. */
 export const deliver: DataSet = {
@@ -39,9 +39,9 @@ export const deliver: DataSet = {
     }
     let alone = 0;
     const scenes = filesBelow(join(raw, 'img')).flatMap((file): PlannedScene[] => {
-      const split = FILE.exec(file)?.[2];
-      if (split === undefined) return [];
-      const paths = FOLDERS.map(([folder, word]) => `${folder}/${renamed(file, word)}`);
+      const [, name, split] = FILE.exec(file) ?? [];
+      if (name === undefined) return [];
+      const paths = FOLDERS.map(([folder, word]) => `${folder}/${name}_${word}_front.png`);
       if (!paths.every((path) => isFile(join(raw, path)))) {
         alone++;
         return [];
@@ -50,7 +50,7 @@ export const deliver: DataSet = {
         path,
         source: path.startsWith('semantic/') ? () => tags(join(raw, path)) : join(raw, path),
       }));
-      return [{ split: split as SplitOfSet, files }];
+      return [{ split: split as SplitOfSet, name, files }];
     });
     if (scenes.length === 0) throw notRaw(raw, 'no scene with all five files', this);
     return {
@@ -59,12 +59,6 @@ export const deliver: DataSet = {
     };
   },
 };
-
-/** The name in the last part alone: a map may be called anything. */
-function renamed(file: string, word: string): string {
-  const slash = file.lastIndexOf('/') + 1;
-  return file.slice(0, slash) + file.slice(slash).replace('_rgb_', `_${word}_`);
-}
 
 /** The simulator's tags stand in the first channel, however many there are. */
 async function tags(file: string): Promise<Picture> {

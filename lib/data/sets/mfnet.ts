@@ -44,7 +44,7 @@ export const mfnet: DataSet = {
         seen.add(name);
         const four = { path: image, source: join(raw, image) };
         const classes = { path: label, source: join(raw, label) };
-        scenes.push({ split, files: [four, four, classes] });
+        scenes.push({ split, name, files: [four, classes] });
       }
     }
     if (scenes.length === 0) throw notRaw(raw, 'none of the images that its lists name', this);

@@ -18,6 +18,8 @@ export interface PlannedFile {
 export interface PlannedScene {
   readonly split: SplitOfSet;
   readonly files: readonly PlannedFile[];
+  /** What lists hold instead of the files, where the set's configuration has patterns (`data.files`). */
+  readonly name?: string;
 }
 
 /** All that is to be made of a raw folder. Nothing big is read before a scene's turn comes. */

@@ -13,7 +13,7 @@ import { fractionSize, labelOrder } from './fractions.js';
 import type { DataSet, Plan, PlannedFile, PlannedScene } from './plan.js';
 import { isFolder, namesIn } from './raw-folder.js';
 import { DATA_SETS, type DataSetName } from './registry.js';
-import { place, writePicture } from './write-picture.js';
+import { SetFolder } from './set-folder.js';
 
 export interface PrepareOptions {
   readonly set: string;
@@ -97,7 +97,7 @@ export async function prepareDataSet(options: PrepareOptions): Promise<Prepared>
     }
     const { usable, problems, made, kept } = dryRun
       ? { usable: plan.scenes, problems: [], made: 0, kept: 0 }
-      : await makeAll(out, plan, known, options);
+      : await makeAll(new SetFolder(out, options.copy), plan, known, options);
     const lists = listsOf(usable, known, seed);
     const notes = [...plan.notes];
     if (!dryRun) {
@@ -125,13 +125,15 @@ interface Outcome {
 }
 
 async function makeAll(
-  out: string,
+  folder: SetFolder,
   { scenes }: Plan,
   set: DataSet,
-  { copy = false, parallel = 4, onProgress, signal }: PrepareOptions,
+  { parallel = 4, onProgress, signal }: PrepareOptions,
 ): Promise<Outcome> {
   const outcome: Outcome = { usable: [], problems: [], made: 0, kept: 0 };
   const bad = new Set<PlannedScene>();
+  // Of a call that was killed.
+  await folder.removeUnfinished();
   let next = 0;
   let done = 0;
   const line = async () => {
@@ -140,10 +142,10 @@ async function makeAll(
       const scene = scenes[next++]!;
       try {
         for (const file of new Set(scene.files)) {
-          if (await make(out, file, copy)) outcome.made++;
+          if (await make(folder, file)) outcome.made++;
           else outcome.kept++;
         }
-        await checkScene(out, scene, set);
+        await checkScene(folder.path, scene, set);
       } catch (error) {
         // What is wrong with one scene must not lose the work on all others; a full disk does.
         if (!(error instanceof DataError)) {
@@ -152,24 +154,24 @@ async function makeAll(
         }
         bad.add(scene);
         // Made anew by the next call, of raw files that are sound by then.
-        for (const { path } of scene.files) await rm(join(out, path), { force: true });
+        for (const { path } of scene.files) await rm(join(folder.path, path), { force: true });
         outcome.problems.push({ scene: scene.files[0]!.path, message: error.message });
       }
       onProgress?.(++done, scenes.length);
     }
   };
   const ended = await Promise.allSettled(Array.from({ length: Math.max(1, parallel) }, line));
+  await folder.removeUnfinished();
   for (const one of ended) if (one.status === 'rejected') throw one.reason;
   outcome.usable = scenes.filter((scene) => !bad.has(scene));
   return outcome;
 }
 
 /** Makes a file where it is not there yet. */
-async function make(out: string, { path, source }: PlannedFile, copy: boolean): Promise<boolean> {
-  const target = join(out, path);
-  if (isFile(target)) return false;
-  if (typeof source === 'string') await place(target, source, copy);
-  else await writePicture(target, await source());
+async function make(folder: SetFolder, { path, source }: PlannedFile): Promise<boolean> {
+  if (isFile(join(folder.path, path))) return false;
+  if (typeof source === 'string') await folder.place(path, source);
+  else await folder.write(path, await source());
   return true;
 }
 
@@ -205,8 +207,8 @@ function listsOf(
   set: DataSet,
   seed: number,
 ): Map<string, readonly string[]> {
-  const line = ({ files }: PlannedScene, labelled = true) =>
-    (labelled ? files : files.slice(0, -1)).map(({ path }) => path).join('\t');
+  const line = ({ files, name }: PlannedScene, labelled = true) =>
+    name ?? (labelled ? files : files.slice(0, -1)).map(({ path }) => path).join('\t');
   const of = (split: string) => scenes.filter((scene) => scene.split === split);
   const training = of('train');
   const lists = new Map<string, readonly string[]>();

@@ -190,16 +190,14 @@ describe('DELIVER and MFNet', () => {
     await deliver(raw);
     const prepared = await prepareDataSet({ set: 'deliver', raw, out });
     expect([prepared.scenes, prepared.problems]).toEqual([{ train: 4, val: 2, test: 1 }, []]);
-    const [first] = readList(join(out, 'val.txt'), { root: out, modalities: 4 });
-    expect(first!.files.map((file) => file.slice(out.length))).toEqual(
-      [
-        ['img', 'rgb'],
-        ['hha', 'depth'],
-        ['lidar', 'lidar'],
-        ['event', 'event'],
-      ].map(([part, word]) => `/${part}/cloud/val/MAP_1_point0/045050_${word}_front.png`),
-    );
-    expect([...(await readLabels(first!.label!)).data]).toEqual(stripes([1, 7, 25, 0, 255]));
+    // Names, of which the configuration makes as many files as it has modalities.
+    expect(lines(join(out, 'val.txt'))).toEqual([
+      'cloud/val/MAP_1_point0/045050',
+      'night/val/MAP_1_point1/045051',
+    ]);
+    expect(lines(join(out, 'train_unlabeled_1-4.txt'))).toHaveLength(3);
+    const label = join(out, 'semantic/cloud/val/MAP_1_point0/045050_semantic_front.png');
+    expect([...(await readLabels(label)).data]).toEqual(stripes([1, 7, 25, 0, 255]));
     rmSync(join(raw, 'lidar'), { recursive: true });
     await expect(prepareDataSet({ set: 'deliver', raw, out: fresh('out') })).rejects.toEqual(
       wrong('M3L_DATA_SET_RAW', 'no lidar'),
@@ -213,9 +211,7 @@ describe('DELIVER and MFNet', () => {
     expect(prepared.scenes).toEqual({ train: 4, val: 2, test: 1 });
     expect(prepared.notes[0]).toContain('1 mirrored copies');
     expect(prepared.made).toBe(14);
-    expect(lines(join(out, 'test.txt'))).toEqual([
-      'images/00007D.png\timages/00007D.png\tlabels/00007D.png',
-    ]);
+    expect(lines(join(out, 'test.txt'))).toEqual(['00007D']);
   });
 });
 
@@ -231,8 +227,11 @@ describe('a preparation', () => {
       onProgress: (done) => done === 5 && stop.abort(new Error('stopped')),
     });
     await expect(stopped).rejects.toThrow('stopped');
+    // Something half made, of a call that was killed.
+    mkdirSync(join(out, '.unfinished'));
+    writeFileSync(join(out, '.unfinished/half.png'), 'x');
     // No list tells of half a set.
-    expect(readdirSync(out).sort()).toEqual(['data', 'prepared.json']);
+    expect(readdirSync(out).sort()).toEqual(['.unfinished', 'data', 'prepared.json']);
     const seen: number[] = [];
     const again = await prepareDataSet({
       ...{ ...options, raw, out },
