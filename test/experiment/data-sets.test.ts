@@ -50,6 +50,12 @@ const ROUNDS: Record<string, Round> = {
     raw: (root) => stanford(root, stanfordNames()),
   },
   'SUN RGB-D in MATLAB files': { set: 'sun-rgbd', config: 'sun-rgbd', raw: sunToolbox },
+  'SUN RGB-D as it is exported, in four sizes, at their own': {
+    set: 'sun-rgbd',
+    config: 'sun-rgbd',
+    raw: (root) => sunExport(root, [...Array(40).keys()].slice(1)),
+    sets: ['framework.fidelity=default', 'data.evaluationSize=null'],
+  },
   'NYU Depth v2 in MATLAB files': { set: 'nyuv2', config: 'nyuv2', raw: nyuMatlab },
   'NYU Depth v2 as PNGs, 13 classes': { set: 'nyuv2', config: 'nyuv2-13', raw: nyuExport },
   'DELIVER, four modalities': { set: 'deliver', config: 'deliver', raw: deliver },

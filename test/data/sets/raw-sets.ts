@@ -16,21 +16,25 @@ function file(root: string, path: string): string {
   return target;
 }
 
-const colour = (root: string, path: string, seed: number) =>
-  writeColour(file(root, path), WIDTH, HEIGHT, pattern(3 * PIXELS, 251, 7919 + seed));
+type Size = readonly [width: number, height: number];
 
-const depth = (root: string, path: string, seed: number) =>
-  writeGrey(file(root, path), WIDTH, HEIGHT, pattern(PIXELS, 5000, 7919 + seed), 16);
+const SIZE: Size = [WIDTH, HEIGHT];
+
+const colour = (root: string, path: string, seed: number, [width, height] = SIZE) =>
+  writeColour(file(root, path), width, height, pattern(3 * width * height, 251, 7919 + seed));
+
+const depth = (root: string, path: string, seed: number, [width, height] = SIZE) =>
+  writeGrey(file(root, path), width, height, pattern(width * height, 5000, 7919 + seed), 16);
 
 /** Vertical stripes of the given values. */
-export const stripes = (values: readonly number[]): number[] =>
+export const stripes = (values: readonly number[], [width, height] = SIZE): number[] =>
   Array.from(
-    { length: PIXELS },
-    (_, i) => values[Math.floor(((i % WIDTH) / WIDTH) * values.length)]!,
+    { length: width * height },
+    (_, i) => values[Math.floor(((i % width) / width) * values.length)]!,
   );
 
-const label = (root: string, path: string, values: readonly number[]) =>
-  writeGrey(file(root, path), WIDTH, HEIGHT, stripes(values));
+const label = (root: string, path: string, values: readonly number[], size = SIZE) =>
+  writeGrey(file(root, path), ...size, stripes(values, size));
 
 /** Instances of Stanford 2D-3D-S: class, number, room and area. */
 export const INSTANCES = [
@@ -82,13 +86,18 @@ export async function sunToolbox(root: string): Promise<void> {
   }
 }
 
+/** The images of SUN RGB-D's four cameras differ in size. */
+const CAMERAS: readonly Size[] = [SIZE, [56, 44], [73, 53], [68, 53]];
+
 /** SUN RGB-D as it is exported: these training images, and two to test on. */
 export async function sunExport(root: string, training: readonly number[]): Promise<void> {
   const six = (number: number) => String(number).padStart(6, '0');
   const scene = async (half: string, number: number, behind: number) => {
-    await colour(root, `images/${half}/img-${six(number)}.jpg`, number);
-    await depth(root, `depth/${half}/${number}.png`, number);
-    await label(root, `labels/${half}/img-${six(number + behind)}.png`, [0, 1, number % 38, 37]);
+    const size = CAMERAS[number % 4]!;
+    const values = [0, 1, number % 38, 37];
+    await colour(root, `images/${half}/img-${six(number)}.jpg`, number, size);
+    await depth(root, `depth/${half}/${number}.png`, number, size);
+    await label(root, `labels/${half}/img-${six(number + behind)}.png`, values, size);
   };
   for (const number of training) await scene('train', number, 5050);
   for (const number of [1, 2]) await scene('test', number, 0);
