@@ -61,15 +61,15 @@ describe('m3l data lists and m3l splits', () => {
     expect(code).toBe(0);
     const [fifth] = JSON.parse(stdout).fractions;
     expect([fifth.denominator, fifth.labelled.samples]).toEqual([5, 2]);
-    const half = readFileSync(join(root, 'train_labelled_labeled_1-2.txt'), 'utf8');
+    const half = readFileSync(join(root, 'train_labeled_1-2.txt'), 'utf8');
     for (const line of readFileSync(fifth.labelled.file, 'utf8').trim().split('\n')) {
       expect(half).toContain(line);
     }
     const config = join(root, 'data.yaml');
     const trained = await m3l([
       ...['train', config, '--out', join(folder, 'run'), '--json', '--set'],
-      'data.lists.labelled=train_labelled_labeled_1-5.txt',
-      'data.lists.unlabelled=train_labelled_unlabeled_1-5.txt',
+      'data.lists.labelled=train_labeled_1-5.txt',
+      'data.lists.unlabelled=train_unlabeled_1-5.txt',
       ...['data.crop=32', 'batch.labelled=1', 'batch.unlabelled=1', 'iterations=1', 'workers=0'],
       ...['evaluate.every=1', 'evaluate.samples=0', 'model.backbone=mit-b0', 'threads=1'],
     ]);

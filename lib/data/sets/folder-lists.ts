@@ -1,7 +1,7 @@
 /** Lists of a folder of folders: one for each modality, one for labels, files paired by their names. */
 
 import { readFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
 import { isFile } from '../../torch/stat.js';
 import { DataError } from '../errors.js';
@@ -69,8 +69,8 @@ export async function writeFolderLists(options: FolderListsOptions): Promise<Fol
   if (scenes.length === 0) {
     throw unusable(
       folder,
-      `no scene in all of ${parts.join(', ')}`,
-      'files of one name in each of them. Are the names of one folder others?',
+      `no scene in all of ${Object.values(modalities).join(', ')}`,
+      'files of one name in each of them',
     );
   }
   const lists = listsOf(scenes, Object.values(modalities), label, options);
@@ -207,7 +207,11 @@ function dataFile(
   labels: LabelGuess | null,
   lists: readonly string[],
 ): string {
-  const own = (name: string) => JSON.stringify(relative(folder, join(out, name)));
+  // Together they can be moved; apart, each is where it is.
+  const down = relative(folder, out);
+  const within = !down.startsWith('..') && !isAbsolute(down);
+  const own = (name: string) =>
+    JSON.stringify(within ? relative(folder, join(out, name)) : join(out, name));
   const [labelled, unlabelled] = ['train_labelled.txt', 'train_unlabelled.txt'];
   const keys = [
     ['labelled', labelled],
@@ -218,7 +222,7 @@ function dataFile(
   return [
     '# Made by m3l data lists. What it guessed is yours to mend: kinds, classes, what values mean.',
     'data:',
-    `  root: ${JSON.stringify(relative(out, folder) || '.')}`,
+    `  root: ${JSON.stringify(within ? relative(out, folder) || '.' : folder)}`,
     `  lists: { ${keys.map(([key, name]) => `${key}: ${own(name!)}`).join(', ')} }`,
     '  modalities:',
     ...modalities.map(({ name, kind }) =>

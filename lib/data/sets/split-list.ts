@@ -47,8 +47,8 @@ export interface SplitList {
 }
 
 /**
- * Writes, for each fraction, `NAME_labeled_1-16.txt` and `NAME_unlabeled_1-16.txt` of a list NAME.txt,
- * as the paper calls them: the same lines, the latter without their labels. Every fraction's labelled
+ * Writes, for each fraction, `NAME_labeled_1-16.txt` and `NAME_unlabeled_1-16.txt` of a list NAME.txt
+ * (or NAME_labelled.txt), as the paper calls them: the same lines, the latter without their labels. Every fraction's labelled
  * samples are among those of the greater ones; sizes are rounded down, as in the paper.
  * @throws DataError M3L_LIST_MISSING, M3L_LIST_TEXT, M3L_LIST_EMPTY, M3L_LIST_THERE, M3L_DATA_OPTIONS,
  *   and of labels as `readRawLabels`
@@ -60,7 +60,7 @@ export async function splitList(options: SplitListOptions): Promise<SplitList> {
     throw invalid(`fractions: found [${fractions.join(', ')}], expected whole numbers from 1`);
   }
   const out = resolve(options.out ?? dirname(list));
-  const stem = basename(list, extname(list));
+  const stem = basename(list, extname(list)).replace(/_labell?ed$/, '');
   const rows = samplesOf(options);
   const present = stratify ? await classesOf(rows, options) : undefined;
   const order = labelOrder(rows.length, seed, present);

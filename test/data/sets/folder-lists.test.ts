@@ -119,9 +119,9 @@ describe('lists of folders', () => {
       })),
     );
     const out = join(root, 'lists');
+    const named = { folder: root, modalities: { rgb: 'cams/left', heat: 'flir' } };
     const { lists, labels } = await writeFolderLists({
-      folder: root,
-      modalities: { rgb: 'cams/left', heat: 'flir' },
+      ...named,
       ...{ out, val: 0.2, test: 0.1, contiguous: true },
     });
     expect(lists).toEqual({ 'train_labelled.txt': 7, 'val.txt': 2, 'test.txt': 1 });
@@ -131,6 +131,12 @@ describe('lists of folders', () => {
     const { data } = resolveConfig(join(out, 'data.yaml'));
     expect([data.root, data.lists?.labelled.file]).toEqual([root, 'lists/train_labelled.txt']);
     expect(data.labels?.map).toEqual({ 0: 0, 255: 1 });
+    const apart = join(folder, 'apart');
+    const { config } = await writeFolderLists({ ...named, out: apart });
+    expect(resolveConfig(config).data).toMatchObject({
+      root,
+      lists: { val: { file: join(apart, 'val.txt') } },
+    });
   });
 
   it('04 say what they lack', async () => {
