@@ -1,4 +1,11 @@
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../data/fixtures.js';
@@ -43,8 +50,35 @@ describe('m3l data prepare', () => {
   });
 });
 
+describe('m3l data prepare, interrupted', () => {
+  it('03 ends with what it made, and goes on', async () => {
+    const [raw, out] = [join(folder, 'long-raw'), join(folder, 'long')];
+    await mfnet(raw);
+    const names = Array.from({ length: 600 }, (_, i) => `copy${i}`);
+    for (const name of names) {
+      for (const part of ['images', 'labels']) {
+        copyFileSync(join(raw, part, '00001D.png'), join(raw, part, `${name}.png`));
+      }
+    }
+    writeFileSync(join(raw, 'train.txt'), names.join('\n'));
+    const command = ['data', 'prepare', 'mfnet', raw, out, '--no-check', '--json'];
+    let sent = false;
+    const stopped = await m3l([...command, '--workers', '1'], {
+      onStderr(text, child) {
+        if (sent || !text.includes('/603')) return;
+        sent = child.kill('SIGINT');
+      },
+    });
+    expect([stopped.code, JSON.parse(stopped.stdout).error.code]).toEqual([130, 'M3L_INTERRUPTED']);
+    expect(existsSync(join(out, 'train.txt'))).toBe(false);
+    const rest = JSON.parse((await m3l(command)).stdout);
+    expect(rest.kept).toBeGreaterThan(0);
+    expect([rest.made + rest.kept, rest.scenes.train]).toEqual([1206, 600]);
+  });
+});
+
 describe('m3l data lists and m3l splits', () => {
-  it('03 go from folders to nested lists that train', async () => {
+  it('04 go from folders to nested lists that train', async () => {
     const root = join(folder, 'robot');
     const rooms = ['rooms', root, '--labelled', '12', '--unlabelled', '0', '--val', '1'];
     const made = await m3l([...rooms, '--size', '48x64']);
@@ -76,7 +110,7 @@ describe('m3l data lists and m3l splits', () => {
     expect(trained.code, trained.stderr).toBe(0);
   });
 
-  it('04 name what is wrong with what was typed', async () => {
+  it('05 name what is wrong with what was typed', async () => {
     const bad = await m3l(['splits', join(folder, 'x.txt'), '--fractions', 'half']);
     expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining('such as 1/16,1/8,1/4')]);
     const none = await m3l(['splits', join(folder, 'x.txt')]);
