@@ -42,6 +42,7 @@ export function report(error: unknown, json: boolean): number {
 /** Errors that only what was typed can cause, whichever layer finds them. */
 const USAGE = new Set<string | null>([
   'M3L_CORRUPTION',
+  'M3L_DATA_SET_NAME',
   'M3L_LIBTORCH_NAME',
   'M3L_LIBTORCH_SOURCE',
   'M3L_LIBTORCH_VARIANT',

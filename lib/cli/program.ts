@@ -4,6 +4,7 @@ import { CommandLine } from './command-line.js';
 import { addBenchmark } from './commands/benchmark.js';
 import { addCheck } from './commands/check.js';
 import { addCompareFrameworks } from './commands/compare-frameworks.js';
+import { addData } from './commands/data.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEvaluate } from './commands/evaluate.js';
 import { addExport } from './commands/export.js';
@@ -12,6 +13,7 @@ import { addPredict } from './commands/predict.js';
 import { addPretrain } from './commands/pretrain.js';
 import { addRobustness } from './commands/robustness.js';
 import { addRooms } from './commands/rooms.js';
+import { addSplits } from './commands/splits.js';
 import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
 import { addWeights } from './commands/weights.js';
@@ -51,6 +53,8 @@ for (const add of [
   addCompareFrameworks,
   addBenchmark,
   addVerify,
+  addData,
+  addSplits,
   addRooms,
   addDoctor,
   addLibtorch,

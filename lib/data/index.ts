@@ -72,6 +72,15 @@ export {
   type SceneFacts,
   scanScene,
 } from './scan.js';
+export {
+  type FolderLists,
+  type FolderListsOptions,
+  writeFolderLists,
+} from './sets/folder-lists.js';
+export type { DataSet, Plan, PlannedFile, PlannedScene } from './sets/plan.js';
+export { type Prepared, type PrepareOptions, prepareDataSet } from './sets/prepare.js';
+export { DATA_SETS } from './sets/registry.js';
+export { type SplitList, type SplitListOptions, splitList } from './sets/split-list.js';
 export { stageValues } from './staging.js';
 export { measureNormalisation } from './statistics.js';
 export { WorkerPool } from './worker-pool.js';

@@ -149,7 +149,12 @@ async function valuesOf(
 /** The last bytes of a whole file, of formats whose end can be told. */
 const ENDS: Record<string, string> = { PNG: 'IEND\xae\x42\x60\x82', JPEG: '\xff\xd9' };
 
-async function endsWhole({ file, format, bytes }: FileFacts): Promise<boolean> {
+/** Whether a file has the end that its format has, where that can be told: it was not cut short. */
+export async function endsWhole({
+  file,
+  format,
+  bytes,
+}: Pick<FileFacts, 'file' | 'format' | 'bytes'>): Promise<boolean> {
   const end = ENDS[format];
   if (end === undefined) return true;
   const handle = await open(file);
