@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Batch, disposeBatch, type ModalitySpec, mixSeed } from '../data/index.js';
-import type { Fill, SegmentationModel } from '../models/index.js';
+import { type Fill, headsOf, type SegmentationModel } from '../models/index.js';
 import { evaluating } from '../nn/evaluating.js';
 import * as torch from '../torch/index.js';
 import { ConfusionMatrix, type Metrics } from './confusion-matrix.js';
@@ -74,10 +74,11 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
   const { specs, missing = 'each', onProgress, signal } = options;
   const networks = networksOf(options);
   const sets = missingSets(missing, specs.length);
-  const heads = [...specs.map((spec) => spec.name), 'ensemble'];
   const { numClasses } = networks[0]!.model;
   const tables = networks.map(({ model }) =>
-    sets.map(() => heads.map(() => new ConfusionMatrix(numClasses, { device: deviceOf(model) }))),
+    sets.map(() =>
+      headsOf(model).map(() => new ConfusionMatrix(numClasses, { device: deviceOf(model) })),
+    ),
   );
   let images = 0;
   const restore = evaluating(networks.map(({ model }) => model));
@@ -97,9 +98,9 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
     }
     if (images === 0) throw nothingToEvaluate();
     const models = networks.map(
-      ({ name }, n): ModelResult => ({
+      ({ name, model }, n): ModelResult => ({
         model: name,
-        heads: heads.map((head, h) => {
+        heads: headsOf(model).map((head, h) => {
           const cases = sets.map(
             (set, s): CaseResult => ({
               name: missingName(set, specs),
@@ -107,7 +108,8 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
               ...tables[n]![s]![h]!.metrics(),
             }),
           );
-          return { head, robustMeanIoU: robustMean(sets, cases, specs.length), cases };
+          const named = head === 'ensemble' ? head : specs[head]!.name;
+          return { head: named, robustMeanIoU: robustMean(sets, cases, specs.length), cases };
         }),
       }),
     );

@@ -15,13 +15,9 @@ export {
   type FusionSite,
   type ResidualSum,
 } from './fusion.js';
+export { FusionModel, type FusionModelOptions } from './fusion-model.js';
 export { initialise } from './initialise.js';
-export {
-  LinearFuse,
-  LinearFusion,
-  type LinearFusionOptions,
-  predictStreams,
-} from './linear-fusion.js';
+export { LinearFuse, LinearFusion, type LinearFusionOptions } from './linear-fusion.js';
 export { fillMasked, fillModality } from './missing-modalities/fill.js';
 export { FILLS, type Fill } from './missing-modalities/fills.js';
 export { checkInputs, type Masking, type Masks } from './missing-modalities/inputs.js';
@@ -33,6 +29,7 @@ export {
   type MixTransformerOptions,
 } from './mit.js';
 export { addAndNormalise } from './modality-norm.js';
+export { predictStreams } from './predict-streams.js';
 export {
   createModel,
   type ModelName,
@@ -44,13 +41,15 @@ export {
 export { Segformer, type SegformerOptions } from './segformer.js';
 export { SegformerHead, type SegformerHeadOptions } from './segformer-head.js';
 export {
+  type EnsembleModel,
   type ForwardOptions,
   type Head,
   ModelError,
+  type ParameterRole,
   type Prediction,
   type Predictor,
   type SegmentationModel,
   type StreamedModel,
 } from './segmentation-model.js';
-export { asPrediction, everyHead } from './streams.js';
+export { asPrediction, everyHead, headsOf } from './streams.js';
 export { bilinear } from './upsample.js';

@@ -7,6 +7,7 @@ import { type CreateFusion, type Fusion, NoFusion } from './fusion.js';
 import { createMaskToken } from './missing-modalities/mask-token.js';
 import { addAndNormalise, ModalityNorm } from './modality-norm.js';
 import { ModelError } from './segmentation-model.js';
+import { SharedLayer } from './shared-layer.js';
 
 /**
  * Mix Transformer (Xie et al., SegFormer, 2021) for M ≥ 1 modalities: every weight is shared by the
@@ -65,20 +66,9 @@ export function asTokens(image: Tensor): Feature {
   return { tokens: image.permute([0, 2, 3, 1]).flatten(1, 2), height, width };
 }
 
-/** A layer whose weights all modalities share; in the state dict under `module`. */
-class Shared<T extends nn.Layer> extends nn.Module {
-  constructor(readonly module: T) {
-    super();
-  }
-
-  override forward(x: Tensor): Tensor {
-    return this.module.forward(x);
-  }
-}
-
 /** Overlapping patches: a strided convolution, then a norm. */
 export class PatchEmbed extends nn.Module {
-  readonly proj: Shared<nn.Conv2d>;
+  readonly proj: SharedLayer<nn.Conv2d>;
   readonly norm: ModalityNorm;
   readonly maskToken: Tensor | null;
 
@@ -91,7 +81,7 @@ export class PatchEmbed extends nn.Module {
     super();
     const kernel = 2 * stride - 1;
     const padding = stride - 1;
-    this.proj = new Shared(new nn.Conv2d(inChannels, channels, kernel, { stride, padding }));
+    this.proj = new SharedLayer(new nn.Conv2d(inChannels, channels, kernel, { stride, padding }));
     this.norm = new ModalityNorm(channels, options);
     // Only the first embedding's is ever used; the others are there for the authors' checkpoints.
     this.maskToken = options.maskToken ? createMaskToken(channels) : null;
@@ -106,10 +96,10 @@ export class PatchEmbed extends nn.Module {
 
 /** Efficient self-attention: keys and values from tokens reduced by a strided convolution. */
 export class Attention extends nn.Module {
-  readonly q: Shared<nn.Linear>;
-  readonly kv: Shared<nn.Linear>;
-  readonly proj: Shared<nn.Linear>;
-  readonly sr: Shared<nn.Conv2d> | null = null;
+  readonly q: SharedLayer<nn.Linear>;
+  readonly kv: SharedLayer<nn.Linear>;
+  readonly proj: SharedLayer<nn.Linear>;
+  readonly sr: SharedLayer<nn.Conv2d> | null = null;
   readonly norm: ModalityNorm | null = null;
   readonly heads: number;
   /** How many times fewer keys and values there are than tokens, in height and in width. */
@@ -119,11 +109,13 @@ export class Attention extends nn.Module {
     super();
     this.heads = heads;
     this.reduction = reduction;
-    this.q = new Shared(new nn.Linear(channels, channels));
-    this.kv = new Shared(new nn.Linear(channels, 2 * channels));
-    this.proj = new Shared(new nn.Linear(channels, channels));
+    this.q = new SharedLayer(new nn.Linear(channels, channels));
+    this.kv = new SharedLayer(new nn.Linear(channels, 2 * channels));
+    this.proj = new SharedLayer(new nn.Linear(channels, channels));
     if (reduction > 1) {
-      this.sr = new Shared(new nn.Conv2d(channels, channels, reduction, { stride: reduction }));
+      this.sr = new SharedLayer(
+        new nn.Conv2d(channels, channels, reduction, { stride: reduction }),
+      );
       this.norm = new ModalityNorm(channels, options);
     }
   }
@@ -163,15 +155,15 @@ class DepthwiseConv extends nn.Module {
  * that none need be encoded.
  */
 export class MixFeedForward extends nn.Module {
-  readonly fc1: Shared<nn.Linear>;
+  readonly fc1: SharedLayer<nn.Linear>;
   readonly dwconv: DepthwiseConv;
-  readonly fc2: Shared<nn.Linear>;
+  readonly fc2: SharedLayer<nn.Linear>;
 
   constructor(channels: number) {
     super();
-    this.fc1 = new Shared(new nn.Linear(channels, mlpRatio * channels));
+    this.fc1 = new SharedLayer(new nn.Linear(channels, mlpRatio * channels));
     this.dwconv = new DepthwiseConv(mlpRatio * channels);
-    this.fc2 = new Shared(new nn.Linear(mlpRatio * channels, channels));
+    this.fc2 = new SharedLayer(new nn.Linear(mlpRatio * channels, channels));
   }
 
   override forward({ tokens, height, width }: Feature): Tensor {

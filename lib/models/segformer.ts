@@ -2,9 +2,10 @@ import { z } from 'zod';
 import * as nn from '../nn/index.js';
 import type { AutocastDType, Tensor } from '../torch/index.js';
 import { defineModel } from './descriptor.js';
+import type { FusionModelOptions } from './fusion-model.js';
 import { initialise } from './initialise.js';
-import { type LinearFusionOptions, predictStreams } from './linear-fusion.js';
 import { backboneNames, leastSide, MixTransformer } from './mit.js';
+import { predictStreams } from './predict-streams.js';
 import { SegformerHead } from './segformer-head.js';
 import {
   type ForwardOptions,
@@ -15,10 +16,7 @@ import {
 } from './segmentation-model.js';
 import { asPrediction, everyHead } from './streams.js';
 
-export type SegformerOptions = Omit<
-  LinearFusionOptions,
-  'ensemble' | 'fusionRatio' | 'maskToken' | 'maskTokenStd'
->;
+export type SegformerOptions = Omit<FusionModelOptions, 'ensemble' | 'maskToken' | 'maskTokenStd'>;
 
 /**
  * SegFormer (Xie et al., 2021) for one modality: Linear Fusion's encoder with M = 1 and its head.

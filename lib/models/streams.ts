@@ -3,10 +3,11 @@ import * as torch from '../torch/index.js';
 import { ensemble, type Votes } from './ensemble.js';
 import type { Feature } from './mit.js';
 import {
+  type EnsembleModel,
   type Head,
   ModelError,
   type Prediction,
-  type StreamedModel,
+  type Predictor,
 } from './segmentation-model.js';
 import { bilinear } from './upsample.js';
 
@@ -60,7 +61,15 @@ export function votersOf(
   return selectRows(predictions, rows, streams.length);
 }
 
-/** Every head: those of the modalities, then the ensemble. */
+/** Every head that a model has, the ensemble last. */
+export function headsOf({
+  heads,
+  modalities,
+}: Pick<Predictor, 'heads' | 'modalities'>): readonly Head[] {
+  return heads ?? everyHead(modalities);
+}
+
+/** Those of the modalities, then the ensemble. */
 export function everyHead(modalities: number): Head[] {
   return [...Array(modalities).keys(), 'ensemble'];
 }
@@ -77,7 +86,7 @@ export function logitsOf(
     streams: readonly number[];
     votes: Votes;
     size: [number, number] | null;
-    model: Pick<StreamedModel, 'modalities' | 'alpha' | 'headShares'>;
+    model: Pick<EnsembleModel, 'modalities' | 'alpha' | 'headShares'>;
   },
 ): Tensor[] {
   const { heads, streams, votes, size, model } = asked;
@@ -99,7 +108,7 @@ export function logitsOf(
   });
 }
 
-/** Logits of every head, in that order, by their names. */
-export function asPrediction(logits: readonly Tensor[]): Prediction {
-  return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
+/** Logits of every head of a model, the ensemble's last, by their names; with what it adds to the loss. */
+export function asPrediction(logits: readonly Tensor[], penalty?: Tensor): Prediction {
+  return { heads: logits.slice(0, -1), ensemble: logits.at(-1)!, ...(penalty && { penalty }) };
 }

@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import * as nn from '../nn/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import type { ModelInput } from './descriptor.js';
+import { ENSEMBLES, type EnsembleRule } from './ensemble.js';
+import { initialise } from './initialise.js';
+import {
+  type Backbone,
+  backboneNames,
+  leastSide,
+  type MixTransformer,
+  type MixTransformerOptions,
+} from './mit.js';
+import { predictStreams } from './predict-streams.js';
+import { SegformerHead } from './segformer-head.js';
+import {
+  type ForwardOptions,
+  type Head,
+  ModelError,
+  type Prediction,
+  type StreamedModel,
+} from './segmentation-model.js';
+import { asPrediction, everyHead } from './streams.js';
+
+/** For M ≥ 2 modalities. */
+export interface FusionModelOptions extends ModelInput {
+  backbone?: Backbone;
+  /**
+   * Standard deviation of the mask token's initial values; 1 by default, the paper's. With a small one a
+   * missing modality's stream, whose tokens are all alike, soon reads the others by the fusion: a norm
+   * lets through little of what is added to large values.
+   */
+  maskTokenStd?: number;
+  /** Whose heads the ensemble weighs, and how; `evidence` by default, `all` is the paper's. */
+  ensemble?: EnsembleRule;
+  /** Stochastic depth of the last block; it rises linearly from 0. */
+  dropPath?: number;
+  /** Dropout2d of the decoder. */
+  dropout?: number;
+  decoderWidth?: number;
+  /** Of the encoder; 1e-6 by default. */
+  layerNormEps?: number;
+}
+
+/** What a configuration may set of them. */
+export const fusionModelKeys = {
+  backbone: z.enum(backboneNames).default('mit-b2').describe('The encoder, small to large.'),
+  maskTokenStd: z
+    .number()
+    .nonnegative()
+    .max(1000)
+    .optional()
+    .describe(
+      'Standard deviation of the mask token’s initial values. Absent: 0.02 from scratch, 1 from trained weights and with `framework.fidelity: paper`.',
+    ),
+  ensemble: z
+    .enum(ENSEMBLES)
+    .default('evidence')
+    .describe(
+      'Whose heads the ensemble weighs, and how: `evidence`, of the modalities that a sample has, for what each says beyond what it always says; `present`, these as they say it; `all`, as the paper does and `framework.fidelity: paper` has it.',
+    ),
+  dropPath: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.1)
+    .describe('Highest drop-path rate of the encoder.'),
+  dropout: z.number().min(0).max(1).default(0.1).describe('The heads’ dropout.'),
+};
+
+/**
+ * A model for M ≥ 2 modalities of one encoder and one head with shared weights: the modalities meet in
+ * the fusion of every block, which makes the model what it is, and in the ensemble of their predictions.
+ * State-dict names are those of the authors' checkpoints (m3l.md section 9).
+ */
+export abstract class FusionModel extends nn.Module implements StreamedModel {
+  readonly streamed = true;
+  readonly encoder: MixTransformer;
+  readonly decoder: SegformerHead;
+  readonly alpha: Tensor;
+  readonly modalities: number;
+  readonly numClasses: number;
+  readonly hasMaskToken: boolean;
+  readonly leastSide = leastSide;
+  readonly ensemble: EnsembleRule;
+  readonly headShares: Tensor | undefined;
+  precision: torch.AutocastDType = 'float32';
+
+  /** @param createEncoder the encoder with its fusion, of a model called `name` */
+  constructor(
+    name: string,
+    options: FusionModelOptions,
+    createEncoder: (options: MixTransformerOptions & { modalities: number }) => MixTransformer,
+  ) {
+    super();
+    const { backbone = 'mit-b2', numClasses, modalities = 2, maskToken = true } = options;
+    const { dropPath = 0.1, dropout = 0.1, layerNormEps, ensemble = 'evidence' } = options;
+    if (!Number.isInteger(modalities) || modalities < 2) {
+      throw new ModelError(
+        'M3L_MODEL_MODALITIES',
+        `${name}: ${modalities} modalities, expected at least 2. Use segformer for one.`,
+      );
+    }
+    this.modalities = modalities;
+    this.numClasses = numClasses;
+    this.hasMaskToken = maskToken;
+    this.ensemble = ensemble;
+    this.encoder = createEncoder({ backbone, modalities, dropPath, maskToken, layerNormEps });
+    this.decoder = new SegformerHead({
+      channels: this.encoder.channels,
+      numClasses,
+      dropout,
+      width: options.decoderWidth,
+      freezeBatchNorm: options.freezeBatchNorm,
+    });
+    this.alpha = nn.parameter(() => torch.ones([modalities]));
+    if (ensemble === 'evidence') {
+      this.headShares = nn.buffer(() => torch.zeros([modalities, numClasses]));
+    }
+    initialise(this, options);
+  }
+
+  /**
+   * As {@link nn.Module.loadStateDict}; how the ensemble weighs is asked of a model anew each time, so that
+   * weights fit with or without what it remembers for that.
+   */
+  override loadStateDict(dict: nn.StateDict, options: { strict?: boolean } = {}): nn.LoadResult {
+    return torch.scope(() => super.loadStateDict(withHeadShares(dict, this.headShares), options));
+  }
+
+  override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
+    const { logits, penalty } = predictStreams(this, inputs, everyHead(this.modalities), options);
+    return asPrediction(logits, penalty);
+  }
+
+  forwardHeads(
+    inputs: readonly (Tensor | null)[],
+    heads: readonly Head[],
+    options: ForwardOptions = {},
+  ): Tensor[] {
+    return predictStreams(this, inputs, heads, options).logits;
+  }
+}
+
+/** A state with the shares that an ensemble of `evidence` remembers where it has them, else without. */
+export function withHeadShares(
+  { head_shares, ...dict }: nn.StateDict,
+  headShares: Tensor | undefined,
+): nn.StateDict {
+  if (headShares === undefined) return dict;
+  return { ...dict, head_shares: head_shares ?? torch.zerosLike(headShares) };
+}
