@@ -28,6 +28,15 @@ export const backbones = {
 export type Backbone = keyof typeof backbones;
 export const backboneNames = Object.keys(backbones) as Backbone[];
 
+/** @throws {ModelError} `M3L_MODEL_UNKNOWN` */
+export function backboneNamed(name: Backbone): (typeof backbones)[Backbone] {
+  if (Object.hasOwn(backbones, name)) return backbones[name];
+  throw new ModelError(
+    'M3L_MODEL_UNKNOWN',
+    `No backbone '${name}', expected one of ${backboneNames.join(', ')}.`,
+  );
+}
+
 const heads = [1, 2, 5, 8];
 const reductions = [8, 4, 2, 1];
 const mlpRatio = 4;
@@ -258,13 +267,7 @@ export class MixTransformer extends nn.Module {
   constructor(options: MixTransformerOptions) {
     super();
     const { backbone, modalities = 1, dropPath = 0 } = options;
-    if (!Object.hasOwn(backbones, backbone)) {
-      throw new ModelError(
-        'M3L_MODEL_UNKNOWN',
-        `No backbone '${backbone}', expected one of ${Object.keys(backbones).join(', ')}.`,
-      );
-    }
-    const { channels, depths } = backbones[backbone];
+    const { channels, depths } = backboneNamed(backbone);
     this.channels = channels;
     this.modalities = modalities;
     const embed = (stage: number) =>

@@ -2,9 +2,10 @@ import type { ModelDescriptor, ModelInput } from './descriptor.js';
 import { linearFusionModel } from './linear-fusion.js';
 import { segformerModel } from './segformer.js';
 import { ModelError, type SegmentationModel } from './segmentation-model.js';
+import { tokenFusionModel } from './token-fusion.js';
 
 /** Every model, a line each. */
-const MODELS = [linearFusionModel, segformerModel] as const;
+const MODELS = [linearFusionModel, tokenFusionModel, segformerModel] as const;
 
 type Listed = (typeof MODELS)[number];
 export type ModelName = Listed['name'];

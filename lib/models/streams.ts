@@ -51,6 +51,17 @@ export function selectRows(batch: Tensor, streams: readonly number[], modalities
   return selected.length === 1 ? selected[0]! : torch.cat(selected, 0);
 }
 
+/** In each row of a batch [M·B, ...] the mean of the other modalities' rows of the same sample. */
+export function othersOf(batch: Tensor, modalities: number): Tensor {
+  const streams = batch.chunk(modalities, 0);
+  const others = streams.map((_, m) => {
+    const [first, ...rest] = streams.filter((_, j) => j !== m) as [Tensor, ...Tensor[]];
+    const sum = rest.reduce((total, each) => total.add(each), first);
+    return rest.length > 0 ? sum.div(rest.length + 1) : sum;
+  });
+  return torch.cat(others, 0);
+}
+
 /** The predictions [V·B, ...] of those who vote, out of those [S·B, ...] of `streams`. */
 export function votersOf(
   predictions: Tensor,

@@ -4,6 +4,7 @@ import { GoldenFile, UnsupportedError, VerifyError } from './golden-file.js';
 import { verifyLinearFusion } from './verify-linear-fusion.js';
 import { verifyMetrics } from './verify-metrics.js';
 import { verifyOhem } from './verify-ohem.js';
+import { verifyTokenFusion } from './verify-token-fusion.js';
 import { trajectoryOf } from './verify-trajectory.js';
 
 export interface VerifyResult {
@@ -32,8 +33,8 @@ const VERIFIERS: Record<string, Verifier | null> = {
   ohem: verifyOhem,
   refinenet: null,
   'supervised-modality-dropout-trajectory': trajectoryOf('supervised-modality-dropout'),
-  'token-fusion': null,
-  'token-fusion-plain': null,
+  'token-fusion': verifyTokenFusion,
+  'token-fusion-plain': verifyTokenFusion,
   'unified-representation': null,
   'unified-representation-moddrop': null,
 };

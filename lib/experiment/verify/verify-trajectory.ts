@@ -13,8 +13,14 @@ import type { SegmentationModel } from '../../models/index.js';
 import { AdamW, PolySchedule } from '../../optim/index.js';
 import type { Tensor } from '../../torch/index.js';
 import { BOUNDS, type Comparison } from './comparison.js';
-import { type GoldenFile, UnsupportedError } from './golden-file.js';
-import { goldenModel, goldenState, modalitySpecs, type State } from './golden-model.js';
+import type { GoldenFile } from './golden-file.js';
+import {
+  countModalities,
+  goldenModel,
+  goldenState,
+  modalitySpecs,
+  type State,
+} from './golden-model.js';
 import { compareGradients, compareMoved, compareTrained } from './parameters.js';
 
 const step = z.object({
@@ -55,22 +61,22 @@ export function trajectoryOf(
 ): (file: GoldenFile, compare: Comparison, device: string) => Promise<void> {
   return async (file, compare, device) => {
     const given = file.facts(facts);
-    if (given.model !== 'linear-fusion') throw new UnsupportedError(`the model '${given.model}'`);
     if (given.masking_ratio !== 1) {
       throw file.malformed(
         `masking_ratio is ${given.masking_ratio}: expected 1, others are random`,
       );
     }
-    const { backbone, fusion_ratio: fusionRatio, log } = given;
+    const { model, backbone, fusion_ratio: fusionRatio, log } = given;
+    const options = model === 'linear-fusion' ? { fusionRatio } : {};
     const start = goldenState(file, 'init.');
     const made: SegmentationModel[] = [];
-    const modalities = modalitySpecs(file, 'step0.', countModalities(start));
+    const modalities = modalitySpecs(file, 'step0.', countModalities(start, model));
     const logged = (key: 'branches' | 'teacher_branches') => (iteration: number) =>
       log[iteration]![key] ?? missing(file, key, iteration);
     try {
       const framework = createFramework(name, {
         networks() {
-          made.push(goldenModel(file, start, { backbone, fusionRatio, device }));
+          made.push(goldenModel(file, start, { model, backbone, options, device }));
           return made.at(-1)!;
         },
         modalities,
@@ -129,10 +135,6 @@ function compareNetworks(
     compareTrained(file, compare, `final.${place}`, network, start);
     compareMoved(file, compare, `moved.${place}`, network, start);
   }
-}
-
-function countModalities(state: State): number {
-  return Object.keys(state).filter((name) => /^encoder\.norm1\.ln_\d+\.weight$/.test(name)).length;
 }
 
 function missing(file: GoldenFile, key: string, iteration: number): never {
