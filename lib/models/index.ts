@@ -52,4 +52,9 @@ export {
   type StreamedModel,
 } from './segmentation-model.js';
 export { asPrediction, everyHead, headsOf } from './streams.js';
+export { TokenFuse, TokenFusion, type TokenFusionOptions } from './token-fusion.js';
+export {
+  UnifiedRepresentation,
+  type UnifiedRepresentationOptions,
+} from './unified-representation.js';
 export { bilinear } from './upsample.js';

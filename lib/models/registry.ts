@@ -3,9 +3,15 @@ import { linearFusionModel } from './linear-fusion.js';
 import { segformerModel } from './segformer.js';
 import { ModelError, type SegmentationModel } from './segmentation-model.js';
 import { tokenFusionModel } from './token-fusion.js';
+import { unifiedRepresentationModel } from './unified-representation.js';
 
 /** Every model, a line each. */
-const MODELS = [linearFusionModel, tokenFusionModel, segformerModel] as const;
+const MODELS = [
+  linearFusionModel,
+  tokenFusionModel,
+  unifiedRepresentationModel,
+  segformerModel,
+] as const;
 
 type Listed = (typeof MODELS)[number];
 export type ModelName = Listed['name'];

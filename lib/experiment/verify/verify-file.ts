@@ -6,6 +6,7 @@ import { verifyMetrics } from './verify-metrics.js';
 import { verifyOhem } from './verify-ohem.js';
 import { verifyTokenFusion } from './verify-token-fusion.js';
 import { trajectoryOf } from './verify-trajectory.js';
+import { verifyUnifiedRepresentation } from './verify-unified-representation.js';
 
 export interface VerifyResult {
   file: string;
@@ -35,8 +36,8 @@ const VERIFIERS: Record<string, Verifier | null> = {
   'supervised-modality-dropout-trajectory': trajectoryOf('supervised-modality-dropout'),
   'token-fusion': verifyTokenFusion,
   'token-fusion-plain': verifyTokenFusion,
-  'unified-representation': null,
-  'unified-representation-moddrop': null,
+  'unified-representation': verifyUnifiedRepresentation,
+  'unified-representation-moddrop': verifyUnifiedRepresentation,
 };
 
 /**
