@@ -46,7 +46,7 @@ export function parameterGroups(
   };
   const roleOf = model.roleOf?.bind(model) ?? roleByName;
   for (const [name, parameter] of model.namedParameters()) {
-    const role = roleOf(name);
+    const role = roleOf(name, parameter);
     if (role === 'alpha') parameter.requiresGrad_(alpha !== 'fixed');
     if (role !== 'alpha' || alpha === 'trained') groups[role].params.push(parameter);
   }

@@ -1,26 +1,19 @@
-import { z } from 'zod';
 import * as nn from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { severalModalities } from './count-modalities.js';
 import type { ModelInput } from './descriptor.js';
-import { ENSEMBLES, type EnsembleRule } from './ensemble.js';
+import type { EnsembleRule } from './ensemble.js';
 import { initialise } from './initialise.js';
 import {
   type Backbone,
-  backboneNames,
   leastSide,
   type MixTransformer,
   type MixTransformerOptions,
 } from './mit.js';
 import { predictStreams } from './predict-streams.js';
 import { SegformerHead } from './segformer-head.js';
-import {
-  type ForwardOptions,
-  type Head,
-  ModelError,
-  type Prediction,
-  type StreamedModel,
-} from './segmentation-model.js';
+import type { ForwardOptions, Head, Prediction, StreamedModel } from './segmentation-model.js';
 import { asPrediction, everyHead } from './streams.js';
 
 /** For M ≥ 2 modalities. */
@@ -42,32 +35,6 @@ export interface FusionModelOptions extends ModelInput {
   /** Of the encoder; 1e-6 by default. */
   layerNormEps?: number;
 }
-
-/** What a configuration may set of them. */
-export const fusionModelKeys = {
-  backbone: z.enum(backboneNames).default('mit-b2').describe('The encoder, small to large.'),
-  maskTokenStd: z
-    .number()
-    .nonnegative()
-    .max(1000)
-    .optional()
-    .describe(
-      'Standard deviation of the mask token’s initial values. Absent: 0.02 from scratch, 1 from trained weights and with `framework.fidelity: paper`.',
-    ),
-  ensemble: z
-    .enum(ENSEMBLES)
-    .default('evidence')
-    .describe(
-      'Whose heads the ensemble weighs, and how: `evidence`, of the modalities that a sample has, for what each says beyond what it always says; `present`, these as they say it; `all`, as the paper does and `framework.fidelity: paper` has it.',
-    ),
-  dropPath: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0.1)
-    .describe('Highest drop-path rate of the encoder.'),
-  dropout: z.number().min(0).max(1).default(0.1).describe('The heads’ dropout.'),
-};
 
 /**
  * A model for M ≥ 2 modalities of one encoder and one head with shared weights: the modalities meet in
@@ -94,14 +61,9 @@ export abstract class FusionModel extends nn.Module implements StreamedModel {
     createEncoder: (options: MixTransformerOptions & { modalities: number }) => MixTransformer,
   ) {
     super();
-    const { backbone = 'mit-b2', numClasses, modalities = 2, maskToken = true } = options;
+    const { backbone = 'mit-b2', numClasses, maskToken = true } = options;
+    const modalities = severalModalities(name, options.modalities);
     const { dropPath = 0.1, dropout = 0.1, layerNormEps, ensemble = 'evidence' } = options;
-    if (!Number.isInteger(modalities) || modalities < 2) {
-      throw new ModelError(
-        'M3L_MODEL_MODALITIES',
-        `${name}: ${modalities} modalities, expected at least 2. Use segformer for one.`,
-      );
-    }
     this.modalities = modalities;
     this.numClasses = numClasses;
     this.hasMaskToken = maskToken;

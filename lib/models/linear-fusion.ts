@@ -3,8 +3,9 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { defineModel } from './descriptor.js';
 import { type Fused, Fusion, type ResidualSum } from './fusion.js';
-import { FusionModel, type FusionModelOptions, fusionModelKeys } from './fusion-model.js';
+import { FusionModel, type FusionModelOptions } from './fusion-model.js';
 import { leastSide, MixTransformer } from './mit.js';
+import { dropout, ensemble, maskTokenStd, mitKeys } from './option-keys.js';
 
 /** For M ≥ 2 modalities. */
 export interface LinearFusionOptions extends FusionModelOptions {
@@ -50,7 +51,7 @@ export class LinearFusion extends FusionModel {
   }
 }
 
-const { backbone, maskTokenStd, ensemble, dropPath, dropout } = fusionModelKeys;
+const { backbone, dropPath } = mitKeys;
 
 export const linearFusionModel = defineModel({
   name: 'linear-fusion',
@@ -71,7 +72,7 @@ export const linearFusionModel = defineModel({
       ),
     ensemble,
     dropPath,
-    dropout,
+    dropout: dropout(0.1),
   }),
   paperOptions: { ensemble: 'all' },
   create: (options: LinearFusionOptions) => new LinearFusion(options),

@@ -1,5 +1,8 @@
+import { channelExchangeModel } from './channel-exchange.js';
+import { deepLabV3PlusModel } from './deeplabv3plus.js';
 import type { ModelDescriptor, ModelInput } from './descriptor.js';
 import { linearFusionModel } from './linear-fusion.js';
+import { refineNetModel } from './refinenet.js';
 import { segformerModel } from './segformer.js';
 import { ModelError, type SegmentationModel } from './segmentation-model.js';
 import { tokenFusionModel } from './token-fusion.js';
@@ -10,7 +13,10 @@ const MODELS = [
   linearFusionModel,
   tokenFusionModel,
   unifiedRepresentationModel,
+  channelExchangeModel,
   segformerModel,
+  refineNetModel,
+  deepLabV3PlusModel,
 ] as const;
 
 type Listed = (typeof MODELS)[number];

@@ -72,8 +72,8 @@ export interface SegmentationModel extends nn.Module, Predictor {
    */
   precision: torch.AutocastDType;
 
-  /** What a parameter of that name counts as; absent: what its name says, see `parameterGroups`. */
-  roleOf?(name: string): ParameterRole;
+  /** What a parameter counts as; absent: what its name says, see `parameterGroups`. */
+  roleOf?(name: string, parameter: Tensor): ParameterRole;
 
   forward(...args: Parameters<Predictor['forward']>): Prediction;
 }

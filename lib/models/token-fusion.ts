@@ -4,9 +4,10 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { defineModel } from './descriptor.js';
 import { type Fused, Fusion, type ResidualSum } from './fusion.js';
-import { FusionModel, type FusionModelOptions, fusionModelKeys } from './fusion-model.js';
+import { FusionModel, type FusionModelOptions } from './fusion-model.js';
 import { backboneNamed, leastSide, MixTransformer, type MixTransformerOptions } from './mit.js';
 import { addAndNormalise } from './modality-norm.js';
+import { dropout, ensemble, l1Lambda, maskTokenStd, mitKeys } from './option-keys.js';
 import { othersOf } from './streams.js';
 
 /** For M ≥ 2 modalities. */
@@ -124,19 +125,18 @@ export const tokenFusionModel = defineModel({
   leastSide,
   maskToken: true,
   options: z.object({
-    ...fusionModelKeys,
+    backbone: mitKeys.backbone,
+    maskTokenStd,
     scoreThreshold: z
       .number()
       .min(0)
       .max(1)
       .default(0.02)
       .describe('Tokens of a lower score are replaced by those of the other modalities.'),
-    l1Lambda: z
-      .number()
-      .nonnegative()
-      .max(1e6)
-      .default(1e-4)
-      .describe('Weight in the loss of the penalty by which the model learns what to exchange.'),
+    l1Lambda: l1Lambda(1e-4),
+    ensemble,
+    dropPath: mitKeys.dropPath,
+    dropout: dropout(0.1),
   }),
   paperOptions: { ensemble: 'all' },
   create: (options: TokenFusionOptions) => new TokenFusion(options),

@@ -3,11 +3,12 @@ import * as nn from '../nn/index.js';
 import type { Member } from '../nn/module.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { severalModalities } from './count-modalities.js';
 import { defineModel, type ModelInput } from './descriptor.js';
-import { fusionModelKeys } from './fusion-model.js';
 import { initialise } from './initialise.js';
 import { checkInputs, maskedRows } from './missing-modalities/inputs.js';
 import { type Backbone, type Feature, leastSide, MixTransformer } from './mit.js';
+import { dropout, mitKeys } from './option-keys.js';
 import { SegformerHead } from './segformer-head.js';
 import {
   type ForwardOptions,
@@ -54,14 +55,9 @@ export class UnifiedRepresentation extends nn.Module implements SegmentationMode
 
   constructor(options: UnifiedRepresentationOptions) {
     super();
-    const { backbone = 'mit-b2', numClasses, modalities = 2 } = options;
+    const { backbone = 'mit-b2', numClasses } = options;
+    const modalities = severalModalities('unified-representation', options.modalities);
     const { dropPath = 0.1, dropout = 0.1, layerNormEps } = options;
-    if (!Number.isInteger(modalities) || modalities < 2) {
-      throw new ModelError(
-        'M3L_MODEL_MODALITIES',
-        `unified-representation: ${modalities} modalities, expected at least 2. Use segformer for one.`,
-      );
-    }
     this.modalities = modalities;
     this.numClasses = numClasses;
     this.#encoders = Array.from(
@@ -161,14 +157,12 @@ export class UnifiedRepresentation extends nn.Module implements SegmentationMode
   }
 }
 
-const { backbone, dropPath, dropout } = fusionModelKeys;
-
 export const unifiedRepresentationModel = defineModel({
   name: 'unified-representation',
   summary: 'an encoder for each modality, and one head on the mean of their features',
   modalities: { least: 2, most: Number.POSITIVE_INFINITY },
   leastSide,
   maskToken: false,
-  options: z.object({ backbone, dropPath, dropout }),
+  options: z.object({ ...mitKeys, dropout: dropout(0.1) }),
   create: (options: UnifiedRepresentationOptions) => new UnifiedRepresentation(options),
 });

@@ -41,6 +41,12 @@ const MARKS: Partial<Record<ModelName, { modality: RegExp; classes: string }>> =
     modality: /^encoder\d+\.norm1\.ln_0\.weight$/,
     classes: 'decoder.linear_pred.weight',
   },
+  'channel-exchange': {
+    modality: /^model\.bn1\.bn_\d+\.weight$/,
+    classes: 'model.clf_conv.module.weight',
+  },
+  refinenet: { modality: /^model\.bn1\.bn_\d+\.weight$/, classes: 'model.clf_conv.module.weight' },
+  deeplabv3plus: { modality: /^classifier\.weight$/, classes: 'classifier.weight' },
 };
 
 /** What the metadata say of a model. */

@@ -85,6 +85,29 @@ export function compareMoved(
 }
 
 /**
+ * Values by name, flat, under `prefix`: whole or summarised, as predictions are compared.
+ * @param only of those under the prefix these whose names start so
+ */
+export function compareSummaries(
+  file: GoldenFile,
+  compare: Comparison,
+  { prefix, only = '', group }: { prefix: string; only?: string; group: string },
+  values: ReadonlyMap<string, Tensor>,
+): void {
+  compareNamed(file, compare, {
+    group,
+    prefix,
+    only,
+    values,
+    bounds: { norm: BOUNDS.prediction, sum: BOUNDS.sum },
+    elements({ label, found, wanted }) {
+      compare.tensor(group, label, found, wanted, BOUNDS.prediction);
+    },
+    floor: 0,
+  });
+}
+
+/**
  * Of a kv bias [2C] the values' half. Softmax does not see the keys' half, so its gradient is
  * rounding noise, which Adam scales up to full steps of random sign; no output depends on it.
  */
@@ -97,6 +120,8 @@ function withoutKeyBias(name: string, flat: Tensor): Tensor {
 interface NamedValues {
   group: string;
   prefix: string;
+  /** What the names start with that are compared; absent: all are. */
+  only?: string;
   /** Flat tensors by parameter name. */
   values: ReadonlyMap<string, Tensor>;
   bounds: { norm: number; sum: number };
@@ -118,6 +143,7 @@ interface NamedValues {
 /** Whole tensors; or of large ones `NAME#norm`, `NAME#sum` (relative to norm · √n), `NAME#every`. */
 function compareNamed(file: GoldenFile, compare: Comparison, named: NamedValues): void {
   for (const key of file.under(named.prefix)) {
+    if (!key.startsWith(named.only ?? '')) continue;
     const [name, summary] = key.split('#') as [string, string | undefined];
     const value = named.values.get(name);
     if (value) {

@@ -1,6 +1,7 @@
 import * as torch from '../../torch/index.js';
 import { Comparison, type VerifyRow } from './comparison.js';
 import { GoldenFile, UnsupportedError, VerifyError } from './golden-file.js';
+import { verifyConvolutional } from './verify-convolutional.js';
 import { verifyLinearFusion } from './verify-linear-fusion.js';
 import { verifyMetrics } from './verify-metrics.js';
 import { verifyOhem } from './verify-ohem.js';
@@ -23,16 +24,16 @@ type Verifier = (file: GoldenFile, compare: Comparison, device: string) => void 
 
 /** What computes each kind of file; null: known, but not supported yet. */
 const VERIFIERS: Record<string, Verifier | null> = {
-  'channel-exchange': null,
+  'channel-exchange': verifyConvolutional('channel-exchange'),
   'cps-trajectory': null,
-  deeplabv3plus: null,
+  deeplabv3plus: verifyConvolutional('deeplabv3plus'),
   'linear-fusion': verifyLinearFusion,
   'm3l-trajectory': trajectoryOf('m3l'),
   'mean-teacher-modality-dropout-trajectory': trajectoryOf('mean-teacher-modality-dropout'),
   'mean-teacher-trajectory': trajectoryOf('mean-teacher'),
   metrics: verifyMetrics,
   ohem: verifyOhem,
-  refinenet: null,
+  refinenet: verifyConvolutional('refinenet'),
   'supervised-modality-dropout-trajectory': trajectoryOf('supervised-modality-dropout'),
   'token-fusion': verifyTokenFusion,
   'token-fusion-plain': verifyTokenFusion,
