@@ -139,8 +139,7 @@ export class DeepLabV3Plus extends nn.Module implements SegmentationModel {
     options: ForwardOptions = {},
   ): Tensor[] {
     return predictHeads(this, inputs, heads, options, () => {
-      const images = inputs[0]!.to({ memoryFormat: 'channelsLast' });
-      const features = this.backbone.forward(images);
+      const features = this.backbone.forward(inputs[0]!);
       const predictions = torch.scope(() => this.classifier.forward(this.head.forward(features)));
       return { predictions: predictions.contiguous() };
     }).logits;

@@ -140,7 +140,7 @@ export class RefineNetBody extends ResNet {
    * `streams`, S of them.
    */
   predict(images: Tensor, streams: readonly number[]): Tensor {
-    const features = this.forward(images.to({ memoryFormat: 'channelsLast' }));
+    const features = this.forward(images);
     const read = features.map((feature) => selectRows(feature, streams, this.modalities));
     return torch.scope(() => {
       let deeper: Tensor | null = null;
