@@ -20,13 +20,14 @@ export function chosen<Each extends Choice>(
 }
 
 /**
- * Without the options that are not the chosen one's but another's, and have the value that they have by
- * default there: so that a configuration with every default filled in can change its model by name.
+ * Without the options that mean nothing to the chosen one, because it has none of the name or takes no
+ * such value, but are another's, and have the value that they have by default there: so that a
+ * configuration with every default filled in can change its model by name.
  */
 export function withoutForeign(value: unknown, own: Choice, all: readonly Choice[]): unknown {
   if (!isRecord(value)) return value;
   const isForeign = (key: string, entry: unknown) =>
-    !hasOption(own, key) &&
+    !(optionOf(own, key)?.safeParse(entry).success ?? false) &&
     all.some((each) => {
       const option = optionOf(each, key);
       const defaults = [option?.safeParse(undefined).data, each.paperOptions?.[key]];

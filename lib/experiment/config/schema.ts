@@ -38,6 +38,11 @@ const DEFAULT_FRAMEWORK: FrameworkName = 'm3l';
 
 const named = (value: unknown) => (typeof value === 'string' ? { name: value } : value);
 
+const liveNames = models
+  .filter(({ freezeBatchNorm }) => freezeBatchNorm === false)
+  .map(({ name }) => name)
+  .join(', ');
+
 const batchSize = count.max(65_536);
 const batchSizeOrNone = countOrNone.max(65_536);
 
@@ -147,7 +152,9 @@ const frameworkKeys = {
   freezeBatchNorm: z
     .boolean()
     .optional()
-    .describe('BatchNorm stays in evaluation mode while training.'),
+    .describe(
+      `BatchNorm stays in evaluation mode while training. Absent: so it is, save in networks that need the statistics of their batches (${liveNames}).`,
+    ),
   decayIdleTokens: z
     .boolean()
     .optional()
@@ -335,8 +342,29 @@ export const layoutSchema = z.strictObject({
     .describe('The way of training; a text is short for `{ name: … }`.'),
 });
 
+/** Every option of any of them; one that several have and that differs takes what any of them takes. */
 function allOptions(all: readonly Choice[]): z.core.$ZodLooseShape {
-  return Object.assign({}, ...all.map(({ options }) => options?.shape));
+  const keys = new Set(all.flatMap(({ options }) => Object.keys(options?.shape ?? {})));
+  return Object.fromEntries([...keys].map((key) => [key, optionOfAny(key, all)]));
+}
+
+function optionOfAny(key: string, all: readonly Choice[]): z.ZodType {
+  const kinds = new Map<string, { schema: z.ZodType; owners: string[] }>();
+  for (const name of ownersOf(key, all)) {
+    const schema = all.find((each) => each.name === name)!.options!.shape[key] as z.ZodType;
+    const text = JSON.stringify(z.toJSONSchema(schema, { unrepresentable: 'any' }));
+    const kind = kinds.get(text) ?? { schema, owners: [] };
+    kind.owners.push(name);
+    kinds.set(text, kind);
+  }
+  const [first, ...others] = [...kinds.values()];
+  if (others.length === 0) return first!.schema;
+  const defaults = [first!, ...others].map(
+    ({ schema, owners }) => `\`${schema.safeParse(undefined).data}\` (${owners.join(', ')})`,
+  );
+  const schemas = [first!, ...others].map(({ schema }) => schema);
+  const note = `${first!.schema.description} Absent: ${defaults.join(', ')}.`;
+  return z.union(schemas).optional().describe(note);
 }
 
 /** The schema that a raw configuration is to be checked with: that of what it names, and its fidelity's. */
