@@ -6,6 +6,12 @@ export {
   fromNvidia,
   loadPretrained,
 } from './adapters.js';
+export {
+  ChannelExchange,
+  type ChannelExchangeOptions,
+  ExchangingNorm,
+} from './channel-exchange.js';
+export { DeepLabV3Plus, type DeepLabV3PlusOptions } from './deeplabv3plus.js';
 export { defineModel, type ModelDescriptor, type ModelInput } from './descriptor.js';
 export { ENSEMBLES, type EnsembleRule } from './ensemble.js';
 export {
@@ -30,6 +36,7 @@ export {
 } from './mit.js';
 export { addAndNormalise } from './modality-norm.js';
 export { predictStreams } from './predict-streams.js';
+export { RefineNet, type RefineNetOptions } from './refinenet.js';
 export {
   createModel,
   type ModelName,
@@ -38,6 +45,7 @@ export {
   modelNames,
   models,
 } from './registry.js';
+export { type ResNetName, resnetNames } from './resnet.js';
 export { Segformer, type SegformerOptions } from './segformer.js';
 export { SegformerHead, type SegformerHeadOptions } from './segformer-head.js';
 export {

@@ -108,6 +108,8 @@ class TokenFusionEncoder extends MixTransformer {
  * give way to those of the others at the same place.
  */
 export class TokenFusion extends FusionModel {
+  declare readonly encoder: TokenFusionEncoder;
+
   constructor(options: TokenFusionOptions) {
     const { scoreThreshold = 0.02, l1Lambda = 1e-4 } = options;
     super('token-fusion', options, (encoder) => {
