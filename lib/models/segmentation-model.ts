@@ -72,6 +72,12 @@ export interface SegmentationModel extends nn.Module, Predictor {
    */
   precision: torch.AutocastDType;
 
+  /**
+   * The weights of an encoder that modalities share (`encoder.…`), by the names that they have here;
+   * absent: the same.
+   */
+  ownEncoder?(shared: nn.StateDict): nn.StateDict;
+
   /** What a parameter counts as; absent: what its name says, see `parameterGroups`. */
   roleOf?(name: string, parameter: Tensor): ParameterRole;
 

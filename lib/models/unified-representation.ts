@@ -79,6 +79,20 @@ export class UnifiedRepresentation extends nn.Module implements SegmentationMode
     return [...encoders, ...super.members()];
   }
 
+  /** Each encoder as the shared one is with its modality's norms. */
+  ownEncoder(shared: nn.StateDict): nn.StateDict {
+    const own: nn.StateDict = {};
+    for (const [name, tensor] of Object.entries(shared)) {
+      const norm = /^encoder\.(.*\.ln_)(\d+)\.(.*)$/.exec(name);
+      const rest = name.replace(/^encoder\./, '');
+      for (let m = 0; m < this.modalities; m++) {
+        if (norm === null) own[`encoder${m}.${rest}`] = tensor;
+        else if (Number(norm[2]) === m) own[`encoder${m}.${norm[1]}0.${norm[3]}`] = tensor;
+      }
+    }
+    return own;
+  }
+
   roleOf(name: string): ParameterRole {
     if (!name.startsWith('encoder')) return 'decoder';
     return name.includes('norm') ? 'encoder-norm' : 'encoder';

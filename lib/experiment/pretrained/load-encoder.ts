@@ -31,7 +31,10 @@ export function loadEncoder(
   if (pretrained === 'none') return;
   const file = pretrained === 'rooms' ? findWeights('rooms', String(backbone)) : pretrained;
   requireFile(file);
-  torch.scope(() => loadPretrained(model, adapted(file, model, config)));
+  torch.scope(() => {
+    const shared = adapted(file, model, config);
+    loadPretrained(model, model.ownEncoder?.(shared) ?? shared);
+  });
   note(`Starts from the encoder of ${file}.`);
 }
 
@@ -64,6 +67,7 @@ function adapted(file: string, model: SegmentationModel, config: Config): StateD
     );
   }
   const found = fromEncoder(tensors, { trained: facts.kinds, wanted });
-  if (model.hasMaskToken) return found;
-  return Object.fromEntries(Object.entries(found).filter(([name]) => !name.endsWith('mask_token')));
+  const own = new Set(model.namedParameters().map(([name]) => name));
+  const fits = (name: string) => !name.endsWith('mask_token') || own.has(name);
+  return Object.fromEntries(Object.entries(found).filter(([name]) => fits(name)));
 }
