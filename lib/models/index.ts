@@ -11,6 +11,7 @@ export {
   type ChannelExchangeOptions,
   ExchangingNorm,
 } from './channel-exchange.js';
+export { CrossModalRectification, Rectify } from './cross-modal-rectification.js';
 export { DeepLabV3Plus, type DeepLabV3PlusOptions } from './deeplabv3plus.js';
 export { defineModel, type ModelDescriptor, type ModelInput } from './descriptor.js';
 export { ENSEMBLES, type EnsembleRule } from './ensemble.js';

@@ -1,4 +1,5 @@
 import { channelExchangeModel } from './channel-exchange.js';
+import { crossModalRectificationModel } from './cross-modal-rectification.js';
 import { deepLabV3PlusModel } from './deeplabv3plus.js';
 import type { ModelDescriptor, ModelInput } from './descriptor.js';
 import { linearFusionModel } from './linear-fusion.js';
@@ -12,6 +13,7 @@ import { unifiedRepresentationModel } from './unified-representation.js';
 const MODELS = [
   linearFusionModel,
   tokenFusionModel,
+  crossModalRectificationModel,
   unifiedRepresentationModel,
   channelExchangeModel,
   segformerModel,
