@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 
 /** A registered model or framework, as far as its options go. */
 export interface Choice {
@@ -55,6 +55,31 @@ export function optionsOfOthers(
     const owners = ownersOf(key, all);
     return !owners.includes(own) && compared.some((name) => owners.includes(name));
   });
+}
+
+/** Every option of any of them; one that several have and that differs takes what any of them takes. */
+export function allOptions(all: readonly Choice[]): z.core.$ZodLooseShape {
+  const keys = new Set(all.flatMap(({ options }) => Object.keys(options?.shape ?? {})));
+  return Object.fromEntries([...keys].map((key) => [key, optionOfAny(key, all)]));
+}
+
+function optionOfAny(key: string, all: readonly Choice[]): z.ZodType {
+  const kinds = new Map<string, { schema: z.ZodType; owners: string[] }>();
+  for (const name of ownersOf(key, all)) {
+    const schema = all.find((each) => each.name === name)!.options!.shape[key] as z.ZodType;
+    const text = JSON.stringify(z.toJSONSchema(schema, { unrepresentable: 'any' }));
+    const kind = kinds.get(text) ?? { schema, owners: [] };
+    kind.owners.push(name);
+    kinds.set(text, kind);
+  }
+  const [first, ...others] = [...kinds.values()];
+  if (others.length === 0) return first!.schema;
+  const defaults = [first!, ...others].map(
+    ({ schema, owners }) => `\`${schema.safeParse(undefined).data}\` (${owners.join(', ')})`,
+  );
+  const schemas = [first!, ...others].map(({ schema }) => schema);
+  const note = `${first!.schema.description} Absent: ${defaults.join(', ')}.`;
+  return z.union(schemas).optional().describe(note);
 }
 
 function hasOption(each: Choice, key: string): boolean {

@@ -15,7 +15,7 @@ import {
   modelNames,
   models,
 } from '../../models/index.js';
-import { type Choice, chosen, ownersOf, withoutForeign } from './choice.js';
+import { allOptions, chosen, ownersOf, withoutForeign } from './choice.js';
 import { data } from './data-schema.js';
 import {
   count,
@@ -341,31 +341,6 @@ export const layoutSchema = z.strictObject({
     .prefault({})
     .describe('The way of training; a text is short for `{ name: … }`.'),
 });
-
-/** Every option of any of them; one that several have and that differs takes what any of them takes. */
-function allOptions(all: readonly Choice[]): z.core.$ZodLooseShape {
-  const keys = new Set(all.flatMap(({ options }) => Object.keys(options?.shape ?? {})));
-  return Object.fromEntries([...keys].map((key) => [key, optionOfAny(key, all)]));
-}
-
-function optionOfAny(key: string, all: readonly Choice[]): z.ZodType {
-  const kinds = new Map<string, { schema: z.ZodType; owners: string[] }>();
-  for (const name of ownersOf(key, all)) {
-    const schema = all.find((each) => each.name === name)!.options!.shape[key] as z.ZodType;
-    const text = JSON.stringify(z.toJSONSchema(schema, { unrepresentable: 'any' }));
-    const kind = kinds.get(text) ?? { schema, owners: [] };
-    kind.owners.push(name);
-    kinds.set(text, kind);
-  }
-  const [first, ...others] = [...kinds.values()];
-  if (others.length === 0) return first!.schema;
-  const defaults = [first!, ...others].map(
-    ({ schema, owners }) => `\`${schema.safeParse(undefined).data}\` (${owners.join(', ')})`,
-  );
-  const schemas = [first!, ...others].map(({ schema }) => schema);
-  const note = `${first!.schema.description} Absent: ${defaults.join(', ')}.`;
-  return z.union(schemas).optional().describe(note);
-}
 
 /** The schema that a raw configuration is to be checked with: that of what it names, and its fidelity's. */
 export function configSchemaFor(raw: unknown): ConfigSchema {
