@@ -37,6 +37,7 @@ const MARKS: Partial<Record<ModelName, { modality: RegExp; classes: string }>> =
     modality: /^encoder\.norm1\.ln_\d+\.weight$/,
     classes: 'decoder.linear_pred.weight',
   },
+  segformer: { modality: /^encoder\.norm1\.ln_0\.weight$/, classes: 'decoder.linear_pred.weight' },
   'unified-representation': {
     modality: /^encoder\d+\.norm1\.ln_0\.weight$/,
     classes: 'decoder.linear_pred.weight',
