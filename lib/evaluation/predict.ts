@@ -1,9 +1,10 @@
 import { type ModalitySpec, mixSeed, normalisationOf } from '../data/index.js';
 import {
-  everyHead,
+  asPrediction,
   type Fill,
   fillModality,
   type Head,
+  headsOf,
   type Prediction,
   type Predictor,
 } from '../models/index.js';
@@ -58,8 +59,7 @@ export function predictMissing(
     },
   );
 
-  const logits = predictLogits(model, inputs, everyHead(model.modalities), options).logits;
-  return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
+  return asPrediction(predictLogits(model, inputs, headsOf(model), options).logits);
 }
 
 /** What `predictClasses` takes by name. */
@@ -68,12 +68,12 @@ export interface PredictClassesOptions
     Pick<ClassMapOptions, 'alignCorners'> {
   /** [height, width] of what comes out, the labels'. */
   size: readonly number[];
-  /** Whose predictions; every modality's and, last, the ensemble's where absent. */
+  /** Whose predictions; of every head that the model has, the ensemble last, where absent. */
   heads?: readonly Head[];
 }
 
 /**
- * The class of each pixel by each head, the ensemble's last: M + 1 × [B, H, W] int64 at `size`. What
+ * The class of each pixel by each head, the ensemble's last (M + 1 as a rule): [B, H, W] int64 at `size`. What
  * `predictMissing` and `classMap` give, straight from the head's resolution.
  */
 export function predictClasses(
@@ -90,7 +90,7 @@ export function predictClasses(
       given: predictClassesOptionsShape,
     },
   );
-  const { size, heads = everyHead(model.modalities), alignCorners, ...options } = given;
+  const { size, heads = headsOf(model), alignCorners, ...options } = given;
 
   return torch.scope(() => {
     const given = { ...options, upsample: false };
@@ -107,7 +107,7 @@ export function predictClasses(
 export function predictConfidence(
   model: Predictor,
   inputs: readonly (Tensor | null)[],
-  { size, heads = everyHead(model.modalities), alignCorners, ...options }: PredictClassesOptions,
+  { size, heads = headsOf(model), alignCorners, ...options }: PredictClassesOptions,
 ): { maps: Tensor[]; confidence: Tensor } {
   return torch.scope(() => {
     const given = { ...options, upsample: false };

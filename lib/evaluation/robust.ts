@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Batch, disposeBatch, type ModalitySpec, mixSeed } from '../data/index.js';
-import type { Fill, SegmentationModel } from '../models/index.js';
+import { type Fill, headsOf, type SegmentationModel } from '../models/index.js';
 import { evaluating } from '../nn/evaluating.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import * as torch from '../torch/index.js';
@@ -80,12 +80,15 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
   const { specs, missing = 'each', onProgress, signal } = options;
   const networks = networksOf(options);
   const sets = missingSets(missing, specs.length);
-  const heads = [...specs.map((spec) => spec.name), 'ensemble'];
   const { calibration, boundary } = options;
   const measures = networks.map(({ model }) =>
     sets.map(
       () =>
-        new CaseMeasures(model, heads.length, { device: deviceOf(model), calibration, boundary }),
+        new CaseMeasures(model, headsOf(model).length, {
+          device: deviceOf(model),
+          calibration,
+          boundary,
+        }),
     ),
   );
   let images = 0;
@@ -106,9 +109,9 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
     }
     if (images === 0) throw nothingToEvaluate();
     const models = networks.map(
-      ({ name }, n): ModelResult => ({
+      ({ name, model }, n): ModelResult => ({
         model: name,
-        heads: heads.map((head, h) => {
+        heads: headsOf(model).map((head, h) => {
           const cases = sets.map(
             (set, s): CaseResult => ({
               name: missingName(set, specs),
@@ -116,7 +119,8 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
               ...measures[n]![s]!.of(h),
             }),
           );
-          return { head, robustMeanIoU: robustMean(sets, cases, specs.length), cases };
+          const named = head === 'ensemble' ? head : specs[head]!.name;
+          return { head: named, robustMeanIoU: robustMean(sets, cases, specs.length), cases };
         }),
       }),
     );

@@ -4,7 +4,7 @@ import type {
   Prediction,
   SegmentationModel,
 } from '../models/segmentation-model.js';
-import { asPrediction, everyHead } from '../models/streams.js';
+import { asPrediction, headsOf } from '../models/streams.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { whileEvaluating } from './evaluating.js';
@@ -16,6 +16,7 @@ export class PlainView implements InferenceView {
   readonly numClasses: number;
   readonly hasMaskToken: boolean;
   readonly leastSide: number;
+  readonly heads: readonly Head[];
   readonly #model: SegmentationModel;
 
   constructor(model: SegmentationModel) {
@@ -24,10 +25,11 @@ export class PlainView implements InferenceView {
     this.numClasses = model.numClasses;
     this.hasMaskToken = model.hasMaskToken;
     this.leastSide = model.leastSide;
+    this.heads = headsOf(model);
   }
 
   forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {
-    return asPrediction(this.forwardHeads(inputs, everyHead(this.modalities), options));
+    return asPrediction(this.forwardHeads(inputs, this.heads, options));
   }
 
   forwardHeads(

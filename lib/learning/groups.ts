@@ -1,3 +1,4 @@
+import type { ParameterRole, SegmentationModel } from '../models/index.js';
 import type * as nn from '../nn/index.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
@@ -28,10 +29,13 @@ export interface GroupOptions {
 
 /**
  * The authors' parameter groups (m3l.md section 5), for AdamW: `encoder`, `encoder-norm` (names
- * with "norm": no decay), `decoder`, and `alpha` where it is trained (no decay).
- * Empty groups are left out.
+ * with "norm": no decay), `decoder`, and `alpha` where it is trained (no decay). A model of other names
+ * says by its `roleOf` what belongs where. Empty groups are left out.
  */
-export function parameterGroups(model: nn.Module, options: GroupOptions = {}): ParameterGroup[] {
+export function parameterGroups(
+  model: nn.Module & Pick<SegmentationModel, 'roleOf'>,
+  options: GroupOptions = {},
+): ParameterGroup[] {
   checkArguments(
     'parameterGroups',
     { model, options },
@@ -43,26 +47,28 @@ export function parameterGroups(model: nn.Module, options: GroupOptions = {}): P
 
   const { encoderLr = 1e-4, decoderLr = 3e-4, weightDecay = 1e-4 } = options;
   const { alpha = 'trained', alphaRate = 1 } = options;
-  const encoder: ParameterGroup = { name: 'encoder', params: [], lr: encoderLr, weightDecay };
-  const norms = { name: 'encoder-norm', params: [] as Tensor[], lr: encoderLr, weightDecay: 0 };
-  const decoder = { name: 'decoder', params: [] as Tensor[], lr: decoderLr, weightDecay };
-  const alphas = {
-    name: 'alpha',
-    params: [] as Tensor[],
-    lr: alphaRate * decoderLr,
-    weightDecay: 0,
+  const group = (name: ParameterRole, lr: number, decay: number): ParameterGroup => {
+    return { name, params: [], lr, weightDecay: decay };
   };
+  const groups: Record<ParameterRole, ParameterGroup> = {
+    encoder: group('encoder', encoderLr, weightDecay),
+    'encoder-norm': group('encoder-norm', encoderLr, 0),
+    decoder: group('decoder', decoderLr, weightDecay),
+    alpha: group('alpha', alphaRate * decoderLr, 0),
+  };
+  const roleOf = model.roleOf?.bind(model) ?? roleByName;
   for (const [name, parameter] of model.namedParameters()) {
-    if (name === 'alpha') {
-      parameter.requiresGrad_(alpha !== 'fixed');
-      if (alpha === 'trained') alphas.params.push(parameter);
-    } else if (name.startsWith('encoder.')) {
-      (name.includes('norm') ? norms : encoder).params.push(parameter);
-    } else {
-      decoder.params.push(parameter);
-    }
+    const role = roleOf(name, parameter);
+    if (role === 'alpha') parameter.requiresGrad_(alpha !== 'fixed');
+    if (role !== 'alpha' || alpha === 'trained') groups[role].params.push(parameter);
   }
-  return [encoder, norms, decoder, alphas].filter((group) => group.params.length > 0);
+  return Object.values(groups).filter(({ params }) => params.length > 0);
+}
+
+function roleByName(name: string): ParameterRole {
+  if (name === 'alpha') return 'alpha';
+  if (!name.startsWith('encoder.')) return 'decoder';
+  return name.includes('norm') ? 'encoder-norm' : 'encoder';
 }
 
 /** The parameter groups of every network that a framework trains, one network after the other. */

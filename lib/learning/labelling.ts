@@ -108,7 +108,9 @@ export class Labelling {
     if (record === null) return {};
     const mean = (where: Tensor) => where.to('float32').mean();
     const said = ensemble.argmax(1);
-    const agreement = torch.stack(heads.map((head) => mean(head.argmax(1).eq(said)))).mean();
+    // A model of one prediction agrees with itself.
+    const each = heads.length > 0 ? heads : [ensemble];
+    const agreement = torch.stack(each.map((head) => mean(head.argmax(1).eq(said)))).mean();
     const rest = labels.shape[0]! - labelled;
     const unlabelled = rest > 0 ? labels.narrow(0, labelled, rest) : labels;
     const small = nearest(unlabelled, ensemble.shape.slice(2));

@@ -154,7 +154,7 @@ export function supervisedLoss(
 
 /**
  * Per sample the modality it lost, −1 for none; [B] int64 as a tensor. The heads are then those of the
- * modalities in their order, and others (the ensemble's) after them.
+ * modalities in their order, where there are any, and last the ensemble's, which is never absent.
  */
 export type AbsentHeads = readonly number[] | Tensor;
 
@@ -171,6 +171,7 @@ function withoutAbsent(
       ? absent
       : torch.tensor(BigInt64Array.from(absent, BigInt), { device });
   const losses = heads.map((head, m) => {
+    if (m === heads.length - 1) return crossEntropies([head], { labels, pseudo }, ohem);
     const isLost = lost.eq(m).reshape([-1, 1, 1]);
     const kept = (given: Tensor | undefined) =>
       given?.maskedFill(isLost.narrow(0, 0, given.shape[0]!), ohem.ignoreIndex ?? IGNORE_LABEL);

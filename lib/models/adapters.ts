@@ -174,7 +174,8 @@ export function fromEncoder(
 }
 
 /**
- * Loads converted weights into a model that may have more: a decoder of its own, mask tokens, α.
+ * Loads converted weights into a model that may have more: a decoder of its own, mask tokens, what
+ * fuses its modalities, α.
  * @returns the model's names that kept their values.
  * @throws {ModelError} `M3L_MODEL_CHECKPOINT` when the checkpoint has what the model has not, or
  *   lacks a part of the encoder; StateDictError when shapes differ.
@@ -191,9 +192,7 @@ export function loadPretrained(model: nn.Module, state: nn.StateDict): string[] 
 
   const own = new Set([...model.namedParameters(), ...model.namedBuffers()].map(([name]) => name));
   const unexpected = Object.keys(state).filter((name) => !own.has(name));
-  const lacking = [...own].filter(
-    (name) => name.startsWith('encoder.') && !name.endsWith('mask_token') && !(name in state),
-  );
+  const lacking = [...own].filter((name) => isOfEncoder(name) && !(name in state));
   if (unexpected.length > 0 || lacking.length > 0) {
     throw new ModelError(
       'M3L_MODEL_CHECKPOINT',
@@ -204,6 +203,11 @@ export function loadPretrained(model: nn.Module, state: nn.StateDict): string[] 
     );
   }
   return model.loadStateDict(state, { strict: false }).missing;
+}
+
+/** Whether a state's name is of what makes a Mix Transformer, whatever fuses its modalities. */
+export function isOfEncoder(name: string): boolean {
+  return /^encoder\d*\./.test(name) && !/\.(mask_token|score_predictor\..*|fusion\..*)$/.test(name);
 }
 
 function isCounter(name: string): boolean {

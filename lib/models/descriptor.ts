@@ -31,6 +31,11 @@ export interface ModelDescriptor<
   readonly leastSide: number;
   /** Whether it can learn a token that stands for a missing modality. */
   readonly maskToken: boolean;
+  /**
+   * What `framework.freezeBatchNorm` is where it is not written; absent: as the framework has it. A
+   * network that needs the statistics of its batches to be trained from scratch says false.
+   */
+  readonly freezeBatchNorm?: boolean;
   /** The options of its own that a configuration may set, with their defaults. */
   readonly options: z.ZodObject;
   /** Defaults of these that differ under `fidelity: paper`. */

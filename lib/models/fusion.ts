@@ -56,7 +56,8 @@ export abstract class Fusion extends nn.Module {
   abstract override forward(sum: ResidualSum): Fused;
 }
 
-export type CreateFusion = (site: FusionSite) => Fusion;
+/** The fusion of a block; undefined where nothing couples the modalities. */
+export type CreateFusion = (site: FusionSite) => Fusion | undefined;
 
 /** Nothing couples the modalities: x1 = x0 + factors · branch. */
 export class NoFusion extends Fusion {

@@ -34,3 +34,30 @@ export function initialise(
     if (name.endsWith('mask_token')) nn.init.normal_(tensor, 0, maskTokenStd, options);
   }
 }
+
+/** PyTorch's own initial values of convolutions: weights and biases uniform within ±1/sqrt(fan_in). */
+export function initialiseAsPyTorch(
+  model: nn.Module,
+  { generator }: { generator?: torch.Generator },
+): void {
+  const options = generator ? { generator } : {};
+  model.apply((module) => {
+    if (!(module instanceof nn.Conv2d)) return;
+    const [fanIn] = nn.init.calculateFanInAndFanOut(module.weight);
+    nn.init.fanIn_(module.weight, fanIn, options);
+    if (module.bias) nn.init.fanIn_(module.bias, fanIn, options);
+  });
+}
+
+/** Convolutions normal by fan-in with a ReLU's gain, biases 0; norms stay 1 and 0. */
+export function initialiseByFanIn(
+  model: nn.Module,
+  { generator }: { generator?: torch.Generator },
+): void {
+  const options = generator ? { generator } : {};
+  model.apply((module) => {
+    if (!(module instanceof nn.Conv2d)) return;
+    nn.init.kaimingNormal_(module.weight, { nonlinearity: 'relu', ...options });
+    if (module.bias) nn.init.zeros_(module.bias);
+  });
+}

@@ -8,6 +8,7 @@ import { createMaskToken } from './missing-modalities/mask-token.js';
 import { addAndNormalise, ModalityNorm } from './modality-norm.js';
 import { mixTransformerOptionsShape } from './rules.js';
 import { ModelError } from './segmentation-model.js';
+import { SharedLayer } from './shared-layer.js';
 
 /**
  * Mix Transformer (Xie et al., SegFormer, 2021) for M ≥ 1 modalities: every weight is shared by the
@@ -27,6 +28,15 @@ export const backbones = {
 } as const;
 export type Backbone = keyof typeof backbones;
 export const backboneNames = Object.keys(backbones) as Backbone[];
+
+/** @throws {ModelError} `M3L_MODEL_UNKNOWN` */
+export function backboneNamed(name: Backbone): (typeof backbones)[Backbone] {
+  if (Object.hasOwn(backbones, name)) return backbones[name];
+  throw new ModelError(
+    'M3L_MODEL_UNKNOWN',
+    `No backbone '${name}', expected one of ${backboneNames.join(', ')}.`,
+  );
+}
 
 const heads = [1, 2, 5, 8];
 const reductions = [8, 4, 2, 1];
@@ -66,20 +76,9 @@ export function asTokens(image: Tensor): Feature {
   return { tokens: image.permute([0, 2, 3, 1]).flatten(1, 2), height, width };
 }
 
-/** A layer whose weights all modalities share; in the state dict under `module`. */
-class Shared<T extends nn.Layer> extends nn.Module {
-  constructor(readonly module: T) {
-    super();
-  }
-
-  override forward(x: Tensor): Tensor {
-    return this.module.forward(x);
-  }
-}
-
 /** Overlapping patches: a strided convolution, then a norm. */
 export class PatchEmbed extends nn.Module {
-  readonly proj: Shared<nn.Conv2d>;
+  readonly proj: SharedLayer<nn.Conv2d>;
   readonly norm: ModalityNorm;
   readonly maskToken: Tensor | null;
 
@@ -92,7 +91,7 @@ export class PatchEmbed extends nn.Module {
     super();
     const kernel = 2 * stride - 1;
     const padding = stride - 1;
-    this.proj = new Shared(new nn.Conv2d(inChannels, channels, kernel, { stride, padding }));
+    this.proj = new SharedLayer(new nn.Conv2d(inChannels, channels, kernel, { stride, padding }));
     this.norm = new ModalityNorm(channels, options);
     // Only the first embedding's is ever used; the others are there for the authors' checkpoints.
     this.maskToken = options.maskToken ? createMaskToken(channels) : null;
@@ -107,10 +106,10 @@ export class PatchEmbed extends nn.Module {
 
 /** Efficient self-attention: keys and values from tokens reduced by a strided convolution. */
 export class Attention extends nn.Module {
-  readonly q: Shared<nn.Linear>;
-  readonly kv: Shared<nn.Linear>;
-  readonly proj: Shared<nn.Linear>;
-  readonly sr: Shared<nn.Conv2d> | null = null;
+  readonly q: SharedLayer<nn.Linear>;
+  readonly kv: SharedLayer<nn.Linear>;
+  readonly proj: SharedLayer<nn.Linear>;
+  readonly sr: SharedLayer<nn.Conv2d> | null = null;
   readonly norm: ModalityNorm | null = null;
   readonly heads: number;
   /** How many times fewer keys and values there are than tokens, in height and in width. */
@@ -120,11 +119,13 @@ export class Attention extends nn.Module {
     super();
     this.heads = heads;
     this.reduction = reduction;
-    this.q = new Shared(new nn.Linear(channels, channels));
-    this.kv = new Shared(new nn.Linear(channels, 2 * channels));
-    this.proj = new Shared(new nn.Linear(channels, channels));
+    this.q = new SharedLayer(new nn.Linear(channels, channels));
+    this.kv = new SharedLayer(new nn.Linear(channels, 2 * channels));
+    this.proj = new SharedLayer(new nn.Linear(channels, channels));
     if (reduction > 1) {
-      this.sr = new Shared(new nn.Conv2d(channels, channels, reduction, { stride: reduction }));
+      this.sr = new SharedLayer(
+        new nn.Conv2d(channels, channels, reduction, { stride: reduction }),
+      );
       this.norm = new ModalityNorm(channels, options);
     }
   }
@@ -164,15 +165,15 @@ class DepthwiseConv extends nn.Module {
  * that none need be encoded.
  */
 export class MixFeedForward extends nn.Module {
-  readonly fc1: Shared<nn.Linear>;
+  readonly fc1: SharedLayer<nn.Linear>;
   readonly dwconv: DepthwiseConv;
-  readonly fc2: Shared<nn.Linear>;
+  readonly fc2: SharedLayer<nn.Linear>;
 
   constructor(channels: number) {
     super();
-    this.fc1 = new Shared(new nn.Linear(channels, mlpRatio * channels));
+    this.fc1 = new SharedLayer(new nn.Linear(channels, mlpRatio * channels));
     this.dwconv = new DepthwiseConv(mlpRatio * channels);
-    this.fc2 = new Shared(new nn.Linear(mlpRatio * channels, channels));
+    this.fc2 = new SharedLayer(new nn.Linear(mlpRatio * channels, channels));
   }
 
   override forward({ tokens, height, width }: Feature): Tensor {
@@ -269,13 +270,7 @@ export class MixTransformer extends nn.Module {
     checkArguments('MixTransformer', { options }, { options: mixTransformerOptionsShape });
 
     const { backbone, modalities = 1, dropPath = 0 } = options;
-    if (!Object.hasOwn(backbones, backbone)) {
-      throw new ModelError(
-        'M3L_MODEL_UNKNOWN',
-        `No backbone '${backbone}', expected one of ${Object.keys(backbones).join(', ')}.`,
-      );
-    }
-    const { channels, depths } = backbones[backbone];
+    const { channels, depths } = backboneNamed(backbone);
     this.channels = channels;
     this.modalities = modalities;
     const embed = (stage: number) =>

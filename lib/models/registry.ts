@@ -1,12 +1,27 @@
 import { checkArguments } from '../torch/check-arguments.js';
 import * as is from '../torch/rules.js';
+import { channelExchangeModel } from './channel-exchange.js';
+import { crossModalRectificationModel } from './cross-modal-rectification.js';
+import { deepLabV3PlusModel } from './deeplabv3plus.js';
 import type { ModelDescriptor, ModelInput } from './descriptor.js';
 import { linearFusionModel } from './linear-fusion.js';
+import { refineNetModel } from './refinenet.js';
 import { segformerModel } from './segformer.js';
 import { ModelError, type SegmentationModel } from './segmentation-model.js';
+import { tokenFusionModel } from './token-fusion.js';
+import { unifiedRepresentationModel } from './unified-representation.js';
 
 /** Every model, a line each. */
-const MODELS = [linearFusionModel, segformerModel] as const;
+const MODELS = [
+  linearFusionModel,
+  tokenFusionModel,
+  crossModalRectificationModel,
+  unifiedRepresentationModel,
+  channelExchangeModel,
+  segformerModel,
+  refineNetModel,
+  deepLabV3PlusModel,
+] as const;
 
 type Listed = (typeof MODELS)[number];
 export type ModelName = Listed['name'];

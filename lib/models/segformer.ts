@@ -2,25 +2,19 @@ import { z } from 'zod';
 import * as nn from '../nn/index.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import type { AutocastDType, Tensor } from '../torch/index.js';
+import { requireOneModality } from './count-modalities.js';
 import { defineModel } from './descriptor.js';
+import type { FusionModelOptions } from './fusion-model.js';
 import { initialise } from './initialise.js';
-import { type LinearFusionOptions, predictStreams } from './linear-fusion.js';
-import { backboneNames, leastSide, MixTransformer } from './mit.js';
+import { leastSide, MixTransformer } from './mit.js';
+import { dropout, mitKeys } from './option-keys.js';
+import { predictStreams } from './predict-streams.js';
 import { segformerOptionsShape } from './rules.js';
 import { SegformerHead } from './segformer-head.js';
-import {
-  type ForwardOptions,
-  type Head,
-  ModelError,
-  type Prediction,
-  type StreamedModel,
-} from './segmentation-model.js';
+import type { ForwardOptions, Head, Prediction, StreamedModel } from './segmentation-model.js';
 import { asPrediction, everyHead } from './streams.js';
 
-export type SegformerOptions = Omit<
-  LinearFusionOptions,
-  'ensemble' | 'fusionRatio' | 'maskToken' | 'maskTokenStd'
->;
+export type SegformerOptions = Omit<FusionModelOptions, 'ensemble' | 'maskToken' | 'maskTokenStd'>;
 
 /**
  * SegFormer (Xie et al., 2021) for one modality: Linear Fusion's encoder with M = 1 and its head.
@@ -41,13 +35,8 @@ export class Segformer extends nn.Module implements StreamedModel {
     super();
     checkArguments('Segformer', { options }, { options: segformerOptionsShape });
 
-    const { backbone = 'mit-b2', numClasses, dropPath = 0.1, dropout = 0.1 } = options;
-    if ((options.modalities ?? 1) !== 1) {
-      throw new ModelError(
-        'M3L_MODEL_MODALITIES',
-        `segformer: ${options.modalities} modalities, expected 1. Use linear-fusion for more.`,
-      );
-    }
+    const { backbone = 'mit-b2', numClasses, dropPath = 0.1 } = options;
+    requireOneModality('segformer', options.modalities);
     this.numClasses = numClasses;
     this.encoder = new MixTransformer({
       backbone,
@@ -57,7 +46,7 @@ export class Segformer extends nn.Module implements StreamedModel {
     this.decoder = new SegformerHead({
       channels: this.encoder.channels,
       numClasses,
-      dropout,
+      dropout: options.dropout ?? 0.1,
       width: options.decoderWidth,
       freezeBatchNorm: options.freezeBatchNorm,
     });
@@ -83,15 +72,6 @@ export const segformerModel = defineModel({
   modalities: { least: 1, most: 1 },
   leastSide,
   maskToken: false,
-  options: z.object({
-    backbone: z.enum(backboneNames).default('mit-b2').describe('The encoder, small to large.'),
-    dropPath: z
-      .number()
-      .min(0)
-      .max(1)
-      .default(0.1)
-      .describe('Highest drop-path rate of the encoder.'),
-    dropout: z.number().min(0).max(1).default(0.1).describe('The head’s dropout.'),
-  }),
+  options: z.object({ ...mitKeys, dropout: dropout(0.1) }),
   create: (options: SegformerOptions) => new Segformer(options),
 });

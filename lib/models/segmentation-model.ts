@@ -30,6 +30,9 @@ export interface Prediction {
   penalty?: Tensor;
 }
 
+/** In which of the optimiser's groups a parameter is. */
+export type ParameterRole = 'encoder' | 'encoder-norm' | 'decoder' | 'alpha';
+
 /** Whose logits: those of a modality's stream, by its index, or of all streams together. */
 export type Head = number | 'ensemble';
 
@@ -41,6 +44,8 @@ export interface Predictor {
   readonly hasMaskToken: boolean;
   /** The least height and the least width of the inputs. */
   readonly leastSide: number;
+  /** The heads it has, the ensemble last. Absent: one for each modality, and the ensemble. */
+  readonly heads?: readonly Head[];
   /**
    * @param inputs M × [B,3,H,W] float32, normalised. null: missing for the whole batch (mask
    *   token); several may be, not all.
@@ -67,7 +72,26 @@ export interface SegmentationModel extends nn.Module, Predictor {
    */
   precision: torch.AutocastDType;
 
+  /**
+   * The weights of an encoder that modalities share (`encoder.…`), by the names that they have here;
+   * absent: the same.
+   */
+  ownEncoder?(shared: nn.StateDict): nn.StateDict;
+
+  /** What a parameter counts as; absent: what its name says, see `parameterGroups`. */
+  roleOf?(name: string, parameter: Tensor): ParameterRole;
+
   forward(...args: Parameters<Predictor['forward']>): Prediction;
+}
+
+/** A model that has a prediction for each modality, and of these an ensemble. */
+export interface EnsembleModel extends SegmentationModel {
+  /** [M]; absent where there is one modality. */
+  readonly alpha?: Tensor;
+  /** Whose heads the ensemble weighs, and how; absent: `evidence`. */
+  readonly ensemble?: EnsembleRule;
+  /** [M, K], how much of each class each head says, which training gathers; for `evidence` alone. */
+  readonly headShares?: Tensor | undefined;
 }
 
 /**
@@ -75,14 +99,8 @@ export interface SegmentationModel extends nn.Module, Predictor {
  * modality's features, and the ensemble of these predictions by α: `predictStreams` is its whole
  * forward pass. Who says `streamed` promises so much, and the view for inference relies on it.
  */
-export interface StreamedModel extends SegmentationModel {
+export interface StreamedModel extends EnsembleModel {
   readonly streamed: true;
   readonly encoder: MixTransformer;
   readonly decoder: SegformerHead;
-  /** [M]; absent where there is one modality. */
-  readonly alpha?: Tensor;
-  /** Whose heads the ensemble weighs, and how; absent: `evidence`. */
-  readonly ensemble?: EnsembleRule;
-  /** [M, K], how much of each class each head says, which training gathers; for `evidence` alone. */
-  readonly headShares?: Tensor | undefined;
 }

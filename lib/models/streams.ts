@@ -5,10 +5,11 @@ import * as is from '../torch/rules.js';
 import { ensemble, type Votes } from './ensemble.js';
 import type { Feature } from './mit.js';
 import {
+  type EnsembleModel,
   type Head,
   ModelError,
   type Prediction,
-  type StreamedModel,
+  type Predictor,
 } from './segmentation-model.js';
 import { bilinear } from './upsample.js';
 
@@ -52,6 +53,17 @@ export function selectRows(batch: Tensor, streams: readonly number[], modalities
   return selected.length === 1 ? selected[0]! : torch.cat(selected, 0);
 }
 
+/** In each row of a batch [M·B, ...] the mean of the other modalities' rows of the same sample. */
+export function othersOf(batch: Tensor, modalities: number): Tensor {
+  const streams = batch.chunk(modalities, 0);
+  const others = streams.map((_, m) => {
+    const [first, ...rest] = streams.filter((_, j) => j !== m) as [Tensor, ...Tensor[]];
+    const sum = rest.reduce((total, each) => total.add(each), first);
+    return rest.length > 0 ? sum.div(rest.length + 1) : sum;
+  });
+  return torch.cat(others, 0);
+}
+
 /** The predictions [V·B, ...] of those who vote, out of those [S·B, ...] of `streams`. */
 export function votersOf(
   predictions: Tensor,
@@ -62,7 +74,15 @@ export function votersOf(
   return selectRows(predictions, rows, streams.length);
 }
 
-/** Every head: those of the modalities, then the ensemble. */
+/** Every head that a model has, the ensemble last. */
+export function headsOf({
+  heads,
+  modalities,
+}: Pick<Predictor, 'heads' | 'modalities'>): readonly Head[] {
+  return heads ?? everyHead(modalities);
+}
+
+/** Those of the modalities, then the ensemble. */
 export function everyHead(modalities: number): Head[] {
   checkArguments('everyHead', { modalities }, { modalities: is.size });
 
@@ -81,7 +101,7 @@ export function logitsOf(
     streams: readonly number[];
     votes: Votes;
     size: [number, number] | null;
-    model: Pick<StreamedModel, 'modalities' | 'alpha' | 'headShares'>;
+    model: Pick<EnsembleModel, 'modalities' | 'alpha' | 'headShares'>;
   },
 ): Tensor[] {
   const { heads, streams, votes, size, model } = asked;
@@ -103,9 +123,13 @@ export function logitsOf(
   });
 }
 
-/** Logits of every head, in that order, by their names. */
-export function asPrediction(logits: readonly Tensor[]): Prediction {
-  checkArguments('asPrediction', { logits }, { logits: is.listOf(is.tensor) });
+/** Logits of every head of a model, the ensemble's last, by their names; with what it adds to the loss. */
+export function asPrediction(logits: readonly Tensor[], penalty?: Tensor): Prediction {
+  checkArguments(
+    'asPrediction',
+    { logits, penalty },
+    { logits: is.listOf(is.tensor), penalty: is.maybe(is.tensor) },
+  );
 
-  return { heads: logits.slice(0, -1), ensemble: logits.at(-1)! };
+  return { heads: logits.slice(0, -1), ensemble: logits.at(-1)!, ...(penalty && { penalty }) };
 }

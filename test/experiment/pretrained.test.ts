@@ -307,3 +307,22 @@ describe('model.pretrained', () => {
     expect(iteration).toBe(2);
   });
 });
+
+describe('models that share the encoder', () => {
+  it.each([
+    ['token-fusion', 'encoder.patch_embed1.proj.module.weight'],
+    ['unified-representation', 'encoder1.patch_embed1.proj.module.weight'],
+  ])('%s starts from it too', (name, key) => {
+    torch.scope(() => {
+      const notes: string[] = [];
+      const file = summary.weights.file;
+      const sets = [`model.name=${name}`, 'model.maskTokenStd=null', `model.pretrained=${file}`];
+      const found = student(configured(...sets), notes);
+      expect(notes.join()).toMatch(/Starts from the encoder/);
+      const wanted = exported();
+      expect(found[key]!.equal(wanted['encoder.patch_embed1.proj.module.weight']!)).toBe(true);
+      const norm = name === 'token-fusion' ? 'encoder.norm2.ln_1.bias' : 'encoder1.norm2.ln_0.bias';
+      expect(found[norm]!.equal(wanted['encoder.norm2.ln_1.bias']!)).toBe(true);
+    });
+  });
+});

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 
 /** A registered model or framework, as far as its options go. */
 export interface Choice {
@@ -20,13 +20,14 @@ export function chosen<Each extends Choice>(
 }
 
 /**
- * Without the options that are not the chosen one's but another's, and have the value that they have by
- * default there: so that a configuration with every default filled in can change its model by name.
+ * Without the options that mean nothing to the chosen one, because it has none of the name or takes no
+ * such value, but are another's, and have the value that they have by default there: so that a
+ * configuration with every default filled in can change its model by name.
  */
 export function withoutForeign(value: unknown, own: Choice, all: readonly Choice[]): unknown {
   if (!isRecord(value)) return value;
   const isForeign = (key: string, entry: unknown) =>
-    !hasOption(own, key) &&
+    !(optionOf(own, key)?.safeParse(entry).success ?? false) &&
     all.some((each) => {
       const option = optionOf(each, key);
       const defaults = [option?.safeParse(undefined).data, each.paperOptions?.[key]];
@@ -54,6 +55,31 @@ export function optionsOfOthers(
     const owners = ownersOf(key, all);
     return !owners.includes(own) && compared.some((name) => owners.includes(name));
   });
+}
+
+/** Every option of any of them; one that several have and that differs takes what any of them takes. */
+export function allOptions(all: readonly Choice[]): z.core.$ZodLooseShape {
+  const keys = new Set(all.flatMap(({ options }) => Object.keys(options?.shape ?? {})));
+  return Object.fromEntries([...keys].map((key) => [key, optionOfAny(key, all)]));
+}
+
+function optionOfAny(key: string, all: readonly Choice[]): z.ZodType {
+  const kinds = new Map<string, { schema: z.ZodType; owners: string[] }>();
+  for (const name of ownersOf(key, all)) {
+    const schema = all.find((each) => each.name === name)!.options!.shape[key] as z.ZodType;
+    const text = JSON.stringify(z.toJSONSchema(schema, { unrepresentable: 'any' }));
+    const kind = kinds.get(text) ?? { schema, owners: [] };
+    kind.owners.push(name);
+    kinds.set(text, kind);
+  }
+  const [first, ...others] = [...kinds.values()];
+  if (others.length === 0) return first!.schema;
+  const defaults = [first!, ...others].map(
+    ({ schema, owners }) => `\`${schema.safeParse(undefined).data}\` (${owners.join(', ')})`,
+  );
+  const schemas = [first!, ...others].map(({ schema }) => schema);
+  const note = `${first!.schema.description} Absent: ${defaults.join(', ')}.`;
+  return z.union(schemas).optional().describe(note);
 }
 
 function hasOption(each: Choice, key: string): boolean {

@@ -55,7 +55,8 @@ export function fitted(
   }
   if (framework.needsUnlabelled) requireUnlabelled(config, complain);
   const { name, fidelity } = config.framework;
-  const options = resolveLearningOptions(config.framework);
+  const { freezeBatchNorm = model.freezeBatchNorm } = config.framework;
+  const options = resolveLearningOptions({ ...config.framework, freezeBatchNorm });
   return {
     model: { ...config.model, maskToken },
     framework: { name, fidelity, ...options },

@@ -1,9 +1,14 @@
 import { z } from 'zod';
 import { CLASS_WEIGHTINGS, type FrameworkName, frameworkNames } from '../../learning/index.js';
-import { FILLS } from '../../models/index.js';
+import { FILLS, models } from '../../models/index.js';
 import { count, countOrNone, factor, share, text } from './schema-parts.js';
 
 export const DEFAULT_FRAMEWORK: FrameworkName = 'm3l';
+
+const liveNames = models
+  .filter(({ freezeBatchNorm }) => freezeBatchNorm === false)
+  .map(({ name }) => name)
+  .join(', ');
 
 /** What concerns every framework: what overrides single points of the fidelity's preset. */
 export const frameworkKeys = {
@@ -118,7 +123,9 @@ export const frameworkKeys = {
   freezeBatchNorm: z
     .boolean()
     .optional()
-    .describe('BatchNorm stays in evaluation mode while training.'),
+    .describe(
+      `BatchNorm stays in evaluation mode while training. Absent: so it is, save in networks that need the statistics of their batches (${liveNames}).`,
+    ),
   decayIdleTokens: z
     .boolean()
     .optional()

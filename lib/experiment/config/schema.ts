@@ -14,7 +14,7 @@ import {
   modelNames,
   models,
 } from '../../models/index.js';
-import { type Choice, chosen, ownersOf, withoutForeign } from './choice.js';
+import { allOptions, type Choice, chosen, ownersOf, withoutForeign } from './choice.js';
 import { data } from './data-schema.js';
 import { DEFAULT_FRAMEWORK, frameworkKeys } from './framework-keys.js';
 import {
@@ -268,10 +268,6 @@ export const layoutSchema = z.strictObject({
     .prefault({})
     .describe('The way of training; a text is short for `{ name: … }`.'),
 });
-
-function allOptions(all: readonly Choice[]): z.core.$ZodLooseShape {
-  return Object.assign({}, ...all.map(({ options }) => options?.shape));
-}
 
 /** The schema that a raw configuration is to be checked with: that of what it names, and its fidelity's. */
 export function configSchemaFor(raw: unknown): ConfigSchema {

@@ -1,3 +1,4 @@
+import { isOfEncoder } from '../../models/adapters.js';
 import type { StateDict } from '../../nn/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
@@ -21,12 +22,21 @@ export interface EncoderFacts {
 /**
  * Writes an encoder in half precision: of a model's state those tensors that are named `encoder.`, by
  * their names.
+ *
+ * @throws CheckpointError M3L_PRETRAINED of a model that has none
  */
 export function saveEncoder(path: string, state: StateDict, facts: EncoderFacts): void {
   torch.scope(() => {
     const tensors: Record<string, Tensor> = {};
     for (const [name, tensor] of Object.entries(state)) {
-      if (name.startsWith('encoder.')) tensors[name] = tensor.detach().to({ dtype: 'float16' });
+      const wanted = isOfEncoder(name) || name.endsWith('mask_token');
+      if (wanted) tensors[name] = tensor.detach().to({ dtype: 'float16' });
+    }
+    if (!Object.keys(tensors).some(isOfEncoder)) {
+      throw new CheckpointError(
+        'M3L_PRETRAINED',
+        'the model has no encoder that its modalities share, expected one of linear-fusion, token-fusion or segformer. Set model.name to one of these.',
+      );
     }
     torch.saveSafetensors(path, tensors, {
       format: FORMAT,

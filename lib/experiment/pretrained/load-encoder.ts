@@ -29,7 +29,8 @@ export function loadEncoder(
   const file = pretrained === 'rooms' ? findWeights('rooms', String(backbone)) : pretrained;
   requireFile(file);
   torch.scope(() => {
-    const [weights, left] = fitting(adapted(file, model, config), model);
+    const shared = adapted(file, model, config);
+    const [weights, left] = fitting(model.ownEncoder?.(shared) ?? shared, model);
     const missing = loadPretrained(model, weights);
     // An encoder alone goes without saying.
     const hasMore = Object.keys(weights).some((name) => !name.startsWith('encoder'));
@@ -63,8 +64,9 @@ function adapted(file: string, model: SegmentationModel, config: Config): StateD
   const kinds = Object.values(config.data.modalities).map(({ kind }) => kind);
   const format = formatOf(read);
   const found = forModalities(format.convert(read, { kinds }), kinds);
-  if (model.hasMaskToken) return found;
-  return Object.fromEntries(Object.entries(found).filter(([name]) => !name.endsWith('mask_token')));
+  const own = new Set(model.namedParameters().map(([name]) => name));
+  const fits = (name: string) => !name.endsWith('mask_token') || own.has(name);
+  return Object.fromEntries(Object.entries(found).filter(([name]) => fits(name)));
 }
 
 /** An encoder of ours says what it is; of the others the shapes do. */

@@ -4,10 +4,13 @@ import * as is from '../../torch/rules.js';
 import { verifyRowShape } from '../rules.js';
 import { Comparison, type VerifyRow } from './comparison.js';
 import { GoldenFile, UnsupportedError, VerifyError } from './golden-file.js';
+import { verifyConvolutional } from './verify-convolutional.js';
 import { verifyLinearFusion } from './verify-linear-fusion.js';
 import { verifyMetrics } from './verify-metrics.js';
 import { verifyOhem } from './verify-ohem.js';
+import { verifyTokenFusion } from './verify-token-fusion.js';
 import { trajectoryOf } from './verify-trajectory.js';
+import { verifyUnifiedRepresentation } from './verify-unified-representation.js';
 
 /** What the comparison with a golden file found. */
 export interface VerifyResult {
@@ -23,23 +26,23 @@ export interface VerifyResult {
 
 type Verifier = (file: GoldenFile, compare: Comparison, device: string) => void | Promise<void>;
 
-/** What computes each kind of file; null: known, but not supported yet. */
-const VERIFIERS: Record<string, Verifier | null> = {
-  'channel-exchange': null,
+/** What computes each kind of file. */
+const VERIFIERS: Record<string, Verifier> = {
+  'channel-exchange': verifyConvolutional('channel-exchange'),
   'cps-trajectory': trajectoryOf('cps'),
-  deeplabv3plus: null,
+  deeplabv3plus: verifyConvolutional('deeplabv3plus'),
   'linear-fusion': verifyLinearFusion,
   'm3l-trajectory': trajectoryOf('m3l'),
   'mean-teacher-modality-dropout-trajectory': trajectoryOf('mean-teacher-modality-dropout'),
   'mean-teacher-trajectory': trajectoryOf('mean-teacher'),
   metrics: verifyMetrics,
   ohem: verifyOhem,
-  refinenet: null,
+  refinenet: verifyConvolutional('refinenet'),
   'supervised-modality-dropout-trajectory': trajectoryOf('supervised-modality-dropout'),
-  'token-fusion': null,
-  'token-fusion-plain': null,
-  'unified-representation': null,
-  'unified-representation-moddrop': null,
+  'token-fusion': verifyTokenFusion,
+  'token-fusion-plain': verifyTokenFusion,
+  'unified-representation': verifyUnifiedRepresentation,
+  'unified-representation-moddrop': verifyUnifiedRepresentation,
 };
 
 /**
@@ -62,10 +65,9 @@ export async function verifyFile(
         `${file.name} is of kind '${kind}': expected one of ${Object.keys(VERIFIERS).join(', ')}.`,
       );
     }
-    const verify = VERIFIERS[kind];
+    const verify = VERIFIERS[kind]!;
     const compare = new Comparison();
     try {
-      if (!verify) throw new UnsupportedError();
       await verify(file, compare, device);
     } catch (error) {
       if (!(error instanceof UnsupportedError)) throw error;

@@ -13,8 +13,14 @@ import type { SegmentationModel } from '../../models/index.js';
 import { AdamW, PolySchedule } from '../../optim/index.js';
 import type { Tensor } from '../../torch/index.js';
 import { BOUNDS, type Comparison } from './comparison.js';
-import { type GoldenFile, UnsupportedError } from './golden-file.js';
-import { goldenModel, goldenState, modalitySpecs, type State } from './golden-model.js';
+import type { GoldenFile } from './golden-file.js';
+import {
+  countModalities,
+  goldenModel,
+  goldenState,
+  modalitySpecs,
+  type State,
+} from './golden-model.js';
 import { compareGradients, compareMoved, compareTrained } from './parameters.js';
 
 const step = z.object({
@@ -49,9 +55,6 @@ const facts = z.object({
 
 type Step = z.output<typeof step>;
 
-/** Those that `goldenModel` makes. */
-const MODELS = ['linear-fusion', 'segformer'];
-
 /**
  * Repeats the logged training steps of a framework with the trainer, its masks given instead of drawn;
  * compares losses and rates, the first step's gradients, and where the parameters ended.
@@ -61,21 +64,25 @@ export function trajectoryOf(
 ): (file: GoldenFile, compare: Comparison, device: string) => Promise<void> {
   return async (file, compare, device) => {
     const given = file.facts(facts);
-    if (!MODELS.includes(given.model)) throw new UnsupportedError(`the model '${given.model}'`);
     if (given.masking_ratio !== 1) {
       throw file.malformed(
         `masking_ratio is ${given.masking_ratio}: expected 1, others are random`,
       );
     }
-    const { backbone, fusion_ratio: fusionRatio, log } = given;
+    const { model, backbone, fusion_ratio: fusionRatio, log } = given;
+    const options = model === 'linear-fusion' ? { fusionRatio } : {};
     const start = startsOf(goldenState(file, 'init.'), frameworkNamed(name).networks);
     const made: Record<string, SegmentationModel> = {};
-    const modalities = modalitySpecs(file, 'step0.', countModalities(Object.values(start)[0]!));
+    const modalities = modalitySpecs(
+      file,
+      'step0.',
+      countModalities(Object.values(start)[0]!, model),
+    );
     const logged = (key: 'branches' | 'teacher_branches') => (iteration: number) =>
       log[iteration]![key] ?? missing(file, key, iteration);
     try {
       for (const [network, state] of Object.entries(start)) {
-        made[network] = goldenModel(file, state, { backbone, fusionRatio, device });
+        made[network] = goldenModel(file, state, { model, backbone, options, device });
       }
       const framework = createFramework(name, {
         networks: made,
@@ -149,10 +156,6 @@ function startsOf(state: State, networks: readonly string[]): Record<string, Sta
     );
   };
   return Object.fromEntries(networks.map((network) => [network, of(network)]));
-}
-
-function countModalities(state: State): number {
-  return Object.keys(state).filter((name) => /^encoder\.norm1\.ln_\d+\.weight$/.test(name)).length;
 }
 
 function missing(file: GoldenFile, key: string, iteration: number): never {
