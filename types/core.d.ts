@@ -191,8 +191,9 @@ export interface NativeCore {
   manualSeed(seed: number | bigint): void;
   newGenerator(device: string): NativeGenerator;
   generatorSeed(generator: NativeGenerator | null, seed: number | bigint): void;
-  generatorState(generator: NativeGenerator | null): Handle;
-  setGeneratorState(generator: NativeGenerator | null, state: Handle): void;
+  /** Of a device's default one by the device's name; null: the CPU's. */
+  generatorState(generator: NativeGenerator | string | null): Handle;
+  setGeneratorState(generator: NativeGenerator | string | null, state: Handle): void;
   initialSeed(generator: NativeGenerator | null): bigint;
 
   setNumThreads(count: number): void;

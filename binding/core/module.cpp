@@ -43,9 +43,14 @@ void throw_without_backtrace() {
   }
 }
 
+/// Where a processor is none of NNPACK's, libtorch says so at every small convolution. oneDNN does
+/// what it would.
+void without_nnpack() { at::globalContext().setUserEnabledNNPACK(false); }
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   keep_freed_memory();
   throw_without_backtrace();
+  without_nnpack();
   auto* state = new Environment(env);
   // Which deletes it at the end of the environment.
   env.SetInstanceData(state);

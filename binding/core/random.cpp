@@ -12,9 +12,13 @@ uint64_t seed_at(const Call& call, size_t index) {
   return static_cast<uint64_t>(call.integer(index, "seed"));
 }
 
+/// One of JavaScript's, or a device's default: the CPU's where none is given.
 at::Generator generator_at(const Call& call, size_t index) {
   if (call.missing(index)) {
     return at::globalContext().defaultGenerator(c10::DeviceType::CPU);
+  }
+  if (call[index].IsString()) {
+    return at::globalContext().defaultGenerator(c10::Device(call.text(index, "device")));
   }
   return generator_of(call[index]);
 }

@@ -9,8 +9,8 @@ import { Tensor } from './tensor.js';
 
 /**
  * `fn(...inputs)` without what its backward would need: that is computed again when the backward comes
- * to it, from the inputs alone. Saves memory for a second forward's time. Random numbers of the CPU's
- * default generator are drawn as the first time. Parameters that `fn` reads get their gradients too; at
+ * to it, from the inputs alone. Saves memory for a second forward's time. Random numbers of the default
+ * generators of the CPU and the inputs' devices are drawn as the first time. Parameters that `fn` reads get their gradients too; at
  * least one input must require one.
  *
  * @throws M3lError M3L_ARGUMENT where no input requires a gradient
@@ -26,12 +26,12 @@ export function checkpoint<
         'requiresGrad of one, or call the function itself',
     );
   }
-  let state: Uint8Array = new Uint8Array();
+  let states: readonly GeneratorState[] = [];
   // A tensor of `inputs` may be gone by then.
   const differentiable = inputs.map((x) => x instanceof Tensor && x.requiresGrad);
   const recomputed = customFunction<Inputs, Output>({
     forward(context, ...given) {
-      state = getRngState().toTypedArray() as Uint8Array;
+      states = statesOf(given);
       context.saveForBackward(...given);
       return fn(...given);
     },
@@ -41,10 +41,10 @@ export function checkpoint<
         leaf.requiresGrad = differentiable[i]!;
         return leaf;
       });
-      const now = getRngState();
-      setRngState(fromBytes(state, 'uint8'));
+      const now = statesOf(again);
+      restore(states);
       const output = enableGrad(() => fn(...(again as unknown as Inputs)));
-      setRngState(now);
+      restore(now);
       const outputs = (Array.isArray(output) ? output : [output]) as Tensor[];
       const used = outputs.flatMap((each, i) => (each.requiresGrad ? [i] : []));
       runBackward(
@@ -55,4 +55,29 @@ export function checkpoint<
     },
   });
   return recomputed(...inputs);
+}
+
+interface GeneratorState {
+  device: string;
+  bytes: Uint8Array;
+}
+
+/** Of the default generators that a function of these may draw from. */
+function statesOf(given: readonly unknown[]): GeneratorState[] {
+  const devices = given.flatMap((each) => (each instanceof Tensor ? [each.device] : []));
+  const drawing = devices.filter((device) => device.startsWith('cuda'));
+  return [...new Set(['cpu', ...drawing])].map((device) => {
+    const state = getRngState(device);
+    const bytes = state.toTypedArray() as Uint8Array;
+    state.dispose();
+    return { device, bytes };
+  });
+}
+
+function restore(states: readonly GeneratorState[]): void {
+  for (const { device, bytes } of states) {
+    const state = fromBytes(bytes, 'uint8');
+    setRngState(state, device);
+    state.dispose();
+  }
 }

@@ -1,6 +1,7 @@
 import { refresh } from './context.js';
 import { seedOf } from './generator.js';
 import { core } from './native.js';
+import { requireText } from './require.js';
 import { handleOf, type Tensor, wrap } from './tensor.js';
 
 export { Generator } from './generator.js';
@@ -19,13 +20,18 @@ export function initialSeed(): bigint {
   return core.initialSeed(null);
 }
 
-/** State of the default CPU generator: a uint8 tensor. */
-export function getRngState(): Tensor {
+/**
+ * State of the default generator of a device: a uint8 tensor.
+ * @param device `cpu` by default
+ */
+export function getRngState(device = 'cpu'): Tensor {
+  requireText(device, 'getRngState', "the name of a device, such as 'cuda:0'");
   refresh();
-  return wrap(core.generatorState(null));
+  return wrap(core.generatorState(device));
 }
 
-/** Sets the state of the default generator of the CPU, as `getRngState` gave it. */
-export function setRngState(state: Tensor): void {
-  core.setGeneratorState(null, handleOf(state, 'setRngState', 'state'));
+/** Sets the state of the default generator of a device, as `getRngState` gave it. */
+export function setRngState(state: Tensor, device = 'cpu'): void {
+  requireText(device, 'setRngState', "the name of a device, such as 'cuda:0'");
+  core.setGeneratorState(device, handleOf(state, 'setRngState', 'state'));
 }

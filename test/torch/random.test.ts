@@ -54,6 +54,7 @@ describe('random', () => {
       const expected = draw();
       torch.setRngState(whole);
       expect(draw()).toEqual(expected);
+      torch.setRngState(torch.getRngState('cpu'), 'cpu');
     }));
 
   it('05 every random operator takes a generator', () =>
@@ -78,5 +79,8 @@ describe('random', () => {
       expect(() => new torch.Generator('toaster')).toThrow(/toaster/);
       expect(() => new torch.Generator().setState(torch.zeros([3]))).toThrow(torch.M3lError);
       expect(() => torch.setRngState('x' as never)).toThrow(/'state' must be a Tensor/);
+      expect(() => torch.getRngState('toaster')).toThrow(/toaster/);
+      expect(() => torch.getRngState(0 as never)).toThrow(/the name of a device/);
+      expect(() => torch.setRngState(torch.zeros([3]), 'meta')).toThrow(torch.M3lError);
     }));
 });
