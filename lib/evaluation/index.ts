@@ -12,7 +12,7 @@ export { type Corruption, corruptions } from './corruptions.js';
 export { type Curve, type CurvesOptions, type CurvesResult, evaluateCurves } from './curves.js';
 export { EvaluationError } from './errors.js';
 export { type MissingProtocol, missingSets } from './missing.js';
-export { modalityPicture, Picture } from './picture.js';
+export { modalityPicture, Picture, textWidth } from './picture.js';
 export { curvesPicture } from './plot.js';
 export {
   type PredictClassesOptions,

@@ -62,11 +62,13 @@ export {
   exportOnnx,
   ONNX_HEADS,
 } from './export/onnx.js';
+export { writeLegend } from './legend.js';
 export type { MetricsLine } from './metrics.js';
 export { editDistance, nearest } from './nearest.js';
 export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
 export { checkSheet, PictureError } from './picture-file.js';
-export { type PredictedScene, type PredictOptions, predict } from './predict.js';
+export { type PredictOptions, predict } from './predict.js';
+export { type FailedScene, type PredictManyOptions, predictMany } from './predict-many.js';
 export {
   predictorInWorker,
   type WorkerPredictor,
@@ -77,6 +79,8 @@ export { type WeightsPackage, writeWeightsPackage } from './pretrained/weights-p
 export { type Resumed, resumeConfig } from './resume.js';
 export { measureRobustness, type RobustnessOptions, type RobustnessReport } from './robustness.js';
 export { freshName, RunFolder } from './run-folder.js';
+export type { PredictedScene } from './scene-predictor.js';
+export { isSeveral, type Scene, scenesOf } from './scenes.js';
 export { type Settled, settle } from './settle.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';
 export { type VerifyResult, verifyFile } from './verify/verify-file.js';

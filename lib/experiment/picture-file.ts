@@ -23,6 +23,9 @@ const WRITERS = {
 /** Names' ends of the formats that keep every class exactly. */
 export const CLASS_FORMATS = ['.png', '.tif', '.tiff'] as const;
 
+/** Names' ends of the formats of probabilities: of all classes, or of the one that is said. */
+export const PROBABILITY_FORMATS = ['.npy', '.png'] as const;
+
 /** Names' ends of the formats for pictures to look at. */
 export const OVERLAY_FORMATS = Object.keys(WRITERS) as (keyof typeof WRITERS)[];
 
@@ -35,15 +38,22 @@ export function checkOutputs({
   images,
   out,
   overlay,
+  probabilities,
 }: {
   images: Record<string, string>;
   out: string;
   overlay?: string | undefined;
+  probabilities?: string | undefined;
 }): void {
   checkFormat(out, CLASS_FORMATS, 'classes');
   if (overlay !== undefined) checkFormat(overlay, OVERLAY_FORMATS, 'an overlay');
+  if (probabilities !== undefined) checkFormat(probabilities, PROBABILITY_FORMATS, 'probabilities');
   const taken = new Map(Object.entries(images).map(([name, file]) => [resolve(file), name]));
-  const wanted = [['classes', out] as const, ['overlay', overlay ?? null] as const];
+  const wanted = [
+    ['classes', out],
+    ['overlay', overlay ?? null],
+    ['probabilities', probabilities ?? null],
+  ] as const;
   for (const [name, path] of wanted) {
     if (path === null) continue;
     const other = taken.get(resolve(path));

@@ -1,0 +1,79 @@
+import { dirname, resolve } from 'node:path';
+import { makeFolder } from '../torch/atomic-write.js';
+import * as torch from '../torch/index.js';
+import { reasonOf } from './errors.js';
+import { checkOutputs } from './picture-file.js';
+import type { RunFolder } from './run-folder.js';
+import { type LoadedScene, type PredictedScene, ScenePredictor } from './scene-predictor.js';
+import type { Scene } from './scenes.js';
+
+/** What `predictMany` takes by name. */
+export interface PredictManyOptions {
+  /** How many scenes alike, one after another, are computed at once; 1 by default. */
+  batch?: number;
+  checkpoint?: 'best' | 'latest';
+  device?: string | undefined;
+  /** `key=value` overrides of the run's configuration. */
+  sets?: readonly string[] | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** A scene that could not be segmented, and why. */
+export interface FailedScene {
+  out: string;
+  error: { code: string | null; message: string };
+}
+
+/**
+ * Segments scenes as they come, each from whichever modalities it has. One that fails does not stop the
+ * others.
+ *
+ * @returns what was found, in order
+ * @throws CheckpointError, RunError of the run; what `scenes` throws
+ */
+export async function* predictMany(
+  run: RunFolder,
+  scenes: Iterable<Scene> | AsyncIterable<Scene>,
+  { batch = 1, checkpoint, device, sets = [], signal }: PredictManyOptions = {},
+): AsyncGenerator<PredictedScene | FailedScene> {
+  const all = device === undefined ? sets : [...sets, `device=${device}`];
+  using predictor = new ScenePredictor(run, { ...(checkpoint && { checkpoint }), sets: all });
+  let waiting: LoadedScene[] = [];
+  const flush = async (): Promise<(PredictedScene | FailedScene)[]> => {
+    const now = waiting;
+    waiting = [];
+    if (now.length === 0) return [];
+    try {
+      return await predictor.segment(now);
+    } catch (error) {
+      return now.map(({ scene }) => failed(scene, error));
+    }
+  };
+  try {
+    for await (const scene of scenes) {
+      if (signal?.aborted) break;
+      let loaded: LoadedScene;
+      try {
+        checkOutputs(scene);
+        makeFolder(dirname(resolve(scene.out)));
+        loaded = await predictor.load(scene);
+      } catch (error) {
+        yield* await flush();
+        yield failed(scene, error);
+        continue;
+      }
+      const [first] = waiting;
+      if (first && predictor.likeness(first) !== predictor.likeness(loaded)) yield* await flush();
+      waiting.push(loaded);
+      if (waiting.length >= batch) yield* await flush();
+    }
+    yield* await flush();
+  } finally {
+    for (const { inputs } of waiting) torch.dispose(inputs);
+  }
+}
+
+function failed({ out }: Scene, error: unknown): FailedScene {
+  const code = (error as { code?: unknown } | null)?.code;
+  return { out, error: { code: typeof code === 'string' ? code : null, message: reasonOf(error) } };
+}
