@@ -5,9 +5,12 @@ import type {
   Predictor,
   SegmentationModel,
 } from '../models/index.js';
+import { segmentationModelShape } from '../models/rules.js';
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { AutocastDType, Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 
 /** Networks of one architecture that answer together: the mean of their logits, head by head. */
 export class AveragedNetworks extends nn.Module implements SegmentationModel {
@@ -21,6 +24,12 @@ export class AveragedNetworks extends nn.Module implements SegmentationModel {
   /** @param members one at least; they stay whose they are */
   constructor(members: readonly SegmentationModel[]) {
     super();
+    checkArguments(
+      'AveragedNetworks',
+      { members },
+      { members: is.filled(is.listOf(segmentationModelShape)) },
+    );
+
     this.#members = members;
     this.networks = new nn.ModuleList([...members]);
     const [first] = members;

@@ -1,10 +1,13 @@
 import { IGNORE_LABEL } from '../data/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 
 /** How far inside a class its boundary reaches, as a share of the image's diagonal. */
 const REACH = 0.02;
 
+/** The IoU of the boundaries of classes (Cheng et al., 2021). */
 export interface BoundaryResult {
   /** Mean over the classes that occur in labels or predictions. */
   boundaryIoU: number;
@@ -23,10 +26,16 @@ export class BoundaryIoU {
 
   constructor(
     readonly numClasses: number,
-    { device = 'cpu' }: { device?: string } = {},
+    options: { device?: string } = {},
   ) {
-    const options = { dtype: 'float64', device } as const;
-    this.#sums = torch.detached(() => torch.zeros([2, numClasses], options));
+    checkArguments(
+      'BoundaryIoU',
+      { numClasses, options },
+      { numClasses: is.size, options: is.record },
+    );
+    const { device = 'cpu' } = options;
+    const kind = { dtype: 'float64', device } as const;
+    this.#sums = torch.detached(() => torch.zeros([2, numClasses], kind));
   }
 
   /**

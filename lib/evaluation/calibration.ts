@@ -12,6 +12,7 @@ export interface ReliabilityBin {
   accuracy: number | null;
 }
 
+/** How far predictions are as often right as they are sure. */
 export interface CalibrationResult {
   /** Expected calibration error (Guo et al. 2017), 0 to 1: Σ share · |accuracy − confidence| of 15 even bins. */
   calibrationError: number;

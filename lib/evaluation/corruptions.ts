@@ -10,6 +10,7 @@ export interface Corrupted {
   masking?: { modality: number; ratio: number };
 }
 
+/** A way in which inputs get worse, by a level. */
 export interface Corruption {
   readonly name: string;
   /** What a severity of 1 is. */

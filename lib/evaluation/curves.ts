@@ -2,14 +2,17 @@ import { setImmediate } from 'node:timers/promises';
 import { type Batch, disposeBatch, type ModalitySpec, mixSeed } from '../data/index.js';
 import type { Fill, Predictor, SegmentationModel } from '../models/index.js';
 import { evaluating } from '../nn/evaluating.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { ConfusionMatrix } from './confusion-matrix.js';
 import { type Corrupted, type Corruption, corruptions } from './corruptions.js';
 import { EvaluationError } from './errors.js';
 import { predictClasses } from './predict.js';
+import { curvesOptionsShape } from './rules.js';
 import { type Views, viewsOf } from './views.js';
 
+/** What `evaluateCurves` takes by name. */
 export interface CurvesOptions extends Views {
   model: SegmentationModel;
   specs: readonly ModalitySpec[];
@@ -37,6 +40,7 @@ export interface Curve {
   points: { severity: number; meanIoU: number }[];
 }
 
+/** mIoU at each level of each corruption; plain JSON. */
 export interface CurvesResult {
   images: number;
   curves: Curve[];
@@ -55,6 +59,8 @@ interface Spoiling {
  * @throws EvaluationError M3L_CORRUPTION, M3L_NOTHING_TO_EVALUATE, M3L_LABEL_RANGE
  */
 export async function evaluateCurves(options: CurvesOptions): Promise<CurvesResult> {
+  checkArguments('evaluateCurves', { options }, { options: curvesOptionsShape });
+
   const { model, specs, levels = 5, onProgress, signal } = options;
   const spoilings = spoilingsOf(options);
   const { device } = model.parameters()[0]!;

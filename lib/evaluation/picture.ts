@@ -99,6 +99,7 @@ export function classPicture(classes: Tensor, colours: readonly Colour[]): Pictu
 
 /** Width in pixels that `write` takes. */
 export function textWidth(text: string): number {
+  checkArguments('textWidth', { text }, { text: is.text });
   return text.length * ADVANCE;
 }
 

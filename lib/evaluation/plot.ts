@@ -1,7 +1,10 @@
 import { type Colour, classColours } from '../data/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { GLYPH_HEIGHT } from './bitmap-font.js';
 import type { Curve } from './curves.js';
 import { Picture, textWidth } from './picture.js';
+import { curveShape } from './rules.js';
 
 const AXES = { left: 44, top: 24, width: 420, height: 280 };
 const LINE = GLYPH_HEIGHT + 8;
@@ -10,6 +13,12 @@ const DARK: Colour = [90, 90, 90];
 
 /** A PNG of robustness curves: mIoU over severity, with a legend of what a severity of 1 is. */
 export function curvesPicture(curves: readonly Curve[], title = 'mIoU, %'): Promise<Buffer> {
+  checkArguments(
+    'curvesPicture',
+    { curves, title },
+    { curves: is.filled(is.listOf(curveShape)), title: is.text },
+  );
+
   const names = curves.map(nameOf);
   const colours = classColours(names);
   const legendWidth = Math.max(0, ...names.map(textWidth)) + 40;

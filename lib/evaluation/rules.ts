@@ -33,3 +33,14 @@ export const robustResultShape = is.shape('RobustResult', {
   robustMeanIoU: is.orNull(is.number),
   models: is.listOf(modelResultShape),
 });
+export const curvesOptionsShape = is.shape('CurvesOptions', {
+  model: segmentationModelShape,
+  specs: is.listOf(modalitySpecShape),
+  batches: is.iterable,
+});
+export const curveShape = is.shape('Curve', {
+  corruption: is.text,
+  modalities: is.listOf(is.text),
+  worst: is.text,
+  points: is.listOf(is.shape('point', { severity: is.finite, meanIoU: is.number })),
+});

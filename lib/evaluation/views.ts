@@ -1,7 +1,9 @@
 import { kindOf, type ModalitySpec } from '../data/index.js';
 import { bilinear, type ForwardOptions, type Head, type Predictor } from '../models/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 
 /** What a prediction is averaged over, as logits. */
 export interface Views {
@@ -16,7 +18,9 @@ export interface Views {
 }
 
 /** The views among other options. */
-export function viewsOf({ flip, scales, window, windowOverlap }: Views): Views {
+export function viewsOf(views: Views): Views {
+  checkArguments('viewsOf', { views }, { views: is.record });
+  const { flip, scales, window, windowOverlap } = views;
   return { flip, scales, window, windowOverlap };
 }
 

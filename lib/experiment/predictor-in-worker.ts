@@ -11,6 +11,7 @@ import { networkFactsShape } from './rules.js';
 import { RunFolder } from './run-folder.js';
 import type { NetworkFacts, RunClassesOptions, RunPredictor } from './run-predictor.js';
 
+/** What `predictorInWorker` takes by name. */
 export interface WorkerPredictorOptions {
   checkpoint?: 'best' | 'latest';
   /** Overrides that of the run's configuration. */

@@ -1,11 +1,14 @@
 import { dirname, join, resolve } from 'node:path';
 import { type CurvesResult, curvesPicture, evaluateCurves, viewsOf } from '../evaluation/index.js';
 import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { openDatasets } from './datasets.js';
 import { requireCheckpoint } from './evaluate.js';
 import type { EvaluationSplit } from './evaluation-splits.js';
 import { answering, disposeNetworks, loadNetworks, prepareTorch } from './networks.js';
 import { checkSheet } from './picture-file.js';
+import { runFolderShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
 import { sizingOf } from './sizing.js';
 
@@ -22,6 +25,7 @@ export interface RobustnessReport extends CurvesResult {
   picture: string;
 }
 
+/** What `measureRobustness` takes by name. */
 export interface RobustnessOptions {
   /** Names of corruptions (all that the run allows). */
   kinds?: readonly string[] | undefined;
@@ -47,6 +51,11 @@ export async function measureRobustness(
   run: RunFolder,
   options: RobustnessOptions = {},
 ): Promise<RobustnessReport> {
+  checkArguments(
+    'measureRobustness',
+    { run, options },
+    { run: runFolderShape, options: is.record },
+  );
   const { kinds, levels, split = 'val', onProgress, onNote, signal } = options;
   if (options.out !== undefined) checkSheet(options.out, 'curves');
   const config = run.config(options.sets);

@@ -2,6 +2,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { pair } from '../data/sets/pairing.js';
 import { EvaluationError } from '../evaluation/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 
 /** What is known of a scene: an image of each modality that is there, and where its classes go. */
 export interface Scene {
@@ -18,6 +20,7 @@ const IMAGE = /\.(png|jpe?g|webp|tiff?|npy)$/i;
 
 /** Whether an image's path stands for several: a folder, or a name with `*` or `?`. */
 export function isSeveral(path: string): boolean {
+  checkArguments('isSeveral', { path }, { path: is.text });
   return (
     /[*?]/.test(basename(path)) ||
     (statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false)
@@ -37,6 +40,12 @@ export function scenesOf(
   sources: Readonly<Record<string, string>>,
   place: (stem: string) => Omit<Scene, 'images'>,
 ): Scene[] {
+  checkArguments(
+    'scenesOf',
+    { sources, place },
+    { sources: is.recordOf(is.text), place: is.callback },
+  );
+
   const names = Object.keys(sources);
   const files = names.flatMap((part) =>
     filesOf(sources[part]!).map(({ path, stem }) => ({ path, part, split: null, stem })),

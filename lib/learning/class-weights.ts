@@ -1,3 +1,5 @@
+import { checkArguments } from '../torch/check-arguments.js';
+import * as is from '../torch/rules.js';
 import { LearningError } from './errors.js';
 
 /** How classes are weighed by how many labelled pixels they have: f is the share of these. */
@@ -7,6 +9,7 @@ export const CLASS_WEIGHTINGS = [
   'inverse-logarithm',
 ] as const;
 
+/** A rule by which classes are weighted. */
 export type ClassWeighting = (typeof CLASS_WEIGHTINGS)[number];
 
 /** Of ENet (Paszke et al. 2016): the weight of a class that is everywhere is then 1 / ln 2.02. */
@@ -23,6 +26,12 @@ const RULES: Readonly<Record<ClassWeighting, (share: number) => number>> = {
  * class that does not. Four digits, as they are written down.
  */
 export function classWeightsOf(pixels: readonly number[], weighting: ClassWeighting): number[] {
+  checkArguments(
+    'classWeightsOf',
+    { pixels, weighting },
+    { pixels: is.listOf(is.notNegative), weighting: is.oneOf(...CLASS_WEIGHTINGS) },
+  );
+
   const total = pixels.reduce((sum, count) => sum + count, 0);
   const raw = pixels.map((count) => (count === 0 ? 0 : RULES[weighting](count / total)));
   const present = raw.filter((weight) => weight > 0);
@@ -30,11 +39,20 @@ export function classWeightsOf(pixels: readonly number[], weighting: ClassWeight
   return raw.map((weight) => (weight === 0 ? 1 : Number((weight / mean).toPrecision(4))));
 }
 
-/** @throws LearningError M3L_CLASS_WEIGHTS where they are not one for each class, or all 0 */
+/**
+ * Makes sure of weights of classes.
+ * @throws LearningError M3L_CLASS_WEIGHTS where they are not one for each class, or all 0
+ */
 export function checkClassWeights(
   weights: readonly number[] | ClassWeighting | null,
   numClasses: number,
 ): void {
+  checkArguments(
+    'checkClassWeights',
+    { weights, numClasses },
+    { weights: is.orNull(is.either(is.list, is.text)), numClasses: is.size },
+  );
+
   if (weights === null) return;
   const fail = (found: string): never => {
     throw new LearningError(

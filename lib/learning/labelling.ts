@@ -1,7 +1,9 @@
 import { IGNORE_LABEL } from '../data/index.js';
 import type { Prediction } from '../models/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import type { Joined } from './framework.js';
 import type { LearningOptions } from './options.js';
 import { nearest, oneHot, readsRecord, TeacherRecord } from './teacher-record.js';
@@ -25,8 +27,17 @@ export class Labelling {
   /** @param network whose predictions they will be */
   constructor(
     private readonly options: LearningOptions,
-    { numClasses, device }: { numClasses: number; device: string },
+    model: { numClasses: number; device: string },
   ) {
+    checkArguments(
+      'Labelling',
+      { options, model },
+      {
+        options: is.record,
+        model: is.shape('options', { numClasses: is.size, device: is.text }),
+      },
+    );
+    const { numClasses, device } = model;
     this.record = readsRecord(options) ? new TeacherRecord(numClasses, device) : null;
   }
 
@@ -140,10 +151,27 @@ export function pseudoLabels(
   ensemble: Tensor,
   valid: Tensor | null,
   options: { pseudoOnPadding: boolean; confidenceThreshold: number | null },
-  size: readonly number[] = ensemble.shape.slice(2),
+  size?: readonly number[],
 ): Tensor {
+  checkArguments(
+    'pseudoLabels',
+    { ensemble, valid, options, size },
+    {
+      ensemble: is.tensor,
+      valid: is.orNull(is.tensor),
+      options: is.shape('options', {
+        pseudoOnPadding: is.flag,
+        confidenceThreshold: is.orNull(is.finite),
+      }),
+      size: is.maybe(is.listOf(is.finite)),
+    },
+  );
+
   const where = options.pseudoOnPadding ? null : valid;
-  return labelsOf(ensemble, size, { confidence: options.confidenceThreshold, where });
+  return labelsOf(ensemble, size ?? ensemble.shape.slice(2), {
+    confidence: options.confidenceThreshold,
+    where,
+  });
 }
 
 function labelsOf(

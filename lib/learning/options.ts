@@ -6,6 +6,7 @@ import type { ClassWeighting } from './class-weights.js';
 /** `paper`: as the authors' implementation does it. `default`: its quirks mended, one option each. */
 export type Fidelity = 'paper' | 'default';
 
+/** How the confidence threshold of pseudo labels rises. */
 export interface ConfidenceSchedule {
   from: number;
   iterations: number;
@@ -159,12 +160,22 @@ const PRESETS: Record<Fidelity, LearningOptions> = {
 
 /** The confidence threshold of an iteration; null where no schedule moves it. */
 export function scheduledConfidence(
-  {
-    confidenceThreshold: to,
-    confidenceSchedule: schedule,
-  }: Pick<LearningOptions, 'confidenceThreshold' | 'confidenceSchedule'>,
+  options: Pick<LearningOptions, 'confidenceThreshold' | 'confidenceSchedule'>,
   iteration: number,
 ): number | null {
+  checkArguments(
+    'scheduledConfidence',
+    { options, iteration },
+    {
+      options: is.shape('options', {
+        confidenceSchedule: is.orNull(
+          is.shape('schedule', { from: is.finite, iterations: is.finite }),
+        ),
+      }),
+      iteration: is.finite,
+    },
+  );
+  const { confidenceThreshold: to, confidenceSchedule: schedule } = options;
   if (schedule === null || typeof to !== 'number') return null;
   const { from, iterations } = schedule;
   return from + (to - from) * Math.min(1, iteration / iterations);

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { severalModalities } from './count-modalities.js';
 import { defineModel, type ModelInput } from './descriptor.js';
 import type { EnsembleRule } from './ensemble.js';
@@ -11,6 +13,7 @@ import { dropout, ensemble, l1Lambda, resnetBackbone } from './option-keys.js';
 import { type Predicted, predictHeads } from './predict-streams.js';
 import { RefineNetBody } from './refinenet-body.js';
 import { type ResNetName, sharedLayers } from './resnet.js';
+import { modelInputShape } from './rules.js';
 import type {
   EnsembleModel,
   ForwardOptions,
@@ -46,6 +49,15 @@ export class ExchangingNorm extends ModalityBatchNorm {
     options: { modalities: number; frozen: boolean },
     readonly threshold: number,
   ) {
+    checkArguments(
+      'ExchangingNorm',
+      { channels, options, threshold },
+      {
+        channels: is.size,
+        options: is.shape('options', { modalities: is.size }),
+        threshold: is.finite,
+      },
+    );
     super(channels, options);
   }
 
@@ -91,6 +103,7 @@ export class ChannelExchange extends nn.Module implements EnsembleModel {
 
   constructor(options: ChannelExchangeOptions) {
     super();
+    checkArguments('ChannelExchange', { options }, { options: modelInputShape });
     const { backbone = 'resnet50', numClasses, freezeBatchNorm = false } = options;
     const modalities = severalModalities('channel-exchange', options.modalities, 'refinenet');
     this.modalities = modalities;

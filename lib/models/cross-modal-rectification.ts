@@ -1,13 +1,16 @@
 import { z } from 'zod';
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { defineModel } from './descriptor.js';
 import { type Fused, Fusion, type FusionSite, type ResidualSum } from './fusion.js';
 import { FusionModel, type FusionModelOptions } from './fusion-model.js';
 import { backboneNamed, leastSide, MixTransformer } from './mit.js';
 import { normalise } from './modality-norm.js';
 import { dropout, ensemble, maskTokenStd, mitKeys } from './option-keys.js';
+import { modelInputShape } from './rules.js';
 import { othersOf } from './streams.js';
 
 /**
@@ -23,8 +26,14 @@ export class Rectify extends Fusion {
   readonly spatialNet: nn.Sequential;
   readonly modalities: number;
 
-  constructor({ channels, modalities }: Pick<FusionSite, 'channels' | 'modalities'>) {
+  constructor(site: Pick<FusionSite, 'channels' | 'modalities'>) {
     super();
+    checkArguments(
+      'Rectify',
+      { site },
+      { site: is.shape('FusionSite', { channels: is.size, modalities: is.size }) },
+    );
+    const { channels, modalities } = site;
     const all = modalities * channels;
     this.modalities = modalities;
     this.channelNet = new nn.Sequential(
@@ -67,6 +76,7 @@ export class Rectify extends Fusion {
  */
 export class CrossModalRectification extends FusionModel {
   constructor(options: FusionModelOptions) {
+    checkArguments('CrossModalRectification', { options }, { options: modelInputShape });
     super('cross-modal-rectification', options, (encoder) => {
       const { depths } = backboneNamed(encoder.backbone);
       return new MixTransformer({

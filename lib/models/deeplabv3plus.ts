@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { requireOneModality } from './count-modalities.js';
@@ -8,6 +9,7 @@ import { initialise, initialiseByFanIn } from './initialise.js';
 import { resnetBackbone } from './option-keys.js';
 import { predictHeads } from './predict-streams.js';
 import { plainLayers, ResNet, type ResNetLayers, type ResNetName, resnets } from './resnet.js';
+import { modelInputShape } from './rules.js';
 import type {
   ForwardOptions,
   Head,
@@ -18,6 +20,7 @@ import type {
 import { asPrediction, everyHead } from './streams.js';
 import { bilinear } from './upsample.js';
 
+/** What `DeepLabV3Plus` takes by name. */
 export interface DeepLabV3PlusOptions extends ModelInput {
   backbone?: ResNetName;
 }
@@ -110,6 +113,7 @@ export class DeepLabV3Plus extends nn.Module implements SegmentationModel {
 
   constructor(options: DeepLabV3PlusOptions) {
     super();
+    checkArguments('DeepLabV3Plus', { options }, { options: modelInputShape });
     const { backbone = 'resnet50', numClasses, freezeBatchNorm = false } = options;
     requireOneModality('deeplabv3plus', options.modalities);
     this.numClasses = numClasses;

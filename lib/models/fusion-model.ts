@@ -1,6 +1,8 @@
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { severalModalities } from './count-modalities.js';
 import type { ModelInput } from './descriptor.js';
 import type { EnsembleRule } from './ensemble.js';
@@ -12,6 +14,7 @@ import {
   type MixTransformerOptions,
 } from './mit.js';
 import { predictStreams } from './predict-streams.js';
+import { modelInputShape } from './rules.js';
 import { SegformerHead } from './segformer-head.js';
 import type { ForwardOptions, Head, Prediction, StreamedModel } from './segmentation-model.js';
 import { asPrediction, everyHead } from './streams.js';
@@ -61,6 +64,11 @@ export abstract class FusionModel extends nn.Module implements StreamedModel {
     createEncoder: (options: MixTransformerOptions & { modalities: number }) => MixTransformer,
   ) {
     super();
+    checkArguments(
+      'FusionModel',
+      { name, options, createEncoder },
+      { name: is.text, options: modelInputShape, createEncoder: is.callback },
+    );
     const { backbone = 'mit-b2', numClasses, maskToken = true } = options;
     const modalities = severalModalities(name, options.modalities);
     const { dropPath = 0.1, dropout = 0.1, layerNormEps, ensemble = 'evidence' } = options;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { requireOneModality } from './count-modalities.js';
@@ -8,6 +9,7 @@ import { dropout, resnetBackbone } from './option-keys.js';
 import { predictHeads } from './predict-streams.js';
 import { RefineNetBody } from './refinenet-body.js';
 import { type ResNetName, sharedLayers } from './resnet.js';
+import { modelInputShape } from './rules.js';
 import type {
   ForwardOptions,
   Head,
@@ -17,6 +19,7 @@ import type {
 } from './segmentation-model.js';
 import { asPrediction, everyHead } from './streams.js';
 
+/** What `RefineNet` takes by name. */
 export interface RefineNetOptions extends ModelInput {
   backbone?: ResNetName;
   /** On the two deepest features, and before the classifier; 0.5 by default. */
@@ -34,6 +37,7 @@ export class RefineNet extends nn.Module implements SegmentationModel {
 
   constructor(options: RefineNetOptions) {
     super();
+    checkArguments('RefineNet', { options }, { options: modelInputShape });
     const { backbone = 'resnet50', numClasses, freezeBatchNorm = false } = options;
     requireOneModality('refinenet', options.modalities, 'channel-exchange');
     this.numClasses = numClasses;

@@ -17,7 +17,9 @@ export const resnets = {
   resnet50: { bottleneck: true, depths: [3, 4, 6, 3] },
   resnet101: { bottleneck: true, depths: [3, 4, 23, 3] },
 } as const;
+/** An encoder of ResNets, as configurations name it. */
 export type ResNetName = keyof typeof resnets;
+/** Every ResNet, small to large. */
 export const resnetNames = Object.keys(resnets) as ResNetName[];
 
 const WIDTHS = [64, 128, 256, 512] as const;

@@ -35,3 +35,4 @@ export const residualSumShape = is.shape('ResidualSum', {
   factors: is.orNull(is.tensor),
   norm: normWeightsShape,
 });
+export const modelInputShape = is.shape('options of a model', { numClasses: is.finite });

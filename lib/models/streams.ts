@@ -75,11 +75,9 @@ export function votersOf(
 }
 
 /** Every head that a model has, the ensemble last. */
-export function headsOf({
-  heads,
-  modalities,
-}: Pick<Predictor, 'heads' | 'modalities'>): readonly Head[] {
-  return heads ?? everyHead(modalities);
+export function headsOf(model: Pick<Predictor, 'heads' | 'modalities'>): readonly Head[] {
+  checkArguments('headsOf', { model }, { model: is.shape('Predictor', { modalities: is.size }) });
+  return model.heads ?? everyHead(model.modalities);
 }
 
 /** Those of the modalities, then the ensemble. */

@@ -1,5 +1,7 @@
 import type * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { ModelError } from './segmentation-model.js';
 
 /** Our names to Hugging Face's, first match; stages are counted from 1 here and from 0 there. */
@@ -50,6 +52,7 @@ export function toHuggingFace(
   state: nn.StateDict,
   { modality = 0 }: { modality?: number } = {},
 ): nn.StateDict {
+  checkArguments('toHuggingFace', { state }, { state: is.recordOf(is.tensor) });
   const found: nn.StateDict = {};
   for (const [name, tensor] of Object.entries(state)) {
     if (/(^|\.)(mask_token|alpha|head_shares)$/.test(name)) continue;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as nn from '../nn/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { defineModel } from './descriptor.js';
@@ -8,6 +9,7 @@ import { FusionModel, type FusionModelOptions } from './fusion-model.js';
 import { backboneNamed, leastSide, MixTransformer, type MixTransformerOptions } from './mit.js';
 import { addAndNormalise } from './modality-norm.js';
 import { dropout, ensemble, l1Lambda, maskTokenStd, mitKeys } from './option-keys.js';
+import { modelInputShape } from './rules.js';
 import { othersOf } from './streams.js';
 
 /** For M ≥ 2 modalities. */
@@ -111,6 +113,7 @@ export class TokenFusion extends FusionModel {
   declare readonly encoder: TokenFusionEncoder;
 
   constructor(options: TokenFusionOptions) {
+    checkArguments('TokenFusion', { options }, { options: modelInputShape });
     const { scoreThreshold = 0.02, l1Lambda = 1e-4 } = options;
     super('token-fusion', options, (encoder) => {
       return new TokenFusionEncoder(encoder, (predictor) => {

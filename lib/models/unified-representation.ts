@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import * as nn from '../nn/index.js';
 import type { Member } from '../nn/module.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { severalModalities } from './count-modalities.js';
@@ -9,6 +10,7 @@ import { initialise } from './initialise.js';
 import { checkInputs, maskedRows } from './missing-modalities/inputs.js';
 import { type Backbone, type Feature, leastSide, MixTransformer } from './mit.js';
 import { dropout, mitKeys } from './option-keys.js';
+import { modelInputShape } from './rules.js';
 import { SegformerHead } from './segformer-head.js';
 import {
   type ForwardOptions,
@@ -55,6 +57,7 @@ export class UnifiedRepresentation extends nn.Module implements SegmentationMode
 
   constructor(options: UnifiedRepresentationOptions) {
     super();
+    checkArguments('UnifiedRepresentation', { options }, { options: modelInputShape });
     const { backbone = 'mit-b2', numClasses } = options;
     const modalities = severalModalities('unified-representation', options.modalities);
     const { dropPath = 0.1, dropout = 0.1, layerNormEps } = options;

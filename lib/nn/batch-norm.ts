@@ -9,6 +9,7 @@ import { Module, requireModule } from './module.js';
 import { buffer, parameter } from './parameter.js';
 import { signature } from './tree.js';
 
+/** What an instance norm takes by name. */
 export interface InstanceNormOptions {
   eps: number;
   /** Of the running statistics' moves; null: their mean over all batches. */

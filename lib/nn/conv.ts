@@ -10,6 +10,7 @@ import { Module } from './module.js';
 import { parameter } from './parameter.js';
 import { signature } from './tree.js';
 
+/** What a convolution and its transpose both take by name. */
 export interface SharedConvOptions {
   stride: Sizes;
   dilation: Sizes;
@@ -17,6 +18,7 @@ export interface SharedConvOptions {
   bias: boolean;
 }
 
+/** Every option of a convolution. */
 export interface AllConvOptions extends SharedConvOptions {
   /** `valid`: none; `same`: as much as keeps the size (with stride 1). */
   padding: Sizes | 'same' | 'valid';
@@ -25,6 +27,7 @@ export interface AllConvOptions extends SharedConvOptions {
 /** What a convolution takes by name. */
 export type ConvOptions = Given<AllConvOptions>;
 
+/** Every option of a transposed convolution. */
 export interface AllConvTransposeOptions extends SharedConvOptions {
   padding: Sizes;
   /** Added to one side of the result. */

@@ -11,6 +11,7 @@ import { converterOf } from './operators/registry.js';
 /** The version of ONNX's operators that models are written in. */
 export const ONNX_OPSET = 18;
 
+/** What `onnxModel` and `saveOnnx` take by name. */
 export interface OnnxOptions {
   /** Whose parameters and buffers keep their names; must be in evaluation mode. */
   model?: nn.Module;

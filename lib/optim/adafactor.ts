@@ -6,6 +6,7 @@ import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js
 import type { UpdateLists } from './optimizer.js';
 import { OptimizerError, type StateNames } from './state.js';
 
+/** What `Adafactor` takes by name. */
 export interface AdafactorOptions extends ListOptions {
   /** The variance's average moves by step^beta2Decay. */
   beta2Decay: number;

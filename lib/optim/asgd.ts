@@ -3,6 +3,7 @@ import type { ParameterGroups } from './groups.js';
 import { ListOptimizer, type ListOptions, type Lists } from './list-optimizer.js';
 import type { StateNames } from './state.js';
 
+/** What `ASGD` takes by name. */
 export interface ASGDOptions extends ListOptions {
   /** How fast parameters decay and rates fall. */
   lambd: number;

@@ -4,6 +4,7 @@ import type { ParameterGroups } from './groups.js';
 import { type AscentOptions, ListOptimizer, type Lists } from './list-optimizer.js';
 import type { StateNames } from './state.js';
 
+/** What `Rprop` takes by name. */
 export interface RpropOptions extends AscentOptions {
   /** What a step size is multiplied by where the gradient's sign changed, and where it did not. */
   etas: [minus: number, plus: number];

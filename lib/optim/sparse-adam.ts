@@ -5,6 +5,7 @@ import type { ParameterGroups } from './groups.js';
 import { type AscentOptions, ListOptimizer, type Lists } from './list-optimizer.js';
 import { OptimizerError, type StateNames } from './state.js';
 
+/** What `SparseAdam` takes by name. */
 export interface SparseAdamOptions extends AscentOptions {
   /** Factors of the moving averages of the gradient and of its square. */
   betas: [number, number];

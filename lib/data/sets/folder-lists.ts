@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
+import { checkArguments } from '../../torch/check-arguments.js';
+import * as is from '../../torch/rules.js';
 import { isFile } from '../../torch/stat.js';
 import { DataError } from '../errors.js';
 import type { KindName } from '../kinds/registry.js';
@@ -11,6 +13,7 @@ import { kindOfFile, type LabelGuess, labelsOfFiles } from './guess.js';
 import { describeFile, type FoundFile, type Group, pair } from './pairing.js';
 import { filesBelow, isFolder, whatIsIn } from './raw-folder.js';
 
+/** What `writeFolderLists` takes by name. */
 export interface FolderListsOptions {
   readonly folder: string;
   /** Where lists and `data.yaml` go. Default: the folder itself. */
@@ -31,6 +34,7 @@ export interface FolderListsOptions {
   readonly dryRun?: boolean;
 }
 
+/** What was listed of a folder; plain JSON. */
 export interface FolderLists {
   readonly folder: string;
   readonly modalities: readonly { name: string; folder: string; kind: KindName }[];
@@ -56,6 +60,12 @@ const DEPTH = /^(depths?|disp(arity)?)([_-]?\d+)?$/i;
  * @throws DataError M3L_DATA_FOLDER, M3L_LIST_THERE; M3lError M3L_WRITE_FAILED
  */
 export async function writeFolderLists(options: FolderListsOptions): Promise<FolderLists> {
+  checkArguments(
+    'writeFolderLists',
+    { options },
+    { options: is.shape('options', { folder: is.text }) },
+  );
+
   const folder = resolve(options.folder);
   const out = resolve(options.out ?? folder);
   if (!isFolder(folder)) throw unusable(folder, 'no folder', 'one');

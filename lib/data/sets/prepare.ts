@@ -5,6 +5,8 @@ import { readFileSync } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
+import { checkArguments } from '../../torch/check-arguments.js';
+import * as is from '../../torch/rules.js';
 import { isFile } from '../../torch/stat.js';
 import { DataError } from '../errors.js';
 import { readChannels, readHeader, readLabels } from '../image.js';
@@ -33,6 +35,7 @@ export interface PrepareOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What was made of a data set; plain JSON. */
 export interface Prepared {
   readonly set: string;
   readonly raw: string;
@@ -74,6 +77,12 @@ interface Manifest {
  *   M3L_WRITE_FAILED; the signal's reason
  */
 export async function prepareDataSet(options: PrepareOptions): Promise<Prepared> {
+  checkArguments(
+    'prepareDataSet',
+    { options },
+    { options: is.shape('options', { set: is.text, raw: is.text, out: is.text }) },
+  );
+
   const { set, seed = 1, dryRun = false } = options;
   const { raw, out } = { raw: resolve(options.raw), out: resolve(options.out) };
   if (!Object.hasOwn(DATA_SETS, set)) {

@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
+import { checkArguments } from '../../torch/check-arguments.js';
+import * as is from '../../torch/rules.js';
 import { isFile } from '../../torch/stat.js';
 import { DataError } from '../errors.js';
 import { describeLabels, readRawLabels } from '../labels.js';
@@ -35,6 +37,7 @@ export interface SplitListOptions {
   readonly onProgress?: (done: number, samples: number) => void;
 }
 
+/** What was drawn of a list; plain JSON. */
 export interface SplitList {
   readonly samples: number;
   readonly fractions: readonly {
@@ -54,6 +57,12 @@ export interface SplitList {
  *   and of labels as `readRawLabels`
  */
 export async function splitList(options: SplitListOptions): Promise<SplitList> {
+  checkArguments(
+    'splitList',
+    { options },
+    { options: is.shape('options', { list: is.text, fractions: is.listOf(is.finite) }) },
+  );
+
   const { list, fractions, seed = 1, stratify = false } = options;
   const wrong = fractions.find((one) => !(Number.isInteger(one) && one >= 1));
   if (wrong !== undefined || fractions.length === 0) {

@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
+import { checkArguments } from '../../torch/check-arguments.js';
+import * as is from '../../torch/rules.js';
 import { type Spread, spread } from '../comparison.js';
 import { RunError } from '../errors.js';
 import { headline } from '../evaluate.js';
@@ -30,18 +32,21 @@ export interface BenchmarkRow {
   failed: { seed: number; reason: string }[];
 }
 
+/** What a suite came to; plain JSON. */
 export interface BenchmarkReport {
   suite: string;
   seeds: number[];
   rows: BenchmarkRow[];
 }
 
+/** What happens while a suite runs, for a progress bar or a log. */
 export type BenchmarkEvent = { job: BenchmarkJob; index: number; of: number } & (
   | { kind: 'kept' | 'begun' | 'done' }
   | { kind: 'step'; iteration: number; iterations: number }
   | { kind: 'failed'; reason: string }
 );
 
+/** What `runSuite` takes by name. */
 export interface RunSuiteOptions {
   /** Where the runs go, `EXPERIMENT-SEED` each, and benchmark.{json,md,png}. */
   folder: string;
@@ -59,10 +64,16 @@ export interface RunSuiteOptions {
  *
  * @throws RunError M3L_BENCHMARK_STOPPED where `signal` was aborted: all is saved
  */
-export async function runSuite(
-  suite: Suite,
-  { folder, jobs = 1, signal, onEvent = () => {} }: RunSuiteOptions,
-): Promise<BenchmarkReport> {
+export async function runSuite(suite: Suite, options: RunSuiteOptions): Promise<BenchmarkReport> {
+  checkArguments(
+    'runSuite',
+    { suite, options },
+    {
+      suite: is.shape('Suite', { seeds: is.list, experiments: is.list }),
+      options: is.shape('options', { folder: is.text }),
+    },
+  );
+  const { folder, jobs = 1, signal, onEvent = () => {} } = options;
   const target = resolve(folder);
   makeFolder(target);
   const all = suite.experiments.flatMap((experiment) => experiment.jobs);

@@ -3,6 +3,8 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { checkArguments } from '../../torch/check-arguments.js';
+import * as is from '../../torch/rules.js';
 import { type Config, resolveConfig } from '../config/config.js';
 import { ConfigError, reasonOf } from '../errors.js';
 
@@ -47,6 +49,7 @@ export interface Published {
   robust?: number | undefined;
 }
 
+/** Experiments with their configurations, ready to run. */
 export interface Suite {
   name: string;
   file: string;
@@ -62,12 +65,10 @@ export interface Suite {
  */
 export function readSuite(
   name: string,
-  {
-    seeds,
-    only,
-    sets = [],
-  }: { seeds?: readonly number[]; only?: readonly string[]; sets?: readonly string[] } = {},
+  options: { seeds?: readonly number[]; only?: readonly string[]; sets?: readonly string[] } = {},
 ): Suite {
+  checkArguments('readSuite', { name, options }, { name: is.text, options: is.record });
+  const { seeds, only, sets = [] } = options;
   const file = findSuite(name);
   const read = parsed(file);
   const chosen = typeof read.seeds === 'number' ? counted(read.seeds) : read.seeds;

@@ -1,10 +1,20 @@
+import { checkArguments } from '../../torch/check-arguments.js';
+import * as is from '../../torch/rules.js';
 import type { Spread } from '../comparison.js';
 import type { BenchmarkReport, BenchmarkRow } from './run-suite.js';
 
 const HEAD = ['experiment', 'mIoU', 'published', 'robust mIoU', 'published', 'minutes', 'seeds'];
 
+const rowShape = is.shape('BenchmarkRow', { published: is.record, failed: is.list });
+
 /** A suite's results as Markdown, the published value beside each. */
-export function benchmarkTable({ suite, seeds, rows }: BenchmarkReport): string {
+export function benchmarkTable(report: BenchmarkReport): string {
+  checkArguments(
+    'benchmarkTable',
+    { report },
+    { report: is.shape('BenchmarkReport', { seeds: is.list, rows: is.listOf(rowShape) }) },
+  );
+  const { suite, seeds, rows } = report;
   const cells = [
     HEAD,
     HEAD.map((_, i) => (i === 0 ? '---' : '---:')),

@@ -4,19 +4,23 @@ import type { Networks } from '../../learning/index.js';
 import type { SegmentationModel } from '../../models/index.js';
 import { type OnnxSummary, saveOnnx } from '../../onnx/index.js';
 import { makeFolder } from '../../torch/atomic-write.js';
+import { checkArguments } from '../../torch/check-arguments.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
+import * as is from '../../torch/rules.js';
 import { classNames } from '../classes.js';
 import type { Config } from '../config/config.js';
 import { RunError } from '../errors.js';
 import { modalityIndex, requireCheckpoint } from '../evaluate.js';
 import { disposeNetworks, headlineOf, loadNetworks, prepareTorch, specsOf } from '../networks.js';
+import { runFolderShape } from '../rules.js';
 import type { RunFolder } from '../run-folder.js';
 import { sizingOf } from '../sizing.js';
 
 /** What of a prediction the model gives, each an output. */
 export const ONNX_HEADS = ['ensemble', 'all'] as const;
 
+/** What `exportOnnx` takes by name. */
 export interface ExportOnnxOptions {
   /** The file. */
   out: string;
@@ -49,6 +53,12 @@ export interface ExportedOnnx extends OnnxSummary {
  * @throws EvaluationError M3L_MISSING_MODALITY; RunError M3L_EXPORT; OnnxError M3L_ONNX; CheckpointError
  */
 export function exportOnnx(run: RunFolder, options: ExportOnnxOptions): ExportedOnnx {
+  checkArguments(
+    'exportOnnx',
+    { run, options },
+    { run: runFolderShape, options: is.shape('options', { out: is.text }) },
+  );
+
   const config = run.config(['device=cpu', 'precision=float32']);
   prepareTorch(config);
   const specs = specsOf(config);

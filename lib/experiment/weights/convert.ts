@@ -3,7 +3,9 @@ import { dirname, join, resolve } from 'node:path';
 import { backbones, toHuggingFace } from '../../models/index.js';
 import type { StateDict } from '../../nn/index.js';
 import { makeFolder, writeFolderAtomic } from '../../torch/atomic-write.js';
+import { checkArguments } from '../../torch/check-arguments.js';
 import * as torch from '../../torch/index.js';
+import * as is from '../../torch/rules.js';
 import { CheckpointError } from '../errors.js';
 import { type InspectedWeights, inspectWeights } from './inspect.js';
 import { readWeights } from './read.js';
@@ -11,8 +13,10 @@ import { formatOf } from './registry.js';
 
 /** What weights are written as. */
 export const WEIGHTS_TARGETS = ['m3l', 'hugging-face'] as const;
+/** A form that weights are written in. */
 export type WeightsTarget = (typeof WEIGHTS_TARGETS)[number];
 
+/** What `convertWeights` takes by name. */
 export interface ConvertWeightsOptions {
   /** `m3l` by default. */
   to?: WeightsTarget | undefined;
@@ -45,6 +49,12 @@ export function convertWeights(
   out: string,
   options: ConvertWeightsOptions = {},
 ): ConvertedWeights {
+  checkArguments(
+    'convertWeights',
+    { file, out, options },
+    { file: is.text, out: is.text, options: is.record },
+  );
+
   const { to = 'm3l', network, modalities = 1, modality = 0, half = false } = options;
   const { shapes: _, ...from } = inspectWeights(file);
   return torch.scope(() => {

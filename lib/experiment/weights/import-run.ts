@@ -1,13 +1,16 @@
 import { frameworkNamed } from '../../learning/index.js';
 import type { SegmentationModel } from '../../models/index.js';
 import type { StateDict } from '../../nn/index.js';
+import { checkArguments } from '../../torch/check-arguments.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
+import * as is from '../../torch/rules.js';
 import { saveCheckpoint } from '../checkpoint.js';
 import { classNames } from '../classes.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
 import { createNetworks, disposeNetworks, prepareTorch } from '../networks.js';
+import { configShape, runFolderShape } from '../rules.js';
 import type { RunFolder } from '../run-folder.js';
 import { settle } from '../settle.js';
 import { readWeights, type WeightsFile } from './read.js';
@@ -38,6 +41,12 @@ export async function importWeights(
   run: RunFolder,
   note: (text: string) => void = () => {},
 ): Promise<ImportedWeights> {
+  checkArguments(
+    'importWeights',
+    { file, config, run, note },
+    { file: is.text, config: configShape, run: runFolderShape, note: is.callback },
+  );
+
   const { config: settled } = await settle(config, note);
   prepareTorch(settled);
   const bare = { ...settled, initialise: undefined };

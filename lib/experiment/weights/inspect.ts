@@ -1,7 +1,9 @@
 import { statSync } from 'node:fs';
 import { type Backbone, backbones } from '../../models/index.js';
 import type { StateDict } from '../../nn/index.js';
+import { checkArguments } from '../../torch/check-arguments.js';
 import * as torch from '../../torch/index.js';
+import * as is from '../../torch/rules.js';
 import { readWeights } from './read.js';
 import { formatOf } from './registry.js';
 
@@ -32,6 +34,8 @@ export interface InspectedWeights {
  * @throws CheckpointError M3L_PRETRAINED; errors of `torch.load`
  */
 export function inspectWeights(file: string): InspectedWeights {
+  checkArguments('inspectWeights', { file }, { file: is.text });
+
   return torch.scope(() => {
     const read = readWeights(file);
     const format = formatOf(read);

@@ -21,11 +21,13 @@ export type MethodOf<Model> = {
 type Arguments<Member> = Member extends (...args: infer Args) => unknown ? Args : never;
 type Result<Member> = Member extends (...args: never[]) => infer R ? Awaited<R> : never;
 
+/** What a call to a worker takes by name. */
 export interface CallOptions {
   /** Takes the call back: it is rejected with the signal's reason, and skipped where it has not begun. */
   signal?: AbortSignal | undefined;
 }
 
+/** What `inWorker` takes by name. */
 export interface WorkerOptions {
   /** The name of the function that makes the model (`default`). */
   factory?: string;

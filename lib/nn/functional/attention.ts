@@ -6,6 +6,7 @@ import { requireCounts, requireDivisor, requireRank, requireTensor } from '../ch
 import type { Given } from '../layer.js';
 import { linear } from '../linear.js';
 
+/** What `MultiheadAttention.forward` takes by name. */
 export interface AttentionOptions {
   /** [B,S] (or [S]): true, or -∞, for keys to leave out. */
   keyPaddingMask: Tensor | null;
