@@ -1,8 +1,9 @@
-import { checkArguments } from '../torch/check-arguments.js';
-import * as is from '../torch/rules.js';
+// The command line's help loads this: nothing that knows a tensor is imported.
+import { requireIterable, requireText } from '../torch/require.js';
+
 /** Number of insertions, deletions, substitutions and neighbour swaps between two words. */
 export function editDistance(a: string, b: string): number {
-  checkArguments('editDistance', { a, b }, { a: is.text, b: is.text });
+  for (const word of [a, b]) requireText(word, 'editDistance', 'a word');
 
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -26,15 +27,13 @@ export function editDistance(a: string, b: string): number {
  * most one edit for each three letters, and at least two.
  */
 export function nearest(word: string, candidates: readonly string[]): string | null {
-  checkArguments(
-    'nearest',
-    { word, candidates },
-    { word: is.text, candidates: is.listOf(is.text) },
-  );
+  requireText(word, 'nearest', 'a word');
+  requireIterable(candidates, 'nearest');
 
   let best: string | null = null;
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
+    requireText(candidate, 'nearest', 'words as candidates');
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) {
       best = candidate;

@@ -9,7 +9,7 @@ export function cacheProblem(error: unknown, path: string): unknown {
   const inner =
     error instanceof M3lError && error.code === 'M3L_WRITE_FAILED' ? error.cause : error;
   if (!isSystemError(inner) || !/^E[A-Z\d]+$/.test(inner.code ?? '')) return error;
-  if (inner.path !== undefined && !resolve(inner.path).startsWith(resolve(path))) {
+  if (inner.path !== undefined && !isAlong(resolve(inner.path), resolve(path))) {
     return new LibtorchInstallError(
       'M3L_LIBTORCH_SOURCE',
       `${inner.path} cannot be read: ${inner.message}. Mend that, or name another with --from.`,
@@ -43,4 +43,9 @@ export function size(bytes: number): string {
   if (bytes < 1e3) return `${bytes} bytes`;
   if (bytes < 1e6) return `${Math.round(bytes / 1e3)} kB`;
   return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+/** Whether one of two paths lies in the other: a folder above a cache may be what cannot be written. */
+function isAlong(one: string, other: string): boolean {
+  return one.startsWith(other) || other.startsWith(one);
 }

@@ -1,5 +1,6 @@
-import { checkArguments } from '../torch/check-arguments.js';
-import * as is from '../torch/rules.js';
+// The command line's help loads this: nothing that knows a tensor is imported.
+import { requireIterable } from '../torch/require.js';
+
 /** What a room can be seen with, and what its values mean. In this order in lists. */
 export const ROOM_SENSORS = {
   rgb: { kind: 'rgb' },
@@ -16,7 +17,7 @@ export const FURTHER_SENSORS = ['normals', 'thermal'] as const satisfies RoomSen
 
 /** The sensors that rooms are written with: colour, depth and what was asked for, in their order. */
 export function roomSensors(asked: readonly RoomSensor[] = []): RoomSensor[] {
-  checkArguments('roomSensors', { asked }, { asked: is.listOf(is.text) });
-
-  return ['rgb', 'depth', ...FURTHER_SENSORS.filter((name) => asked.includes(name))];
+  requireIterable(asked, 'roomSensors');
+  const all = new Set(asked);
+  return ['rgb', 'depth', ...FURTHER_SENSORS.filter((name) => all.has(name))];
 }

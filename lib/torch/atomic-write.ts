@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { checkArguments } from './check-arguments.js';
 import { isSystemError, M3lError } from './errors.js';
-import * as is from './rules.js';
+import { requireFunction, requireText } from './require.js';
 import { statIfThere } from './stat.js';
 
 /**
@@ -99,11 +98,8 @@ export function syncFolder(folder: string): void {
  * @throws M3lError M3L_WRITE_FAILED
  */
 export function writeFileAtomic(path: string, content: string | Uint8Array): void {
-  checkArguments(
-    'writeFileAtomic',
-    { path, content },
-    { path: is.text, content: is.either(is.text, is.numbers) },
-  );
+  requireText(path, 'writeFileAtomic', 'the path of a file');
+  if (!ArrayBuffer.isView(content)) requireText(content, 'writeFileAtomic', 'text or bytes');
 
   writeAtomically(path, [typeof content === 'string' ? Buffer.from(content) : content]);
 }
@@ -114,7 +110,8 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
  * @throws M3lError M3L_WRITE_FAILED; what `fill` throws
  */
 export function writeFolderAtomic(path: string, fill: (temporary: string) => void): void {
-  checkArguments('writeFolderAtomic', { path, fill }, { path: is.text, fill: is.callback });
+  requireText(path, 'writeFolderAtomic', 'the path of a folder');
+  requireFunction(fill, 'writeFolderAtomic');
 
   const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}`);
   try {

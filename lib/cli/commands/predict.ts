@@ -1,7 +1,6 @@
 import { dirname, extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
-import { z } from 'zod';
 import type { RunFolder, Scene } from '../../experiment/index.js';
 import { CHECKPOINTS, device, oneOf, pair, wholeNumber } from '../arguments.js';
 import { examples } from '../command-line.js';
@@ -156,14 +155,14 @@ async function predictSeveral(
   else if (failures > 0) process.exitCode = EXIT.failure;
 }
 
-const line = z.strictObject({
-  images: z.record(z.string(), z.string()),
-  out: z.string(),
-  overlay: z.string().optional(),
-  probabilities: z.string().optional(),
-});
-
 async function* scenesOfLines(input: NodeJS.ReadableStream): AsyncGenerator<Scene> {
+  const { z } = await import('zod');
+  const line = z.strictObject({
+    images: z.record(z.string(), z.string()),
+    out: z.string(),
+    overlay: z.string().optional(),
+    probabilities: z.string().optional(),
+  });
   let number = 0;
   for await (const text of createInterface({ input })) {
     number += 1;

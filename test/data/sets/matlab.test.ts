@@ -108,7 +108,7 @@ describe('MATLAB 7.3 files', () => {
     const script = `(await import('${module}')).openHdf5('images.mat').catch((e) => console.log(e.message))`;
     const told = execFileSync(process.execPath, ['--input-type=module', '-e', script]);
     expect(`${told}`).toContain('npm install h5wasm@0.10.3');
-    const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    expect(`${told}`).toContain(optionalDependencies.h5wasm);
+    const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    expect(`${told}`).toContain(devDependencies.h5wasm);
   });
 });
