@@ -45,12 +45,12 @@ test('what fails does not stop the others, what is done is kept, and the table h
   expect(plain!.failed).toEqual([]);
   expect(lost).toMatchObject({ all: null, robust: null, failed: [{ seed: 5 }] });
   expect(lost!.failed[0]!.reason).toContain('nix.pth does not exist');
-  const table = readFileSync(join(out, 'benchmark.md'), 'utf8');
+  const table = readFileSync(join(out, 'results.md'), 'utf8');
   const mean = 100 * plain!.all!.mean;
   expect(table).toContain(`| plain | ${mean.toFixed(1)} (−${(40 - mean).toFixed(1)}) | 40.0 |`);
   expect(table).toContain('lost, seed 5:');
-  expect((await sharp(join(out, 'benchmark.png')).metadata()).format).toBe('png');
-  expect(JSON.parse(readFileSync(join(out, 'benchmark.json'), 'utf8'))).toEqual(first);
+  expect((await sharp(join(out, 'results.png')).metadata()).format).toBe('png');
+  expect(JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'))).toEqual(first);
 
   const written = statSync(join(out, 'plain-5', 'summary.json')).mtimeMs;
   kinds.length = 0;
@@ -67,9 +67,9 @@ test('what is stopped says how to go on, and has trained nothing more', async ()
     runSuite(suite, { folder: join(folder, 'stopped'), signal: AbortSignal.abort() }),
   ).rejects.toThrow(`--out ${join(folder, 'stopped')}`);
   expect(readdirSync(join(folder, 'stopped')).sort()).toEqual([
-    'benchmark.json',
-    'benchmark.md',
-    'benchmark.png',
+    'results.json',
+    'results.md',
+    'results.png',
   ]);
 });
 

@@ -68,7 +68,7 @@ export function addBenchmark(program: Command): void {
           const { benchmarkTable } = await import('../../experiment/index.js');
           printResult(benchmarkTable(report));
         }
-        printNote(`\n${folder}: benchmark.md, benchmark.json, benchmark.png`);
+        printNote(`\n${folder}: results.md, results.json, results.png`);
         if (report.rows.some(({ failed }) => failed.length > 0)) process.exitCode = EXIT.failure;
       } finally {
         interruption.stop();

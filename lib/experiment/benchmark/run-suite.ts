@@ -48,7 +48,7 @@ export type BenchmarkEvent = { job: BenchmarkJob; index: number; of: number } & 
 
 /** What `runSuite` takes by name. */
 export interface RunSuiteOptions {
-  /** Where the runs go, `EXPERIMENT-SEED` each, and benchmark.{json,md,png}. */
+  /** Where the runs go, `EXPERIMENT-SEED` each, and results.{json,md,png}. */
   folder: string;
   /** Trainings at a time; 1 by default. */
   jobs?: number;
@@ -100,9 +100,9 @@ export async function runSuite(suite: Suite, options: RunSuiteOptions): Promise<
   };
   await Promise.all(Array.from({ length: jobs }, worker));
   const report = reportOf(suite, target, failures);
-  writeFileAtomic(join(target, 'benchmark.json'), `${JSON.stringify(report, null, 2)}\n`);
-  writeFileAtomic(join(target, 'benchmark.md'), `${benchmarkTable(report)}\n`);
-  writeFileAtomic(join(target, 'benchmark.png'), await drawBenchmark(report));
+  writeFileAtomic(join(target, 'results.json'), `${JSON.stringify(report, null, 2)}\n`);
+  writeFileAtomic(join(target, 'results.md'), `${benchmarkTable(report)}\n`);
+  writeFileAtomic(join(target, 'results.png'), await drawBenchmark(report));
   if (signal?.aborted) {
     throw new RunError(
       'M3L_BENCHMARK_STOPPED',
