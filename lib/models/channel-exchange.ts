@@ -13,6 +13,7 @@ import { dropout, ensemble, l1Lambda, resnetBackbone } from './option-keys.js';
 import { type Predicted, predictHeads } from './predict-streams.js';
 import { RefineNetBody } from './refinenet-body.js';
 import { type ResNetName, sharedLayers } from './resnet.js';
+import { sharedResNet } from './resnet-weights.js';
 import { modelInputShape } from './rules.js';
 import type {
   EnsembleModel,
@@ -140,6 +141,11 @@ export class ChannelExchange extends nn.Module implements EnsembleModel {
   /** As {@link nn.Module.loadStateDict}; weights fit with or without what the ensemble remembers. */
   override loadStateDict(dict: nn.StateDict, options: { strict?: boolean } = {}): nn.LoadResult {
     return torch.scope(() => super.loadStateDict(withHeadShares(dict, this.headShares), options));
+  }
+
+  /** Of torchvision's names, the encoder's own. */
+  ownEncoder(shared: nn.StateDict): nn.StateDict {
+    return sharedResNet(shared, { prefix: 'model.', modalities: this.modalities });
   }
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {

@@ -9,6 +9,7 @@ import { initialise, initialiseByFanIn } from './initialise.js';
 import { resnetBackbone } from './option-keys.js';
 import { predictHeads } from './predict-streams.js';
 import { plainLayers, ResNet, type ResNetLayers, type ResNetName, resnets } from './resnet.js';
+import { plainResNet } from './resnet-weights.js';
 import { modelInputShape } from './rules.js';
 import type {
   ForwardOptions,
@@ -131,6 +132,11 @@ export class DeepLabV3Plus extends nn.Module implements SegmentationModel {
   roleOf(name: string, { ndim }: Tensor): ParameterRole {
     if (ndim === 1) return 'encoder-norm';
     return name.startsWith('backbone.') ? 'encoder' : 'decoder';
+  }
+
+  /** Of torchvision's names, the encoder's own; the deep stem of ResNet-50 and 101 has no weights there. */
+  ownEncoder(shared: nn.StateDict): nn.StateDict {
+    return plainResNet(shared, 'backbone.');
   }
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {

@@ -9,6 +9,7 @@ import { dropout, resnetBackbone } from './option-keys.js';
 import { predictHeads } from './predict-streams.js';
 import { RefineNetBody } from './refinenet-body.js';
 import { type ResNetName, sharedLayers } from './resnet.js';
+import { sharedResNet } from './resnet-weights.js';
 import { modelInputShape } from './rules.js';
 import type {
   ForwardOptions,
@@ -53,6 +54,11 @@ export class RefineNet extends nn.Module implements SegmentationModel {
 
   roleOf(name: string): ParameterRole {
     return RefineNetBody.roleOf(name);
+  }
+
+  /** Of torchvision's names, the encoder's own. */
+  ownEncoder(shared: nn.StateDict): nn.StateDict {
+    return sharedResNet(shared, { prefix: 'model.', modalities: 1 });
   }
 
   override forward(inputs: readonly (Tensor | null)[], options: ForwardOptions = {}): Prediction {

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { ArgumentError, describe, M3lError } from '../torch/errors.js';
+import type * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import * as torch from '../torch/index.js';
 import { isPlainObject } from '../torch/plain-object.js';
 import { requireText, withDefaults } from '../torch/require.js';
 import type { BackwardHook, BackwardPreHook } from './backward-hooks.js';
@@ -15,9 +15,16 @@ import {
   hookBeforeBackward,
 } from './hooks.js';
 import { changes, type MoveOptions, moveOptions, moveTensor } from './move.js';
-import { nextOrder, orderOf, type Role, register, roleOf } from './parameter.js';
+import { nextOrder, orderOf, type Role, roleOf } from './parameter.js';
 import { holdsNoState, privateFields } from './private-fields.js';
-import { type LoadResult, requireFit, type StateDict } from './state-dict.js';
+import {
+  assignState,
+  copyState,
+  type LoadResult,
+  type Place,
+  requireFit,
+  type StateDict,
+} from './state-dict.js';
 import * as on from './state-hooks.js';
 import { tree } from './tree.js';
 
@@ -32,14 +39,6 @@ export type Member = [name: string, member: unknown, replace: (tensor: Tensor) =
 
 /** Modules whose private fields were looked at. */
 const open = new WeakSet<Module>();
-
-/** Where a tensor of the state is. */
-interface Place {
-  name: string;
-  tensor: Tensor;
-  role: Role;
-  replace: (tensor: Tensor) => void;
-}
 
 /**
  * The base of every layer and model. Properties that hold a module, a `parameter` or a
@@ -242,34 +241,9 @@ export abstract class Module {
     const given = on.beforeLoad(modules, dict);
     const own = this.#state();
     const result = requireFit(own, given, strict, this.constructor.name);
-    if (assign) this.#assign(given);
-    else this.#copy(own, given);
+    if (assign) assignState(this.#places(), given);
+    else copyState(own, given);
     return on.afterLoad(modules, result);
-  }
-
-  #copy(own: ReadonlyMap<string, Tensor>, given: StateDict): void {
-    torch.noGrad(() => {
-      for (const [name, tensor] of own) {
-        const value = given[name];
-        if (value) tensor.copy_(value);
-      }
-    });
-  }
-
-  /** What several places share they share afterwards, by the first of its names that the dict has. */
-  #assign(dict: StateDict): void {
-    const places = this.#places();
-    const taken = new Map<Tensor, Tensor>();
-    for (const { name, tensor, role } of places) {
-      const value = Object.hasOwn(dict, name) && role !== 'scratch' ? dict[name] : undefined;
-      if (!value || taken.has(tensor)) continue;
-      taken.set(tensor, register(role, value).requiresGrad_(tensor.requiresGrad));
-    }
-    for (const { tensor, replace } of places) {
-      const value = taken.get(tensor);
-      if (value) replace(value);
-    }
-    for (const tensor of taken.keys()) tensor.dispose();
   }
 
   /**

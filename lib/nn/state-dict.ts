@@ -1,5 +1,7 @@
 import { M3lError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import { type Role, register } from './parameter.js';
 
 /** Parameters and buffers by the names that PyTorch gives them. */
 export type StateDict = Record<string, Tensor>;
@@ -58,4 +60,37 @@ function isOptional(name: string): boolean {
 function listed(names: string[]): string {
   const shown = names.slice(0, 5).join(', ');
   return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+}
+
+/** Where a tensor of a module's state is. */
+export interface Place {
+  name: string;
+  tensor: Tensor;
+  role: Role;
+  replace: (tensor: Tensor) => void;
+}
+
+/** Copies what of a state is given. */
+export function copyState(own: ReadonlyMap<string, Tensor>, given: StateDict): void {
+  torch.noGrad(() => {
+    for (const [name, tensor] of own) {
+      const value = given[name];
+      if (value) tensor.copy_(value);
+    }
+  });
+}
+
+/** What several places share they share afterwards, by the first of its names that is given. */
+export function assignState(places: readonly Place[], given: StateDict): void {
+  const taken = new Map<Tensor, Tensor>();
+  for (const { name, tensor, role } of places) {
+    const value = Object.hasOwn(given, name) && role !== 'scratch' ? given[name] : undefined;
+    if (!value || taken.has(tensor)) continue;
+    taken.set(tensor, register(role, value).requiresGrad_(tensor.requiresGrad));
+  }
+  for (const { tensor, replace } of places) {
+    const value = taken.get(tensor);
+    if (value) replace(value);
+  }
+  for (const tensor of taken.keys()) tensor.dispose();
 }

@@ -224,3 +224,65 @@ describe('import', () => {
     expect(existsSync(join(out, 'config.yaml'))).toBe(false);
   });
 });
+
+describe("torchvision's ResNets", () => {
+  const rooms = { labelled: 2, unlabelled: 1, val: 1, size: [36, 48] };
+  const config = (model: { name: string; [key: string]: unknown }) =>
+    checkConfig({
+      data: {
+        rooms,
+        crop: 32,
+        ...(['deeplabv3plus', 'refinenet'].includes(model.name) && {
+          modalities: { rgb: { kind: 'rgb' } },
+        }),
+      },
+      model: { backbone: 'resnet18', pretrained: file('resnet18.pth'), ...model },
+      framework: 'supervised',
+      iterations: 1,
+    });
+
+  beforeAll(() =>
+    torch.scope(() => {
+      const model = createModel({
+        name: 'deeplabv3plus',
+        backbone: 'resnet18',
+        numClasses: 3,
+        modalities: 1,
+      });
+      const backbone = Object.entries(model.stateDict()).filter(([name]) =>
+        name.startsWith('backbone.'),
+      );
+      const named = backbone.map(([name, tensor]) => [name.replace('backbone.', ''), tensor]);
+      const fc = { 'fc.weight': torch.ones([10, 512]), 'fc.bias': torch.ones([10]) };
+      torch.save(file('resnet18.pth'), { ...Object.fromEntries(named), ...fc } as State);
+    }),
+  );
+
+  test.each([
+    ['deeplabv3plus', 'backbone.layer2.0.bn1.weight', 'backbone.layer2.0.downsample.0.weight'],
+    ['refinenet', 'model.layer2.0.bn1.bn_0.weight', 'model.layer2.0.downsample.0.module.weight'],
+    [
+      'channel-exchange',
+      'model.layer2.0.bn1.bn_1.weight',
+      'model.layer2.0.downsample.0.module.weight',
+    ],
+  ])('start %s', (name, norm, conv) => {
+    expect(inspectWeights(file('resnet18.pth'))).toMatchObject({ format: 'torchvision' });
+    const networks = createNetworks(config({ name }), 13);
+    torch.scope(() => {
+      const state = networks.student!.stateDict();
+      const source = torch.load<State>(file('resnet18.pth'));
+      expect(torch.equal(state[norm]!, source['layer2.0.bn1.weight']!)).toBe(true);
+      expect(torch.equal(state[conv]!, source['layer2.0.downsample.0.weight']!)).toBe(true);
+    });
+    disposeNetworks(networks);
+  });
+
+  test('are nothing to a MiT, nor a MiT to them', () => {
+    expect(() => createNetworks(config({ name: 'linear-fusion', backbone: 'mit-b0' }), 13)).toThrow(
+      /has nothing that a linear-fusion of mit-b0 has a place for/,
+    );
+    const other = { name: 'channel-exchange', pretrained: file('nvidia.pth') };
+    expect(() => createNetworks(config(other), 13)).toThrow(/has nothing that a channel-exchange/);
+  });
+});

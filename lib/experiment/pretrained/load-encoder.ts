@@ -31,6 +31,13 @@ export function loadEncoder(
   torch.scope(() => {
     const shared = adapted(file, model, config);
     const [weights, left] = fitting(model.ownEncoder?.(shared) ?? shared, model);
+    if (Object.keys(weights).length === 0) {
+      throw new CheckpointError(
+        'M3L_PRETRAINED',
+        `${file} has nothing that a ${config.model.name} of ${backbone} has a place for. ` +
+          'See m3l weights inspect, and choose the model and backbone that it was made for.',
+      );
+    }
     const missing = loadPretrained(model, weights);
     // An encoder alone goes without saying.
     const hasMore = Object.keys(weights).some((name) => !name.startsWith('encoder'));

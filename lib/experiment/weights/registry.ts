@@ -4,10 +4,11 @@ import { authors } from './formats/authors.js';
 import { huggingFace } from './formats/hugging-face.js';
 import { m3lEncoder } from './formats/m3l-encoder.js';
 import { nvidia } from './formats/nvidia.js';
+import { torchvision } from './formats/torchvision.js';
 import type { WeightsFile } from './read.js';
 
 /** Every format, a line each; the first that fits is taken. */
-const FORMATS: readonly WeightsFormat[] = [m3lEncoder, huggingFace, authors, nvidia];
+const FORMATS: readonly WeightsFormat[] = [m3lEncoder, huggingFace, authors, nvidia, torchvision];
 
 /**
  * The format in which a file's weights are named.
