@@ -1,5 +1,5 @@
 import { nn, torch } from 'm3l';
-import { createModel } from 'm3l/models';
+import { createModel, type ModelOptions, models } from 'm3l/models';
 import { onnxModel, saveOnnx } from 'm3l/onnx';
 import { expect, test } from 'vitest';
 import { onnxruntime } from '../helpers/onnxruntime.js';
@@ -51,6 +51,26 @@ test.skipIf(runtime === null)('linear fusion, with both modalities and with one'
     const alone = ({ rgb }: { rgb: Tensor }) => [model.forward([rgb, null]).ensemble];
     const one = onnxModel(alone, { rgb }, { model, outputs: ['logits'] });
     await expectSame(one.bytes, { rgb }, { logits: torch.noGrad(() => alone({ rgb }))[0]! });
+  }),
+);
+
+test.skipIf(runtime === null).each(models.map(({ name }) => name))('%s', (name) =>
+  torch.scope(async () => {
+    const { modalities } = models.find((each) => each.name === name)!;
+    const isResNet = ['channel-exchange', 'refinenet', 'deeplabv3plus'].includes(name);
+    const count = Math.max(1, modalities.least);
+    const model = createModel({
+      name,
+      backbone: isResNet ? 'resnet18' : 'mit-b0',
+      numClasses: 5,
+      modalities: count,
+    } as ModelOptions).eval();
+    const inputs = Object.fromEntries(
+      Array.from({ length: count }, (_, m) => [`in${m}`, torch.randn([1, 3, 64, 64])]),
+    );
+    const run = (given: Record<string, Tensor>) => [model.forward(Object.values(given)).ensemble];
+    const { bytes } = onnxModel(run, inputs, { model, outputs: ['logits'] });
+    await expectSame(bytes, inputs, { logits: torch.noGrad(() => run(inputs))[0]! });
   }),
 );
 
