@@ -20,6 +20,7 @@ export interface TrainingBatch {
   unlabelled?: Batch;
 }
 
+/** What a step of a framework comes to. */
 export interface StepLosses {
   /** Scalar to differentiate. */
   total: Tensor;
@@ -152,6 +153,7 @@ export interface Joined {
   size: number;
 }
 
+/** Batches one after the other, as one. */
 export function joinBatches(...batches: Batch[]): Joined {
   checkArguments('joinBatches', { batches }, { batches: is.filled(is.listOf(batchShape)) });
 

@@ -7,6 +7,7 @@ import type { Framework } from './framework.js';
 import type { LearningOptions } from './options.js';
 import { frameworkShape } from './rules.js';
 
+/** Parameters with their rate and decay. */
 export interface ParameterGroup {
   name: string;
   params: Tensor[];
@@ -14,6 +15,7 @@ export interface ParameterGroup {
   weightDecay: number;
 }
 
+/** What `parameterGroups` takes by name. */
 export interface GroupOptions {
   /** Learning rate of the encoder (1e-4). */
   encoderLr?: number;

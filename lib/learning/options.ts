@@ -102,6 +102,7 @@ export interface LearningOptions {
   reportTeacherLoss: boolean;
 }
 
+/** What may be given of the options of learning; the rest is the preset of the fidelity. */
 export type LearningOptionsInput = { fidelity?: Fidelity } & Partial<
   Omit<LearningOptions, 'ohem'>
 > & {

@@ -13,6 +13,7 @@ import { createStep, type Execution } from './step/create-step.js';
 import { KeptBuffers } from './step/kept-buffers.js';
 import type { Health, TrainerOptimizer, TrainingStep } from './step/training-step.js';
 
+/** What `Trainer` takes by name. */
 export interface TrainerOptions {
   framework: Framework;
   optimizer: TrainerOptimizer;

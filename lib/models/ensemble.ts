@@ -10,6 +10,7 @@ import type { ForwardOptions } from './segmentation-model.js';
  */
 export const ENSEMBLES = ['evidence', 'present', 'all'] as const;
 
+/** A rule by which the ensemble weighs heads; see `ENSEMBLES`. */
 export type EnsembleRule = (typeof ENSEMBLES)[number];
 
 /** The heads that vote in a batch. */

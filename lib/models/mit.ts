@@ -26,7 +26,9 @@ export const backbones = {
   'mit-b4': { channels: [64, 128, 320, 512], depths: [3, 8, 27, 3] },
   'mit-b5': { channels: [64, 128, 320, 512], depths: [3, 6, 40, 3] },
 } as const;
+/** A MiT encoder, as configurations name it. */
 export type Backbone = keyof typeof backbones;
+/** Every MiT encoder, small to large. */
 export const backboneNames = Object.keys(backbones) as Backbone[];
 
 /** @throws {ModelError} `M3L_MODEL_UNKNOWN` */
@@ -51,6 +53,7 @@ export interface Feature {
   width: number;
 }
 
+/** What `MixTransformer` takes by name. */
 export interface MixTransformerOptions {
   backbone: Backbone;
   /** M; 1 by default. */
@@ -248,6 +251,7 @@ export interface Encoded<T> {
   penalty?: Tensor;
 }
 
+/** The encoder: four stages of patch embedding, blocks and a norm, at strides 4, 8, 16 and 32. */
 export class MixTransformer extends nn.Module {
   readonly patchEmbed1: PatchEmbed;
   readonly patchEmbed2: PatchEmbed;

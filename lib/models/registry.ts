@@ -24,6 +24,7 @@ const MODELS = [
 ] as const;
 
 type Listed = (typeof MODELS)[number];
+/** Name of a model, as configurations have it. */
 export type ModelName = Listed['name'];
 
 /** A model's name and what it is made from. */
@@ -31,10 +32,15 @@ export type ModelOptions = {
   [Each in Listed as Each['name']]: { name: Each['name'] } & Parameters<Each['create']>[0];
 }[ModelName];
 
+/** Every model, in the order in which they are told. */
 export const models: readonly ModelDescriptor<ModelName>[] = MODELS;
+/** The names of all models. */
 export const modelNames: readonly ModelName[] = MODELS.map(({ name }) => name);
 
-/** @throws {ModelError} `M3L_MODEL_UNKNOWN` */
+/**
+ * A model's descriptor by its name.
+ * @throws {ModelError} `M3L_MODEL_UNKNOWN`
+ */
 export function modelNamed(name: string): ModelDescriptor<ModelName> {
   checkArguments('modelNamed', { name }, { name: is.text });
 

@@ -5,6 +5,7 @@ import * as torch from '../torch/index.js';
 import { asImage, asTokens, type Feature } from './mit.js';
 import { segformerHeadOptionsShape } from './rules.js';
 
+/** What `SegformerHead` takes by name. */
 export interface SegformerHeadOptions {
   /** C of the four stages. */
   channels: readonly number[];

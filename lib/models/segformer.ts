@@ -14,6 +14,7 @@ import { SegformerHead } from './segformer-head.js';
 import type { ForwardOptions, Head, Prediction, StreamedModel } from './segmentation-model.js';
 import { asPrediction, everyHead } from './streams.js';
 
+/** What `Segformer` takes by name. */
 export type SegformerOptions = Omit<FusionModelOptions, 'ensemble' | 'maskToken' | 'maskTokenStd'>;
 
 /**

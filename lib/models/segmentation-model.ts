@@ -10,6 +10,7 @@ import type { SegformerHead } from './segformer-head.js';
 /** What a model was given does not fit it. Codes `M3L_MODEL_…`. */
 export class ModelError extends M3lError {}
 
+/** What a forward pass takes by name. */
 export interface ForwardOptions extends Masking {
   /**
    * Which inputs hold nothing of their modality but something that fills its place, so that its head
@@ -21,6 +22,7 @@ export interface ForwardOptions extends Masking {
   upsample?: boolean;
 }
 
+/** Logits of a model, by its heads. */
 export interface Prediction {
   /** Logits of each modality's stream: M × [B,K,H,W] float32. */
   heads: Tensor[];
@@ -65,6 +67,7 @@ export interface Predictor {
   ): Tensor[];
 }
 
+/** A network that predicts the classes of pixels from several modalities, any of which may be missing. */
 export interface SegmentationModel extends nn.Module, Predictor {
   /**
    * What encoder and head compute products in (`float32`, unless set): narrower by autocast. Weights,

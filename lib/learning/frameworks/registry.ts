@@ -25,12 +25,18 @@ const LISTED = [
   cps,
 ] as const;
 
+/** Name of a framework, as configurations have it. */
 export type FrameworkName = (typeof LISTED)[number]['name'];
 
+/** Every framework, in the order in which they are told. */
 export const frameworks: readonly FrameworkDescriptor<FrameworkName>[] = LISTED;
+/** The names of all frameworks. */
 export const frameworkNames: readonly FrameworkName[] = LISTED.map(({ name }) => name);
 
-/** @throws LearningError M3L_UNKNOWN_FRAMEWORK */
+/**
+ * A framework's descriptor by its name.
+ * @throws LearningError M3L_UNKNOWN_FRAMEWORK
+ */
 export function frameworkNamed(name: string): FrameworkDescriptor<FrameworkName> {
   checkArguments('frameworkNamed', { name }, { name: is.text });
 
@@ -64,6 +70,7 @@ export function modalitiesRefused(
   );
 }
 
+/** What a framework is made of. */
 export interface FrameworkInput<Own extends object = object> {
   /**
    * The networks that the framework needs, by name; or what makes one of them: it is called for each in

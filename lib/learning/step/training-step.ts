@@ -51,6 +51,7 @@ export interface StepValues {
   health: Health;
 }
 
+/** What there is to watch of a step, by name: numbers, or one for each class. */
 export type Health = Readonly<Record<string, number | number[]>>;
 
 /** Each operator as it comes, on the batch as it comes. */

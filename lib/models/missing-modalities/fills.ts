@@ -8,4 +8,5 @@
  */
 export const FILLS = ['zeros', 'noise', 'mean'] as const;
 
+/** What stands for a missing modality in a model without mask token; see `FILLS`. */
 export type Fill = (typeof FILLS)[number];
