@@ -104,6 +104,8 @@ function linearFusion(folder, options) {
       name: 'linear-fusion',
       backbone: `mit-${backbone}`,
       numClasses: CLASSES,
+      // As the peer has it.
+      ensemble: 'all',
     });
     return { model: model.eval(), inputs: images(2, options) };
   });
