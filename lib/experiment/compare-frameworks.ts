@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type FrameworkName, frameworkNames, frameworks } from '../learning/index.js';
 import { FILLS, type Fill } from '../models/index.js';
@@ -9,6 +9,7 @@ import { optionsOfOthers } from './config/choice.js';
 import { type Config, frameworkKeys, resolveConfig } from './config/config.js';
 import { ConfigError, Interrupted, RunError, reasonOf } from './errors.js';
 import { type EvaluationReport, evaluateRun, headline } from './evaluate.js';
+import { finishedRun, readIfWhole } from './finished-run.js';
 import { nearest } from './nearest.js';
 import { resumeConfig } from './resume.js';
 import { compareOptionsShape } from './rules.js';
@@ -84,7 +85,7 @@ export async function compareFrameworks(options: CompareOptions): Promise<Compar
     try {
       signal?.throwIfAborted();
       const summary =
-        finished(run, config) ??
+        finishedRun(run, config) ??
         (await train({
           config,
           run: run ?? RunFolder.create(config, pathOf(folder, job)),
@@ -229,17 +230,8 @@ function openRun(folder: string, job: CompareJob) {
       `${run.path} was evaluated with evaluate.subsets ${subsets}, ${config.evaluate.subsets} is asked for: its cases would differ. Leave that as it was, or give another --out.`,
     );
   }
-  const state = finished(run, config) === null ? ('resumed' as const) : ('finished' as const);
+  const state = finishedRun(run, config) === null ? ('resumed' as const) : ('finished' as const);
   return { run, config, state };
-}
-
-/** What a run came to that was trained for as long as asked; null where it was not. */
-function finished(run: RunFolder | null, { iterations }: Config): TrainSummary | null {
-  if (run === null || !existsSync(run.summaryFile)) return null;
-  const summary = readJson(run.summaryFile) as TrainSummary | null;
-  if (summary === null || summary.iterations !== iterations) return null;
-  // The folder may have been moved since.
-  return { ...summary, run: run.path, samples: summary.samples && run.samplesFile };
 }
 
 /** The run's own report, and those of the other fills where it has no mask token. */
@@ -258,7 +250,7 @@ async function reportsOf(
 ): Promise<EvaluationReport[]> {
   if (evaluation.fill === null) return [evaluation];
   const file = join(path, 'fills.json');
-  const kept = (readJson(file) ?? []) as EvaluationReport[];
+  const kept = (readIfWhole(file) ?? []) as EvaluationReport[];
   const known = [evaluation, ...kept.filter(({ iteration }) => iteration === evaluation.iteration)];
   const reports: EvaluationReport[] = [];
   for (const fill of fills) {
@@ -281,13 +273,4 @@ async function reportsOf(
 function scoreOf(report: EvaluationReport): RunScore {
   const cases = headline(report).cases.map(({ name, meanIoU }) => ({ name, meanIoU }));
   return { fill: report.fill, robustMeanIoU: report.robustMeanIoU!, cases };
-}
-
-/** What a file of ours holds; null where it is not there or was cut short. */
-function readJson(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch {
-    return null;
-  }
 }

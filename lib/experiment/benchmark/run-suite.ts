@@ -8,7 +8,7 @@ import * as is from '../../torch/rules.js';
 import { type Spread, spread } from '../comparison.js';
 import { RunError } from '../errors.js';
 import { headline } from '../evaluate.js';
-import { readJsonFile } from '../json-file.js';
+import { finishedRun } from '../finished-run.js';
 import { RunFolder } from '../run-folder.js';
 import type { TrainSummary } from '../train.js';
 import { drawBenchmark } from './chart.js';
@@ -150,15 +150,12 @@ function trainApart(
   });
 }
 
-/** What a run came to that was trained for as long as its configuration says; null where it was not. */
+/** What a job's run came to, where it is finished. */
 function summaryOf(path: string, { config }: BenchmarkJob): TrainSummary | null {
   if (!existsSync(join(path, 'config.yaml'))) return null;
-  const { summaryFile } = RunFolder.open(path);
-  if (!existsSync(summaryFile)) return null;
-  const summary = readJsonFile(summaryFile) as TrainSummary;
-  return config.iterations === undefined || summary.iterations === config.iterations
-    ? summary
-    : null;
+  const run = RunFolder.open(path);
+  // What the configuration leaves open the run has chosen.
+  return finishedRun(run, config.iterations === undefined ? run.config() : config);
 }
 
 function reportOf(
