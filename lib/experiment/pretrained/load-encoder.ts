@@ -8,7 +8,7 @@ import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { readWeights, type WeightsFile } from '../weights/read.js';
-import { formatOf } from '../weights/registry.js';
+import { weightsFor } from '../weights/registry.js';
 import { encoderFacts } from './encoder-file.js';
 import { findWeights } from './find-weights.js';
 
@@ -69,11 +69,7 @@ function adapted(file: string, model: SegmentationModel, config: Config): StateD
   const read = readWeights(file);
   requireBackbone(read, config);
   const kinds = Object.values(config.data.modalities).map(({ kind }) => kind);
-  const format = formatOf(read);
-  const found = forModalities(format.convert(read, { kinds }), kinds);
-  const own = new Set(model.namedParameters().map(([name]) => name));
-  const fits = (name: string) => !name.endsWith('mask_token') || own.has(name);
-  return Object.fromEntries(Object.entries(found).filter(([name]) => fits(name)));
+  return forModalities(weightsFor(read, model, { kinds }), kinds);
 }
 
 /** An encoder of ours says what it is; of the others the shapes do. */

@@ -7,7 +7,7 @@ import { checkArguments } from '../../torch/check-arguments.js';
 import * as torch from '../../torch/index.js';
 import * as is from '../../torch/rules.js';
 import { CheckpointError } from '../errors.js';
-import { type InspectedWeights, inspectWeights } from './inspect.js';
+import { type InspectedWeights, inspected } from './inspect.js';
 import { readWeights } from './read.js';
 import { formatOf } from './registry.js';
 
@@ -56,9 +56,9 @@ export function convertWeights(
   );
 
   const { to = 'm3l', network, modalities = 1, modality = 0, half = false } = options;
-  const { shapes: _, ...from } = inspectWeights(file);
   return torch.scope(() => {
     const read = readWeights(file);
+    const { shapes: _, ...from } = inspected(read);
     const kinds = Array<string>(modalities).fill('rgb');
     const ours = formatOf(read).convert(read, { kinds, network });
     const named = to === 'm3l' ? ours : toHuggingFace(ours, { modality });

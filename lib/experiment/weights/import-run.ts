@@ -14,7 +14,7 @@ import { configShape, runFolderShape } from '../rules.js';
 import type { RunFolder } from '../run-folder.js';
 import { settle } from '../settle.js';
 import { readWeights, type WeightsFile } from './read.js';
-import { formatOf } from './registry.js';
+import { formatOf, weightsFor } from './registry.js';
 
 /** What was made of a file; plain JSON. */
 export interface ImportedWeights {
@@ -64,7 +64,7 @@ export async function importWeights(
       const tensors: Record<string, Tensor> = {};
       for (const name of frameworkNamed(settled.framework.name).networks) {
         const network = known.includes(name) ? name : onlyOf(known, name, read);
-        fill(made[name]!, format.convert(read, { kinds, network }), read);
+        fill(made[name]!, weightsFor(read, made[name]!, { kinds, network }), read);
         for (const [key, tensor] of Object.entries(made[name]!.stateDict())) {
           tensors[`${name}.${key}`] = tensor;
         }
@@ -100,10 +100,7 @@ function onlyOf(
 /** Names that weights of others need not have: counters, and what our ensemble remembers. */
 const SPARE = /(^|\.)(num_batches_tracked|head_shares)$/;
 
-function fill(model: SegmentationModel, weights: StateDict, { path }: WeightsFile): void {
-  const given = model.hasMaskToken
-    ? weights
-    : Object.fromEntries(Object.entries(weights).filter(([name]) => !name.endsWith('mask_token')));
+function fill(model: SegmentationModel, given: StateDict, { path }: WeightsFile): void {
   const wanted = model.stateDict();
   const missing = Object.keys(wanted).filter((name) => !(name in given) && !SPARE.test(name));
   const unexpected = Object.keys(given).filter((name) => !(name in wanted) && !SPARE.test(name));

@@ -4,7 +4,7 @@ import type { StateDict } from '../../nn/index.js';
 import { checkArguments } from '../../torch/check-arguments.js';
 import * as torch from '../../torch/index.js';
 import * as is from '../../torch/rules.js';
-import { readWeights } from './read.js';
+import { readWeights, type WeightsFile } from './read.js';
 import { formatOf } from './registry.js';
 
 /** What a file of weights holds; plain JSON. */
@@ -36,33 +36,35 @@ export interface InspectedWeights {
 export function inspectWeights(file: string): InspectedWeights {
   checkArguments('inspectWeights', { file }, { file: is.text });
 
-  return torch.scope(() => {
-    const read = readWeights(file);
-    const format = formatOf(read);
-    const networks = format.networks?.(read) ?? [];
-    const ours = format.convert(read, { kinds: ['rgb'] });
-    const all = Object.entries(read.tensors);
-    const dtypes: Record<string, number> = {};
-    for (const [, { dtype }] of all) dtypes[dtype] = (dtypes[dtype] ?? 0) + 1;
-    return {
-      file,
-      container: read.container,
-      format: format.name,
-      title: format.title,
-      bytes: statSync(file).size,
-      tensors: all.length,
-      parameters: all.reduce((sum, [, tensor]) => sum + tensor.numel(), 0),
-      dtypes,
-      networks,
-      backbone: backboneOf(ours),
-      modalities: format.name.startsWith('m3l') ? modalitiesOf(read.tensors) : 1,
-      classes: ours['decoder.linear_pred.weight']?.shape[0] ?? null,
-      metadata: read.metadata,
-      shapes: Object.fromEntries(
-        all.map(([name, { dtype, shape }]) => [name, { dtype, shape: [...shape] }]),
-      ),
-    };
-  });
+  return torch.scope(() => inspected(readWeights(file)));
+}
+
+/** As `inspectWeights`, of what was read. */
+export function inspected(read: WeightsFile): InspectedWeights {
+  const format = formatOf(read);
+  const networks = format.networks?.(read) ?? [];
+  const ours = format.convert(read, { kinds: ['rgb'] });
+  const all = Object.entries(read.tensors);
+  const dtypes: Record<string, number> = {};
+  for (const [, { dtype }] of all) dtypes[dtype] = (dtypes[dtype] ?? 0) + 1;
+  return {
+    file: read.path,
+    container: read.container,
+    format: format.name,
+    title: format.title,
+    bytes: statSync(read.path).size,
+    tensors: all.length,
+    parameters: all.reduce((sum, [, tensor]) => sum + tensor.numel(), 0),
+    dtypes,
+    networks,
+    backbone: backboneOf(ours),
+    modalities: format.name.startsWith('m3l') ? modalitiesOf(read.tensors) : 1,
+    classes: ours['decoder.linear_pred.weight']?.shape[0] ?? null,
+    metadata: read.metadata,
+    shapes: Object.fromEntries(
+      all.map(([name, { dtype, shape }]) => [name, { dtype, shape: [...shape] }]),
+    ),
+  };
 }
 
 function backboneOf(ours: StateDict): Backbone | null {

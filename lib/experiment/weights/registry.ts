@@ -1,5 +1,6 @@
+import type * as nn from '../../nn/index.js';
 import { CheckpointError } from '../errors.js';
-import type { WeightsFormat } from './format.js';
+import type { Wanted, WeightsFormat } from './format.js';
 import { authors } from './formats/authors.js';
 import { huggingFace } from './formats/hugging-face.js';
 import { m3lEncoder } from './formats/m3l-encoder.js';
@@ -23,4 +24,15 @@ export function formatOf(file: WeightsFile): WeightsFormat {
     `${file.path}: found ${names.length} tensors (${names.slice(0, 3).join(', ')}, …), expected the names of ` +
       `${FORMATS.map(({ title }) => title).join(', of ')}.`,
   );
+}
+
+/**
+ * The weights of a file by our names, for a model: without mask tokens where it has none.
+ * @throws CheckpointError M3L_PRETRAINED; errors of the format
+ */
+export function weightsFor(file: WeightsFile, model: nn.Module, wanted: Wanted): nn.StateDict {
+  const own = new Set(model.namedParameters().map(([name]) => name));
+  const fits = (name: string) => !name.endsWith('mask_token') || own.has(name);
+  const all = Object.entries(formatOf(file).convert(file, wanted));
+  return Object.fromEntries(all.filter(([name]) => fits(name)));
 }
