@@ -85,22 +85,44 @@ export function classMap(
 }
 
 /**
- * The highest softmax probability of each pixel, [B, H, W], with the logits brought to `size` as by
+ * The softmax probabilities of each pixel, [B, K, H, W], with the logits brought to `size` as by
  * `classMap`; an image at a time.
  */
+export function probabilityMap(
+  logits: Tensor,
+  size: readonly number[],
+  options: ClassMapOptions = {},
+): Tensor {
+  return imageByImage(logits, probabilitiesAt(logits, size, options));
+}
+
+/** The highest of the probabilities of each pixel, [B, H, W]; see {@link probabilityMap}. */
 export function confidenceMap(
   logits: Tensor,
-  [height, width]: readonly number[],
-  { alignCorners = false, inputs }: ClassMapOptions = {},
+  size: readonly number[],
+  options: ClassMapOptions = {},
 ): Tensor {
+  const probabilities = probabilitiesAt(logits, size, options);
+  return imageByImage(logits, (image) => probabilities(image).amax([1]));
+}
+
+/** Of logits like `like` the probabilities at `size`. */
+function probabilitiesAt(
+  like: Tensor,
+  [height, width]: readonly number[],
+  { alignCorners = false, inputs }: ClassMapOptions,
+): (logits: Tensor) => Tensor {
   const size = [height!, width!];
-  const upsample = inputs ? bilinear(logits, [...inputs.padded]) : null;
-  const of = (some: Tensor) => {
-    const full = upsample && inputs ? windowOf(upsample(some), inputs) : some;
+  const upsample = inputs ? bilinear(like, [...inputs.padded]) : null;
+  return (logits) => {
+    const full = upsample && inputs ? windowOf(upsample(logits), inputs) : logits;
     const same = size.join() === full.shape.slice(2).join();
     const resized = same ? full : torch.upsampleBilinear2d(full, size, alignCorners);
-    return resized.softmax(1).amax([1]);
+    return resized.softmax(1);
   };
+}
+
+function imageByImage(logits: Tensor, of: (image: Tensor) => Tensor): Tensor {
   const images = Array.from({ length: logits.shape[0]! }, (_, b) =>
     torch.scope(() => of(logits.narrow(0, b, 1))),
   );

@@ -18,6 +18,7 @@ import {
   classMap,
   confidenceMap,
   type HeadInputs,
+  probabilityMap,
   windowOf,
 } from './class-map.js';
 import { checkMissing } from './missing.js';
@@ -90,14 +91,7 @@ export function predictClasses(
       given: predictClassesOptionsShape,
     },
   );
-  const { size, heads = headsOf(model), alignCorners, ...options } = given;
-
-  return torch.scope(() => {
-    const given = { ...options, upsample: false };
-    const predicted = predictLogits(model, inputs, heads, given);
-    const maps = { alignCorners, inputs: predicted.inputs };
-    return predicted.logits.map((logits) => classMap(logits, size, maps));
-  });
+  return torch.scope(() => headMaps(model, inputs, given).maps);
 }
 
 /**
@@ -107,17 +101,36 @@ export function predictClasses(
 export function predictConfidence(
   model: Predictor,
   inputs: readonly (Tensor | null)[],
-  { size, heads = headsOf(model), alignCorners, ...options }: PredictClassesOptions,
+  given: PredictClassesOptions,
 ): { maps: Tensor[]; confidence: Tensor } {
   return torch.scope(() => {
-    const given = { ...options, upsample: false };
-    const predicted = predictLogits(model, inputs, heads, given);
-    const shape = { alignCorners, inputs: predicted.inputs };
-    return {
-      maps: predicted.logits.map((logits) => classMap(logits, size, shape)),
-      confidence: confidenceMap(predicted.logits.at(-1)!, size, shape),
-    };
+    const { maps, logits, asked } = headMaps(model, inputs, given);
+    return { maps, confidence: confidenceMap(logits, given.size, asked) };
   });
+}
+
+/** As `predictClasses`, with the softmax probabilities of the last of the heads, [B, K, H, W] float32. */
+export function predictProbabilities(
+  model: Predictor,
+  inputs: readonly (Tensor | null)[],
+  given: PredictClassesOptions,
+): { maps: Tensor[]; probabilities: Tensor } {
+  return torch.scope(() => {
+    const { maps, logits, asked } = headMaps(model, inputs, given);
+    return { maps, probabilities: probabilityMap(logits, given.size, asked) };
+  });
+}
+
+/** The class maps of heads; of the last its logits, and how they are brought to the maps' size. */
+function headMaps(
+  model: Predictor,
+  inputs: readonly (Tensor | null)[],
+  { size, heads = headsOf(model), alignCorners, ...options }: PredictClassesOptions,
+) {
+  const predicted = predictLogits(model, inputs, heads, { ...options, upsample: false });
+  const asked = { alignCorners, inputs: predicted.inputs };
+  const maps = predicted.logits.map((logits) => classMap(logits, size, asked));
+  return { maps, logits: predicted.logits.at(-1)!, asked };
 }
 
 /** The logits of heads, at the head's resolution of the padded inputs or at that of the pictures. */

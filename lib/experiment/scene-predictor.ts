@@ -8,7 +8,7 @@ import {
   readPlane,
   resizePlane,
 } from '../data/index.js';
-import { predictClasses, predictMissing } from '../evaluation/index.js';
+import { predictClasses, predictProbabilities } from '../evaluation/predict.js';
 import { type InferenceView, optimizeForInference } from '../inference/index.js';
 import type { Networks } from '../learning/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -128,27 +128,17 @@ export class ScenePredictor {
         const inputs = first!.inputs.map((input, m) => {
           return input && torch.cat(scenes.map((each) => each.inputs[m]!));
         });
-        const { size } = first!;
-        const [map] = predictClasses(this.#view, inputs, { ...asked, size, heads: ['ensemble'] });
-        const maps = map!.to({ dtype: 'uint8', device: 'cpu' }).unbind(0);
+        const options = { ...asked, size: first!.size, heads: ['ensemble'] as const };
+        const { maps, probabilities } = wanted
+          ? predictProbabilities(this.#view, inputs, options)
+          : { maps: predictClasses(this.#view, inputs, options), probabilities: null };
+        const [classes] = maps;
         return {
-          maps: maps.map((each) => each.toTypedArray() as Uint8Array),
-          probabilities: wanted ? this.#probabilities(inputs, size) : null,
+          maps: ofEach(classes!.to('uint8')) as Uint8Array[],
+          probabilities: probabilities && (ofEach(probabilities) as Float32Array[]),
         };
       }),
     );
-  }
-
-  /** Of each scene [K, H, W]. */
-  #probabilities(inputs: readonly (Tensor | null)[], size: readonly number[]): Float32Array[] {
-    const { alignCorners = false, ...asked } = predictionOf(this.#config);
-    const { ensemble } = predictMissing(this.#view, inputs, asked);
-    const whole =
-      String(ensemble.shape.slice(2)) === String(size)
-        ? ensemble
-        : torch.upsampleBilinear2d(ensemble, [...size], alignCorners);
-    const all = whole.softmax(1).to({ dtype: 'float32', device: 'cpu' }).unbind(0);
-    return all.map((each) => each.toTypedArray() as Float32Array);
   }
 
   async #write(
@@ -178,6 +168,14 @@ export class ScenePredictor {
       classes: shares(found, this.classes),
     };
   }
+}
+
+/** The values of each of a batch. */
+function ofEach(batch: Tensor): torch.TypedArray[] {
+  return batch
+    .cpu()
+    .unbind(0)
+    .map((each) => each.toTypedArray());
 }
 
 function shares(found: Uint8Array, names: readonly string[]): PredictedScene['classes'] {
