@@ -1,10 +1,10 @@
-import { setImmediate } from 'node:timers/promises';
-import { type Batch, disposeBatch, type ModalitySpec, mixSeed } from '../data/index.js';
+import { type Batch, type ModalitySpec, mixSeed } from '../data/index.js';
 import type { Fill, Predictor, SegmentationModel } from '../models/index.js';
 import { evaluating } from '../nn/evaluating.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { eachBatch } from './batches.js';
 import { ConfusionMatrix } from './confusion-matrix.js';
 import { type Corrupted, type Corruption, corruptions } from './corruptions.js';
 import { EvaluationError } from './errors.js';
@@ -61,34 +61,17 @@ interface Spoiling {
 export async function evaluateCurves(options: CurvesOptions): Promise<CurvesResult> {
   checkArguments('evaluateCurves', { options }, { options: curvesOptionsShape });
 
-  const { model, specs, levels = 5, onProgress, signal } = options;
+  const { model, specs, levels = 5 } = options;
   const spoilings = spoilingsOf(options);
   const { device } = model.parameters()[0]!;
   const matrix = () => new ConfusionMatrix(model.numClasses, { device });
   const clean = matrix();
   const tables = spoilings.map(() => Array.from({ length: levels }, matrix));
   const restore = evaluating([model]);
-  let images = 0;
   try {
-    for await (const batch of options.batches) {
-      try {
-        await setImmediate(); // lets signals through, as in the trainer
-        signal?.throwIfAborted();
-        torch.scope(() =>
-          torch.noGrad(() => addBatch(options, batch, images, spoilings, { clean, tables })),
-        );
-        images += batch.names.length;
-      } finally {
-        disposeBatch(batch);
-      }
-      onProgress?.(images);
-    }
-    if (images === 0) {
-      throw new EvaluationError(
-        'M3L_NOTHING_TO_EVALUATE',
-        'the evaluation set is empty: expected at least one labelled image. Check the list file.',
-      );
-    }
+    const images = await eachBatch(options, (batch, before) =>
+      addBatch(options, batch, before, spoilings, { clean, tables }),
+    );
     const start = { severity: 0, meanIoU: clean.metrics().meanIoU };
     const curves = spoilings.map(({ corruption, target }, s): Curve => {
       const points = tables[s]!.map((table, level) => ({

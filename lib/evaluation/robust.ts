@@ -1,9 +1,9 @@
-import { setImmediate } from 'node:timers/promises';
-import { type Batch, disposeBatch, type ModalitySpec, mixSeed } from '../data/index.js';
+import { type Batch, type ModalitySpec, mixSeed } from '../data/index.js';
 import { type Fill, headsOf, type SegmentationModel } from '../models/index.js';
 import { evaluating } from '../nn/evaluating.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import * as torch from '../torch/index.js';
+import { eachBatch } from './batches.js';
 import { CaseMeasures, type FurtherMeasures, type Measured } from './case-measures.js';
 import { EvaluationError } from './errors.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
@@ -77,7 +77,7 @@ export interface RobustResult {
 export async function evaluateRobust(options: EvaluateOptions): Promise<RobustResult> {
   checkArguments('evaluateRobust', { options }, { options: evaluateOptionsShape });
 
-  const { specs, missing = 'each', onProgress, signal } = options;
+  const { specs, missing = 'each' } = options;
   const networks = networksOf(options);
   const sets = missingSets(missing, specs.length);
   const { calibration, boundary } = options;
@@ -91,23 +91,11 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
         }),
     ),
   );
-  let images = 0;
   const restore = evaluating(networks.map(({ model }) => model));
   try {
-    for await (const batch of options.batches) {
-      try {
-        await setImmediate(); // lets signals through, as in the trainer
-        signal?.throwIfAborted();
-        torch.scope(() =>
-          torch.noGrad(() => addBatch(options, batch, images, networks, sets, measures)),
-        );
-        images += batch.names.length;
-      } finally {
-        disposeBatch(batch);
-      }
-      onProgress?.(images);
-    }
-    if (images === 0) throw nothingToEvaluate();
+    const images = await eachBatch(options, (batch, before) =>
+      addBatch(options, batch, before, networks, sets, measures),
+    );
     const models = networks.map(
       ({ name, model }, n): ModelResult => ({
         model: name,
@@ -211,12 +199,5 @@ function withoutLabels({ names }: Batch): EvaluationError {
   return new EvaluationError(
     'M3L_NO_LABELS',
     `${names.join(', ')}: no labels to evaluate against. Give a list with a label column.`,
-  );
-}
-
-function nothingToEvaluate(): EvaluationError {
-  return new EvaluationError(
-    'M3L_NOTHING_TO_EVALUATE',
-    'the evaluation set is empty: expected at least one labelled image. Check the list file.',
   );
 }
