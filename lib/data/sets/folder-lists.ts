@@ -1,17 +1,16 @@
 /** Lists of a folder of folders: one for each modality, one for labels, files paired by their names. */
 
-import { readFileSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
 import { checkArguments } from '../../torch/check-arguments.js';
 import * as is from '../../torch/rules.js';
-import { isFile } from '../../torch/stat.js';
 import { DataError } from '../errors.js';
 import type { KindName } from '../kinds/registry.js';
 import { Random, Stream } from '../random.js';
 import { kindOfFile, type LabelGuess, labelsOfFiles } from './guess.js';
 import { describeFile, type FoundFile, type Group, pair } from './pairing.js';
 import { filesBelow, isFolder, whatIsIn } from './raw-folder.js';
+import { requireReplaceable } from './write-lists.js';
 
 /** What `writeFolderLists` takes by name. */
 export interface FolderListsOptions {
@@ -252,17 +251,10 @@ function dataFile(
 }
 
 function write(out: string, texts: ReadonlyMap<string, string>, force: boolean): void {
-  for (const [name, text] of texts) {
-    const file = join(out, name);
-    if (force || !isFile(file) || readFileSync(file, 'utf8') === text) continue;
-    throw new DataError(
-      'M3L_LIST_THERE',
-      `${file}: found another one there, expected none. Give another folder with --out, or replace ` +
-        'what is there with --force.',
-    );
-  }
+  const files = new Map([...texts].map(([name, text]) => [join(out, name), text]));
+  requireReplaceable(files, force);
   makeFolder(out);
-  for (const [name, text] of texts) writeFileAtomic(join(out, name), text);
+  for (const [file, text] of files) writeFileAtomic(file, text);
 }
 
 function unusable(folder: string, found: string, expected: string): DataError {

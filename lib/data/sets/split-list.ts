@@ -1,6 +1,5 @@
 /** Labelled and unlabelled halves of a list, for nested fractions of its labels. */
 
-import { readFileSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
 import { checkArguments } from '../../torch/check-arguments.js';
@@ -11,6 +10,7 @@ import { describeLabels, readRawLabels } from '../labels.js';
 import { underRoot } from '../list.js';
 import { isHeader, type Row, readLines, splitRows } from '../list-text.js';
 import { fractionSize, labelOrder } from './fractions.js';
+import { requireReplaceable } from './write-lists.js';
 
 export interface SplitListOptions {
   /** A list of labelled samples, paths or bare names. */
@@ -148,14 +148,7 @@ function counted(present: readonly ReadonlySet<number>[]): Record<string, number
 }
 
 function write(out: string, texts: ReadonlyMap<string, string>, force: boolean): void {
-  for (const [file, text] of texts) {
-    if (force || !isFile(file) || readFileSync(file, 'utf8') === text) continue;
-    throw new DataError(
-      'M3L_LIST_THERE',
-      `${file}: found another one there, expected none. Give another folder with --out, or replace ` +
-        'what is there with --force.',
-    );
-  }
+  requireReplaceable(texts, force);
   makeFolder(out);
   for (const [file, text] of texts) if (text !== '') writeFileAtomic(file, text);
 }
