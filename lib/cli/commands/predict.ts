@@ -72,16 +72,12 @@ export function addPredict(program: Command): void {
       const { isSeveral, RunFolder, writeLegend } = await import('../../experiment/index.js');
       const images = imagesOf(options);
       const run = RunFolder.open(folder);
-      if (options.stdin || Object.values(images).some(isSeveral)) {
-        await predictSeveral(run, images, options);
-      } else {
-        await predictOne(run, images, options);
-      }
+      const several = options.stdin || Object.values(images).some(isSeveral);
+      await (several ? predictSeveral : predictOne)(run, images, options);
       if (options.legend) {
-        const several = options.stdin || Object.values(images).some(isSeveral);
-        const beside = several ? options.out : dirname(options.out);
-        await writeLegend(run, join(beside, 'legend.png'));
-        if (!options.json) printNote(`legend: ${join(beside, 'legend.png')}`);
+        const legend = join(several ? options.out : dirname(options.out), 'legend.png');
+        await writeLegend(run, legend);
+        if (!options.json) printNote(`legend: ${legend}`);
       }
     });
 }
