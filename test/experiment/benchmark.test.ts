@@ -59,6 +59,13 @@ test('what fails does not stop the others, what is done is kept, and the table h
   expect(kinds).toEqual(['plain kept']);
   expect(second.rows).toEqual([plain]);
   expect(statSync(join(out, 'plain-5', 'summary.json')).mtimeMs).toBe(written);
+
+  // Cut short, it is no summary: the run is gone on with.
+  writeFileSync(join(out, 'plain-5', 'summary.json'), '{ "iterations": 2,');
+  kinds.length = 0;
+  const third = await runSuite(only, { folder: out, onEvent });
+  expect(kinds).toContain('plain done');
+  expect(third.rows[0]!.all).toEqual(plain!.all);
 });
 
 test('what is stopped says how to go on, and has trained nothing more', async () => {
