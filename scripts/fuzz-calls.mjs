@@ -1,7 +1,7 @@
 // Calls the public functions of the package with whatever comes: each call works or throws an M3lError;
 // anything else, and a death of the process, is a fault. Prints what it found as JSON.
 //   node scripts/fuzz-calls.mjs [--calls 10000] [--seed 1] [--of tensors|models] [--only torch.scope]
-import { mkdtempSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -21,10 +21,19 @@ const { values: options } = parseArgs({
   },
 });
 const { torch, nn, optim } = await import('../dist/index.js');
-/** The entry points above the tensors. */
-const ABOVE = ['data', 'rooms', 'models', 'inference', 'learning', 'evaluation', 'experiment'];
+/** The entry points of tensors, and that of vitest's matchers, which runs in vitest alone. */
+const OTHERS = ['.', './torch', './nn', './optim', './vitest', './package.json'];
+const { exports } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+/** Those above the tensors. */
 const above = Object.fromEntries(
-  await Promise.all(ABOVE.map(async (name) => [name, await import(`../dist/${name}/index.js`)])),
+  await Promise.all(
+    Object.entries(exports)
+      .filter(([name]) => !OTHERS.includes(name))
+      .map(async ([name, file]) => [
+        name.slice(2),
+        await import(new URL(`../${file}`, import.meta.url)),
+      ]),
+  ),
 );
 const random = new Random(Number(options.seed));
 
@@ -47,7 +56,9 @@ function callables() {
   const { cuda, linalg, fft, special, masked, sparse } = torch;
   const { windows } = torch.signal;
   const ofTorch = { torch, cuda, linalg, fft, special, masked, sparse, windows };
-  const ofTensors = { ...ofTorch, nn, functional, init, utils, rnn: utils.rnn, optim };
+  const { rnn, parametrize, parametrizations, prune } = utils;
+  const ofUtils = { utils, rnn, parametrize, parametrizations, prune };
+  const ofTensors = { ...ofTorch, nn, functional, init, ...ofUtils, optim };
   const spaces = {
     ...(options.of === 'models' ? {} : ofTensors),
     ...(options.of === 'tensors' ? {} : above),

@@ -1,6 +1,8 @@
 import { IGNORE_LABEL } from '../data/index.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 
 const BINS = 15;
 
@@ -25,7 +27,9 @@ export class Calibration {
   /** float64 [3, BINS]: pixels, their confidence, those that are right. */
   readonly #sums: Tensor;
 
-  constructor({ device = 'cpu' }: { device?: string } = {}) {
+  constructor(options: { device?: string } = {}) {
+    checkArguments('Calibration', { options }, { options: is.record });
+    const { device = 'cpu' } = options;
     this.#sums = torch.detached(() => torch.zeros([3, BINS], { dtype: 'float64', device }));
   }
 

@@ -1,5 +1,6 @@
 import type { ModalitySpec } from '../data/index.js';
 import { checkArguments } from '../torch/check-arguments.js';
+import { ArgumentError } from '../torch/errors.js';
 import * as is from '../torch/rules.js';
 import { EvaluationError } from './errors.js';
 
@@ -9,24 +10,36 @@ import { EvaluationError } from './errors.js';
  */
 export type MissingProtocol = 'each' | 'subsets' | readonly (readonly number[])[];
 
+/** Of more the sets would be too many. */
+const MOST_MODALITIES = { each: 1024, subsets: 16 };
+
 /** The sets of a protocol, nothing missing first. */
 export function missingSets(protocol: MissingProtocol, modalities: number): number[][] {
   checkArguments(
     'missingSets',
     { protocol, modalities },
-    { protocol: is.either(is.listOf(is.listOf(is.finite)), is.text), modalities: is.finite },
+    {
+      protocol: is.either(is.listOf(is.listOf(is.finite)), is.oneOf('each', 'subsets')),
+      modalities: is.size,
+    },
   );
 
   if (typeof protocol !== 'string') {
     for (const missing of protocol) checkMissing(missing, modalities);
     return protocol.map((missing) => [...new Set(missing)].sort((a, b) => a - b));
   }
+  const most = MOST_MODALITIES[protocol];
+  if (!(modalities <= most)) {
+    throw new ArgumentError(
+      `missingSets: found ${modalities} modalities, expected at most ${most} of '${protocol}'`,
+    );
+  }
   const all = Array.from({ length: modalities }, (_, index) => index);
-  const largest = protocol === 'each' ? Math.min(1, modalities - 1) : modalities - 1;
+  if (protocol === 'each') return [[], ...(modalities > 1 ? all.map((index) => [index]) : [])];
   const sets = Array.from({ length: 2 ** modalities }, (_, bits) =>
     all.filter((index) => Math.floor(bits / 2 ** index) % 2 === 1),
   );
-  return sets.filter((missing) => missing.length <= largest).sort((a, b) => a.length - b.length);
+  return sets.filter((missing) => missing.length < modalities).sort((a, b) => a.length - b.length);
 }
 
 /** `all`, `rgb missing`, `rgb + depth missing`. */

@@ -69,9 +69,14 @@ export interface Sources {
 export async function openDatasets(
   given: Config,
   note: (text: string) => void = () => {},
-  { split = 'val' }: { split?: EvaluationSplit } = {},
+  options: { split?: EvaluationSplit } = {},
 ): Promise<Datasets> {
-  checkArguments('openDatasets', { given, note }, { given: configShape, note: is.callback });
+  checkArguments(
+    'openDatasets',
+    { given, note, options },
+    { given: configShape, note: is.callback, options: is.record },
+  );
+  const { split = 'val' } = options;
 
   const config = completed(given);
   const { data } = config;

@@ -1,8 +1,11 @@
 import { dirname, resolve } from 'node:path';
 import { makeFolder } from '../torch/atomic-write.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { reasonOf } from './errors.js';
 import { checkOutputs } from './picture-file.js';
+import { runFolderShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
 import { type LoadedScene, type PredictedScene, ScenePredictor } from './scene-predictor.js';
 import type { Scene } from './scenes.js';
@@ -34,8 +37,14 @@ export interface FailedScene {
 export async function* predictMany(
   run: RunFolder,
   scenes: Iterable<Scene> | AsyncIterable<Scene>,
-  { batch = 1, checkpoint, device, sets = [], signal }: PredictManyOptions = {},
+  options: PredictManyOptions = {},
 ): AsyncGenerator<PredictedScene | FailedScene> {
+  checkArguments(
+    'predictMany',
+    { run, scenes, options },
+    { run: runFolderShape, scenes: is.iterable, options: is.record },
+  );
+  const { batch = 1, checkpoint, device, sets = [], signal } = options;
   const all = device === undefined ? sets : [...sets, `device=${device}`];
   using predictor = new ScenePredictor(run, { ...(checkpoint && { checkpoint }), sets: all });
   let waiting: LoadedScene[] = [];

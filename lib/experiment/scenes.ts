@@ -1,9 +1,10 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { pair } from '../data/sets/pairing.js';
 import { EvaluationError } from '../evaluation/index.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import * as is from '../torch/rules.js';
+import { statIfThere } from '../torch/stat.js';
 
 /** What is known of a scene: an image of each modality that is there, and where its classes go. */
 export interface Scene {
@@ -21,10 +22,7 @@ const IMAGE = /\.(png|jpe?g|webp|tiff?|npy)$/i;
 /** Whether an image's path stands for several: a folder, or a name with `*` or `?`. */
 export function isSeveral(path: string): boolean {
   checkArguments('isSeveral', { path }, { path: is.text });
-  return (
-    /[*?]/.test(basename(path)) ||
-    (statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false)
-  );
+  return /[*?]/.test(basename(path)) || (statIfThere(path)?.isDirectory() ?? false);
 }
 
 /**

@@ -50,9 +50,14 @@ function blockName(name: string): string {
  */
 export function toHuggingFace(
   state: nn.StateDict,
-  { modality = 0 }: { modality?: number } = {},
+  options: { modality?: number } = {},
 ): nn.StateDict {
-  checkArguments('toHuggingFace', { state }, { state: is.recordOf(is.tensor) });
+  checkArguments(
+    'toHuggingFace',
+    { state, options },
+    { state: is.recordOf(is.tensor), options: is.record },
+  );
+  const { modality = 0 } = options;
   const found: nn.StateDict = {};
   for (const [name, tensor] of Object.entries(state)) {
     if (/(^|\.)(mask_token|alpha|head_shares)$/.test(name)) continue;

@@ -1,7 +1,9 @@
 import type * as nn from '../nn/index.js';
 import { writeFileAtomic } from '../torch/atomic-write.js';
+import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import * as is from '../torch/rules.js';
 import { type Trace, trace } from '../torch/trace.js';
 import { OnnxError } from './errors.js';
 import { Call, Graph } from './graph.js';
@@ -34,6 +36,17 @@ export interface OnnxSummary {
   outputs: Record<string, readonly number[]>;
 }
 
+const onnxRules = {
+  fn: is.callback,
+  inputs: is.recordOf(is.tensor),
+  options: is.shape('options', {
+    model: is.maybe(is.shape('Module', { modules: is.callback, namedParameters: is.callback })),
+    outputs: is.maybe(is.listOf(is.text)),
+    name: is.maybe(is.text),
+    metadata: is.maybe(is.recordOf(is.text)),
+  }),
+};
+
 /**
  * The ONNX model (opset 18) of what `fn` computes of example inputs: its operators are traced, and every
  * size is that of the examples. Runs `fn` once, without gradients.
@@ -53,6 +66,7 @@ export function onnxModel<Name extends string>(
   inputs: Readonly<Record<Name, Tensor>>,
   options: OnnxOptions = {},
 ): { bytes: Uint8Array; summary: OnnxSummary } {
+  checkArguments('onnxModel', { fn, inputs, options }, onnxRules);
   const { model, name = 'm3l', metadata = {} } = options;
   const training = model && [...model.modules()].find((each) => each.training);
   if (training) {
@@ -108,6 +122,7 @@ export function saveOnnx<Name extends string>(
   inputs: Readonly<Record<Name, Tensor>>,
   options: OnnxOptions = {},
 ): OnnxSummary {
+  checkArguments('saveOnnx', { path, fn, inputs, options }, { path: is.text, ...onnxRules });
   const { bytes, summary } = onnxModel(fn, inputs, options);
   writeFileAtomic(path, bytes);
   return summary;

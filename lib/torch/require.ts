@@ -7,7 +7,7 @@ export function requireFunction(value: unknown, where: string): void {
 }
 
 /** Arrow functions, as most are, have no prototype, and are told without a look at their text. */
-function isClass(value: unknown): boolean {
+export function isClass(value: unknown): boolean {
   const { prototype } = value as { prototype?: unknown };
   return prototype !== undefined && /^class\b/.test(Function.prototype.toString.call(value));
 }

@@ -1,5 +1,7 @@
 /** What arguments must be, as values: one line a function, where TypeScript has not checked its caller. */
+
 import { describe } from './errors.js';
+import { isClass } from './require.js';
 import { Tensor } from './tensor.js';
 
 /** What a value must be, in words that follow "expected". */
@@ -44,7 +46,8 @@ export const betas = rule(
   (v) => Array.isArray(v) && v.length === 2 && v.every(belowOne.holds),
 );
 export const text = rule('a string', (v) => typeof v === 'string');
-export const callback = rule('a function', (v) => typeof v === 'function');
+/** To be called without `new`. */
+export const callback = rule('a function', (v) => typeof v === 'function' && !isClass(v));
 export const tensor = rule('a Tensor', (v) => v instanceof Tensor);
 export const record = rule('an object', (v) => isRecord(v) && !Array.isArray(v));
 /** Anything to go through by `for` or `for await`, but a text. */
