@@ -63,7 +63,7 @@ export {
   type LoadedSample,
   SampleLoader,
 } from './sample-loader.js';
-export { TrainingSampler } from './sampler.js';
+export { type Shard, TrainingSampler } from './sampler.js';
 export {
   type FileFacts,
   type LabelFacts,

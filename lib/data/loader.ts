@@ -12,7 +12,7 @@ import {
   SampleLoader,
   type SampleTask,
 } from './sample-loader.js';
-import { type Sampler, SequentialSampler, TrainingSampler } from './sampler.js';
+import { type Sampler, SequentialSampler, type Shard, TrainingSampler } from './sampler.js';
 import { WorkerPool } from './worker-pool.js';
 
 /**
@@ -41,6 +41,11 @@ export interface DataLoaderOptions {
   readonly device?: string;
   /** Default `worker` for the CPU, where it takes less time, and `device` for a GPU. */
   readonly augmentOn?: AugmentOn;
+  /**
+   * This process's part, where several share the set: of each batch of `batchSize` in training, of the
+   * list in evaluation. Absent: all.
+   */
+  readonly shard?: Shard | undefined;
   /** Closes the loader; what waits rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -65,8 +70,10 @@ const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
  */
 export class DataLoader {
   readonly dataset: ListDataset;
-  /** Iterations of one epoch; in evaluation, of the whole list. */
+  /** Iterations of one epoch; in evaluation, of the whole list, or of this process's part of it. */
   readonly iterationsPerEpoch: number;
+  /** Samples of the list before the first of this process, in evaluation; else 0. */
+  readonly first: number;
   private readonly options: DataLoaderOptions;
   private readonly sampler: Sampler;
   private readonly augmentOn: AugmentOn;
@@ -87,6 +94,7 @@ export class DataLoader {
     );
 
     const { transform, batchSize, seed = 0, iterationsPerEpoch, workers = 0, signal } = options;
+    const { shard } = options;
     if (!(Number.isInteger(workers) && workers >= 0)) {
       throw new DataError(
         'M3L_DATA_OPTIONS',
@@ -95,10 +103,15 @@ export class DataLoader {
     }
     this.dataset = dataset;
     this.options = options;
-    this.sampler =
-      transform.kind === 'training'
-        ? new TrainingSampler({ length: dataset.length, batchSize, iterationsPerEpoch, seed })
-        : new SequentialSampler(dataset.length, batchSize);
+    const { length } = dataset;
+    if (transform.kind === 'training') {
+      this.sampler = new TrainingSampler({ length, batchSize, iterationsPerEpoch, seed, shard });
+      this.first = 0;
+    } else {
+      const sampler = new SequentialSampler(length, batchSize, shard);
+      this.sampler = sampler;
+      this.first = sampler.first;
+    }
     this.iterationsPerEpoch = this.sampler.iterationsPerEpoch;
     const { modalities, labelRule, resize, align } = dataset;
     const cacheBytes = (options.cacheBytes ?? DEFAULT_CACHE_BYTES) / Math.max(1, workers);

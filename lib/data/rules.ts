@@ -68,9 +68,11 @@ export const normalisationShape = is.shape('Normalisation', {
   mean: is.listOf(is.finite),
   std: is.listOf(is.finite),
 });
+export const shardShape = is.shape('Shard', { rank: is.finite, worldSize: is.finite });
 export const trainingSamplerOptionsShape = is.shape('TrainingSamplerOptions', {
   length: is.finite,
   batchSize: is.finite,
+  shard: is.maybe(shardShape),
 });
 export const datasetOptionsShape = is.shape('DatasetOptions', {
   samples: is.listOf(sampleShape),
@@ -91,6 +93,7 @@ export const planeShape = is.shape('Plane', {
 export const dataLoaderOptionsShape = is.shape('DataLoaderOptions', {
   transform: is.either(trainingTransformShape, evaluationTransformShape),
   batchSize: is.finite,
+  shard: is.maybe(shardShape),
 });
 export const sampleLoaderOptionsShape = is.shape('SampleLoaderOptions', {
   modalities: is.listOf(modalitySpecShape),

@@ -1,4 +1,5 @@
 import { IGNORE_LABEL } from '../data/index.js';
+import type { Collectives } from '../learning/peers.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
@@ -68,6 +69,11 @@ export class Calibration {
         accuracy: count === 0 ? null : right![bin]! / count,
       })),
     };
+  }
+
+  /** Adds up what the processes that share a set have counted, each at the same time. */
+  share(group: Collectives): void {
+    group.allReduce(this.#sums, 'sum');
   }
 
   dispose(): void {

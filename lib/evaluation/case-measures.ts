@@ -1,3 +1,4 @@
+import type { Collectives } from '../learning/peers.js';
 import type { Predictor } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import { BoundaryIoU, type BoundaryResult } from './boundary.js';
@@ -51,6 +52,13 @@ export class CaseMeasures {
     const metrics = this.#matrices[head]!.metrics();
     if (head < this.#matrices.length - 1) return metrics;
     return { ...metrics, ...this.#calibration?.result(), ...this.#boundary?.result() };
+  }
+
+  /** Adds up what the processes that share a set have measured, each at the same time. */
+  share(group: Collectives): void {
+    for (const matrix of this.#matrices) matrix.share(group);
+    this.#calibration?.share(group);
+    this.#boundary?.share(group);
   }
 
   dispose(): void {

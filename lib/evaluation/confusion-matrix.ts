@@ -1,4 +1,5 @@
 import { IGNORE_LABEL } from '../data/index.js';
+import type { Collectives } from '../learning/peers.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
@@ -77,6 +78,15 @@ export class ConfusionMatrix {
 
   metrics(): Metrics {
     return metricsOf(this.counts());
+  }
+
+  /**
+   * Adds up what the processes that share a set have counted, each at the same time.
+   * @throws EvaluationError M3L_LABEL_RANGE where this one's labels are wrong
+   */
+  share(group: Collectives): void {
+    this.#checkRange();
+    group.allReduce(this.#counts, 'sum');
   }
 
   dispose(): void {

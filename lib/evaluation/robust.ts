@@ -1,4 +1,5 @@
 import { type Batch, type ModalitySpec, mixSeed } from '../data/index.js';
+import { ALONE, type Peers } from '../learning/peers.js';
 import { type Fill, headsOf, type SegmentationModel } from '../models/index.js';
 import { evaluating } from '../nn/evaluating.js';
 import { checkArguments } from '../torch/check-arguments.js';
@@ -22,6 +23,10 @@ export interface EvaluateOptions extends Views, FurtherMeasures {
    * them). The tensors pass to the evaluation, which disposes of them.
    */
   batches: AsyncIterable<Batch> | Iterable<Batch>;
+  /** With whom the set is shared (nobody): each has other batches, and all get the result of the whole. */
+  peers?: Peers;
+  /** Images of the set before the first of `batches` (0). */
+  first?: number;
   /** Which sets of missing modalities (`each`). */
   missing?: MissingProtocol;
   /** For models without a mask token (`zeros`). */
@@ -77,7 +82,7 @@ export interface RobustResult {
 export async function evaluateRobust(options: EvaluateOptions): Promise<RobustResult> {
   checkArguments('evaluateRobust', { options }, { options: evaluateOptionsShape });
 
-  const { specs, missing = 'each' } = options;
+  const { specs, missing = 'each', peers = ALONE } = options;
   const networks = networksOf(options);
   const sets = missingSets(missing, specs.length);
   const { calibration, boundary } = options;
@@ -93,9 +98,11 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
   );
   const restore = evaluating(networks.map(({ model }) => model));
   try {
-    const images = await eachBatch(options, (batch, before) =>
+    const mayBeEmpty = peers.worldSize > 1;
+    const own = await eachBatch({ ...options, mayBeEmpty }, (batch, before) =>
       addBatch(options, batch, before, networks, sets, measures),
     );
+    const images = share(peers, own, measures.flat(), deviceOf(networks[0]!.model));
     const models = networks.map(
       ({ name, model }, n): ModelResult => ({
         model: name,
@@ -149,6 +156,22 @@ function networksOf({ models, headline, specs }: EvaluateOptions): Network[] {
     );
   }
   return networks;
+}
+
+/** Adds up what all processes have measured; returns how many images they had. */
+function share(
+  { group }: Peers,
+  images: number,
+  measures: readonly CaseMeasures[],
+  device: string,
+): number {
+  if (group === null) return images;
+  for (const each of measures) each.share(group);
+  return torch.scope(() => {
+    const all = torch.tensor([images], { dtype: 'float64', device });
+    group.allReduce(all, 'sum');
+    return all.item() as number;
+  });
 }
 
 /** All cases of all networks on one batch. */

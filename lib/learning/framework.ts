@@ -12,6 +12,7 @@ import { LearningError } from './errors.js';
 import { minKeptPixels, type OhemOptions, pseudoWeight } from './losses.js';
 import type { MaskDraw } from './masking.js';
 import { type LearningOptions, scheduledConfidence } from './options.js';
+import { ownOf, type Peers } from './peers.js';
 import { drawBoxes } from './student-view.js';
 
 /** What one training step learns from. */
@@ -44,6 +45,11 @@ export interface StepDraw<Sampled = readonly number[], Weight = number> {
   readonly boxes: Sampled;
   /** Seeds which tokens a part-masked modality loses; null where the losses must not need it. */
   readonly tokenSeed: number | null;
+  /**
+   * Seeds the colours of a batch that several processes share, of which each takes those of its images;
+   * absent or null: they come from the default generator.
+   */
+  readonly colourSeed?: number | null;
 }
 
 /** A draw of which some is on the device: a captured graph reads it anew at every replay. */
@@ -137,6 +143,10 @@ export interface FrameworkContext<Network extends string = string, Own extends o
   seed: number;
   /** Of the whole training. */
   iterations: number;
+  /** With whom each batch is shared. */
+  peers: Peers;
+  /** With whom the losses are: the same, or nobody where each process has its own (`lossOver`). */
+  lossPeers: Peers;
 }
 
 /** How many samples a batch has. */
@@ -151,6 +161,8 @@ export interface Joined {
   /** [B, H, W] bool, false where padded; null: nowhere. */
   valid: Tensor | null;
   size: number;
+  /** Rows of each of the batches. */
+  counts: readonly number[];
 }
 
 /** Batches one after the other, as one. */
@@ -163,7 +175,7 @@ export function joinBatches(...batches: Batch[]): Joined {
   const valid = batches.every((batch) => batch.valid === null)
     ? null
     : torch.cat(batches.map((batch) => batch.valid ?? validEverywhere(batch)));
-  return { modalities, valid, size: modalities[0]!.shape[0]! };
+  return { modalities, valid, size: modalities[0]!.shape[0]!, counts: batches.map(sizeOf) };
 }
 
 function validEverywhere({ modalities: [first] }: Batch): Tensor {
@@ -202,7 +214,7 @@ export function forward(
 
 /** The draw of an iteration whose samples are masked like this, its last `mixed` images with boxes. */
 export function drawOf(
-  { options, seed }: FrameworkContext,
+  { options, seed, peers }: FrameworkContext,
   iteration: number,
   masked: readonly number[],
   {
@@ -210,26 +222,49 @@ export function drawOf(
     mixed = 0,
   }: { teacherMasked?: readonly number[] | null; mixed?: number } = {},
 ): StepDraw {
+  const { cutMix } = options;
+  const boxes = ownOf(peers, [mixed], (count) => boxesOf({ cutMix, seed }, iteration, count));
+  // Of several processes each draws for its own samples what is drawn by the token.
+  const apart = peers.rank > 0 ? [peers.rank] : [];
   return {
     masked,
     teacherMasked,
-    boxes: drawBoxes({ cutMix: options.cutMix, seed }, iteration, mixed),
+    boxes: boxes.flat(),
     pseudoWeight: pseudoWeight(options, iteration),
     confidence: scheduledConfidence(options, iteration),
-    tokenSeed: mixSeed(seed, iteration, 0x746f6b),
+    tokenSeed: mixSeed(seed, iteration, 0x746f6b, ...apart),
+    colourSeed: peers.worldSize > 1 ? mixSeed(seed, iteration) : null,
   };
 }
 
+/** By image; of a draw without boxes nothing for each. */
+function boxesOf(options: { cutMix: number; seed: number }, iteration: number, count: number) {
+  const numbers = drawBoxes(options, iteration, count);
+  const each = numbers.length / Math.max(count, 1);
+  return Array.from({ length: count }, (_, i) => numbers.slice(i * each, (i + 1) * each));
+}
+
+/** What each of a process's samples of these kinds loses, by their places in the whole batch. */
+export function ownMasks(
+  { peers }: FrameworkContext,
+  masks: MaskDraw,
+  iteration: number,
+  counts: readonly number[],
+): number[] {
+  return ownOf(peers, counts, (count) => masks(iteration, count));
+}
+
 /** How the supervised loss of a step on `labels` [L, H, W] counts pixels. */
-export function ohemOptions({ options }: FrameworkContext, labels: Tensor): OhemOptions {
+export function ohemOptions({ options, lossPeers }: FrameworkContext, labels: Tensor): OhemOptions {
   const { classWeights, focal } = options;
   const { threshold, minKeptFraction, minKept } = options.ohem;
   return {
     threshold,
-    minKept: minKept ?? minKeptPixels(labels, minKeptFraction),
+    minKept: minKept ?? minKeptPixels(labels, minKeptFraction) * lossPeers.worldSize,
     // `createFramework` has refused words.
     classWeights: (classWeights as readonly number[] | null) ?? undefined,
     focal,
+    peers: lossPeers,
   };
 }
 

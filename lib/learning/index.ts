@@ -60,6 +60,7 @@ export {
   resolveLearningOptions,
   scheduledConfidence,
 } from './options.js';
+export { ALONE, type Collectives, type Peers, peersOf } from './peers.js';
 export { Labeller, type Lesson, type Taught } from './pseudo-labels.js';
 export type { Execution } from './step/create-step.js';
 export { CapturedReplay } from './step/replay.js';

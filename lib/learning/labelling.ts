@@ -6,6 +6,8 @@ import * as torch from '../torch/index.js';
 import * as is from '../torch/rules.js';
 import type { Joined } from './framework.js';
 import type { LearningOptions } from './options.js';
+import { ALONE, type Peers } from './peers.js';
+import { peersShape } from './rules.js';
 import { nearest, oneHot, readsRecord, TeacherRecord } from './teacher-record.js';
 
 /** The labels of one network, by its predictions. */
@@ -23,22 +25,28 @@ export interface Labelled {
 export class Labelling {
   /** What the network has come to say; null where no option looks at it. */
   readonly record: TeacherRecord | null;
+  readonly #peers: Peers;
 
-  /** @param network whose predictions they will be */
+  /** @param network whose predictions they will be, and with whom each batch is shared, if with any */
   constructor(
     private readonly options: LearningOptions,
-    model: { numClasses: number; device: string },
+    model: { numClasses: number; device: string; peers?: Peers },
   ) {
     checkArguments(
       'Labelling',
       { options, model },
       {
         options: is.record,
-        model: is.shape('options', { numClasses: is.size, device: is.text }),
+        model: is.shape('options', {
+          numClasses: is.size,
+          device: is.text,
+          peers: is.maybe(peersShape),
+        }),
       },
     );
-    const { numClasses, device } = model;
-    this.record = readsRecord(options) ? new TeacherRecord(numClasses, device) : null;
+    const { numClasses, device, peers = ALONE } = model;
+    this.#peers = peers;
+    this.record = readsRecord(options) ? new TeacherRecord(numClasses, device, peers) : null;
   }
 
   /** What a checkpoint keeps beside the networks. */
@@ -125,7 +133,7 @@ export class Labelling {
     const rest = labels.shape[0]! - labelled;
     const unlabelled = rest > 0 ? labels.narrow(0, labelled, rest) : labels;
     const small = nearest(unlabelled, ensemble.shape.slice(2));
-    const counts = oneHot(small, ensemble.shape[1]!).sum([0, 1, 2]);
+    const counts = this.#peers.sum(oneHot(small, ensemble.shape[1]!).sum([0, 1, 2]));
     return {
       competence: record.competence(),
       retained: record.retained(),

@@ -6,7 +6,9 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import * as is from '../torch/rules.js';
 import { LearningError } from './errors.js';
-import { ohemOptionsShape } from './rules.js';
+import { ALONE, type Peers } from './peers.js';
+import { ohemOptionsShape, peersShape } from './rules.js';
+import { crossEntropiesOverAll } from './shared-losses.js';
 import { nearest, oneHot } from './teacher-record.js';
 import { weightedCrossEntropy } from './weighted-losses.js';
 
@@ -22,6 +24,8 @@ export interface OhemOptions {
   classWeights?: readonly number[] | undefined;
   /** γ of the focal loss (0, which is none): a pixel of probability p counts (1 − p)^γ. */
   focal?: number;
+  /** With whom the batch is shared: selection and means are then over all pixels of all processes. */
+  peers?: Peers;
 }
 
 /** What a loss is taken with: at least one kind of labels. */
@@ -50,11 +54,13 @@ export function crossEntropies(
   ohem: OhemOptions,
 ): { sup: Tensor; pseudo: Tensor } {
   const { threshold, minKept, ignoreIndex = IGNORE_LABEL, classWeights, focal = 0 } = ohem;
+  const { peers = ALONE } = ohem;
   if (labels !== undefined && (classWeights !== undefined || focal > 0)) {
     const sup = weightedCrossEntropy(heads, labels, ohem);
     if (pseudo === undefined) return { sup, pseudo: torch.zeros([], { device: sup.device }) };
     return { sup, pseudo: crossEntropies(heads, { pseudo }, ohem).pseudo };
   }
+  if (peers.worldSize > 1) return crossEntropiesOverAll(heads, { labels, pseudo }, ohem, peers);
   const [sup, taught] = torch.ops.m3l!.upsample_ohem_cross_entropy!(
     heads,
     labels,
@@ -186,27 +192,43 @@ function withoutAbsent(
  * Cross entropy with the teacher's labels, mean over pixels and heads; 0 where all are ignored.
  * @param heads logits of any resolution, [B, K, h, w] each
  * @param labels [B, H, W] int64, 255 = ignore
+ * @param peers with whom the batch is shared, if with any
  */
-export function pseudoLoss(heads: readonly Tensor[], labels: Tensor): Tensor {
+export function pseudoLoss(
+  heads: readonly Tensor[],
+  labels: Tensor,
+  peers: Peers = ALONE,
+): Tensor {
   checkArguments(
     'pseudoLoss',
-    { heads, labels },
-    { heads: is.listOf(is.tensor), labels: is.tensor },
+    { heads, labels, peers },
+    { heads: is.listOf(is.tensor), labels: is.tensor, peers: peersShape },
   );
 
-  const unused = { threshold: 1, minKept: 0, ignoreIndex: IGNORE_LABEL };
+  const unused = { threshold: 1, minKept: 0, ignoreIndex: IGNORE_LABEL, peers };
   return crossEntropies(heads, { pseudo: labels }, unused).pseudo;
 }
 
 /**
  * A supervised loss with the penalty that the model adds to it, where it does: as the authors have it,
  * inside what is reported as the supervised loss, the teacher's too.
+ * @param peers with whom the batch is shared, if with any: the mean of theirs
  */
-export function withPenalty(sup: Tensor, options: Pick<Prediction, 'penalty'>): Tensor {
-  checkArguments('withPenalty', { sup, options }, { sup: is.tensor, options: is.record });
+export function withPenalty(
+  sup: Tensor,
+  options: Pick<Prediction, 'penalty'>,
+  peers: Peers = ALONE,
+): Tensor {
+  checkArguments(
+    'withPenalty',
+    { sup, options, peers },
+    { sup: is.tensor, options: is.record, peers: peersShape },
+  );
   const { penalty } = options;
 
-  return penalty === undefined ? sup : sup.add(penalty);
+  if (penalty === undefined) return sup;
+  // A mean over the samples, of which all have as many; or of the weights, which are the same.
+  return sup.add(peers.worldSize === 1 ? penalty : peers.sum(penalty.div(peers.worldSize)));
 }
 
 /**
@@ -214,17 +236,25 @@ export function withPenalty(sup: Tensor, options: Pick<Prediction, 'penalty'>): 
  * the labels hold, mean over these and the heads, at the heads' resolution (Milletari et al. 2016).
  * @param heads logits, [B, K, h, w] each
  * @param labels [N, H, W] int64 with N ≤ B: the labels of the first N samples
+ * @param peers with whom the batch is shared, if with any: the sums are over all of it
  */
 export function withDice(
   sup: Tensor,
   heads: readonly Tensor[],
   labels: Tensor,
   weight: number,
+  peers: Peers = ALONE,
 ): Tensor {
   checkArguments(
     'withDice',
-    { sup, heads, labels, weight },
-    { sup: is.tensor, heads: is.listOf(is.tensor), labels: is.tensor, weight: is.finite },
+    { sup, heads, labels, weight, peers },
+    {
+      sup: is.tensor,
+      heads: is.listOf(is.tensor),
+      labels: is.tensor,
+      weight: is.finite,
+      peers: peersShape,
+    },
   );
 
   if (weight === 0) return sup;
@@ -232,12 +262,13 @@ export function withDice(
   const small = nearest(labels, size);
   const truth = oneHot(small, classes); // [N, h, w, K]
   const labelled = small.lt(classes).unsqueeze(-1);
-  const pixels = truth.sum([0, 1, 2]);
+  const pixels = peers.sum(truth.sum([0, 1, 2]));
   const present = pixels.gt(0).to('float32');
   const losses = heads.map((head) => {
     const said = head.narrow(0, 0, labels.shape[0]!).softmax(1).permute([0, 2, 3, 1]).mul(labelled);
-    const both = said.mul(truth).sum([0, 1, 2]).mul(2);
-    const dice = both.div(said.sum([0, 1, 2]).add(pixels).clamp(1e-6));
+    const own = torch.stack([said.mul(truth).sum([0, 1, 2]).mul(2), said.sum([0, 1, 2])]);
+    const [both, all] = peers.sum(own).unbind(0) as [Tensor, Tensor];
+    const dice = both.div(all.add(pixels).clamp(1e-6));
     return dice.neg().add(1).mul(present).sum().div(present.sum().clamp(1));
   });
   return sup.add(torch.stack(losses).mean(), { alpha: weight });

@@ -11,13 +11,13 @@ export type MaskDraw = (iteration: number, count: number) => number[];
 
 /**
  * Draws from {0, …, modalities − 1, none}, as M3L masks (m3l.md section 5): uniform, or in proportion
- * to the `weights` of these in this order. The draw depends on nothing but seed, rank, iteration and
- * stream: a resumed run repeats it, and each rank draws its own.
+ * to the `weights` of these in this order. The draw depends on nothing but seed, iteration and stream: a
+ * resumed run repeats it, and so do processes that share a batch, each of which takes what its samples'
+ * places have.
  */
 export function seededMasks(options: {
   modalities: number;
   seed: number;
-  rank?: number;
   weights?: readonly number[];
   /** Whose samples (`Stream.masks`): draws of different streams are independent. */
   stream?: number;
@@ -28,11 +28,11 @@ export function seededMasks(options: {
     { options: is.shape('options', { modalities: is.finite, seed: is.finite }) },
   );
 
-  const { modalities, seed, rank = 0, weights, stream = Stream.masks } = options;
+  const { modalities, seed, weights, stream = Stream.masks } = options;
   const upTo: number[] = [];
   for (let m = 0; m <= modalities; m++) upTo.push((upTo[m - 1] ?? 0) + (weights?.[m] ?? 1));
   return (iteration, count) => {
-    const random = new Random(stream, seed, rank, iteration);
+    const random = new Random(stream, seed, 0, iteration);
     return Array.from({ length: count }, () => {
       const at = random.uniform() * upTo[modalities]!;
       const drawn = upTo.findIndex((limit) => at < limit);

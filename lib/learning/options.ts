@@ -64,6 +64,12 @@ export interface LearningOptions {
   lambdaWarmup: number;
   /** `minKept`, where given, stands instead of floor(minKeptFraction · H · W) · batch size. */
   ohem: { threshold: number; minKeptFraction: number; minKept?: number };
+  /**
+   * Over what the losses of several processes that train together are taken: the whole `batch`, as one
+   * process would; or what each `process` has of it, hard pixels chosen there, and the gradients' mean
+   * counts (the authors' way).
+   */
+  lossOver: 'batch' | 'process';
   /** Part of a masked modality's tokens that the mask token replaces, in (0, 1]. */
   maskingRatio: number;
   /**
@@ -132,6 +138,7 @@ const PRESETS: Record<Fidelity, LearningOptions> = {
     teacherMode: 'train',
     alpha: 'untrained',
     alphaRate: 1,
+    lossOver: 'process',
     absentHeadsLearn: true,
     pseudoOnPadding: true,
     confidenceThreshold: null,
@@ -147,6 +154,7 @@ const PRESETS: Record<Fidelity, LearningOptions> = {
     teacherMode: 'eval',
     alpha: 'trained',
     alphaRate: 1,
+    lossOver: 'batch',
     absentHeadsLearn: false,
     pseudoOnPadding: false,
     confidenceThreshold: 'adaptive',

@@ -54,7 +54,7 @@ export class Labeller {
   constructor(private readonly context: FrameworkContext<'student' | 'teacher'>) {
     checkArguments('Labeller', { context }, { context: frameworkContextShape });
 
-    const { networks, options, iterations } = context;
+    const { networks, options, iterations, peers } = context;
     const { student, teacher } = networks;
     this.teacher = new EmaTeacher(teacher, student, {
       mode: options.teacherMode,
@@ -62,7 +62,7 @@ export class Labeller {
       freezeBatchNorm: options.freezeBatchNorm,
     });
     const { device } = student.parameters()[0]!;
-    this.#labelling = new Labelling(options, { numClasses: student.numClasses, device });
+    this.#labelling = new Labelling(options, { numClasses: student.numClasses, device, peers });
   }
 
   /** What a checkpoint keeps beside the networks. */
@@ -99,17 +99,19 @@ export class Labeller {
 
   /** What a student that was taught so comes to: loss = sup + λ · pseudo. */
   losses(prediction: Prediction, taught: Taught, lesson: Lesson): StepLosses {
-    const { options } = this.context;
+    const { options, lossPeers } = this.context;
     const { labels, truth, pseudo, absent, teacherHeads = taught.heads } = lesson;
     const ohem = ohemOptions(this.context, labels);
     const heads = allHeads(prediction);
     const losses = semiSupervisedLosses(heads, truth, pseudo, ohem, absent);
-    const sup = withPenalty(withDice(losses.sup, heads, truth, options.dice), prediction);
+    const loss = withDice(losses.sup, heads, truth, options.dice, lossPeers);
+    const sup = withPenalty(loss, prediction, lossPeers);
     const lambda = this.#labelling.weight(lesson.pseudoWeight);
     const total = totalLoss(sup, losses.pseudo, lambda);
     const parts: Record<string, Tensor> = { sup, pseudo: losses.pseudo };
     if (options.reportTeacherLoss) {
-      parts.teacherSup = withPenalty(supervisedLoss(teacherHeads, truth, ohem), taught);
+      const own = supervisedLoss(teacherHeads, truth, ohem);
+      parts.teacherSup = withPenalty(own, taught, lossPeers);
     }
     const watched = this.#watch(prediction.ensemble, labels, lambda);
     return { total, parts, health: { ...taught.health, ...watched } };

@@ -4,15 +4,29 @@ import { modalitySpecShape } from '../data/rules.js';
 import { segmentationModelShape } from '../models/rules.js';
 import * as is from '../torch/rules.js';
 
+export const peersShape = is.shape('Peers', {
+  rank: is.finite,
+  worldSize: is.finite,
+  sum: is.callback,
+  gather: is.callback,
+});
+export const collectivesShape = is.shape('ProcessGroup', {
+  rank: is.finite,
+  worldSize: is.finite,
+  allReduce: is.callback,
+  allGather: is.callback,
+});
 export const frameworkDescriptorShape = is.shape('FrameworkDescriptor', { create: is.callback });
 export const frameworkInputShape = is.shape('FrameworkInput', {
   networks: is.either(is.recordOf(segmentationModelShape), is.callback),
   modalities: is.listOf(modalitySpecShape),
+  peers: is.maybe(peersShape),
 });
 export const frameworkShape = is.shape('Framework', { draw: is.callback, losses: is.callback });
 export const ohemOptionsShape = is.shape('OhemOptions', {
   threshold: is.finite,
   minKept: is.finite,
+  peers: is.maybe(peersShape),
 });
 export const frameworkContextShape = is.shape('FrameworkContext', {
   name: is.text,
@@ -23,6 +37,8 @@ export const frameworkContextShape = is.shape('FrameworkContext', {
   teacherMasks: is.callback,
   seed: is.finite,
   iterations: is.finite,
+  peers: peersShape,
+  lossPeers: peersShape,
 });
 export const replayGraphShape = is.shape('ReplayGraph', {
   warmUp: is.callback,
@@ -37,10 +53,12 @@ export const stepSetupShape = is.shape('StepSetup', {
   optimizer: trainerOptimizerShape,
   reportGradientNorm: is.flag,
   scalesGradients: is.flag,
+  peers: is.maybe(peersShape),
 });
 export const trainerOptionsShape = is.shape('TrainerOptions', {
   framework: frameworkShape,
   optimizer: trainerOptimizerShape,
   source: is.callback,
   iterations: is.finite,
+  peers: is.maybe(peersShape),
 });

@@ -4,37 +4,55 @@ import { checkArguments } from '../torch/check-arguments.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import * as is from '../torch/rules.js';
-import type { AnyDraw, FrameworkContext } from './framework.js';
+import type { AnyDraw, FrameworkContext, Joined } from './framework.js';
+import { ALONE, ownRows, type Peers } from './peers.js';
+import { peersShape } from './rules.js';
 
 /** Side lengths of a CutMix box: its share of the area and its aspect, uniform in log. */
 const AREA = [0.02, 0.4] as const;
 const ASPECT = [0.3, 1 / 0.3] as const;
 
 /**
- * What the student sees of images that are joined, and the labels that it learns from: all from
- * `coloured` on with other colours, the last of them, as many as there are boxes, with a box of one
- * another; their pseudo labels alike. The masks stay those of the places.
+ * What the student sees of images that are joined, and the labels that it learns from: all but the first
+ * of the batches with other colours, the last images of them, as many as there are boxes, with a box of
+ * one another; their pseudo labels alike. The masks stay those of the places.
  * @param pseudo [B, H, W], or several of each image, [B, n, H, W]
  */
 export function studentView(
-  { modalities, options }: FrameworkContext,
-  images: readonly Tensor[],
+  { modalities, options, peers }: FrameworkContext,
+  { modalities: images, size, counts }: Joined,
   pseudo: Tensor,
-  { coloured, boxes }: { coloured: number; boxes: AnyDraw['boxes'] },
+  { boxes, colourSeed = null }: Pick<AnyDraw, 'boxes' | 'colourSeed'>,
 ): { images: Tensor[]; pseudo: Tensor } {
-  const size = pseudo.shape[0]!;
+  const [first, ...others] = counts as [number, ...number[]];
+  const draw =
+    colourSeed === null ? undefined : sharedDraw(ownRows(peers, others), peers, colourSeed);
   const jittered =
     options.colourJitter === 0
       ? images
-      : changeRows(images, coloured, (rest) =>
-          jitterColours(rest, modalities, options.colourJitter),
+      : changeRows(images, first, (rest) =>
+          jitterColours(rest, modalities, options.colourJitter, draw),
         );
   const numbers = boxes instanceof torch.Tensor ? boxes.shape[0]! : boxes.length;
   if (numbers === 0) return { images: [...jittered], pseudo };
   const from = size - numbers / 4;
-  const mixed = changeRows([...jittered, pseudo], from, (rest) => mixBoxes(rest, boxes));
+  const mixed = changeRows([...jittered, pseudo], from, (rest) => mixBoxes(rest, boxes, peers));
   return { images: mixed.slice(0, -1), pseudo: mixed.at(-1)! };
 }
+
+/** Draws numbers for the rows of the whole batch, one draw after the other, and takes those of the own. */
+function sharedDraw(rows: readonly number[], { worldSize }: Peers, seed: number): DrawNumbers {
+  const generators = new Map<string, torch.Generator>();
+  return (numbers, count, device) => {
+    const generator = generators.get(device) ?? new torch.Generator(device).manualSeed(seed);
+    generators.set(device, generator);
+    const whole = torch.rand([numbers, count * worldSize], { device, generator });
+    return whole.indexSelect(1, torch.tensor(BigInt64Array.from(rows, BigInt), { device }));
+  };
+}
+
+/** U[0, 1) [numbers, count] for the rows of a batch. */
+type DrawNumbers = (numbers: number, count: number, device: string) => Tensor;
 
 /** Tensors whose rows from `from` on are what `change` makes of them. */
 function changeRows(
@@ -84,12 +102,22 @@ export function drawBoxes(
  * A box of each image's predecessor in its place (the first has the last's), [U, …, H, W] of all
  * tensors alike.
  * @param boxes what `drawBoxes` gave: numbers, or float64 [4U] on the device
+ * @param peers with whom the images are shared, if with any: the predecessor of the first is the last one
+ *   of the process before
  */
-export function mixBoxes(tensors: readonly Tensor[], boxes: readonly number[] | Tensor): Tensor[] {
+export function mixBoxes(
+  tensors: readonly Tensor[],
+  boxes: readonly number[] | Tensor,
+  peers: Peers = ALONE,
+): Tensor[] {
   checkArguments(
     'mixBoxes',
-    { tensors, boxes },
-    { tensors: is.filled(is.listOf(is.tensor)), boxes: is.either(is.tensor, is.listOf(is.finite)) },
+    { tensors, boxes, peers },
+    {
+      tensors: is.filled(is.listOf(is.tensor)),
+      boxes: is.either(is.tensor, is.listOf(is.finite)),
+      peers: peersShape,
+    },
   );
 
   const [first] = tensors;
@@ -107,13 +135,22 @@ export function mixBoxes(tensors: readonly Tensor[], boxes: readonly number[] | 
     .logicalAnd(along(width, 1, 3).unsqueeze(1)); // [U, H, W]
   return tensors.map((tensor) => {
     const mask = tensor.ndim === 4 ? inside.unsqueeze(1) : inside;
-    return torch.where(mask, tensor.roll([1], [0]), tensor);
+    return torch.where(mask, predecessors(tensor, peers), tensor);
   });
 }
 
+/** [U, …]: of each row the one before it, of the first the last of the process before. */
+function predecessors(tensor: Tensor, { rank, worldSize, gather }: Peers): Tensor {
+  if (worldSize === 1) return tensor.roll([1], [0]);
+  const rows = tensor.shape[0]!;
+  const lasts = gather(tensor.narrow(0, rows - 1, 1));
+  const before = lasts[(rank + worldSize - 1) % worldSize]!;
+  return torch.cat([before, tensor.narrow(0, 0, rows - 1)]);
+}
+
 /**
- * Pictures with other brightness, contrast and saturation, drawn per image from the default generator;
- * modalities that light does not change stay as they are.
+ * Pictures with other brightness, contrast and saturation, drawn per image from the default generator, or
+ * by `draw`; modalities that light does not change stay as they are.
  * @param modalities M × [B, 3, H, W] normalised
  * @param strength 0 to 1: contrast and saturation by ± that factor, brightness by ± as many deviations
  */
@@ -121,18 +158,25 @@ export function jitterColours(
   modalities: readonly Tensor[],
   specs: readonly ModalitySpec[],
   strength: number,
+  draw: DrawNumbers = (numbers, count, device) => torch.rand([numbers, count], { device }),
 ): Tensor[] {
   checkArguments(
     'jitterColours',
-    { modalities, specs, strength },
-    { modalities: is.listOf(is.tensor), specs: is.listOf(modalitySpecShape), strength: is.finite },
+    { modalities, specs, strength, draw },
+    {
+      modalities: is.listOf(is.tensor),
+      specs: is.listOf(modalitySpecShape),
+      strength: is.finite,
+      draw: is.callback,
+    },
   );
 
   return modalities.map((input, m) => {
     if (!kindOf(specs[m]!).photometric) return input;
     const { device } = input;
-    const [brightness, contrast, saturation] = torch
-      .rand([3, input.shape[0]!, 1, 1, 1], { device })
+    const count = input.shape[0]!;
+    const [brightness, contrast, saturation] = draw(3, count, device)
+      .reshape([3, count, 1, 1, 1])
       .mul(2 * strength)
       .sub(strength)
       .unbind(0) as [Tensor, Tensor, Tensor];

@@ -3,6 +3,8 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import * as is from '../torch/rules.js';
 import type { LearningOptions } from './options.js';
+import { ALONE, type Peers } from './peers.js';
+import { peersShape } from './rules.js';
 
 /** A batch's weight in the record falls to a third over so many iterations. */
 const MEMORY = 50;
@@ -30,7 +32,7 @@ export interface Said {
  * What a teacher has come to say, as moving averages on the device: how well it knows the labelled
  * images, and how often and how surely it says each class where there are no labels. Thresholds,
  * alignment and λ follow from it. Only tensor operations, none of which the host waits for: a captured
- * step moves it like an eager one.
+ * step moves it like an eager one. Processes that share their batches have the same record.
  */
 export class TeacherRecord {
   /** What a checkpoint keeps: each float32. */
@@ -39,8 +41,13 @@ export class TeacherRecord {
   constructor(
     private readonly classes: number,
     device: string,
+    private readonly peers: Peers = ALONE,
   ) {
-    checkArguments('TeacherRecord', { classes, device }, { classes: is.finite, device: is.text });
+    checkArguments(
+      'TeacherRecord',
+      { classes, device, peers },
+      { classes: is.finite, device: is.text, peers: peersShape },
+    );
 
     const zeros = (size: number) => torch.zeros([size], { device });
     this.state = {
@@ -61,11 +68,11 @@ export class TeacherRecord {
 
   /** Takes a batch in. */
   observe({ logits, valid, truth }: Said): void {
-    const { state, classes } = this;
+    const { state, peers } = this;
     const labelled = truth.shape[0]!;
     const [images, , height, width] = logits.shape as [number, number, number, number];
     const probabilities = logits.to('float32').softmax(1);
-    const own = classCounts(logits.narrow(0, 0, labelled), truth, classes);
+    const own = this.#counts(logits.narrow(0, 0, labelled), truth);
     keep(state.hits!, own.hits);
     keep(state.truth!, own.truth);
     keep(state.claimed!, own.claimed);
@@ -80,14 +87,17 @@ export class TeacherRecord {
       valid === null
         ? torch.ones([rest, height, width], { device: logits.device })
         : nearest(valid.narrow(0, labelled, rest), [height, width]).to('float32');
-    const pixels = seen.sum().clamp(1);
-    keep(state.said!, unlabelled.mul(seen.unsqueeze(1)).sum([0, 2, 3]).div(pixels));
-    keep(state.sureness!, unlabelled.amax([1]).mul(seen).sum().div(pixels).reshape([1]));
+    const said = unlabelled.mul(seen.unsqueeze(1)).sum([0, 2, 3]);
+    const sureness = unlabelled.amax([1]).mul(seen).sum();
+    const all = peers.sum(torch.cat([said, torch.stack([sureness, seen.sum()])]));
+    const pixels = all.select(0, -1).clamp(1);
+    keep(state.said!, all.narrow(0, 0, said.shape[0]!).div(pixels));
+    keep(state.sureness!, all.select(0, -2).div(pixels).reshape([1]));
   }
 
   /** Takes in what the student's ensemble says of the labelled images, [L, K, h, w]. */
   observeStudent(logits: Tensor, truth: Tensor): void {
-    keep(this.state.studentHits!, classCounts(logits, truth, this.classes).hits);
+    keep(this.state.studentHits!, this.#counts(logits, truth).hits);
   }
 
   /** Share of each class among labelled pixels, [K]. */
@@ -144,6 +154,14 @@ export class TeacherRecord {
 
   dispose(): void {
     torch.dispose(Object.values(this.state));
+  }
+
+  /** Over all processes. */
+  #counts(logits: Tensor, truth: Tensor): ReturnType<typeof classCounts> {
+    const own = classCounts(logits, truth, this.classes);
+    const all = this.peers.sum(torch.stack([own.hits, own.truth, own.claimed]));
+    const [hits, there, claimed] = all.unbind(0) as [Tensor, Tensor, Tensor];
+    return { hits, truth: there, claimed };
   }
 
   #iou(): Tensor {

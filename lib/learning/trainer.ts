@@ -8,6 +8,7 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { LearningError } from './errors.js';
 import type { Framework, TrainingBatch } from './framework.js';
+import { ALONE, type Peers } from './peers.js';
 import { trainerOptionsShape } from './rules.js';
 import { createStep, type Execution } from './step/create-step.js';
 import { KeptBuffers } from './step/kept-buffers.js';
@@ -40,6 +41,11 @@ export interface TrainerOptions {
    * `schedule` or on the groups; `captured` a CUDA device.
    */
   execution?: Execution;
+  /**
+   * With whom each batch is shared (nobody): `source` gives this process's part. The framework's are the
+   * same. Every process then takes the same steps.
+   */
+  peers?: Peers;
   /** Also report the global 2-norm of the gradients (false). */
   reportGradientNorm?: boolean;
   /** Scale gradients down to this global 2-norm at most; null: leave them. */
@@ -101,7 +107,10 @@ export class Trainer {
       for (const network of trained(options.framework)) nn.freezeBatchNorm(network);
     }
     const { framework, optimizer, device, execution = 'eager', clipGradientNorm = null } = options;
-    const { reportGradientNorm = false } = options;
+    const { reportGradientNorm = false, peers = ALONE } = options;
+    if (peers.group !== null) {
+      for (const network of trained(framework)) nn.synchroniseBatchNorm(network, peers.group);
+    }
     this.#step = createStep(execution, {
       framework,
       optimizer,
@@ -109,10 +118,17 @@ export class Trainer {
       reportGradientNorm: reportGradientNorm || clipGradientNorm !== null,
       scalesGradients: clipGradientNorm !== null,
       idle: framework.options.decayIdleTokens ? trained(framework).flatMap(maskTokens) : [],
+      peers,
     });
     // The teacher's move with the optimiser alone.
     const moving = trained(framework).flatMap(nn.movingBuffers);
     this.#buffers = new KeptBuffers([...moving, ...Object.values(framework.state ?? {})]);
+  }
+
+  /** What seeds dropout and drop-path beside the iteration: those of other images are others. */
+  get #apart(): number[] {
+    const { rank } = this.#options.peers ?? ALONE;
+    return rank === 0 ? [] : [rank];
   }
 
   /** Iterations done. */
@@ -220,6 +236,7 @@ export class Trainer {
 
   /** Releases what the steps and the framework hold beside networks and optimiser, which stay. */
   dispose(): void {
+    for (const network of trained(this.#options.framework)) nn.synchroniseBatchNorm(network, null);
     this.#step.dispose();
     this.#buffers.dispose();
     torch.dispose(Object.values(this.#options.framework.state ?? {}));
@@ -233,7 +250,7 @@ export class Trainer {
     const { framework, optimizer, schedule, clipGradientNorm = null } = this.#options;
     const iteration = this.#iteration;
     for (const network of trained(framework)) if (!network.training) network.train();
-    torch.manualSeed(mixSeed(this.#seed, iteration));
+    torch.manualSeed(mixSeed(this.#seed, iteration, ...this.#apart));
     schedule?.apply(optimizer, iteration);
 
     const { masked, losses, health } = this.#unlessFailed(() => {

@@ -1,12 +1,12 @@
 import { bilinear } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
+import { hardPixels } from './hard-pixels.js';
 import type { OhemOptions } from './losses.js';
+import { ALONE } from './peers.js';
 
 /** Of a probability: its power has a gradient. */
 const TINY = 1e-6;
-/** Above every probability: of a pixel that takes no part. */
-const NONE = 2;
 
 /**
  * OHEM cross entropy whose pixels count by their class and by how hard they are: of the kept pixels
@@ -22,7 +22,7 @@ const NONE = 2;
 export function weightedCrossEntropy(
   heads: readonly Tensor[],
   labels: Tensor,
-  { ignoreIndex = 255, classWeights, focal = 0, ...ohem }: OhemOptions,
+  { ignoreIndex = 255, classWeights, focal = 0, peers = ALONE, ...ohem }: OhemOptions,
 ): Tensor {
   const [count, height, width] = labels.shape as [number, number, number];
   const valid = labels.ne(ignoreIndex);
@@ -33,11 +33,14 @@ export function weightedCrossEntropy(
     const small = wide.narrow(0, 0, count);
     const logits = bilinear(small, [height, width])(small);
     const entropy = logits.logSoftmax(1).gather(1, classes.unsqueeze(1)).squeeze(1).neg(); // [N, H, W]
-    const hard = torch.noGrad(() => keptPixels(entropy.detach().neg().exp(), valid, ohem));
+    const hard = torch.noGrad(() =>
+      hardPixels(entropy.detach().neg().exp(), valid, ohem, peers),
+    );
     const kept = hard.to(entropy.dtype);
     const counted = weights ? kept.mul(weights) : kept;
     const focused = focal === 0 ? entropy : entropy.mul(doubt(entropy).pow(focal));
-    return focused.mul(counted).sum().div(counted.sum().clamp(TINY));
+    const all = peers.sum(torch.stack([focused.mul(counted).sum(), counted.sum()]));
+    return all.select(0, 0).div(all.select(0, 1).clamp(TINY));
   });
   return torch.stack(losses).mean();
 }
@@ -52,17 +55,4 @@ function weightsOf(classes: Tensor, list: readonly number[]): Tensor {
   const { device } = classes;
   const weights = torch.stack(list.map((weight) => torch.full([], weight, { device })));
   return weights.indexSelect(0, classes.flatten()).view([...classes.shape]);
-}
-
-/** p ≤ max(threshold, the minKept-th smallest p) of the valid pixels; all of these where they are fewer. */
-function keptPixels(
-  probability: Tensor,
-  valid: Tensor,
-  { threshold, minKept }: Pick<OhemOptions, 'threshold' | 'minKept'>,
-): Tensor {
-  if (minKept > probability.numel()) return valid;
-  const own = probability.maskedFill(valid.logicalNot(), NONE);
-  if (minKept === 0) return own.le(threshold);
-  const cut = own.flatten().kthvalue(minKept).values.clamp(threshold);
-  return valid.logicalAnd(own.le(cut));
 }

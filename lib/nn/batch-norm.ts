@@ -7,6 +7,7 @@ import { requireSeveral } from './functional/normalization.js';
 import type { Given } from './layer.js';
 import { Module, requireModule } from './module.js';
 import { buffer, parameter } from './parameter.js';
+import { type StatisticsGroup, synchronisedBatchNorm } from './synchronised-batch-norm.js';
 import { signature } from './tree.js';
 
 /** What an instance norm takes by name. */
@@ -92,6 +93,7 @@ abstract class ChannelNorm extends Module {
  */
 export abstract class BatchNorm extends ChannelNorm {
   frozen: boolean;
+  #group: StatisticsGroup | null = null;
 
   constructor(channels: number, options: Given<BatchNormOptions> = {}) {
     const { frozen, ...known } = withDefaults(new.target.name, BATCH, options);
@@ -102,6 +104,11 @@ export abstract class BatchNorm extends ChannelNorm {
   /** Whether the statistics of the batch are used (and the running ones updated). */
   get usesBatchStatistics(): boolean {
     return this.runningMean === null || (this.training && !this.frozen);
+  }
+
+  /** Takes the statistics of a batch over all processes of a group; null: over its own samples. */
+  synchronise(group: StatisticsGroup | null): void {
+    this.#group = group;
   }
 
   /**
@@ -129,8 +136,13 @@ export abstract class BatchNorm extends ChannelNorm {
     const where = this.constructor.name;
     requireRank(where, x, this.inputs.ranks, this.inputs.layout);
     const training = this.usesBatchStatistics;
-    if (training) requireSeveral(where, x, x.numel() / (x.shape[1] ?? 1));
+    const group = training ? this.#group : null;
+    if (training && !group) requireSeveral(where, x, x.numel() / (x.shape[1] ?? 1));
     const momentum = training && this.training ? this.#count() : 0;
+    if (group !== null) {
+      const running = runningMean && runningVar ? { mean: runningMean, var: runningVar } : null;
+      return synchronisedBatchNorm(x, { weight, bias, running, momentum, eps }, group);
+    }
     return torch.batchNorm(x, weight, bias, runningMean, runningVar, training, momentum, eps, true);
   }
 
@@ -240,6 +252,17 @@ export function freezeBatchNorm(model: Module): void {
   requireModule(model, 'nn.freezeBatchNorm');
   for (const module of model.modules()) {
     if (module instanceof BatchNorm && module.runningMean !== null) module.frozen = true;
+  }
+}
+
+/**
+ * Has every BatchNorm take the statistics of its batches over all processes of a group, which then must
+ * run the same layers in the same order; null: each process over its own again.
+ */
+export function synchroniseBatchNorm(model: Module, group: StatisticsGroup | null): void {
+  requireModule(model, 'nn.synchroniseBatchNorm');
+  for (const module of model.modules()) {
+    if (module instanceof BatchNorm) module.synchronise(group);
   }
 }
 

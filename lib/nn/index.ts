@@ -33,6 +33,7 @@ export type {
   StateDictPostHook,
   StateDictPreHook,
 } from './state-hooks.js';
+export type { StatisticsGroup } from './synchronised-batch-norm.js';
 export * from './transformer.js';
 export {
   type DecoderMasks,

@@ -77,6 +77,12 @@ export const frameworkKeys = {
     })
     .optional()
     .describe('Online hard example mining of the supervised loss.'),
+  lossOver: z
+    .enum(['batch', 'process'])
+    .optional()
+    .describe(
+      "Over what the losses of several processes that train together are taken: the whole batch, as one process would; or each process's part of it, and the gradients' mean counts (the authors' way).",
+    ),
   maskingRatio: share
     .optional()
     .describe("Part of a masked modality's tokens that the mask token replaces."),

@@ -48,12 +48,12 @@ export const cps = defineFramework({
   }),
   paperOptions: { crossSupervised: 'ensemble' },
   create(context) {
-    const { options } = context;
+    const { options, peers, lossPeers } = context;
     const { branch1, branch2 } = context.networks;
     const branches = [branch1, branch2] as const;
     const { device } = branch1.parameters()[0]!;
     const { numClasses } = branch1;
-    const labellings = [1, 2].map(() => new Labelling(options, { numClasses, device }));
+    const labellings = [1, 2].map(() => new Labelling(options, { numClasses, device, peers }));
     // Else what a network says while it learns is what it labels with.
     const labelsApart =
       options.teacherMode === 'eval' || options.cutMix > 0 || options.colourJitter > 0;
@@ -67,7 +67,7 @@ export const cps = defineFramework({
         const mixed = sizeOf(unlabelledOf(batch, context));
         return drawOf(context, iteration, unmasked(sizeOf(batch.labelled) + mixed), { mixed });
       },
-      losses(batch, { masked, pseudoWeight, confidence, boxes, tokenSeed }) {
+      losses(batch, { masked, pseudoWeight, confidence, boxes, tokenSeed, colourSeed }) {
         const truth = labelsOf(batch.labelled);
         const ohem = ohemOptions(context, truth);
         const images = joinBatches(batch.labelled, unlabelledOf(batch, context));
@@ -90,8 +90,7 @@ export const cps = defineFramework({
             labelled.map(({ labels }) => labels),
             1,
           ); // [B, 2, H, W]
-          const changes = { coloured: truth.shape[0]!, boxes };
-          const view = studentView(context, images.modalities, said, changes);
+          const view = studentView(context, images, said, { boxes, colourSeed });
           predictions = learn(view.images);
           pseudo = view.pseudo.unbind(1);
         } else {
@@ -103,10 +102,16 @@ export const cps = defineFramework({
         const lambdas = labellings.map((labelling) => labelling.weight(pseudoWeight));
         const [one, two] = predictions.map((prediction, i) => {
           const heads = allHeads(prediction);
-          const loss = withDice(supervisedLoss(heads, truth, ohem), heads, truth, options.dice);
-          const sup = withPenalty(loss, prediction);
+          const loss = withDice(
+            supervisedLoss(heads, truth, ohem),
+            heads,
+            truth,
+            options.dice,
+            lossPeers,
+          );
+          const sup = withPenalty(loss, prediction, lossPeers);
           const taught = options.crossSupervised === 'heads' ? heads : [prediction.ensemble];
-          const cross = pseudoLoss(taught, pseudo[1 - i]!);
+          const cross = pseudoLoss(taught, pseudo[1 - i]!, lossPeers);
           return { sup, cross, total: totalLoss(sup, cross, lambdas[1 - i]!) };
         }) as [Learnt, Learnt];
         const pseudoLosses = one.cross.add(two.cross);

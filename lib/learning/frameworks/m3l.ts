@@ -6,6 +6,7 @@ import {
   forward,
   joinBatches,
   labelsOf,
+  ownMasks,
   sizeOf,
   unlabelledOf,
 } from '../framework.js';
@@ -36,10 +37,10 @@ export const m3l = defineFramework({
       draw(batch, iteration) {
         const count = sizeOf(batch.labelled);
         const mixed = sizeOf(unlabelledOf(batch, context));
-        const masked = [...unmasked(count), ...context.masks(iteration, count + mixed)];
+        const masked = [...unmasked(count), ...ownMasks(context, context.masks, iteration, [count, mixed])];
         return drawOf(context, iteration, masked, { mixed });
       },
-      losses(batch, { masked, pseudoWeight, confidence, boxes, tokenSeed }) {
+      losses(batch, { masked, pseudoWeight, confidence, boxes, tokenSeed, colourSeed }) {
         const { labelled } = batch;
         const unlabelled = unlabelledOf(batch, context);
         const labels = labelsOf(labelled);
@@ -57,7 +58,7 @@ export const m3l = defineFramework({
           confidence,
         });
         const pseudo = asStudent(taught.labels);
-        const view = studentView(context, images.modalities, pseudo, { coloured: count, boxes });
+        const view = studentView(context, images, pseudo, { boxes, colourSeed });
         const prediction = forward(context, student, view.images, masked, tokenSeed);
 
         return labeller.losses(prediction, taught, {

@@ -6,6 +6,7 @@ import {
   forward,
   joinBatches,
   labelsOf,
+  ownMasks,
   sizeOf,
   unlabelledOf,
 } from '../framework.js';
@@ -36,12 +37,13 @@ export const meanTeacherModalityDropout = defineFramework({
       draw(batch, iteration) {
         const count = sizeOf(batch.labelled);
         const mixed = sizeOf(unlabelledOf(batch, context));
-        const others = count + mixed;
-        const masked = [...unmasked(count), ...context.masks(iteration, others)];
-        const teacherMasked = [...unmasked(count), ...context.teacherMasks(iteration, others)];
+        const others = [count, mixed];
+        const masked = [...unmasked(count), ...ownMasks(context, context.masks, iteration, others)];
+        const teacherMasked = [...unmasked(count), ...ownMasks(context, context.teacherMasks, iteration, others)];
         return drawOf(context, iteration, masked, { teacherMasked, mixed });
       },
-      losses(batch, { masked, teacherMasked, pseudoWeight, confidence, boxes, tokenSeed }) {
+      losses(batch, draw) {
+        const { masked, teacherMasked, pseudoWeight, confidence, boxes, tokenSeed, colourSeed } = draw;
         const labels = labelsOf(batch.labelled);
         const truth = torch.cat([labels, labels]);
         const images = joinBatches(batch.labelled, batch.labelled, unlabelledOf(batch, context));
@@ -52,8 +54,7 @@ export const meanTeacherModalityDropout = defineFramework({
           tokenSeed: tokenSeed === null ? null : mixSeed(tokenSeed, 1),
           confidence,
         });
-        const changes = { coloured: labels.shape[0]!, boxes };
-        const view = studentView(context, images.modalities, taught.labels, changes);
+        const view = studentView(context, images, taught.labels, { boxes, colourSeed });
         const prediction = forward(context, student, view.images, masked, tokenSeed);
 
         return labeller.losses(prediction, taught, {

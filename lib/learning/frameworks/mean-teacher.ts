@@ -33,13 +33,12 @@ export const meanTeacher = defineFramework({
         const mixed = sizeOf(unlabelledOf(batch, context));
         return drawOf(context, iteration, unmasked(sizeOf(batch.labelled) + mixed), { mixed });
       },
-      losses(batch, { masked, pseudoWeight, confidence, boxes, tokenSeed }) {
+      losses(batch, { masked, pseudoWeight, confidence, boxes, tokenSeed, colourSeed }) {
         const labels = labelsOf(batch.labelled);
         const images = joinBatches(batch.labelled, unlabelledOf(batch, context));
 
         const taught = labeller.teach(images, labels, { masked, tokenSeed, confidence });
-        const changes = { coloured: labels.shape[0]!, boxes };
-        const view = studentView(context, images.modalities, taught.labels, changes);
+        const view = studentView(context, images, taught.labels, { boxes, colourSeed });
         const prediction = forward(context, student, view.images, masked, tokenSeed);
 
         return labeller.losses(prediction, taught, {

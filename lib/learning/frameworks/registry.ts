@@ -7,6 +7,7 @@ import { LearningError } from '../errors.js';
 import type { Framework, FrameworkDescriptor, Networks } from '../framework.js';
 import { type MaskDraw, maskWeights, seededMasks } from '../masking.js';
 import { type LearningOptionsInput, resolveLearningOptions } from '../options.js';
+import { ALONE, type Peers } from '../peers.js';
 import { frameworkDescriptorShape, frameworkInputShape } from '../rules.js';
 import { cps } from './cps.js';
 import { m3l } from './m3l.js';
@@ -84,8 +85,8 @@ export interface FrameworkInput<Own extends object = object> {
   seed?: number;
   /** Of the whole training, for what is a share of it (2,000). */
   iterations?: number;
-  /** Which of several data-parallel processes this is (0): each draws its own masks. */
-  rank?: number;
+  /** With whom each batch is shared; absent: with nobody. What is drawn is drawn for the whole of it. */
+  peers?: Peers;
   /** Stands in for the seeded draw. */
   masks?: MaskDraw;
   /** Stands in for the seeded draw of a teacher. */
@@ -110,7 +111,7 @@ export function createFramework<Own extends object>(
   const descriptor: FrameworkDescriptor =
     typeof framework === 'string' ? frameworkNamed(framework) : framework;
   const { name, trainable, headline, masksModalities } = descriptor;
-  const { modalities, seed = 0, rank = 0, iterations = 2000 } = input;
+  const { modalities, seed = 0, peers = ALONE, iterations = 2000 } = input;
   const names = modalities.map((spec) => spec.name);
   const refused = modalitiesRefused(descriptor, names);
   if (refused !== null) throw new LearningError('M3L_MODALITIES', refused);
@@ -120,7 +121,6 @@ export function createFramework<Own extends object>(
   const draws = {
     modalities: modalities.length,
     seed,
-    rank,
     weights: maskWeights(options.maskWeights, names),
   };
   const steps = descriptor.create({
@@ -130,8 +130,10 @@ export function createFramework<Own extends object>(
     options,
     masks: input.masks ?? seededMasks(draws),
     teacherMasks: input.teacherMasks ?? seededMasks({ ...draws, stream: Stream.teacherMasks }),
-    seed: seed + rank,
+    seed,
     iterations,
+    peers,
+    lossPeers: options.lossOver === 'batch' ? peers : ALONE,
   });
   return { name, networks, trainable, headline, masksModalities, options, ...steps };
 }

@@ -1,4 +1,4 @@
-import { defineFramework, drawOf, forward, labelsOf, ohemOptions, sizeOf } from '../framework.js';
+import { defineFramework, drawOf, forward, labelsOf, ohemOptions, ownMasks, sizeOf } from '../framework.js';
 import { allHeads, supervisedLoss, withDice, withPenalty } from '../losses.js';
 
 /** The labelled images, each with one modality or none masked. */
@@ -16,7 +16,11 @@ export const supervisedModalityDropout = defineFramework({
     return {
       teacher: null,
       draw: ({ labelled }, iteration) =>
-        drawOf(context, iteration, context.masks(iteration, sizeOf(labelled))),
+        drawOf(
+          context,
+          iteration,
+          ownMasks(context, context.masks, iteration, [sizeOf(labelled)]),
+        ),
       losses({ labelled }, { masked, tokenSeed }) {
         const labels = labelsOf(labelled);
         const ohem = ohemOptions(context, labels);
@@ -24,8 +28,8 @@ export const supervisedModalityDropout = defineFramework({
         const heads = allHeads(prediction);
         const absent = options.absentHeadsLearn ? undefined : masked;
         const entropy = supervisedLoss(heads, labels, ohem, absent);
-        const loss = withDice(entropy, heads, labels, options.dice);
-        const sup = withPenalty(loss, prediction);
+        const loss = withDice(entropy, heads, labels, options.dice, context.lossPeers);
+        const sup = withPenalty(loss, prediction, context.lossPeers);
         return { total: sup, parts: { sup } };
       },
     };

@@ -22,8 +22,14 @@ export const supervised = defineFramework({
         const ohem = ohemOptions(context, labels);
         const prediction = forward(context, student, labelled.modalities, masked, tokenSeed);
         const heads = allHeads(prediction);
-        const loss = withDice(supervisedLoss(heads, labels, ohem), heads, labels, options.dice);
-        const sup = withPenalty(loss, prediction);
+        const loss = withDice(
+          supervisedLoss(heads, labels, ohem),
+          heads,
+          labels,
+          options.dice,
+          context.lossPeers,
+        );
+        const sup = withPenalty(loss, prediction, context.lossPeers);
         return { total: sup, parts: { sup } };
       },
     };

@@ -4,6 +4,8 @@ import type { Optimizer } from '../../optim/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import type { Framework, TrainingBatch } from '../framework.js';
+import { ALONE, type Peers } from '../peers.js';
+import { shareGradients } from './shared-gradients.js';
 
 /** Any optimiser of `m3l/optim`. */
 export type TrainerOptimizer = Optimizer<{ lr: number }>;
@@ -20,6 +22,8 @@ export interface StepSetup {
   scalesGradients: boolean;
   /** Parameters that get a gradient of 0 where the losses give them none. */
   idle?: readonly Tensor[];
+  /** With whom each batch is shared; absent: with nobody. */
+  peers?: Peers;
 }
 
 /** The two halves of a step, between which the host looks at the loss. */
@@ -63,7 +67,11 @@ export class EagerStep implements TrainingStep {
     const moved = device === undefined ? batch : onDevice(batch, device);
     const draw = framework.draw(moved, iteration);
     const reported = backward(this.setup, moved, draw);
-    return { masked: draw.masked, read: () => readAll(layoutOf(reported), stackAll(reported)) };
+    const { peers = ALONE } = this.setup;
+    return {
+      masked: draw.masked,
+      read: () => readAll(layoutOf(reported), meanOver(peers, stackAll(reported))),
+    };
   }
 
   update(iteration: number, scale: number | null): number | null {
@@ -88,7 +96,7 @@ export interface Reported {
 
 /** Losses and their gradients, in place of the gradients before; returns what is to be reported. */
 export function backward(
-  { framework, optimizer, reportGradientNorm, idle = [] }: StepSetup,
+  { framework, optimizer, reportGradientNorm, idle = [], peers = ALONE }: StepSetup,
   batch: TrainingBatch,
   draw: Parameters<Framework['losses']>[1],
 ): Reported {
@@ -96,6 +104,11 @@ export function backward(
   // What the backward does not read goes before it, and the rest as it is read.
   const { total, parts, health = {} } = torch.scope(() => framework.losses(batch, draw));
   total.backward();
+  const { group } = peers;
+  if (group !== null) {
+    const operation = framework.options.lossOver === 'batch' ? 'sum' : 'mean';
+    shareGradients(group, optimizer.groups.flatMap(({ params }) => params), operation);
+  }
   for (const parameter of idle) parameter.grad ??= parameter.detach().zerosLike();
   const scalars: Record<string, Tensor> = { loss: total, ...parts };
   if (reportGradientNorm) scalars.gradientNorm = gradientNorm(optimizer.groups);
@@ -119,6 +132,12 @@ export function layoutOf({ scalars, health }: Reported): Layout {
 export function stackAll({ scalars, health }: Reported): Tensor {
   const all = [...Object.values(scalars), ...Object.values(health)];
   return torch.cat(all.map((tensor) => tensor.detach().to('float64').reshape([-1])));
+}
+
+/** What all report alike stays as it is; of what each has of its own images it is the mean. */
+function meanOver({ group }: Peers, values: Tensor): Tensor {
+  if (group !== null) group.allReduce(values, 'mean');
+  return values;
 }
 
 /** The values [n] by name, read from the device. */
