@@ -30,8 +30,11 @@ export function printNote(text: string): void {
 export function report(error: unknown, json: boolean): number {
   const code = codeOf(error);
   const message = messageOf(error);
-  if (json) printJson({ error: { code, message } });
-  printNote(code === null ? `m3l: ${message}` : `m3l: ${message} [${code}]`);
+  const { RANK: rank, WORLD_SIZE: size } = process.env;
+  const several = rank !== undefined && Number(size) > 1;
+  if (json && (!several || rank === '0')) printJson({ error: { code, message } });
+  const who = several ? `m3l, rank ${rank}` : 'm3l';
+  printNote(code === null ? `${who}: ${message}` : `${who}: ${message} [${code}]`);
   if (process.env.M3L_DEBUG && error instanceof Error) printNote(error.stack ?? '');
   else if (code === null) printNote('This is a bug in m3l; M3L_DEBUG=1 shows where.');
   if (code === 'M3L_INTERRUPTED') return EXIT.interrupted;

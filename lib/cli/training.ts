@@ -1,7 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { RunFolder, TrainOptions, TrainSummary } from '../experiment/index.js';
+import type { Config, RunFolder, TrainOptions, TrainSummary } from '../experiment/index.js';
+import type { distributed } from '../torch/index.js';
+import { wholeNumber } from './arguments.js';
 import { listenForInterruption } from './interruption.js';
+import { isOneOfSeveral, joinProcesses, requireNotStarted, tells } from './join-processes.js';
+import { heedLauncher, launchProcesses } from './launch.js';
 import { printNote, printResult, UsageError } from './output.js';
 import { duration } from './progress.js';
 import { trainingProgress } from './training-progress.js';
@@ -13,6 +17,8 @@ export interface TrainingOptions {
   resume?: string | true;
   check: boolean;
   json: boolean;
+  nproc?: number;
+  timeout: number;
 }
 
 /** The argument and the options of a command that trains. */
@@ -26,32 +32,85 @@ export function takeTrainingOptions(command: Command): Command {
     .option('--out <folder>', 'run folder (default: runs/NAME-TIME)')
     .option('--resume [run]', 'go on with a run: its folder, --out’s, or the newest in runs/')
     .option('--no-check', 'do not look at all data first (see m3l check)')
+    .option(
+      '--nproc <n>',
+      'train in so many processes of this machine, each on its part of every batch (docs/distributed.md)',
+      wholeNumber({ most: 1024 }),
+    )
+    .option(
+      '--timeout <seconds>',
+      'of several processes: how long one waits for the others',
+      wholeNumber({ most: 86_400 }),
+      600,
+    )
     .option('--json', 'print the results as JSON', false);
 }
 
-/** Opens the run, and trains it with its progress shown and Ctrl-C heeded. */
+/**
+ * Opens the run, and trains it with its progress shown and Ctrl-C heeded. Null: other processes have done
+ * so, and the first of them tells.
+ */
 export async function runTraining<Summary extends TrainSummary>(
   command: string,
   file: string | undefined,
   options: TrainingOptions,
   work: (options: TrainOptions) => Promise<Summary>,
-): Promise<Summary> {
-  const { run, config, resumed } = await openRun(command, file, options);
-  const interruption = listenForInterruption();
+): Promise<Summary | null> {
+  if (options.nproc !== undefined) {
+    requireNotStarted(options.nproc);
+    if (options.nproc > 1) {
+      process.exitCode = await launchProcesses(options.nproc);
+      return null;
+    }
+  }
+  heedLauncher();
+  const interruption = listenForInterruption(tells() ? {} : { note: null });
+  const { run, config, resumed, group } = await openTogether(command, file, options);
   const progress = trainingProgress({ label: config.framework.name });
   try {
-    return await work({
+    const summary = await work({
       config,
       run,
       resume: resumed,
       check: options.check,
       signal: interruption.signal,
-      onEvent: progress.onEvent,
+      onEvent: tells() ? progress.onEvent : () => {},
+      ...(group === null ? {} : { group }),
     });
+    return tells() ? summary : null;
   } finally {
     progress.end();
     interruption.stop();
   }
+}
+
+/** The run as `openRun` gives it; of several processes the first opens it for all. */
+async function openTogether(
+  command: string,
+  file: string | undefined,
+  options: TrainingOptions,
+): Promise<Opened & { group: distributed.ProcessGroup | null }> {
+  const { resolveConfig, RunFolder } = await import('../experiment/index.js');
+  const { fromFirst, requireSameConfig } = await import('../experiment/processes.js');
+  // What is wrong with it is better told before others are waited for.
+  const own = file === undefined || !isOneOfSeveral() ? null : resolveConfig(file, options.set);
+  const device = own?.device ?? /^device=(.*)$/.exec(options.set.join('\n'))?.[1];
+  const group = await joinProcesses(device, options.timeout);
+  if (group === null) return { ...(await openRun(command, file, options)), group };
+  requireSameConfig(group, own);
+  let opened: Opened | null = null;
+  const { path, config, resumed } = await fromFirst(group, async () => {
+    opened = await openRun(command, file, options);
+    return { path: opened.run.path, config: opened.config, resumed: opened.resumed };
+  });
+  if (opened !== null) return { ...(opened as Opened), group };
+  return { run: RunFolder.elsewhere(path), config: own ?? config, resumed, group };
+}
+
+interface Opened {
+  run: RunFolder;
+  config: Config;
+  resumed: boolean;
 }
 
 /** What a training came to, for people. */
@@ -67,7 +126,7 @@ async function openRun(
   command: string,
   file: string | undefined,
   { set, out, resume }: TrainingOptions,
-) {
+): Promise<Opened> {
   const { requireDataRoot, resolveConfig, resumeConfig, RunFolder } = await import(
     '../experiment/index.js'
   );

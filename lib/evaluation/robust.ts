@@ -77,7 +77,8 @@ export interface RobustResult {
  * Robust mIoU (m3l.md section 8): every network, head and set of missing modalities over one pass
  * through the set. The models are in evaluation mode meanwhile and as they were afterwards.
  *
- * @throws EvaluationError M3L_NOTHING_TO_EVALUATE, M3L_LABEL_RANGE, M3L_MISSING_MODALITY
+ * @throws EvaluationError M3L_NOTHING_TO_EVALUATE, M3L_LABEL_RANGE, M3L_MISSING_MODALITY,
+ *   M3L_EVALUATION_STOPPED where another process failed
  */
 export async function evaluateRobust(options: EvaluateOptions): Promise<RobustResult> {
   checkArguments('evaluateRobust', { options }, { options: evaluateOptionsShape });
@@ -98,11 +99,11 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
   );
   const restore = evaluating(networks.map(({ model }) => model));
   try {
-    const mayBeEmpty = peers.worldSize > 1;
-    const own = await eachBatch({ ...options, mayBeEmpty }, (batch, before) =>
-      addBatch(options, batch, before, networks, sets, measures),
+    const images = await together(peers, measures.flat(), deviceOf(networks[0]!.model), () =>
+      eachBatch({ ...options, mayBeEmpty: peers.worldSize > 1 }, (batch, before) =>
+        addBatch(options, batch, before, networks, sets, measures),
+      ),
     );
-    const images = share(peers, own, measures.flat(), deviceOf(networks[0]!.model));
     const models = networks.map(
       ({ name, model }, n): ModelResult => ({
         model: name,
@@ -158,20 +159,34 @@ function networksOf({ models, headline, specs }: EvaluateOptions): Network[] {
   return networks;
 }
 
-/** Adds up what all processes have measured; returns how many images they had. */
-function share(
+/**
+ * Adds up what all processes have measured; how many images they had. Where one of them fails, or is asked to
+ * stop, so do the others.
+ * @throws EvaluationError M3L_EVALUATION_STOPPED
+ */
+async function together(
   { group }: Peers,
-  images: number,
   measures: readonly CaseMeasures[],
   device: string,
-): number {
-  if (group === null) return images;
-  for (const each of measures) each.share(group);
-  return torch.scope(() => {
-    const all = torch.tensor([images], { dtype: 'float64', device });
+  measure: () => Promise<number>,
+): Promise<number> {
+  if (group === null) return measure();
+  const own = await measure().catch((error: unknown) => ({ error }));
+  const found = typeof own === 'number' ? [own, 0] : [0, 1];
+  const [images, failed] = torch.scope(() => {
+    const all = torch.tensor(Float64Array.from(found), { device });
     group.allReduce(all, 'sum');
-    return all.item() as number;
+    return all.toTypedArray() as Float64Array;
   });
+  if (typeof own !== 'number') throw own.error;
+  if (failed! > 0) {
+    throw new EvaluationError(
+      'M3L_EVALUATION_STOPPED',
+      'another process stopped its part of the evaluation. It says why.',
+    );
+  }
+  for (const each of measures) each.share(group);
+  return images!;
 }
 
 /** All cases of all networks on one batch. */

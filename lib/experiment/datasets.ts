@@ -11,6 +11,7 @@ import {
   readList,
   readNames,
   type Sample,
+  type Shard,
   type Transform,
   underRoot,
   withoutLabels,
@@ -41,6 +42,8 @@ export interface Datasets {
   /** The set to evaluate on, once: the list `val`, or the one asked for. Whoever gets a batch disposes of it. */
   validation(): AsyncIterable<Batch>;
   validationImages: number;
+  /** Of these, how many come before the first of this process's part. */
+  validationFirst: number;
   /** Evaluation samples spread over the set, one a batch, disposed of as the next is taken. */
   samples(count: number): AsyncIterable<Batch>;
   close(): Promise<void>;
@@ -63,20 +66,21 @@ export interface Sources {
  *
  * @param note is told what takes long
  * @param options.split what to evaluate on (`val`)
+ * @param options.shard whose part of the batches, and of the set to evaluate on; all where absent
  * @throws ConfigError M3L_CONFIG_DATA_ROOT, M3L_NO_TEST_LIST; DataError of a list or of an option that does
  *   not fit it
  */
 export async function openDatasets(
   given: Config,
   note: (text: string) => void = () => {},
-  options: { split?: EvaluationSplit } = {},
+  options: { split?: EvaluationSplit; shard?: Shard } = {},
 ): Promise<Datasets> {
   checkArguments(
     'openDatasets',
     { given, note, options },
     { given: configShape, note: is.callback, options: is.record },
   );
-  const { split = 'val' } = options;
+  const { split = 'val', shard } = options;
 
   const config = completed(given);
   const { data } = config;
@@ -98,7 +102,7 @@ export async function openDatasets(
   const { batch, seed, workers } = config;
   // Labelled and unlabelled images are loaded at the same time: each gets half of the threads.
   const half = Math.ceil(workers / 2);
-  const where = { device: config.device, augmentOn: data.augmentOn };
+  const where = { device: config.device, augmentOn: data.augmentOn, shard };
 
   const labelledLoader = lazily(() =>
     loader(labelled, training, {
@@ -117,7 +121,7 @@ export async function openDatasets(
     }),
   );
   const evaluationLoader = lazily(() =>
-    loader(evaluated, evaluation, { batchSize: config.evaluate.batch, workers }),
+    loader(evaluated, evaluation, { batchSize: config.evaluate.batch, workers, shard }),
   );
   const { needsUnlabelled } = frameworkNamed(config.framework.name);
 
@@ -146,6 +150,9 @@ export async function openDatasets(
     },
     validation: () => evaluationLoader().batches(0),
     validationImages: evaluated.length,
+    get validationFirst() {
+      return evaluationLoader().first;
+    },
     async *samples(count) {
       const some = loader(spread(evaluated, count), evaluation, { batchSize: 1 });
       for await (const one of some) {
@@ -193,6 +200,7 @@ interface LoaderOptions {
   workers?: number;
   device?: string;
   augmentOn?: AugmentOn;
+  shard?: Shard | undefined;
 }
 
 /** `count` entries evenly spread over a list: those at floor((i + 0.5) · length / count). */

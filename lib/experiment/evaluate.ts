@@ -8,7 +8,8 @@ import {
   viewsOf,
 } from '../evaluation/index.js';
 import { robustResultShape } from '../evaluation/rules.js';
-import type { Networks } from '../learning/index.js';
+import type { Networks, Peers } from '../learning/index.js';
+import { ALONE } from '../learning/peers.js';
 import type { Fill } from '../models/index.js';
 import { writeFileAtomic } from '../torch/atomic-write.js';
 import { checkArguments } from '../torch/check-arguments.js';
@@ -124,6 +125,8 @@ export interface EvaluateNetworksOptions {
   datasets: Datasets;
   iteration: number;
   missing?: MissingProtocol;
+  /** With whom the set is shared (nobody); `datasets` then has this process's part. */
+  peers?: Peers;
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, images: number) => void) | undefined;
 }
@@ -134,13 +137,16 @@ export async function evaluateNetworks(
 ): Promise<EvaluationReport> {
   checkArguments('evaluateNetworks', { options }, { options: evaluateNetworksOptionsShape });
 
-  const { config, networks, datasets, iteration, signal, onProgress } = options;
+  const { config, networks, datasets, iteration, peers = ALONE, signal, onProgress } = options;
+  const { validationImages: all } = datasets;
   const { name, model } = answering(config, networks);
   const result = await evaluateRobust({
     models: { [name]: model, ...networks },
     headline: name,
     specs: datasets.specs,
     batches: datasets.validation(),
+    first: datasets.validationFirst,
+    peers,
     missing: options.missing ?? (config.evaluate.subsets ? 'subsets' : 'each'),
     fill: config.evaluate.fill,
     seed: config.seed,
@@ -149,7 +155,7 @@ export async function evaluateNetworks(
     calibration: config.evaluate.calibration,
     boundary: config.evaluate.boundary,
     signal,
-    onProgress: (done) => onProgress?.(done, datasets.validationImages),
+    onProgress: (done) => onProgress?.(Math.min(all, done * peers.worldSize), all),
   });
   const { classes } = datasets;
   return { framework: config.framework.name, checkpoint: null, iteration, classes, ...result };

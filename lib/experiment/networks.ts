@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { ModalitySpec } from '../data/index.js';
 import { AveragedNetworks } from '../evaluation/index.js';
 import { frameworkNamed, type Networks } from '../learning/index.js';
@@ -27,15 +28,30 @@ export function calmThreads(): void {
   if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '5000';
 }
 
+/** Of a machine's cores what is one process's of several; undefined: it is alone, or told already. */
+function shareOfThreads(): number | undefined {
+  const processes = Number(process.env.LOCAL_WORLD_SIZE ?? 1);
+  if (!(processes > 1) || process.env.OMP_NUM_THREADS !== undefined) return undefined;
+  return Math.max(1, Math.floor(availableParallelism() / processes));
+}
+
 /** Threads and device, before anything is computed. */
 export function prepareTorch(config: Config): void {
   calmThreads();
-  if (config.threads !== undefined) torch.setNumThreads(config.threads);
+  const threads = config.threads ?? shareOfThreads();
+  if (threads !== undefined) torch.setNumThreads(threads);
   torch.cuda.allowTf32(config.precision === 'tf32');
   if (config.device.startsWith('cuda') && !torch.cuda.isAvailable()) {
     throw new RunError(
       'M3L_NO_CUDA',
       `device is '${config.device}', but this libtorch sees no CUDA device. Use --set device=cpu, or see 'm3l doctor'.`,
+    );
+  }
+  const index = Number(/^cuda:(\d+)$/.exec(config.device)?.[1] ?? 0);
+  if (config.device.startsWith('cuda') && index >= torch.cuda.deviceCount()) {
+    throw new RunError(
+      'M3L_NO_CUDA',
+      `device is '${config.device}', but there are ${torch.cuda.deviceCount()} CUDA devices here, from cuda:0 on. Name one of these, or start as many processes as there are devices.`,
     );
   }
 }

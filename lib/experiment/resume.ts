@@ -1,6 +1,7 @@
 import { checkArguments } from '../torch/check-arguments.js';
 import * as is from '../torch/rules.js';
 import type { Config, SettledConfig } from './config/config.js';
+import { flattened } from './config/flattened.js';
 import { completed } from './config/follow-data.js';
 import { RunError } from './errors.js';
 import { configShape, runFolderShape } from './rules.js';
@@ -51,7 +52,7 @@ export function resumeConfig(
 
   const own = run.config();
   const asked = wanted === undefined ? run.config(sets) : completed(wanted, own);
-  const [before, after] = [flatten(own), flatten(asked)];
+  const [before, after] = [flattened(own), flattened(asked)];
   const refused: string[] = [];
   const notes: string[] = [];
   for (const key of new Set([...before.keys(), ...after.keys()])) {
@@ -74,15 +75,4 @@ export function resumeConfig(
     );
   }
   return { config: { ...asked, name: own.name }, notes };
-}
-
-function flatten(value: unknown, prefix = ''): Map<string, string> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return new Map(value === undefined ? [] : [[prefix, JSON.stringify(value)]]);
-  }
-  return new Map(
-    Object.entries(value).flatMap(([key, entry]) => [
-      ...flatten(entry, prefix === '' ? key : `${prefix}.${key}`),
-    ]),
-  );
 }

@@ -66,6 +66,11 @@ export class RunFolder {
     );
   }
 
+  /** A run that another process writes: nothing is looked at. */
+  static elsewhere(path: string): RunFolder {
+    return new RunFolder(path);
+  }
+
   /** The newest run in `runs/`, of one name where given. */
   static newest(name?: string): RunFolder {
     checkArguments('RunFolder.newest', { name }, { name: is.maybe(is.text) });

@@ -1,17 +1,9 @@
-import { existsSync } from 'node:fs';
-import {
-  createFramework,
-  frameworkNamed,
-  type Networks,
-  type StepReport,
-  Trainer,
-  trainableGroups,
-} from '../learning/index.js';
+import { frameworkNamed, type Networks, type StepReport, type Trainer } from '../learning/index.js';
 import type { SegmentationModel } from '../models/index.js';
-import { AdamW, PolySchedule, SGD } from '../optim/index.js';
 import { checkArguments } from '../torch/check-arguments.js';
+import type { distributed } from '../torch/index.js';
 import * as torch from '../torch/index.js';
-import { requireUsableData } from './check/require-usable.js';
+import { beforeTraining } from './before-training.js';
 import {
   checkSameModel,
   findCheckpoint,
@@ -21,22 +13,18 @@ import {
   saveCheckpoint,
 } from './checkpoint.js';
 import { bestIn, trainingFacts } from './checkpoint-facts.js';
-import { choicesText } from './choices-text.js';
-import { classNames } from './classes.js';
 import type { Config, SettledConfig } from './config/config.js';
-import { completed } from './config/follow-data.js';
-import { type Datasets, openDatasets } from './datasets.js';
+import { createTrainer } from './create-trainer.js';
+import type { Datasets } from './datasets.js';
 import { Interrupted, RunError } from './errors.js';
 import { type EvaluationReport, evaluateNetworks, writeSamples } from './evaluate.js';
 import { type HealthMeans, HealthWatch } from './health.js';
-import { measureModalities } from './measure.js';
 import type { MetricsLine } from './metrics.js';
-import { createNetworks, disposeNetworks, headlineOf, prepareTorch } from './networks.js';
+import { disposeNetworks, headlineOf } from './networks.js';
+import { anywhere, fromFirst, isFirst, peersIn, shareState } from './processes.js';
 import { rescue } from './rescue.js';
 import { trainOptionsShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
-import { settle } from './settle.js';
-import { weighClasses } from './weigh-classes.js';
 
 /** What happens while training, for a progress bar or a log. `iteration`s are those done. */
 export type TrainEvent =
@@ -58,6 +46,11 @@ export interface TrainOptions {
   resume?: boolean;
   /** Look at all data first (true): see `checkData`. */
   check?: boolean;
+  /**
+   * The processes that train together (none): each calls `train`, and the first of them alone looks at the
+   * data, reads and writes `run`, which elsewhere is `RunFolder.elsewhere`. The batch sizes are those of all.
+   */
+  group?: distributed.ProcessGroup | undefined;
   /** Ends training after the running step, with everything saved. */
   signal?: AbortSignal;
   onEvent?: (event: TrainEvent) => void;
@@ -84,21 +77,26 @@ export interface TrainSummary {
  * The run folder is written to only when all that can fail early has been checked. An error after
  * that leaves a checkpoint of the last step, and says so.
  *
+ * Several processes give what one would, up to rounding and to what dropout and drop-path draw.
+ *
  * @throws Interrupted where `signal` was aborted; everything is saved by then
  * @throws CheckpointError M3L_CHECKPOINT_WRITE where saving fails; earlier checkpoints stay
- * @throws RunError M3L_RUN_EXISTS, M3L_RUN_LOCKED, M3L_RUN_WRITE
+ * @throws RunError M3L_RUN_EXISTS, M3L_RUN_LOCKED, M3L_RUN_WRITE; M3L_BATCH_PROCESSES, M3L_RANK_FAILED
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
   checkArguments('train', { options }, { options: trainOptionsShape });
 
   const { run, resume = false, onEvent = () => {} } = options;
+  const writes = isFirst(options.group ?? null);
   const { config, datasets, networks } = await beforeTraining(options, onEvent);
   try {
-    const unlock = run.lock();
+    const unlock = writes ? run.lock() : () => {};
     try {
-      if (resume) run.storeConfig(config);
-      else run.begin(config);
-      run.removeLeftovers();
+      if (writes) {
+        if (resume) run.storeConfig(config);
+        else run.begin(config);
+        run.removeLeftovers();
+      }
       return await trainNetworks({ ...options, config }, datasets, networks, onEvent);
     } finally {
       unlock();
@@ -109,80 +107,31 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   }
 }
 
-/** All that can fail early does so here: nothing is written yet. */
-async function beforeTraining(
-  options: TrainOptions,
-  onEvent: (event: TrainEvent) => void,
-): Promise<{ config: SettledConfig; datasets: Datasets; networks: Networks }> {
-  requireGraphs(options.config);
-  prepareTorch(options.config);
-  const onNote = (text: string) => onEvent({ kind: 'note', text });
-  const { resume = false, run, signal } = options;
-  const own = resume && existsSync(run.configFile) ? run.config() : null;
-  const settled = own
-    ? { config: completed(options.config, own), chosen: [] }
-    : await settle(options.config, onNote);
-  let networks: Networks = {};
-  try {
-    // Before the data, which takes longest: the weights to start from may not be there.
-    const start = startOf({ ...options, config: settled.config });
-    networks = createNetworks(start, classNames(start).length, onNote);
-    if (options.check !== false) {
-      await requireUsableData({
-        config: settled.config,
-        onNote,
-        onProgress: (done, scenes) => onEvent({ kind: 'checking', done, scenes }),
-        signal,
-      });
-    }
-    const measured = own ? settled : await measureModalities(settled.config, { signal });
-    const { config, chosen } = await weighClasses(measured.config, { signal });
-    const all = [...settled.chosen, ...(own ? [] : measured.chosen), ...chosen];
-    if (all.length > 0) onNote(choicesText(all));
-    return { config, datasets: await openDatasets(config, onNote), networks };
-  } catch (error) {
-    disposeNetworks(networks);
-    throw error;
-  }
-}
-
-/** Weights to start from are not looked for where those of a checkpoint take their place. */
-function startOf({ config, run, resume = false }: TrainOptions): Config {
-  if (!resume || findCheckpoint(run.checkpoints, 'latest') === null) return config;
-  return { ...config, initialise: undefined, model: { ...config.model, pretrained: undefined } };
-}
-
-/** Before anything takes time; evaluation and prediction need no graphs, on whichever device. */
-function requireGraphs({ cudaGraph, device }: Config): void {
-  if (!cudaGraph || device.startsWith('cuda')) return;
-  throw new RunError(
-    'M3L_CUDA_GRAPH',
-    `cudaGraph is true and device is '${device}': expected a CUDA device. Use --set device=cuda, or ` +
-      '--set cudaGraph=false.',
-  );
-}
-
 async function trainNetworks(
-  { config, run, resume = false, signal }: TrainOptions & { config: SettledConfig },
+  { config, run, resume = false, group: given, signal }: TrainOptions & { config: SettledConfig },
   datasets: Datasets,
   networks: Networks,
   onEvent: (event: TrainEvent) => void,
 ): Promise<TrainSummary> {
   const { iterations, evaluate, checkpoint } = config;
-  const { trainer, dispose } = createTrainer(config, networks, datasets);
+  const group = given ?? null;
+  const peers = peersIn(group);
+  const writes = isFirst(group);
+  const { trainer, dispose } = createTrainer(config, networks, datasets, peers);
   try {
-    const resumed = resume ? restore(run, config, trainer) : 0;
-    run.truncateMetrics(resumed);
-    const log = run.metrics();
-    const { reports } = history(log);
-    let report = reports.at(-1) ?? null;
-    let best = bestIn(run.checkpoints)?.score ?? null;
+    const begun = await fromFirst(group, () => begin(run, config, trainer, resume));
+    shareState(group, trainer);
+    const { resumed, log } = begun;
+    let { report, best } = begun;
     let saved = resumed;
     const saveNow = () => {
-      const path = save(run, config, trainer, report);
+      if (writes) {
+        const path = save(run, config, trainer, report);
+        onEvent({ kind: 'checkpoint', path });
+      }
       saved = trainer.iteration;
-      onEvent({ kind: 'checkpoint', path });
     };
+    const aborted = () => anywhere(group, signal?.aborted ?? false);
     const speed = new Speed(config);
     const watch = new HealthWatch(datasets.classes, iterations, log);
     onEvent({ kind: 'start', iteration: resumed, iterations });
@@ -192,46 +141,47 @@ async function trainNetworks(
         const done = trainer.iteration;
         // A run that was stopped between its last step and its evaluation makes up for it here.
         const evaluates = due(done, evaluate.every, iterations) && report?.iteration !== done;
-        if (evaluates && !signal?.aborted) {
+        if (evaluates && !aborted()) {
           report = await unlessAborted(signal, () =>
             evaluateNetworks({
               config,
               networks,
               datasets,
               iteration: done,
+              peers,
               signal,
               onProgress: (images, of) => onEvent({ kind: 'evaluating', done: images, images: of }),
             }),
           );
           if (report !== null) {
-            run.log({ kind: 'evaluation', ...report });
+            if (writes) run.log({ kind: 'evaluation', ...report });
             onEvent({ kind: 'evaluation', report });
           }
         }
         const score = scoreAt(done, report);
         const improved = score !== null && (best === null || score > best);
         if (improved) best = score;
-        const stop = signal?.aborted ?? false;
+        const stop = aborted();
         if (done > saved) {
           if (improved || stop || due(done, checkpoint.every, iterations)) saveNow();
-        } else if (score !== null) {
+        } else if (score !== null && writes) {
           recordScore(findCheckpoint(run.checkpoints, 'latest')!, score);
         }
         if (stop) throw new Interrupted(run.path, done);
         if (done >= iterations) break;
 
         const step = await trainer.step();
-        run.log(metricsOf(step));
+        if (writes) run.log(metricsOf(step));
         const imagesPerSecond = speed.after(step);
         onEvent({ kind: 'step', iteration: done + 1, loss: step.loss, imagesPerSecond });
         const health = watch.after(step);
         if (health === null) continue;
-        run.log({ kind: 'health', iteration: done + 1, ...health.means });
+        if (writes) run.log({ kind: 'health', iteration: done + 1, ...health.means });
         onEvent({ kind: 'health', iteration: done + 1, means: health.means });
         for (const text of health.notes) onEvent({ kind: 'note', text });
       }
     } catch (error) {
-      throw rescue(error, { run, trainer, saved, save: saveNow });
+      throw writes ? rescue(error, { run, trainer, saved, save: saveNow }) : error;
     }
 
     if (report === null) throw new RunError('M3L_NO_EVALUATION', `${run.path} was not evaluated.`);
@@ -240,49 +190,27 @@ async function trainNetworks(
       framework: config.framework.name,
       iterations,
       parameters: parameterCount(networks[headlineOf(config)]!),
-      seconds: history(run.metrics()).seconds,
+      seconds: writes ? history(run.metrics()).seconds : 0,
       evaluation: report,
-      samples: await writeSamples({ config, networks, datasets, path: run.samplesFile }),
+      samples: writes
+        ? await writeSamples({ config, networks, datasets, path: run.samplesFile })
+        : null,
     };
-    run.writeSummary({ ...summary });
+    if (writes) run.writeSummary({ ...summary });
     return summary;
   } finally {
     dispose();
   }
 }
 
-function createTrainer(config: SettledConfig, networks: Networks, datasets: Datasets) {
-  const { framework: learning, optimiser, schedule, iterations, seed, device, cudaGraph } = config;
-  const framework = createFramework(learning.name, {
-    networks,
-    modalities: datasets.specs,
-    options: learning,
-    seed,
-    iterations,
-  });
-  const groups = trainableGroups(framework, optimiser);
-  const optimizer =
-    optimiser.name === 'adamw' ? new AdamW(groups) : new SGD(groups, { momentum: 0.9 });
-  const trainer = new Trainer({
-    framework,
-    optimizer,
-    schedule:
-      schedule.name === 'poly'
-        ? new PolySchedule({ total: iterations, power: schedule.power, warmup: schedule.warmup })
-        : new PolySchedule({ total: iterations, power: 0, warmup: schedule.warmup }),
-    source: (iteration) => datasets.batch(iteration),
-    ...(device === 'cpu' ? {} : { prepare: (iteration) => datasets.prepare(iteration) }),
-    iterations,
-    seed,
-    device,
-    execution: cudaGraph ? 'captured' : 'eager',
-    clipGradientNorm: optimiser.clipGradientNorm,
-  });
-  const dispose = () => {
-    trainer.dispose();
-    optimizer.dispose();
-  };
-  return { trainer, dispose };
+/** Where the training begins, and what the run knows already. */
+function begin(run: RunFolder, config: Config, trainer: Trainer, resume: boolean) {
+  const resumed = resume ? restore(run, config, trainer) : 0;
+  run.truncateMetrics(resumed);
+  const log = run.metrics();
+  const report: EvaluationReport | null = history(log).reports.at(-1) ?? null;
+  const best: number | null = bestIn(run.checkpoints)?.score ?? null;
+  return { resumed, log, report, best };
 }
 
 /** Loads the latest checkpoint; returns how many iterations it is from. */
@@ -325,7 +253,8 @@ async function unlessAborted<Result>(
   try {
     return await work();
   } catch (error) {
-    if (signal?.aborted) return null;
+    if (signal?.aborted || (error as { code?: string }).code === 'M3L_EVALUATION_STOPPED')
+      return null;
     throw error;
   }
 }

@@ -48,7 +48,9 @@ function smallest(values: Tensor, k: number, peers: Peers): number {
   for (let shift = 32 - ROUND; shift >= 0; shift -= ROUND) {
     const high = shift + ROUND;
     const near = high === 32 ? values : values.maskedSelect(shifted(values, high).eq(found));
-    const digits = shifted(near, shift).bitwiseAnd(2 ** ROUND - 1).flatten();
+    const digits = shifted(near, shift)
+      .bitwiseAnd(2 ** ROUND - 1)
+      .flatten();
     const counts = numbers(peers.sum(digits.bincount({ minlength: 2 ** ROUND }).to('float64')));
     let digit = 0;
     while (rest > counts[digit]!) rest -= counts[digit++]!;

@@ -194,11 +194,7 @@ function withoutAbsent(
  * @param labels [B, H, W] int64, 255 = ignore
  * @param peers with whom the batch is shared, if with any
  */
-export function pseudoLoss(
-  heads: readonly Tensor[],
-  labels: Tensor,
-  peers: Peers = ALONE,
-): Tensor {
+export function pseudoLoss(heads: readonly Tensor[], labels: Tensor, peers: Peers = ALONE): Tensor {
   checkArguments(
     'pseudoLoss',
     { heads, labels, peers },

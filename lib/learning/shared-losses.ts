@@ -24,7 +24,9 @@ export function crossEntropiesOverAll(
 ): { sup: Tensor; pseudo: Tensor } {
   const { ignoreIndex = IGNORE_LABEL } = ohem;
   const count = (of: Tensor | undefined) =>
-    of === undefined ? torch.zeros([], { dtype: 'float64', device: heads[0]!.device }) : counted(of);
+    of === undefined
+      ? torch.zeros([], { dtype: 'float64', device: heads[0]!.device })
+      : counted(of);
   const counted = (of: Tensor) => of.ne(ignoreIndex).sum().to('float64');
   const taughtCount = count(pseudo);
   const sums: Tensor[] = [];
@@ -62,7 +64,10 @@ function keptLabels(head: Tensor, labels: Tensor, ohem: OhemOptions, peers: Peer
   const probability = torch.cat(
     Array.from({ length: count }, (_, n) =>
       torch.scope(() => {
-        const small = head.detach().narrow(0, n, 1).to(lossType([head]));
+        const small = head
+          .detach()
+          .narrow(0, n, 1)
+          .to(lossType([head]));
         const classes = labels.narrow(0, n, 1).maskedFill(valid.narrow(0, n, 1).logicalNot(), 0);
         const logits = bilinear(small, size)(small);
         return logits.softmax(1).gather(1, classes.unsqueeze(1)).squeeze(1);

@@ -33,9 +33,7 @@ export function weightedCrossEntropy(
     const small = wide.narrow(0, 0, count);
     const logits = bilinear(small, [height, width])(small);
     const entropy = logits.logSoftmax(1).gather(1, classes.unsqueeze(1)).squeeze(1).neg(); // [N, H, W]
-    const hard = torch.noGrad(() =>
-      hardPixels(entropy.detach().neg().exp(), valid, ohem, peers),
-    );
+    const hard = torch.noGrad(() => hardPixels(entropy.detach().neg().exp(), valid, ohem, peers));
     const kept = hard.to(entropy.dtype);
     const counted = weights ? kept.mul(weights) : kept;
     const focused = focal === 0 ? entropy : entropy.mul(doubt(entropy).pow(focal));

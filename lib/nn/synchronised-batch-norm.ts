@@ -43,7 +43,9 @@ export function synchronisedBatchNorm(
   if (running !== null && momentum > 0) {
     torch.noGrad(() => {
       const unbiased = variance.detach().mul(count).div(count.sub(1).clamp(1));
-      running.mean.mul_(1 - momentum).add_(mean.detach().to(running.mean.dtype), { alpha: momentum });
+      running.mean
+        .mul_(1 - momentum)
+        .add_(mean.detach().to(running.mean.dtype), { alpha: momentum });
       running.var.mul_(1 - momentum).add_(unbiased.to(running.var.dtype), { alpha: momentum });
     });
   }

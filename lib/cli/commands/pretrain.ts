@@ -38,6 +38,7 @@ export function addPretrain(program: Command): void {
       const summary = await runTraining('pretrain', file, options, (given) =>
         pretrain({ ...given, export: options.export }),
       );
+      if (summary === null) return;
       if (options.json) return printJson(summary);
       await printTraining(summary);
       tell(summary.weights);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { checkArguments } from '../../torch/check-arguments.js';
 import { Interrupted } from '../errors.js';
+import { fromFirst } from '../processes.js';
 import { pretrainOptionsShape } from '../rules.js';
 import { type TrainOptions, type TrainSummary, train } from '../train.js';
 import { requireReplaceable, type WeightsPackage, writeWeightsPackage } from './weights-package.js';
@@ -29,7 +30,9 @@ export async function pretrain(options: PretrainOptions): Promise<PretrainSummar
   requireReplaceable(folder);
   try {
     const summary = await train(options);
-    return { ...summary, weights: writeWeightsPackage(run, folder) };
+    const group = options.group ?? null;
+    const weights = await fromFirst(group, () => writeWeightsPackage(run, folder));
+    return { ...summary, weights };
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     const { iteration } = error;

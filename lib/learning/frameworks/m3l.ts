@@ -37,7 +37,10 @@ export const m3l = defineFramework({
       draw(batch, iteration) {
         const count = sizeOf(batch.labelled);
         const mixed = sizeOf(unlabelledOf(batch, context));
-        const masked = [...unmasked(count), ...ownMasks(context, context.masks, iteration, [count, mixed])];
+        const masked = [
+          ...unmasked(count),
+          ...ownMasks(context, context.masks, iteration, [count, mixed]),
+        ];
         return drawOf(context, iteration, masked, { mixed });
       },
       losses(batch, { masked, pseudoWeight, confidence, boxes, tokenSeed, colourSeed }) {

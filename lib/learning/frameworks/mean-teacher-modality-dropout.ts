@@ -39,11 +39,15 @@ export const meanTeacherModalityDropout = defineFramework({
         const mixed = sizeOf(unlabelledOf(batch, context));
         const others = [count, mixed];
         const masked = [...unmasked(count), ...ownMasks(context, context.masks, iteration, others)];
-        const teacherMasked = [...unmasked(count), ...ownMasks(context, context.teacherMasks, iteration, others)];
+        const teacherMasked = [
+          ...unmasked(count),
+          ...ownMasks(context, context.teacherMasks, iteration, others),
+        ];
         return drawOf(context, iteration, masked, { teacherMasked, mixed });
       },
       losses(batch, draw) {
-        const { masked, teacherMasked, pseudoWeight, confidence, boxes, tokenSeed, colourSeed } = draw;
+        const { masked, teacherMasked, pseudoWeight, confidence, boxes, tokenSeed, colourSeed } =
+          draw;
         const labels = labelsOf(batch.labelled);
         const truth = torch.cat([labels, labels]);
         const images = joinBatches(batch.labelled, batch.labelled, unlabelledOf(batch, context));

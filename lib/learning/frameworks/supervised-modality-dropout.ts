@@ -1,4 +1,12 @@
-import { defineFramework, drawOf, forward, labelsOf, ohemOptions, ownMasks, sizeOf } from '../framework.js';
+import {
+  defineFramework,
+  drawOf,
+  forward,
+  labelsOf,
+  ohemOptions,
+  ownMasks,
+  sizeOf,
+} from '../framework.js';
 import { allHeads, supervisedLoss, withDice, withPenalty } from '../losses.js';
 
 /** The labelled images, each with one modality or none masked. */
@@ -16,11 +24,7 @@ export const supervisedModalityDropout = defineFramework({
     return {
       teacher: null,
       draw: ({ labelled }, iteration) =>
-        drawOf(
-          context,
-          iteration,
-          ownMasks(context, context.masks, iteration, [sizeOf(labelled)]),
-        ),
+        drawOf(context, iteration, ownMasks(context, context.masks, iteration, [sizeOf(labelled)])),
       losses({ labelled }, { masked, tokenSeed }) {
         const labels = labelsOf(labelled);
         const ohem = ohemOptions(context, labels);

@@ -107,7 +107,11 @@ export function backward(
   const { group } = peers;
   if (group !== null) {
     const operation = framework.options.lossOver === 'batch' ? 'sum' : 'mean';
-    shareGradients(group, optimizer.groups.flatMap(({ params }) => params), operation);
+    shareGradients(
+      group,
+      optimizer.groups.flatMap(({ params }) => params),
+      operation,
+    );
   }
   for (const parameter of idle) parameter.grad ??= parameter.detach().zerosLike();
   const scalars: Record<string, Tensor> = { loss: total, ...parts };
