@@ -19,6 +19,7 @@ import { withDefaults } from './require.js';
 import { count, flag, index, maybe, oneOf, positive, text } from './rules.js';
 
 export type { InitOptions } from './distributed/environment.js';
+export { type BucketOptions, GradientBuckets } from './distributed/gradient-buckets.js';
 export type { JsonValue, ProcessGroup, ReduceOperation } from './distributed/process-group.js';
 export type { Work } from './distributed/work.js';
 

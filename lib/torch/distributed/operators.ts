@@ -38,7 +38,7 @@ function operator(name: string): OperatorFunction {
 /** An operator's error can have no code of its own: it begins its message with it. */
 function coded(error: unknown): unknown {
   if (!(error instanceof M3lError)) return error;
-  const found = /(M3L_DISTRIBUTED_[A-Z]+): ([^]*)/.exec(error.message);
+  const found = /(M3L_DISTRIBUTED_[A-Z]+): (.*)/s.exec(error.message);
   if (found === null) return error;
   const [, code = '', message = ''] = found;
   if (code === 'M3L_DISTRIBUTED_ARGUMENT') return new ArgumentError(message, { cause: error });

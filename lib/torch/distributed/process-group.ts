@@ -107,7 +107,7 @@ export class ProcessGroup {
       const padded = new Uint8Array(Math.max(...lengths));
       padded.set(bytes);
       const gathered = this.allGather(tensorOf(padded));
-      return gathered.map((one, rank) => valueOf(one, lengths[rank]!));
+      return gathered.map((one, rank) => jsonIn(one, lengths[rank]!));
     });
   }
 
@@ -120,12 +120,13 @@ export class ProcessGroup {
       this.broadcast(size, source);
       const sent = tensorOf(mine ? bytes : new Uint8Array(size.item()));
       this.broadcast(sent, source);
-      return valueOf(sent, size.item());
+      return jsonIn(sent, size.item());
     });
   }
 }
 
-function begun(operator: string, ...args: unknown[]): Work {
+/** What an operator begins, by its name. */
+export function begun(operator: string, ...args: unknown[]): Work {
   return new NumberedWork(call(operator, ...args) as number);
 }
 
@@ -140,7 +141,7 @@ function bytesOf(value: unknown, where: string): Uint8Array {
   throw new ArgumentError(`${where}: found ${describe(value)}, expected a value that JSON can say`);
 }
 
-function valueOf(bytes: Tensor, length: number): JsonValue {
+function jsonIn(bytes: Tensor, length: number): JsonValue {
   const view = bytes.toTypedArray() as Uint8Array;
   return JSON.parse(new TextDecoder().decode(view.subarray(0, length))) as JsonValue;
 }
