@@ -1,16 +1,11 @@
 import type { Shard } from '../data/index.js';
 import { checkArguments } from '../torch/check-arguments.js';
-import type { Tensor } from '../torch/index.js';
+import type { distributed, Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { collectivesShape } from './rules.js';
 
-/** What of a process group is needed here; a `ProcessGroup` of `torch.distributed` is one. */
-export interface Collectives extends Shard {
-  /** In place; all processes then hold the same. */
-  allReduce(tensor: Tensor, operation?: 'sum' | 'mean' | 'min' | 'max'): void;
-  /** Of each process its tensor, by rank; of one shape. */
-  allGather(tensor: Tensor): Tensor[];
-}
+/** What processes speak over. */
+export type Collectives = distributed.ProcessGroup;
 
 /**
  * The processes that train together, each on its part of every batch; a process that trains alone is the

@@ -8,7 +8,7 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { LearningError } from './errors.js';
 import type { Framework, TrainingBatch } from './framework.js';
-import { ALONE, type Peers } from './peers.js';
+import { ALONE, type Collectives, type Peers } from './peers.js';
 import { trainerOptionsShape } from './rules.js';
 import { createStep, type Execution } from './step/create-step.js';
 import { KeptBuffers } from './step/kept-buffers.js';
@@ -108,9 +108,7 @@ export class Trainer {
     }
     const { framework, optimizer, device, execution = 'eager', clipGradientNorm = null } = options;
     const { reportGradientNorm = false, peers = ALONE } = options;
-    if (peers.group !== null) {
-      for (const network of trained(framework)) nn.synchroniseBatchNorm(network, peers.group);
-    }
+    if (peers.group !== null) shareStatistics(framework, peers.group);
     this.#step = createStep(execution, {
       framework,
       optimizer,
@@ -236,7 +234,7 @@ export class Trainer {
 
   /** Releases what the steps and the framework hold beside networks and optimiser, which stay. */
   dispose(): void {
-    for (const network of trained(this.#options.framework)) nn.synchroniseBatchNorm(network, null);
+    shareStatistics(this.#options.framework, null);
     this.#step.dispose();
     this.#buffers.dispose();
     torch.dispose(Object.values(this.#options.framework.state ?? {}));
@@ -303,6 +301,14 @@ export class Trainer {
         'still those of the step before. Lower the learning rates, clip the gradients, or look ' +
         'for NaN in the inputs of this iteration.',
     );
+  }
+}
+
+/** What networks gather of their batches, BatchNorms and ensembles, is then of all processes' samples. */
+function shareStatistics({ networks }: Framework, group: Collectives | null): void {
+  for (const network of Object.values(networks)) {
+    nn.synchroniseBatchNorm(network, group);
+    network.statisticsGroup = group;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { StatisticsGroup } from '../nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { type Masks, maskedRows } from './missing-modalities/inputs.js';
@@ -153,11 +154,13 @@ function logShares(headShares: Tensor, voters: readonly number[]): Tensor {
  * moving average over batches, those counting less of which fewer samples have the modality. It starts at 0:
  * only the ratios count.
  * @param predictions [V·B, K, h, w], those of the voters
+ * @param group the processes that share the batch, if any do
  */
 export function rememberShares(
   headShares: Tensor,
   predictions: Tensor,
   { voters, absent }: Votes,
+  group: StatisticsGroup | null = null,
 ): void {
   torch.noGrad(() => {
     const said = predictions.detach().softmax(1).mean([2, 3]); // [V·B, K]
@@ -165,6 +168,10 @@ export function rememberShares(
     const there = absent?.logicalNot().to('float32').unsqueeze(2); // [V, B, 1]
     const news = (there ? said_VBK.mul(there) : said_VBK).mean([1]).mul(FORGET); // [V, K]
     const kept = there?.mean([1]).mul(-FORGET).add(1); // [V, 1]
+    if (group !== null) {
+      rememberTogether(headShares, voters, news, kept, group);
+      return;
+    }
     for (const [v, m] of voters.entries()) {
       const own = headShares.select(0, m);
       if (kept) own.mul_(kept.select(0, v));
@@ -172,4 +179,22 @@ export function rememberShares(
       own.add_(news.select(0, v));
     }
   });
+}
+
+/** The same of a batch that processes share: a modality that the own samples lack others may have. */
+function rememberTogether(
+  headShares: Tensor,
+  voters: readonly number[],
+  news: Tensor,
+  kept: Tensor | undefined,
+  group: StatisticsGroup,
+): void {
+  const [modalities, classes] = headShares.shape as [number, number];
+  const own = torch.zeros([modalities, classes + 1], { device: headShares.device });
+  for (const [v, m] of voters.entries()) {
+    const lost = kept ? kept.select(0, v).neg().add(1) : torch.full([1], FORGET);
+    own.select(0, m).copy_(torch.cat([news.select(0, v), lost.to({ device: own.device })]));
+  }
+  group.allReduce(own.div_(group.worldSize), 'sum');
+  headShares.mul_(own.narrow(1, classes, 1).neg().add(1)).add_(own.narrow(1, 0, classes));
 }

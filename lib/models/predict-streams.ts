@@ -42,7 +42,8 @@ export function predictHeads(
 
   const wide = precision === 'float32' ? predictions : predictions.to('float32');
   if (model.training && model.headShares && streams.length === M) {
-    rememberShares(model.headShares, votersOf(wide, streams, votes), votes);
+    const group = model.statisticsGroup ?? null;
+    rememberShares(model.headShares, votersOf(wide, streams, votes), votes, group);
   }
   const size: [number, number] | null = options.upsample === false ? null : [height, width];
   return { logits: logitsOf(wide, { heads, streams, votes, size, model }), penalty };

@@ -81,6 +81,12 @@ export interface SegmentationModel extends nn.Module, Predictor {
    */
   ownEncoder?(shared: nn.StateDict): nn.StateDict;
 
+  /**
+   * With which processes each batch in training is shared: what the model gathers of its batches is then of
+   * the whole of them. Absent or null: with none.
+   */
+  statisticsGroup?: nn.StatisticsGroup | null;
+
   /** What a parameter counts as; absent: what its name says, see `parameterGroups`. */
   roleOf?(name: string, parameter: Tensor): ParameterRole;
 

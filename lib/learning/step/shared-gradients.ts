@@ -1,39 +1,45 @@
-import type { Tensor } from '../../torch/index.js';
-import * as torch from '../../torch/index.js';
-import type { Collectives } from '../peers.js';
+import * as nn from '../../nn/index.js';
+import { distributed, type Tensor } from '../../torch/index.js';
+import type { Framework } from '../framework.js';
+import type { TrainerOptimizer } from './training-step.js';
 
-/**
- * Brings the gradients of all processes together: each parameter's is then the sum (or mean) of theirs, and
- * null where nobody has one.
- */
-export function shareGradients(
-  group: Collectives,
-  parameters: readonly Tensor[],
-  operation: 'sum' | 'mean',
-): void {
-  torch.noGrad(() =>
-    torch.scope(() => {
-      const { device } = parameters[0]!;
-      const has = Float32Array.from(parameters, ({ grad }) => (grad ? 1 : 0));
-      const found = torch.tensor(has, { device });
-      group.allReduce(found, 'sum');
-      const counts = found.toTypedArray() as Float32Array;
-      const shared = parameters.filter((_, i) => counts[i]! > 0);
-      for (const dtype of new Set(shared.map((parameter) => parameter.dtype))) {
-        const some = shared.filter((parameter) => parameter.dtype === dtype);
-        const flat = torch.cat(
-          some.map((parameter) => (parameter.grad ?? parameter.zerosLike()).flatten()),
-        );
-        group.allReduce(flat, operation);
-        let from = 0;
-        for (const parameter of some) {
-          const size = parameter.numel();
-          const part = flat.narrow(0, from, size).view([...parameter.shape]);
-          from += size;
-          if (parameter.grad) parameter.grad.copy_(part);
-          else parameter.grad = torch.detached(() => part.clone());
-        }
-      }
-    }),
-  );
+/** The gradients of processes that share each batch, brought together in buckets while the backward runs. */
+export class SharedGradients {
+  readonly #buckets: distributed.GradientBuckets;
+  /** Whether the backward itself waits for the others: then its messages must not cross the gradients'. */
+  readonly #waits: boolean;
+
+  /** Their sum, where each process differentiates the loss of the whole batch; else the mean. */
+  constructor(
+    group: distributed.ProcessGroup,
+    { networks, trainable, options }: Framework,
+    { groups }: TrainerOptimizer,
+  ) {
+    const parameters = groups.flatMap(({ params }) => params);
+    const operation = options.lossOver === 'batch' ? 'sum' : 'mean';
+    this.#buckets = new distributed.GradientBuckets(parameters, group, { operation });
+    const modules = trainable.flatMap((name) => networks[name]!.modules());
+    this.#waits = modules.some((each) => each instanceof nn.BatchNorm && !each.frozen);
+  }
+
+  /** What a step sends. */
+  get bytes(): number {
+    return this.#buckets.bytes;
+  }
+
+  /** How long the last step has waited for the others after its backward, in milliseconds. */
+  get waitedMs(): number {
+    return this.#buckets.waitedMs;
+  }
+
+  /** Gives each parameter the gradient of all processes; one of which nobody has one is left alone. */
+  backward(loss: Tensor): void {
+    if (this.#waits) this.#buckets.hold(() => loss.backward());
+    else loss.backward();
+    this.#buckets.finish();
+  }
+
+  dispose(): void {
+    this.#buckets.dispose();
+  }
 }

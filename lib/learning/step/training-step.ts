@@ -5,7 +5,7 @@ import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import type { Framework, TrainingBatch } from '../framework.js';
 import { ALONE, type Peers } from '../peers.js';
-import { shareGradients } from './shared-gradients.js';
+import { SharedGradients } from './shared-gradients.js';
 
 /** Any optimiser of `m3l/optim`. */
 export type TrainerOptimizer = Optimizer<{ lr: number }>;
@@ -60,14 +60,19 @@ export type Health = Readonly<Record<string, number | number[]>>;
 
 /** Each operator as it comes, on the batch as it comes. */
 export class EagerStep implements TrainingStep {
-  constructor(private readonly setup: StepSetup) {}
+  readonly #shared: SharedGradients | null;
+
+  constructor(private readonly setup: StepSetup) {
+    const { framework, optimizer, peers = ALONE } = setup;
+    this.#shared =
+      peers.group === null ? null : new SharedGradients(peers.group, framework, optimizer);
+  }
 
   gradients(batch: TrainingBatch, iteration: number): StepGradients {
-    const { framework, device } = this.setup;
+    const { framework, device, peers = ALONE } = this.setup;
     const moved = device === undefined ? batch : onDevice(batch, device);
     const draw = framework.draw(moved, iteration);
-    const reported = backward(this.setup, moved, draw);
-    const { peers = ALONE } = this.setup;
+    const reported = backward(this.setup, moved, draw, this.#shared);
     return {
       masked: draw.masked,
       read: () => readAll(layoutOf(reported), meanOver(peers, stackAll(reported))),
@@ -84,7 +89,9 @@ export class EagerStep implements TrainingStep {
 
   reset(): void {}
 
-  dispose(): void {}
+  dispose(): void {
+    this.#shared?.dispose();
+  }
 }
 
 /** What a step reports, on the device. */
@@ -94,25 +101,21 @@ export interface Reported {
   health: Record<string, Tensor>;
 }
 
-/** Losses and their gradients, in place of the gradients before; returns what is to be reported. */
+/**
+ * Losses and their gradients, in place of the gradients before; returns what is to be reported.
+ * @param shared brings the gradients of several processes together
+ */
 export function backward(
-  { framework, optimizer, reportGradientNorm, idle = [], peers = ALONE }: StepSetup,
+  { framework, optimizer, reportGradientNorm, idle = [] }: StepSetup,
   batch: TrainingBatch,
   draw: Parameters<Framework['losses']>[1],
+  shared: SharedGradients | null = null,
 ): Reported {
   optimizer.zeroGrad();
   // What the backward does not read goes before it, and the rest as it is read.
   const { total, parts, health = {} } = torch.scope(() => framework.losses(batch, draw));
-  total.backward();
-  const { group } = peers;
-  if (group !== null) {
-    const operation = framework.options.lossOver === 'batch' ? 'sum' : 'mean';
-    shareGradients(
-      group,
-      optimizer.groups.flatMap(({ params }) => params),
-      operation,
-    );
-  }
+  if (shared === null) total.backward();
+  else shared.backward(total);
   for (const parameter of idle) parameter.grad ??= parameter.detach().zerosLike();
   const scalars: Record<string, Tensor> = { loss: total, ...parts };
   if (reportGradientNorm) scalars.gradientNorm = gradientNorm(optimizer.groups);
