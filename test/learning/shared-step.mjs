@@ -23,9 +23,17 @@ function part(seed, count, hasLabels) {
   const mine = (tensor) => tensor.narrow(0, rank * own, own).clone();
   // Few void pixels with one process, many with the other: means over each alone would be others.
   const labels = torch.randint(0, 3, [count, SIZE, SIZE], { dtype: 'int64', generator });
-  for (let i = 0; i < count; i++) labels.narrow(0, i, 1).narrow(1, 0, 4 + 5 * i).fill_(255);
+  for (let i = 0; i < count; i++)
+    labels
+      .narrow(0, i, 1)
+      .narrow(1, 0, 4 + 5 * i)
+      .fill_(255);
   const valid = torch.ones([count, SIZE, SIZE], { dtype: 'bool' });
-  for (let i = 0; i < count; i++) valid.narrow(0, i, 1).narrow(2, 0, 3 * i + 1).fill_(false);
+  for (let i = 0; i < count; i++)
+    valid
+      .narrow(0, i, 1)
+      .narrow(2, 0, 3 * i + 1)
+      .fill_(false);
   return {
     names: Array.from({ length: own }, (_, i) => `${seed}-${rank * own + i}`),
     modalities: [
@@ -82,10 +90,9 @@ for (let t = 0; t < steps; t++) {
   if (t > 0) continue;
   const network = framework.networks[framework.trainable[0]];
   gradients = Object.fromEntries(
-    network.namedParameters().map(([key, { grad }]) => [
-      key,
-      grad ? [...grad.flatten().toTypedArray()] : null,
-    ]),
+    network
+      .namedParameters()
+      .map(([key, { grad }]) => [key, grad ? [...grad.flatten().toTypedArray()] : null]),
   );
 }
 const { tensors } = trainer.state();

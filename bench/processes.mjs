@@ -1,0 +1,133 @@
+/**
+ * Two processes of one thread against one of two, on two cores: Linear Fusion B0 at 128², M3L, 4 labelled and
+ * 4 unlabelled images a step. `node bench/processes.mjs [rounds]`; alternating, medians.
+ */
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { loadavg } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+const STEPS = 6;
+
+if (process.env.RANK !== undefined) await train();
+else await compare(Number(process.argv[2] ?? 3));
+
+async function compare(rounds) {
+  const load = loadavg()[0].toFixed(1);
+  const found = { one: [], two: [] };
+  for (let round = 0; round < rounds; round++) {
+    found.one.push(await run(1, 2));
+    found.two.push(await run(2, 1));
+  }
+  const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+  const of = (key, name) => median(found[key].map((each) => each[name]));
+  const [one, two] = [of('one', 'seconds'), of('two', 'seconds')];
+  console.log(`load before: ${load} on this machine`);
+  console.log(`1 process × 2 threads: ${one.toFixed(3)} s a step, ${of('one', 'peakMiB')} MiB`);
+  console.log(
+    `2 processes × 1 thread: ${two.toFixed(3)} s a step, ${of('two', 'peakMiB')} MiB each`,
+  );
+  console.log(`ratio of the times: ${(two / one).toFixed(2)}`);
+  console.log(`waiting for each other: ${(100 * of('two', 'waiting')).toFixed(1)} % of a step`);
+  console.log(`gradients sent: ${(of('two', 'bytes') / 1e6).toFixed(1)} MB a step`);
+}
+
+/** Figures of the first process. */
+async function run(processes, threads) {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((listening) => server.once('listening', listening));
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  const outputs = await Promise.all(
+    Array.from({ length: processes }, (_, rank) => {
+      const env = {
+        ...process.env,
+        OMP_NUM_THREADS: String(threads),
+        RANK: String(rank),
+        WORLD_SIZE: String(processes),
+        MASTER_ADDR: '127.0.0.1',
+        MASTER_PORT: String(port),
+      };
+      const child = spawn(process.execPath, [fileURLToPath(import.meta.url)], {
+        env,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let said = '';
+      child.stdout.on('data', (text) => {
+        said += text;
+      });
+      return new Promise((settle, fail) => {
+        child.on('close', (code) =>
+          code === 0 ? settle(said) : fail(new Error(`rank ${rank} ended with ${code}`)),
+        );
+      });
+    }),
+  );
+  return JSON.parse(outputs[0]);
+}
+
+async function train() {
+  const { torch, optim } = await import('m3l');
+  const { createFramework, peersOf, Trainer } = await import('m3l/learning');
+  const { createModel } = await import('m3l/models');
+  const worldSize = Number(process.env.WORLD_SIZE);
+  const group = worldSize > 1 ? torch.distributed.initProcessGroup() : null;
+  let waited = 0;
+  const timed = (of, name) => {
+    const call = of[name];
+    of[name] = function (...args) {
+      const start = performance.now();
+      try {
+        return call.apply(this, args);
+      } finally {
+        waited += performance.now() - start;
+      }
+    };
+  };
+  let bytes = 0;
+  if (group !== null) {
+    for (const name of ['allReduce', 'allGather']) timed(group, name);
+    timed(torch.distributed.GradientBuckets.prototype, 'finish');
+  }
+  const peers = group === null ? {} : { peers: peersOf(group) };
+  torch.manualSeed(1);
+  const framework = createFramework('m3l', {
+    networks: () => createModel({ name: 'linear-fusion', backbone: 'mit-b0', numClasses: 13 }),
+    modalities: [
+      { name: 'rgb', kind: 'rgb' },
+      { name: 'depth', kind: 'depth' },
+    ],
+    ...peers,
+  });
+  const params = framework.networks.student.parameters();
+  bytes = params.reduce((sum, { nbytes }) => sum + nbytes, 0);
+  const batch = (hasLabels) =>
+    torch.detached(() => {
+      const count = 4 / worldSize;
+      const labels = () => torch.randint(0, 13, [count, 128, 128], { dtype: 'int64' });
+      return {
+        names: Array.from({ length: count }, (_, i) => `${i}`),
+        modalities: [0, 1].map(() => torch.randn([count, 3, 128, 128])),
+        labels: hasLabels ? labels() : null,
+        valid: null,
+      };
+    });
+  const trainer = new Trainer({
+    framework,
+    optimizer: new optim.AdamW([{ params, lr: 1e-4 }]),
+    iterations: STEPS,
+    source: async () => ({ labelled: batch(true), unlabelled: batch(false) }),
+    ...peers,
+  });
+  const seconds = [];
+  const waits = [];
+  for (let step = 0; step < STEPS; step++) {
+    waited = 0;
+    const report = await trainer.step();
+    seconds.push(report.seconds);
+    waits.push(waited / 1000 / report.seconds);
+  }
+  const middle = (values) => values.slice(1).sort((a, b) => a - b)[Math.floor((STEPS - 1) / 2)];
+  const peakMiB = Math.round(process.resourceUsage().maxRSS / 1024);
+  console.log(JSON.stringify({ seconds: middle(seconds), waiting: middle(waits), peakMiB, bytes }));
+}

@@ -1,0 +1,160 @@
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { m3l, type Outcome } from './m3l.js';
+
+// One tiny training in one process, and in two that are let be, stopped, killed and misled.
+
+const ITERATIONS = 6;
+let folder: string;
+let config: string;
+let alone: Outcome;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'm3l-processes-'));
+  const rooms = await m3l([
+    ...['rooms', join(folder, 'rooms'), '--labelled', '4', '--unlabelled', '4', '--val', '5'],
+    ...['--size', '36x48', '--workers', '0'],
+  ]);
+  expect(rooms.code, rooms.stderr).toBe(0);
+  config = join(folder, 'tiny.yaml');
+  writeFileSync(config, CONFIG);
+  alone = await m3l(['train', config, '--out', run('alone'), '--json', '--no-check']);
+  expect(alone.code, alone.stderr).toBe(0);
+}, 300_000);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const CONFIG = `
+data:
+  root: rooms
+  classes: 13
+  lists: { labelled: train_labelled.txt, unlabelled: train_unlabelled.txt, val: val.txt }
+  crop: 32
+  evaluationSize: [36, 48]
+model: { backbone: mit-b0, dropout: 0, dropPath: 0 }
+framework: m3l
+optimiser: { encoderLr: 1e-5, decoderLr: 3e-5 }
+iterations: ${ITERATIONS}
+batch: { labelled: 2, unlabelled: 4 }
+evaluate: { every: 3, batch: 2, samples: 1 }
+checkpoint: { every: 1 }
+threads: 1
+workers: 0
+seed: 3
+`;
+
+const run = (name: string) => join(folder, name);
+const together = (name: string, ...more: string[]) =>
+  ['train', config, '--nproc', '2', '--out', run(name), '--no-check', '--json', ...more] as const;
+
+interface Line {
+  kind: string;
+  iteration: number;
+  loss: number;
+  robustMeanIoU: number;
+}
+
+function lines(name: string, kind: string): Line[] {
+  const text = readFileSync(join(run(name), 'metrics.jsonl'), 'utf8');
+  const all = text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+  return all.filter((line) => line.kind === kind);
+}
+
+function expectAsAlone(name: string): void {
+  const expected = lines('alone', 'train');
+  const found = lines(name, 'train');
+  expect(found.map(({ iteration }) => iteration)).toEqual(expected.map((line) => line.iteration));
+  for (const [i, { loss }] of found.entries()) {
+    expect(Math.abs(loss - expected[i]!.loss), `loss ${i}`).toBeLessThan(1e-4 * expected[i]!.loss);
+  }
+}
+
+/** Calls back once, with the launcher, when so many steps are told of or more. */
+function onceAfter(steps: number, act: (child: ChildProcess) => void) {
+  let done = false;
+  return (text: string, child: ChildProcess) => {
+    const told = [...text.matchAll(/m3l +(\d+)\/6 /g)].map(([, step]) => Number(step));
+    if (done || Math.max(0, ...told) < steps) return;
+    done = true;
+    act(child);
+  };
+}
+
+function processOf(launcher: ChildProcess, rank: number): number {
+  const { pid } = launcher;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  const found = children.find((child) =>
+    readFileSync(`/proc/${child}/environ`, 'utf8').split('\0').includes(`RANK=${rank}`),
+  );
+  return Number(found);
+}
+
+describe('a training in two processes', { timeout: 600_000 }, () => {
+  it('has the losses and the evaluation of one process, and one result', async () => {
+    const { code, stdout, stderr } = await m3l(together('two'));
+    expect(code, stderr).toBe(0);
+    expectAsAlone('two');
+    const [one, two] = [alone.stdout, stdout].map((text) => JSON.parse(text).evaluation);
+    expect(two.images).toBe(one.images);
+    expect(two.robustMeanIoU).toBeCloseTo(one.robustMeanIoU, 2);
+  });
+
+  it('saves on Ctrl-C, and goes on in one process', async () => {
+    const stopped = await m3l(together('stopped'), {
+      onStderr: onceAfter(2, (child) => child.kill('SIGINT')),
+    });
+    expect(stopped.code, stopped.stderr).toBe(130);
+    expect(stopped.stderr).toContain('M3L_INTERRUPTED');
+    const resumed = await m3l(['train', '--resume', run('stopped'), '--json', '--no-check']);
+    expect(resumed.code, resumed.stderr).toBe(0);
+    expectAsAlone('stopped');
+  });
+
+  it('ends where a process is killed, naming its rank, and goes on from the last step', async () => {
+    const killed = await m3l(together('killed', '--timeout', '60'), {
+      onStderr: onceAfter(2, (child) => process.kill(processOf(child, 1), 'SIGKILL')),
+    });
+    expect(killed.code).toBe(1);
+    expect(killed.stderr).toContain('rank 1 was ended by SIGKILL');
+    expect(killed.stderr).toMatch(/m3l, rank 0: .*M3L_DISTRIBUTED_(PEER|TIMEOUT)/);
+    expect(killed.stderr).toContain('is saved');
+    const resumed = await m3l([
+      ...['train', '--resume', run('killed'), '--nproc', '2', '--json', '--no-check'],
+    ]);
+    expect(resumed.code, resumed.stderr).toBe(0);
+    expectAsAlone('killed');
+  });
+
+  it('says which size of a batch would do', async () => {
+    const { code, stderr } = await m3l(together('odd', '--set', 'batch.labelled=3'));
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('--set batch.labelled=4');
+  });
+
+  it('refuses other configurations, an odd start, and --nproc under torchrun', async () => {
+    const env = (rank: number) => ({
+      RANK: String(rank),
+      WORLD_SIZE: '2',
+      MASTER_ADDR: '127.0.0.1',
+      MASTER_PORT: String(20_000 + (process.pid % 20_000)),
+    });
+    const args = ['train', config, '--out', run('unlike'), '--no-check', '--timeout', '60'];
+    const both = await Promise.all(
+      [0, 1].map((rank) => m3l([...args, '--set', `seed=${rank}`], { env: env(rank) })),
+    );
+    for (const { code, stderr } of both) {
+      expect(code).toBe(1);
+      expect(stderr).toContain('M3L_RANKS_DIFFER');
+      expect(stderr).toContain('seed is 0 there and 1');
+    }
+    const nested = await m3l(together('nested'), { env: env(0) });
+    expect(nested.code).toBe(2);
+    expect(nested.stderr).toContain('Leave out --nproc');
+  });
+});

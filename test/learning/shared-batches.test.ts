@@ -1,0 +1,146 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+
+const folder = mkdtempSync(join(tmpdir(), 'm3l-shared-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const SCRIPT = fileURLToPath(new URL('shared-step.mjs', import.meta.url));
+
+interface Report {
+  loss: number;
+  parts: Record<string, number>;
+  health: Record<string, number | number[]>;
+  gradientNorm: number;
+}
+
+interface Outcome {
+  reports: Report[];
+  gradients: Record<string, number[] | null>;
+  /** Of each tensor of the training's state the sum of absolute values. */
+  sums: Record<string, number>;
+  /** Whether they are equal in all processes. */
+  same: boolean;
+}
+
+/** Runs the case in so many processes; what the first of them found. */
+async function run(setting: object, processes: number): Promise<Outcome> {
+  const out = join(folder, `${processes}.json`);
+  const port = await freePort();
+  const ends = Array.from({ length: processes }, (_, rank) => {
+    const env = {
+      ...process.env,
+      OMP_NUM_THREADS: '1',
+      RANK: String(rank),
+      WORLD_SIZE: String(processes),
+      MASTER_ADDR: '127.0.0.1',
+      MASTER_PORT: String(port),
+    };
+    const child = spawn(process.execPath, [SCRIPT, JSON.stringify(setting), out], { env });
+    let said = '';
+    child.stderr.on('data', (text) => {
+      said += text;
+    });
+    return new Promise<void>((settle, fail) => {
+      child.on('close', (code) => (code === 0 ? settle() : fail(new Error(said))));
+    });
+  });
+  await Promise.all(ends);
+  return JSON.parse(readFileSync(out, 'utf8'));
+}
+
+function freePort(): Promise<number> {
+  return new Promise((settle) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => settle(port));
+    });
+  });
+}
+
+/** ‖a − b‖ / ‖a‖ over all gradients; those that one has the other has too. */
+function distance(one: Outcome, other: Outcome): number {
+  let [apart, whole] = [0, 0];
+  for (const [name, gradient] of Object.entries(one.gradients)) {
+    const theirs = other.gradients[name]!;
+    expect(theirs === null, name).toBe(gradient === null);
+    gradient?.forEach((value, i) => {
+      apart += (value - theirs[i]!) ** 2;
+      whole += value ** 2;
+    });
+  }
+  return Math.sqrt(apart / whole);
+}
+
+function expectSame(one: Outcome, two: Outcome): void {
+  expect(two.same).toBe(true);
+  expect(distance(one, two)).toBeLessThan(1e-6);
+  for (const [t, { loss, parts, health, gradientNorm }] of one.reports.entries()) {
+    const other = two.reports[t]!;
+    const relative = (found: number, expected: number) =>
+      Math.abs(found - expected) / Math.max(1, Math.abs(expected));
+    expect(relative(other.loss, loss), `loss of step ${t}`).toBeLessThan(1e-5);
+    expect(relative(other.gradientNorm, gradientNorm)).toBeLessThan(1e-4);
+    for (const [name, value] of Object.entries({ ...parts, ...health })) {
+      const found = [{ ...other.parts, ...other.health }[name]!].flat();
+      for (const [i, expected] of [value].flat().entries()) {
+        expect(relative(found[i]!, expected), `${name} of step ${t}`).toBeLessThan(1e-4);
+      }
+    }
+  }
+  for (const [name, sum] of Object.entries(one.sums)) {
+    expect(Math.abs(two.sums[name]! - sum), name).toBeLessThan(1e-3 * Math.max(1, sum));
+  }
+}
+
+// What two processes with half of the batch each come to is what one with all of it does, up to rounding.
+describe('a batch that two processes share', { timeout: 600_000 }, () => {
+  const cases: [string, object][] = [
+    [
+      'm3l: masks, boxes, colours, adaptive thresholds, few hard pixels',
+      {
+        framework: 'm3l',
+        steps: 3,
+        options: { ohem: { threshold: 0.05 }, reportTeacherLoss: true },
+      },
+    ],
+    [
+      'cps with class weights, a focal and a Dice loss',
+      {
+        framework: 'cps',
+        options: {
+          classWeights: [1, 2, 0.5],
+          focal: 1,
+          dice: 0.5,
+          cutMix: 1,
+          ohem: { threshold: 0.05 },
+        },
+      },
+    ],
+    [
+      'mean teacher with BatchNorm by the statistics of the batch',
+      {
+        framework: 'mean-teacher',
+        steps: 2,
+        model: { freezeBatchNorm: false },
+        options: { freezeBatchNorm: false },
+      },
+    ],
+  ];
+  it.each(cases)('%s', async (_, setting) => {
+    expectSame(await run(setting, 1), await run(setting, 2));
+  });
+
+  it('takes each process’s own loss and the gradients’ mean with lossOver: process', async () => {
+    const options = { lossOver: 'process', ohem: { threshold: 0.05 } };
+    const one = await run({ framework: 'supervised', options }, 1);
+    const two = await run({ framework: 'supervised', options }, 2);
+    expect(two.same).toBe(true);
+    expect(distance(one, two)).toBeGreaterThan(1e-3);
+    expect(Math.abs(two.reports[0]!.loss - one.reports[0]!.loss)).toBeGreaterThan(1e-4);
+  });
+});
