@@ -67,7 +67,7 @@ export async function launchProcesses(nproc: number): Promise<number> {
   clearTimeout(grace);
   process.off('SIGINT', pass);
   process.off('SIGTERM', pass);
-  const interrupted = failures.every(({ code }) => code === EXIT.interrupted);
+  const interrupted = failures.some(({ code }) => code === EXIT.interrupted);
   if (failures.length === 0) return EXIT.ok;
   return interrupted ? EXIT.interrupted : (failures[0]!.code ?? EXIT.failure);
 }

@@ -12,6 +12,7 @@ import {
   TrainingSampler,
 } from 'm3l/data';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { SequentialSampler } from '../../dist/data/sampler.js';
 import { pattern, temporaryFolder, writeColour, writeGrey } from './fixtures.js';
 
 const folder = temporaryFolder();
@@ -348,5 +349,38 @@ describe('loadInputs', () => {
       expect(inputs[m]!.toTypedArray()).toEqual(batch.modalities[m]!.toTypedArray());
     }
     torch.dispose([...inputs, ...batch.modalities, batch.labels]);
+  });
+});
+
+describe('the parts of several processes', () => {
+  const parts = (worldSize: number) => Array.from({ length: worldSize }, (_, rank) => ({ rank, worldSize }));
+
+  it('are together the batches of one', () => {
+    const options = { length: 7, batchSize: 6, seed: 4 };
+    const whole = new TrainingSampler(options);
+    const shared = parts(3).map((shard) => new TrainingSampler({ ...options, shard }));
+    for (const iteration of [0, 1, 5]) {
+      expect(shared.flatMap((sampler) => sampler.batch(iteration))).toEqual(whole.batch(iteration));
+    }
+  });
+
+  it('must be equal', () => {
+    const shard = { rank: 0, worldSize: 4 };
+    expect(() => new TrainingSampler({ length: 7, batchSize: 6, shard })).toThrow(
+      /batchSize: found 6 over 4 processes, expected a multiple of 4/,
+    );
+    const odd = { rank: 2, worldSize: 2 };
+    expect(() => new TrainingSampler({ length: 7, batchSize: 6, shard: odd })).toThrow(/rank 2 of 2/);
+  });
+
+  it('are whole batches of an evaluation, in its order; some may have none', () => {
+    const indices = (sampler: SequentialSampler) =>
+      Array.from({ length: sampler.iterationsPerEpoch }, (_, i) => sampler.batch(i)).flat();
+    for (const worldSize of [2, 3, 5]) {
+      const shared = parts(worldSize).map((shard) => new SequentialSampler(7, 2, shard));
+      expect(shared.flatMap(indices)).toEqual(indices(new SequentialSampler(7, 2)));
+      const before = shared.map((_, rank) => shared.slice(0, rank).flatMap(indices).length);
+      expect(shared.map(({ first }) => first)).toEqual(before);
+    }
   });
 });

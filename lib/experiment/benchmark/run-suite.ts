@@ -2,6 +2,8 @@ import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Shard } from '../../data/index.js';
+import { shardShape } from '../../data/rules.js';
 import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
 import { checkArguments } from '../../torch/check-arguments.js';
 import * as is from '../../torch/rules.js';
@@ -52,6 +54,11 @@ export interface RunSuiteOptions {
   folder: string;
   /** Trainings at a time; 1 by default. */
   jobs?: number;
+  /**
+   * Which of several processes this one is, each of which trains its share of the suite into the same folder
+   * (the only one). Each writes the table of what is there as it ends: that of the last is whole.
+   */
+  shard?: Shard;
   /** Stops the running ones after their step, with everything saved. */
   signal?: AbortSignal;
   onEvent?: (event: BenchmarkEvent) => void;
@@ -70,15 +77,18 @@ export async function runSuite(suite: Suite, options: RunSuiteOptions): Promise<
     { suite, options },
     {
       suite: is.shape('Suite', { seeds: is.list, experiments: is.list }),
-      options: is.shape('options', { folder: is.text }),
+      options: is.shape('options', { folder: is.text, shard: is.maybe(shardShape) }),
     },
   );
   const { folder, jobs = 1, signal, onEvent = () => {} } = options;
+  const { rank, worldSize } = options.shard ?? { rank: 0, worldSize: 1 };
   const target = resolve(folder);
   makeFolder(target);
   const all = suite.experiments.flatMap((experiment) => experiment.jobs);
   const failures = new Map<BenchmarkJob, string>();
-  const waiting = all.map((job, i) => ({ job, index: i + 1, of: all.length }));
+  const waiting = all
+    .map((job, i) => ({ job, index: i + 1, of: all.length }))
+    .filter((_, i) => i % worldSize === rank);
   const worker = async () => {
     for (let next = waiting.shift(); next && !signal?.aborted; next = waiting.shift()) {
       const path = pathOf(target, next.job);
