@@ -10,7 +10,6 @@ import {
 import { robustResultShape } from '../evaluation/rules.js';
 import type { Networks } from '../learning/index.js';
 import type { Fill } from '../models/index.js';
-import { writeFileAtomic } from '../torch/atomic-write.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import * as is from '../torch/rules.js';
 import { findCheckpoint } from './checkpoint.js';
@@ -155,21 +154,15 @@ export async function evaluateNetworks(
   return { framework: config.framework.name, checkpoint: null, iteration, classes, ...result };
 }
 
-/** Draws the contact sheet of the headline model; null where the configuration asks for none. */
-export async function writeSamples({
+/** Draws the contact sheet of the headline model, a PNG; null where the configuration asks for none. */
+export async function drawSamples({
   config,
   networks,
   datasets,
-  path,
-}: {
-  config: Config;
-  networks: Networks;
-  datasets: Datasets;
-  path: string;
-}): Promise<string | null> {
+}: Pick<EvaluateNetworksOptions, 'config' | 'networks' | 'datasets'>): Promise<Buffer | null> {
   const rows = config.evaluate.samples;
   if (rows === 0) return null;
-  const png = await contactSheet({
+  return contactSheet({
     model: answering(config, networks).model,
     specs: datasets.specs,
     classes: datasets.classes,
@@ -180,8 +173,6 @@ export async function writeSamples({
     alignCorners: sizingOf(config).alignCorners,
     ...viewsOf(config.evaluate),
   });
-  writeFileAtomic(path, png);
-  return path;
 }
 
 export function requireCheckpoint(run: RunFolder, which: 'best' | 'latest'): string {
