@@ -29,6 +29,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+// Whoever watches may go, and their terminal with them; the work goes on.
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+});
+
 const program = new CommandLine('m3l')
   .description(description)
   .version(version)

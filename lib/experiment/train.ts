@@ -33,12 +33,15 @@ import type { RunFolder } from './run-folder.js';
 import { settle } from './settle.js';
 import { weighClasses } from './weigh-classes.js';
 
-/** What happens while training, for a progress bar or a log. `iteration`s are those done. */
+/**
+ * What happens while training, for a progress bar or a log. `iteration`s are those done; `memory` is what
+ * the device has allocated, or on the CPU what the process holds, in bytes.
+ */
 export type TrainEvent =
   | { kind: 'note'; text: string }
   | { kind: 'checking'; done: number; scenes: number }
-  | { kind: 'start'; iteration: number; iterations: number }
-  | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number }
+  | { kind: 'start'; iteration: number; iterations: number; device: string }
+  | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number; memory: number }
   | { kind: 'health'; iteration: number; means: HealthMeans }
   | { kind: 'evaluating'; done: number; images: number }
   | { kind: 'evaluation'; report: EvaluationReport }
@@ -190,7 +193,7 @@ async function trainNetworks(
     };
     const speed = new Speed(config);
     const watch = new HealthWatch(datasets.classes, iterations, earlier);
-    onEvent({ kind: 'start', iteration: resumed, iterations });
+    onEvent({ kind: 'start', iteration: resumed, iterations, device: config.device });
 
     try {
       for (;;) {
@@ -231,7 +234,9 @@ async function trainNetworks(
         const step = await trainer.step();
         log(metricsOf(step));
         const imagesPerSecond = speed.after(step);
-        onEvent({ kind: 'step', iteration: done + 1, loss: step.loss, imagesPerSecond });
+        const { loss } = step;
+        const memory = memoryOn(config.device);
+        onEvent({ kind: 'step', iteration: done + 1, loss, imagesPerSecond, memory });
         const health = watch.after(step);
         if (health === null) continue;
         log({ kind: 'health', iteration: done + 1, ...health.means });
@@ -328,6 +333,10 @@ function history(log: readonly MetricsLine[]): { reports: EvaluationReport[]; se
     }
   }
   return { reports, seconds };
+}
+
+function memoryOn(device: string): number {
+  return device === 'cpu' ? process.memoryUsage.rss() : torch.cuda.memory(device).allocated;
 }
 
 function parameterCount(network: SegmentationModel): number {

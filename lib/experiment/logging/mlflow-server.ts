@@ -33,7 +33,9 @@ export class MlflowServer {
     readonly address: string,
     headers: Record<string, string> = {},
   ) {
-    this.#headers = { 'content-type': 'application/json', ...headers };
+    // A server ends a kept connection after some seconds, unseen while a step holds the event loop: the
+    // next request would meet its end.
+    this.#headers = { 'content-type': 'application/json', connection: 'close', ...headers };
   }
 
   /**
