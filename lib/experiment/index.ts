@@ -93,5 +93,6 @@ export {
   WEIGHTS_TARGETS,
   type WeightsTarget,
 } from './weights/convert.js';
+export { type EvaluateWeightsOptions, evaluateWeights } from './weights/evaluate-weights.js';
 export { type ImportedWeights, importWeights } from './weights/import-run.js';
 export { type InspectedWeights, inspectWeights } from './weights/inspect.js';
