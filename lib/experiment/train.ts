@@ -1,14 +1,7 @@
 import { existsSync } from 'node:fs';
-import {
-  createFramework,
-  frameworkNamed,
-  type Networks,
-  type StepReport,
-  Trainer,
-  trainableGroups,
-} from '../learning/index.js';
+import { frameworkNamed, type Networks, type StepReport, type Trainer } from '../learning/index.js';
 import type { SegmentationModel } from '../models/index.js';
-import { AdamW, PolySchedule, SGD } from '../optim/index.js';
+import { writeFileAtomic } from '../torch/atomic-write.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import * as torch from '../torch/index.js';
 import { requireUsableData } from './check/require-usable.js';
@@ -25,10 +18,12 @@ import { choicesText } from './choices-text.js';
 import { classNames } from './classes.js';
 import type { Config, SettledConfig } from './config/config.js';
 import { completed } from './config/follow-data.js';
+import { createTrainer } from './create-trainer.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { Interrupted, RunError } from './errors.js';
-import { type EvaluationReport, evaluateNetworks, writeSamples } from './evaluate.js';
+import { drawSamples, type EvaluationReport, evaluateNetworks } from './evaluate.js';
 import { type HealthMeans, HealthWatch } from './health.js';
+import { checkLoggers, RunLogging } from './logging/run-logging.js';
 import { measureModalities } from './measure.js';
 import type { MetricsLine } from './metrics.js';
 import { createNetworks, disposeNetworks, headlineOf, prepareTorch } from './networks.js';
@@ -38,12 +33,15 @@ import type { RunFolder } from './run-folder.js';
 import { settle } from './settle.js';
 import { weighClasses } from './weigh-classes.js';
 
-/** What happens while training, for a progress bar or a log. `iteration`s are those done. */
+/**
+ * What happens while training, for a progress bar or a log. `iteration`s are those done; `memory` is what
+ * the device has allocated, or on the CPU what the process holds, in bytes.
+ */
 export type TrainEvent =
   | { kind: 'note'; text: string }
   | { kind: 'checking'; done: number; scenes: number }
-  | { kind: 'start'; iteration: number; iterations: number }
-  | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number }
+  | { kind: 'start'; iteration: number; iterations: number; device: string }
+  | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number; memory: number }
   | { kind: 'health'; iteration: number; means: HealthMeans }
   | { kind: 'evaluating'; done: number; images: number }
   | { kind: 'evaluation'; report: EvaluationReport }
@@ -99,7 +97,10 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
       if (resume) run.storeConfig(config);
       else run.begin(config);
       run.removeLeftovers();
-      return await trainNetworks({ ...options, config }, datasets, networks, onEvent);
+      const logging = new RunLogging(config, run.path, (text) => onEvent({ kind: 'note', text }));
+      return await logging.during(() =>
+        trainNetworks({ ...options, config }, datasets, networks, logging, onEvent),
+      );
     } finally {
       unlock();
     }
@@ -115,6 +116,7 @@ async function beforeTraining(
   onEvent: (event: TrainEvent) => void,
 ): Promise<{ config: SettledConfig; datasets: Datasets; networks: Networks }> {
   requireGraphs(options.config);
+  checkLoggers(options.config.logging);
   prepareTorch(options.config);
   const onNote = (text: string) => onEvent({ kind: 'note', text });
   const { resume = false, run, signal } = options;
@@ -166,6 +168,7 @@ async function trainNetworks(
   { config, run, resume = false, signal }: TrainOptions & { config: SettledConfig },
   datasets: Datasets,
   networks: Networks,
+  logging: RunLogging,
   onEvent: (event: TrainEvent) => void,
 ): Promise<TrainSummary> {
   const { iterations, evaluate, checkpoint } = config;
@@ -173,8 +176,13 @@ async function trainNetworks(
   try {
     const resumed = resume ? restore(run, config, trainer) : 0;
     run.truncateMetrics(resumed);
-    const log = run.metrics();
-    const { reports } = history(log);
+    const earlier = run.metrics();
+    logging.open({ iteration: resumed, earlier, classes: datasets.classes });
+    const log = (line: MetricsLine) => {
+      run.log(line);
+      logging.log(line);
+    };
+    const { reports } = history(earlier);
     let report = reports.at(-1) ?? null;
     let best = bestIn(run.checkpoints)?.score ?? null;
     let saved = resumed;
@@ -184,8 +192,8 @@ async function trainNetworks(
       onEvent({ kind: 'checkpoint', path });
     };
     const speed = new Speed(config);
-    const watch = new HealthWatch(datasets.classes, iterations, log);
-    onEvent({ kind: 'start', iteration: resumed, iterations });
+    const watch = new HealthWatch(datasets.classes, iterations, earlier);
+    onEvent({ kind: 'start', iteration: resumed, iterations, device: config.device });
 
     try {
       for (;;) {
@@ -204,8 +212,11 @@ async function trainNetworks(
             }),
           );
           if (report !== null) {
-            run.log({ kind: 'evaluation', ...report });
+            log({ kind: 'evaluation', ...report });
             onEvent({ kind: 'evaluation', report });
+            if (logging.takesPictures && done < iterations) {
+              logging.picture(done, await drawSamples({ config, networks, datasets }));
+            }
           }
         }
         const score = scoreAt(done, report);
@@ -221,12 +232,14 @@ async function trainNetworks(
         if (done >= iterations) break;
 
         const step = await trainer.step();
-        run.log(metricsOf(step));
+        log(metricsOf(step));
         const imagesPerSecond = speed.after(step);
-        onEvent({ kind: 'step', iteration: done + 1, loss: step.loss, imagesPerSecond });
+        const { loss } = step;
+        const memory = memoryOn(config.device);
+        onEvent({ kind: 'step', iteration: done + 1, loss, imagesPerSecond, memory });
         const health = watch.after(step);
         if (health === null) continue;
-        run.log({ kind: 'health', iteration: done + 1, ...health.means });
+        log({ kind: 'health', iteration: done + 1, ...health.means });
         onEvent({ kind: 'health', iteration: done + 1, means: health.means });
         for (const text of health.notes) onEvent({ kind: 'note', text });
       }
@@ -235,6 +248,9 @@ async function trainNetworks(
     }
 
     if (report === null) throw new RunError('M3L_NO_EVALUATION', `${run.path} was not evaluated.`);
+    const samples = await drawSamples({ config, networks, datasets });
+    if (samples !== null) writeFileAtomic(run.samplesFile, samples);
+    logging.picture(iterations, samples);
     const summary: TrainSummary = {
       run: run.path,
       framework: config.framework.name,
@@ -242,47 +258,13 @@ async function trainNetworks(
       parameters: parameterCount(networks[headlineOf(config)]!),
       seconds: history(run.metrics()).seconds,
       evaluation: report,
-      samples: await writeSamples({ config, networks, datasets, path: run.samplesFile }),
+      samples: samples && run.samplesFile,
     };
     run.writeSummary({ ...summary });
     return summary;
   } finally {
     dispose();
   }
-}
-
-function createTrainer(config: SettledConfig, networks: Networks, datasets: Datasets) {
-  const { framework: learning, optimiser, schedule, iterations, seed, device, cudaGraph } = config;
-  const framework = createFramework(learning.name, {
-    networks,
-    modalities: datasets.specs,
-    options: learning,
-    seed,
-    iterations,
-  });
-  const groups = trainableGroups(framework, optimiser);
-  const optimizer =
-    optimiser.name === 'adamw' ? new AdamW(groups) : new SGD(groups, { momentum: 0.9 });
-  const trainer = new Trainer({
-    framework,
-    optimizer,
-    schedule:
-      schedule.name === 'poly'
-        ? new PolySchedule({ total: iterations, power: schedule.power, warmup: schedule.warmup })
-        : new PolySchedule({ total: iterations, power: 0, warmup: schedule.warmup }),
-    source: (iteration) => datasets.batch(iteration),
-    ...(device === 'cpu' ? {} : { prepare: (iteration) => datasets.prepare(iteration) }),
-    iterations,
-    seed,
-    device,
-    execution: cudaGraph ? 'captured' : 'eager',
-    clipGradientNorm: optimiser.clipGradientNorm,
-  });
-  const dispose = () => {
-    trainer.dispose();
-    optimizer.dispose();
-  };
-  return { trainer, dispose };
 }
 
 /** Loads the latest checkpoint; returns how many iterations it is from. */
@@ -351,6 +333,10 @@ function history(log: readonly MetricsLine[]): { reports: EvaluationReport[]; se
     }
   }
   return { reports, seconds };
+}
+
+function memoryOn(device: string): number {
+  return device === 'cpu' ? process.memoryUsage.rss() : torch.cuda.memory(device).allocated;
 }
 
 function parameterCount(network: SegmentationModel): number {
