@@ -33,7 +33,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const native = join(root, 'build', 'native');
 const platform = `${process.platform}-${process.arch}`;
 /** The folders of binding/ that only one part is made of. */
-const OWN = { loader: ['loader'], image: ['image'], torch: ['core', 'kernels'] };
+const OWN = { loader: ['loader'], image: ['image'], torch: ['core', 'distributed', 'kernels'] };
 
 /** @param {string} folder @returns {string[]} */
 function filesBelow(folder) {
@@ -65,7 +65,8 @@ function buildsFor(libtorchs, log) {
     const found = hasCuda ? findNvcc() : null;
     if (found?.nvcc === null) log(`kernels without CUDA, though libtorch has it: ${found.reason}`);
     const nvcc = found?.nvcc ? found : null;
-    const files = ['m3l_core.node', 'm3l_kernels.so', ...(nvcc ? ['m3l_kernels_cuda.so'] : [])];
+    const own = ['m3l_core.node', 'm3l_distributed.so', 'm3l_kernels.so'];
+    const files = [...own, ...(nvcc ? ['m3l_kernels_cuda.so'] : [])];
     const name = `torch-${minorOf(libtorch)}`;
     return {
       root: name,

@@ -25,6 +25,8 @@ Kind kind_of(const c10::Type& type) {
     case c10::TypeKind::NumberType:
       return Kind::kScalar;
     case c10::TypeKind::StringType:
+    // What may be anything is the name of a process group: torch.ops._c10d_functional.
+    case c10::TypeKind::AnyType:
       return Kind::kString;
     case c10::TypeKind::DeviceObjType:
       return Kind::kDevice;

@@ -25,6 +25,9 @@ export interface TorchBuild {
   readonly kernels: string;
   /** The kernels with CUDA; they may not be there. */
   readonly cudaKernels: string;
+  /** The process groups, and what NCCL's are made by; the latter may not be there. */
+  readonly distributed: string;
+  readonly distributedNccl: string;
 }
 
 /** A folder of node-gyp-build roots, or (M3L_ADDON_DIR only) one with the files directly in it. */
@@ -106,6 +109,8 @@ export function torchBuild(version: string | null): TorchBuild | string {
       core,
       kernels: beside('m3l_kernels.so'),
       cudaKernels: beside('m3l_kernels_cuda.so'),
+      distributed: beside('m3l_distributed.so'),
+      distributedNccl: beside('m3l_distributed_nccl.so'),
     };
   }
   if (minor === null) return 'it does not say its version (version.py or build-version is missing)';

@@ -39,6 +39,7 @@ export {
 export * as cuda from './cuda.js';
 export { type CustomFunction, customFunction, type FunctionContext } from './custom-function.js';
 export { hessian, jacobian, jvp, vjp } from './derivatives.js';
+export * as distributed from './distributed.js';
 export {
   type DType,
   dtypes,

@@ -141,7 +141,7 @@ function openKernels(
   const faults: string[] = [];
   const withCuda = cuda && existsSync(build.cudaKernels);
   for (const file of [...(withCuda ? [build.cudaKernels] : []), build.kernels]) {
-    const fault = openingKernels(loader, file);
+    const fault = openingOperators(loader, file);
     if (fault === null) {
       refusals.push(...faults);
       const difference = versionFault(kernelVersion(native));
@@ -153,8 +153,42 @@ function openKernels(
   throw new AddonNotFoundError(faults);
 }
 
-/** Opens a library of kernels; gives why that failed, or null. */
-function openingKernels(loader: NativeLoader, file: string): string | null {
+/**
+ * Opens the operators of process groups, unless they are, and those of NCCL's where they are asked for,
+ * built, and this libtorch has CUDA.
+ * @throws AddonNotFoundError
+ */
+export function openDistributed(nccl: boolean): void {
+  loadCore();
+  const { addon: loader } = openAddon<NativeLoader>('m3l_loader');
+  const { version, cuda } = libtorch();
+  const build = torchBuild(version);
+  if (typeof build === 'string') throw new AddonNotFoundError([build]);
+  const open = (file: string) => {
+    const fault = openingOperators(loader, file);
+    if (fault !== null) throw new AddonNotFoundError([fault]);
+  };
+  const registered = (name: string) => isRegistered(`m3l_distributed::${name}`);
+  if (!registered('interface_version')) open(build.distributed);
+  const difference = versionFault(
+    core.call(core.resolve('m3l_distributed::interface_version', '')) as number,
+  );
+  if (difference !== null) throw new AddonNotFoundError([`${build.distributed}: ${difference}`]);
+  const wanted = nccl && cuda && existsSync(build.distributedNccl);
+  if (wanted && !registered('nccl_factory')) open(build.distributedNccl);
+}
+
+function isRegistered(operator: string): boolean {
+  try {
+    core.resolve(operator, '');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Opens a library of operators; gives why that failed, or null. */
+function openingOperators(loader: NativeLoader, file: string): string | null {
   const fault = libraryFault(file);
   if (fault !== null) return `${file} ${fault}`;
   try {

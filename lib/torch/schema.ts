@@ -73,6 +73,8 @@ const kinds: Record<string, Kind> = {
   bool: 'bool',
   SymBool: 'bool',
   str: 'str',
+  // A process group, by its name.
+  Any: 'str',
   Scalar: 'Scalar',
   number: 'Scalar',
   ScalarType: 'ScalarType',

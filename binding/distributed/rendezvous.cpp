@@ -1,0 +1,150 @@
+// How ranks find each other: a store that all of them reach, where each says what it is.
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <numeric>
+#include <thread>
+
+#include "errors.h"
+#include "group.h"
+
+namespace m3l::distributed {
+
+namespace {
+
+constexpr Milliseconds kLook(20);
+constexpr Milliseconds kLongestLook(200);
+/// For how long the rank that holds the store stays after a refusal, so that the others read it.
+constexpr Milliseconds kLastLook(1000);
+
+c10::intrusive_ptr<c10d::Store> open_store(const GroupOptions& options) {
+  if (options.store == "file") {
+    // c10d would try for minutes.
+    const auto folder = std::filesystem::absolute(options.address).parent_path();
+    TORCH_CHECK(std::filesystem::is_directory(folder), folder, " is no folder");
+    return c10::make_intrusive<c10d::FileStore>(options.address, options.world_size);
+  }
+  c10d::TCPStoreOptions tcp;
+  tcp.port = static_cast<uint16_t>(options.port);
+  tcp.isServer = options.hosts_store;
+  tcp.waitWorkers = false;
+  tcp.timeout = options.timeout;
+  // libtorch brings a libuv, whose functions Node's own of another version would stand in for.
+  tcp.useLibUV = false;
+  return c10::make_intrusive<c10d::TCPStore>(options.address, tcp);
+}
+
+std::string place_of(const GroupOptions& options) {
+  return options.store == "file" ? options.address : c10::str(options.address, ":", options.port);
+}
+
+c10::intrusive_ptr<c10d::Store> reach_store(const GroupOptions& options) {
+  try {
+    return open_store(options);
+  } catch (const std::exception&) {
+    const std::string why = reason();
+    if (options.store == "file") {
+      fail("STORE", "the file store ", options.address, " cannot be opened (", why,
+           "): name a file in a folder that exists and all ranks may write to");
+    }
+    if (why.find("ddress already in use") != std::string::npos) {
+      fail("STORE", "port ", options.port, " of rank 0 is in use: name another by MASTER_PORT or ",
+           "initMethod, or end the process that holds it");
+    }
+    if (options.hosts_store) {
+      fail("STORE", "rank 0 cannot hold the store at ", place_of(options), ": ", why);
+    }
+    fail("STORE", "rank ", options.rank, " found no store at ", place_of(options), " within ",
+         seconds_text(options.timeout),
+         ": see that rank 0 runs, and that its address and port (MASTER_ADDR, MASTER_PORT) are ",
+         "reached from here (", why, ")");
+  }
+}
+
+std::string key_of(int64_t rank) { return c10::str("agreement/", rank); }
+
+/// Ends the attempt for all ranks.
+[[noreturn]] void refuse(c10d::Store& store, const GroupOptions& options, const char* code,
+                         const std::string& message) {
+  store.set("refused", c10::str("M3L_DISTRIBUTED_", code, ": ", message));
+  if (options.rank == 0) {
+    std::this_thread::sleep_for(kLastLook);
+  }
+  fail(code, message);
+}
+
+void require_same(c10d::Store& store, const GroupOptions& options, int64_t rank) {
+  const std::string other = store.get_to_str(key_of(rank));
+  if (other != options.agreement) {
+    refuse(store, options, "MISMATCH",
+           c10::str("rank ", options.rank, " has ", options.agreement, "; rank ", rank, " has ",
+                    other, ": all ranks must be started alike"));
+  }
+}
+
+/// Waits for keys that the given ranks set, until the deadline; ends early where a rank has
+/// refused.
+void wait_for(c10d::Store& store, const std::vector<int64_t>& ranks,
+              const std::function<std::string(int64_t)>& key, const GroupOptions& options,
+              Clock::time_point deadline) {
+  std::vector<std::string> keys;
+  for (const int64_t rank : ranks) {
+    keys.push_back(key(rank));
+  }
+  for (Milliseconds pause = kLook; !store.check(keys); pause = std::min(2 * pause, kLongestLook)) {
+    if (store.check({"refused"})) {
+      C10_THROW_ERROR(Error, store.get_to_str("refused"));
+    }
+    if (Clock::now() > deadline) {
+      std::vector<int64_t> missing;
+      std::ranges::copy_if(ranks, std::back_inserter(missing),
+                           [&](int64_t rank) { return !store.check({key(rank)}); });
+      refuse(store, options, "TIMEOUT",
+             c10::str(ranks_text(missing), " of ", options.world_size, " did not come to ",
+                      place_of(options), " within ", seconds_text(options.timeout),
+                      ": see whether it was started, and its output"));
+    }
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+}  // namespace
+
+c10::intrusive_ptr<c10d::Store> meet(const GroupOptions& options) {
+  const auto deadline = Clock::now() + options.timeout;
+  const auto reached = reach_store(options);
+  const auto store = c10::make_intrusive<c10d::PrefixStore>(options.prefix, reached);
+  try {
+    if (store->add(c10::str("joined/", options.rank), 1) != 1) {
+      refuse(*store, options, "MISMATCH",
+             c10::str("another process has come as rank ", options.rank, " to ", place_of(options),
+                      options.store == "file" ? ": remove the file if an earlier run left it, else "
+                                              : ": ",
+                      "give each process a rank of its own"));
+    }
+    store->set(key_of(options.rank), options.agreement);
+    if (options.rank == 0) {
+      std::vector<int64_t> others(options.world_size - 1);
+      std::iota(others.begin(), others.end(), 1);
+      wait_for(*store, others, key_of, options, deadline);
+      for (const int64_t rank : others) {
+        require_same(*store, options, rank);
+      }
+      store->set("complete", "yes");
+    } else {
+      wait_for(*store, {0}, key_of, options, deadline);
+      require_same(*store, options, 0);
+      wait_for(
+          *store, {0}, [](int64_t) { return "complete"; }, options, deadline);
+    }
+  } catch (const c10::DistStoreError&) {
+    fail("STORE", "the store at ", place_of(options), " was lost (", reason(),
+         "): rank 0 has ended");
+  } catch (const c10::DistNetworkError&) {
+    fail("STORE", "the store at ", place_of(options), " was lost (", reason(),
+         "): rank 0 has ended");
+  }
+  return store;
+}
+
+}  // namespace m3l::distributed
