@@ -3,7 +3,6 @@
 //   npm run suite -- [--tasks a,b] [--frameworks a,b] [--seeds 3 | 11,12] [--set KEY=VALUE …]
 //                    [--out FOLDER] [--docs] [--json]
 // A run that --out holds already is not repeated, one that was stopped is gone on with.
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -20,14 +19,13 @@ import {
   writeFileAtomic,
 } from '../dist/experiment/index.js';
 import { scoreTask, suiteGain } from '../dist/experiment/suite.js';
+import { writeBetween } from './between-markers.mjs';
 
 /** On the first of them settings are chosen; on the others they are only reported. */
 const CHOOSING = ['potholes-6', 'rooms-8', 'rooms-rare', 'rooms-thermal', 'rooms-three'];
 const HELD_OUT = ['potholes-3', 'potholes-12', 'rooms-32', 'rooms-128', 'rooms-normals'];
 const TASKS = [...CHOOSING, ...HELD_OUT];
 const FRAMEWORKS = ['supervised', 'supervised-modality-dropout', 'mean-teacher', 'm3l'];
-const PAGE = fileURLToPath(new URL('../docs/results.md', import.meta.url));
-const MARKERS = ['<!-- suite: begin -->', '<!-- suite: end -->'];
 
 async function main() {
   const { values, positionals } = parseArgs({
@@ -125,23 +123,13 @@ function watcher(total) {
 }
 
 function writeDocs(table, { tasks, frameworks, seeds: asked, set }) {
-  const [begin, end] = MARKERS;
-  const page = readFileSync(PAGE, 'utf8');
-  const [head, rest] = page.split(begin);
-  const tail = rest?.split(end)[1];
-  if (tail === undefined) {
-    throw new UsageError(`${PAGE} has no ${begin} … ${end} any more: put them back.`);
-  }
   const options = [
     ...(tasks === TASKS.join() ? [] : [`--tasks ${tasks}`]),
     ...(frameworks === FRAMEWORKS.join() ? [] : [`--frameworks ${frameworks}`]),
     `--seeds ${asked}`,
     ...set.map((one) => `--set ${one}`),
   ].join(' ');
-  writeFileAtomic(
-    PAGE,
-    `${head}${begin}\n\nWritten by \`npm run suite -- --docs ${options}\`; do not edit.\n\n${table}\n\n${end}${tail}`,
-  );
+  writeBetween('results.md', 'suite', `npm run suite -- --docs ${options}`, table);
 }
 
 await main().catch((error) => {

@@ -7,20 +7,6 @@ namespace m3l::distributed {
 
 namespace {
 
-using c10d::ReduceOp;
-
-struct Operation {
-  const char* name;
-  ReduceOp::RedOpType kind;
-};
-
-/// The mean is a sum of what every rank has divided: so float16 does not overflow on the way.
-constexpr Operation kOperations[] = {{"sum", ReduceOp::SUM},
-                                     {"mean", ReduceOp::SUM},
-                                     {"min", ReduceOp::MIN},
-                                     {"max", ReduceOp::MAX},
-                                     {"product", ReduceOp::PRODUCT}};
-
 int64_t place_of(const std::string& operation, const std::string& where) {
   int64_t place = 0;
   for (const Operation& known : kOperations) {
@@ -121,8 +107,8 @@ int64_t reduce_scatter(const at::Tensor& tensor, const at::Tensor& output,
     buffer = buffer.div(group->size());
   }
   const at::Tensor own = c10::isComplexType(output.scalar_type()) ? at::view_as_real(output)
-                         : output.scalar_type() == at::kBool     ? output.view(at::kByte)
-                                                                 : output;
+                         : output.scalar_type() == at::kBool      ? output.view(at::kByte)
+                                                                  : output;
   c10d::ReduceScatterOptions options;
   options.reduceOp = kOperations[place].kind;
   std::vector<at::Tensor> outputs = {own};
@@ -145,9 +131,8 @@ TORCH_LIBRARY_FRAGMENT(m3l_distributed, library) {
   library.def("all_reduce_(Tensor(a!) tensor, str operation, bool check) -> int", all_reduce);
   library.def("broadcast_(Tensor(a!) tensor, int source, bool check) -> int", broadcast);
   library.def("all_gather(Tensor tensor, Tensor(a!) output, bool check) -> int", all_gather);
-  library.def(
-      "reduce_scatter(Tensor tensor, Tensor(a!) output, str operation, bool check) -> int",
-      reduce_scatter);
+  library.def("reduce_scatter(Tensor tensor, Tensor(a!) output, str operation, bool check) -> int",
+              reduce_scatter);
   library.def("barrier() -> ()", barrier);
   library.def("wait(int work) -> ()", [](int64_t work) { group()->wait(work); });
   library.def("done(int work) -> bool", [](int64_t work) { return group()->done(work); });

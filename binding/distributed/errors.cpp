@@ -19,7 +19,8 @@ std::string reason() {
   if (message.rfind("[", 0) == 0 && message.find("] ") != std::string::npos) {
     message = message.substr(message.find("] ") + 2);
   }
-  for (const char* end : {"\nException raised from", "\n\n", ". This may indicate"}) {
+  for (const char* end :
+       {"\nException raised from", "\n\n", ". This may indicate", ". This is typically"}) {
     message = message.substr(0, message.find(end));
   }
   return message;

@@ -1,4 +1,5 @@
-// Errors by whose text lib/torch/distributed knows their code: operators have no other way to say it.
+// Errors by whose text lib/torch/distributed knows their code: operators have no other way to say
+// it.
 #pragma once
 
 #include <string>

@@ -46,8 +46,8 @@ std::optional<bool> within(Milliseconds limit, std::function<bool()> ask) {
   }
 }
 
-/// The address of this machine on the way to the store: the name that a machine gives itself may lead
-/// to an interface that the others do not reach.
+/// The address of this machine on the way to the store: the name that a machine gives itself may
+/// lead to an interface that the others do not reach.
 std::optional<std::string> address_towards(const std::string& host, int64_t port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
@@ -149,7 +149,8 @@ c10::intrusive_ptr<c10d::Backend> Group::backend_for(c10::DeviceType device) {
     return group_->getBackend(device);
   } catch (const std::exception&) {
     fail("BACKEND", "the group's backend ", options_.backend, " takes no tensors of ",
-         c10::DeviceTypeName(device, true), ": move them to another device, or use another backend");
+         c10::DeviceTypeName(device, true),
+         ": move them to another device, or use another backend");
   }
 }
 
@@ -260,7 +261,8 @@ std::vector<int64_t> Group::silent_ranks() {
   for (int64_t other = 0; other < size(); ++other) {
     std::optional<bool> there = false;
     while (other != rank() && !*there) {
-      there = within(kSlice, [store = store_, asked = key(other)] { return store->check({asked}); });
+      there =
+          within(kSlice, [store = store_, asked = key(other)] { return store->check({asked}); });
       if (!there.has_value()) {
         store_lost_ = true;
         return {};
@@ -285,8 +287,9 @@ void Group::broken_by(const std::string& what, const std::string& why) {
   const auto silent = silent_ranks();
   std::string who;
   if (store_lost_) {
-    who = "the store does not answer either: the process that holds it (rank 0, or torchrun's agent) "
-          "is gone or not reached";
+    who =
+        "the store does not answer either: the process that holds it (rank 0, or torchrun's agent) "
+        "is gone or not reached";
   } else if (silent.empty()) {
     who = "all ranks report a failure: see their output for the first";
   } else {
@@ -294,10 +297,9 @@ void Group::broken_by(const std::string& what, const std::string& why) {
                    " ended, or did not come to this collective");
   }
   const bool late = why.find("imed out") != std::string::npos;
-  const std::string message = c10::str(what, " of rank ", rank(), " failed: ", who, " (",
-                                       late ? "timed out after " + seconds_text(options_.timeout)
-                                            : why,
-                                       ")");
+  const std::string message =
+      c10::str(what, " of rank ", rank(), " failed: ", who, " (",
+               late ? "timed out after " + seconds_text(options_.timeout) : why, ")");
   {
     const std::lock_guard lock(mutex_);
     broken_ = message;

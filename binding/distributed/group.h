@@ -64,7 +64,8 @@ class Group {
 
  private:
   void sweep();
-  /// Marks the group as broken, tells the other ranks, and throws an error that names the silent ones.
+  /// Marks the group as broken, tells the other ranks, and throws an error that names the silent
+  /// ones.
   [[noreturn]] void broken_by(const std::string& what, const std::string& why);
   bool another_has_failed();
   std::vector<int64_t> silent_ranks();

@@ -9,7 +9,8 @@ namespace m3l::distributed {
 
 namespace {
 
-/// What a rank is about to do: name, detail, dtype, dimensions, sizes; sizes beyond are not compared.
+/// What a rank is about to do: name, detail, dtype, dimensions, sizes; sizes beyond are not
+/// compared.
 constexpr int64_t kName = 0;
 constexpr int64_t kDetail = 1;
 constexpr int64_t kDtype = 2;
@@ -33,8 +34,13 @@ std::string text_of(const int64_t* row) {
     return name;
   }
   const auto shown = std::min(row[kDimensions], kLength - kSizes);
-  return c10::str(name, " (", row[kDetail], ") of ", static_cast<at::ScalarType>(row[kDtype]), " ",
-                  c10::IntArrayRef(row + kSizes, static_cast<size_t>(shown)));
+  const auto dtype = c10::getDtypeNames(static_cast<at::ScalarType>(row[kDtype])).first;
+  const std::string detail = name == "broadcast" ? c10::str(" from rank ", row[kDetail])
+                             : name == "allGather"
+                                 ? ""
+                                 : c10::str(" to the ", kOperations.at(row[kDetail]).name);
+  return c10::str(name, " of ", dtype, " ",
+                  c10::IntArrayRef(row + kSizes, static_cast<size_t>(shown)), detail);
 }
 
 }  // namespace
@@ -44,8 +50,8 @@ at::Tensor for_reduction(const at::Tensor& tensor, const std::string& name,
   const at::Tensor buffer = plain(tensor, name);
   const auto dtype = buffer.scalar_type();
   const auto refuse = [&](const char* expected) {
-    fail("ARGUMENT", name, ": found ", dtype, " for the operation '", operation, "', expected ",
-         expected);
+    fail("ARGUMENT", name, ": found ", c10::getDtypeNames(dtype).first, " for the operation '",
+         operation, "', expected ", expected);
   };
   if (operation == "mean" && !c10::isFloatingType(dtype) && !c10::isComplexType(dtype)) {
     refuse("a dtype of floating-point or complex numbers");

@@ -9,7 +9,8 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store
   const auto factory =
       c10::Dispatcher::singleton().findSchema({"m3l_distributed::nccl_factory", ""});
   if (!factory.has_value()) {
-    fail("BACKEND", "NCCL needs a libtorch with CUDA and m3l's build for it: take the backend 'gloo'");
+    fail("BACKEND",
+         "NCCL needs a libtorch with CUDA and m3l's build for it: take the backend 'gloo'");
   }
   const int64_t address = factory->typed<int64_t()>().call();
   return reinterpret_cast<NcclFactory>(address)(store, rank, size, timeout);

@@ -1,5 +1,5 @@
-// NCCL's process group lies in libtorch_cuda, which a libtorch of the CPU does not have: a library of
-// its own (nccl/nccl.cpp) makes it, and says by an operator where its function is.
+// NCCL's process group lies in libtorch_cuda, which a libtorch of the CPU does not have: a library
+// of its own (nccl/nccl.cpp) makes it, and says by an operator where its function is.
 #pragma once
 
 #include <torch/csrc/distributed/c10d/Backend.hpp>

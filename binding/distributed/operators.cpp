@@ -28,6 +28,10 @@ void initialise(std::string backend, std::string store, std::string address, int
                 bool hosts_store, int64_t rank, int64_t world_size, int64_t timeout,
                 std::string prefix, std::string agreement) {
   const std::lock_guard alone(initialising());
+  // What c10d has to say on the standard error comes as an error with a code.
+  if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) {
+    FLAGS_caffe2_log_level = c10::GLOG_FATAL;
+  }
   if (find_group() != nullptr) {
     fail("STATE", "this process has a process group: destroyProcessGroup() comes before another");
   }

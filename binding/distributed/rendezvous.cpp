@@ -1,4 +1,10 @@
 // How ranks find each other: a store that all of them reach, where each says what it is.
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <numeric>
+#include <thread>
+
 #include "errors.h"
 #include "group.h"
 
@@ -6,10 +12,16 @@ namespace m3l::distributed {
 
 namespace {
 
-constexpr Milliseconds kSlice(500);
+constexpr Milliseconds kLook(20);
+constexpr Milliseconds kLongestLook(200);
+/// For how long the rank that holds the store stays after a refusal, so that the others read it.
+constexpr Milliseconds kLastLook(1000);
 
 c10::intrusive_ptr<c10d::Store> open_store(const GroupOptions& options) {
   if (options.store == "file") {
+    // c10d would try for minutes.
+    const auto folder = std::filesystem::absolute(options.address).parent_path();
+    TORCH_CHECK(std::filesystem::is_directory(folder), folder, " is no folder");
     return c10::make_intrusive<c10d::FileStore>(options.address, options.world_size);
   }
   c10d::TCPStoreOptions tcp;
@@ -35,7 +47,7 @@ c10::intrusive_ptr<c10d::Store> reach_store(const GroupOptions& options) {
       fail("STORE", "the file store ", options.address, " cannot be opened (", why,
            "): name a file in a folder that exists and all ranks may write to");
     }
-    if (why.find("EADDRINUSE") != std::string::npos) {
+    if (why.find("ddress already in use") != std::string::npos) {
       fail("STORE", "port ", options.port, " of rank 0 is in use: name another by MASTER_PORT or ",
            "initMethod, or end the process that holds it");
     }
@@ -51,12 +63,27 @@ c10::intrusive_ptr<c10d::Store> reach_store(const GroupOptions& options) {
 
 std::string key_of(int64_t rank) { return c10::str("agreement/", rank); }
 
-[[noreturn]] void refuse(c10d::Store& store, const std::string& message) {
-  store.set("refused", message);
-  fail("MISMATCH", message);
+/// Ends the attempt for all ranks.
+[[noreturn]] void refuse(c10d::Store& store, const GroupOptions& options, const char* code,
+                         const std::string& message) {
+  store.set("refused", c10::str("M3L_DISTRIBUTED_", code, ": ", message));
+  if (options.rank == 0) {
+    std::this_thread::sleep_for(kLastLook);
+  }
+  fail(code, message);
 }
 
-/// Waits for keys that the given ranks set, until the deadline; ends early where a rank has refused.
+void require_same(c10d::Store& store, const GroupOptions& options, int64_t rank) {
+  const std::string other = store.get_to_str(key_of(rank));
+  if (other != options.agreement) {
+    refuse(store, options, "MISMATCH",
+           c10::str("rank ", options.rank, " has ", options.agreement, "; rank ", rank, " has ",
+                    other, ": all ranks must be started alike"));
+  }
+}
+
+/// Waits for keys that the given ranks set, until the deadline; ends early where a rank has
+/// refused.
 void wait_for(c10d::Store& store, const std::vector<int64_t>& ranks,
               const std::function<std::string(int64_t)>& key, const GroupOptions& options,
               Clock::time_point deadline) {
@@ -64,27 +91,20 @@ void wait_for(c10d::Store& store, const std::vector<int64_t>& ranks,
   for (const int64_t rank : ranks) {
     keys.push_back(key(rank));
   }
-  while (true) {
-    try {
-      store.wait(keys, kSlice);
-      return;
-    } catch (const std::exception&) {
-      if (Clock::now() < deadline) {
-        if (store.check({"refused"})) {
-          fail("MISMATCH", store.get_to_str("refused"));
-        }
-        continue;
-      }
+  for (Milliseconds pause = kLook; !store.check(keys); pause = std::min(2 * pause, kLongestLook)) {
+    if (store.check({"refused"})) {
+      C10_THROW_ERROR(Error, store.get_to_str("refused"));
     }
-    std::vector<int64_t> missing;
-    for (const int64_t rank : ranks) {
-      if (!store.check({key(rank)})) {
-        missing.push_back(rank);
-      }
+    if (Clock::now() > deadline) {
+      std::vector<int64_t> missing;
+      std::ranges::copy_if(ranks, std::back_inserter(missing),
+                           [&](int64_t rank) { return !store.check({key(rank)}); });
+      refuse(store, options, "TIMEOUT",
+             c10::str(ranks_text(missing), " of ", options.world_size, " did not come to ",
+                      place_of(options), " within ", seconds_text(options.timeout),
+                      ": see whether it was started, and its output"));
     }
-    fail("TIMEOUT", ranks_text(missing), " of ", options.world_size, " did not come to ",
-         place_of(options), " within ", seconds_text(options.timeout),
-         ": see whether it was started, and its output");
+    std::this_thread::sleep_for(pause);
   }
 }
 
@@ -96,33 +116,33 @@ c10::intrusive_ptr<c10d::Store> meet(const GroupOptions& options) {
   const auto store = c10::make_intrusive<c10d::PrefixStore>(options.prefix, reached);
   try {
     if (store->add(c10::str("joined/", options.rank), 1) != 1) {
-      fail("MISMATCH", "another process has come as rank ", options.rank, " to ",
-           place_of(options),
-           options.store == "file" ? ": remove the file where an earlier run has left it, else "
-                                   : ": ",
-           "give each process a rank of its own");
+      refuse(*store, options, "MISMATCH",
+             c10::str("another process has come as rank ", options.rank, " to ", place_of(options),
+                      options.store == "file" ? ": remove the file if an earlier run left it, else "
+                                              : ": ",
+                      "give each process a rank of its own"));
     }
     store->set(key_of(options.rank), options.agreement);
-    wait_for(*store, {0}, key_of, options, deadline);
-    const std::string expected = store->get_to_str(key_of(0));
-    if (expected != options.agreement) {
-      refuse(*store, c10::str("rank ", options.rank, " has ", options.agreement, ", rank 0 ",
-                              expected, ": all ranks must be started alike"));
-    }
-    std::vector<int64_t> others;
-    for (int64_t rank = 1; rank < options.world_size; ++rank) {
-      others.push_back(rank);
-    }
     if (options.rank == 0) {
+      std::vector<int64_t> others(options.world_size - 1);
+      std::iota(others.begin(), others.end(), 1);
       wait_for(*store, others, key_of, options, deadline);
+      for (const int64_t rank : others) {
+        require_same(*store, options, rank);
+      }
       store->set("complete", "yes");
     } else {
-      wait_for(*store, {0}, [](int64_t) { return "complete"; }, options, deadline);
+      wait_for(*store, {0}, key_of, options, deadline);
+      require_same(*store, options, 0);
+      wait_for(
+          *store, {0}, [](int64_t) { return "complete"; }, options, deadline);
     }
   } catch (const c10::DistStoreError&) {
-    fail("STORE", "the store at ", place_of(options), " was lost (", reason(), "): rank 0 has ended");
+    fail("STORE", "the store at ", place_of(options), " was lost (", reason(),
+         "): rank 0 has ended");
   } catch (const c10::DistNetworkError&) {
-    fail("STORE", "the store at ", place_of(options), " was lost (", reason(), "): rank 0 has ended");
+    fail("STORE", "the store at ", place_of(options), " was lost (", reason(),
+         "): rank 0 has ended");
   }
   return store;
 }

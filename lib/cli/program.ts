@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import { CommandLine } from './command-line.js';
 import { addBenchmark } from './commands/benchmark.js';
 import { addCheck } from './commands/check.js';
+import { addCompare } from './commands/compare.js';
 import { addCompareFrameworks } from './commands/compare-frameworks.js';
 import { addData } from './commands/data.js';
 import { addDoctor } from './commands/doctor.js';
@@ -13,6 +14,7 @@ import { addPredict } from './commands/predict.js';
 import { addPretrain } from './commands/pretrain.js';
 import { addRobustness } from './commands/robustness.js';
 import { addRooms } from './commands/rooms.js';
+import { addRuns } from './commands/runs.js';
 import { addSplits } from './commands/splits.js';
 import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
@@ -27,6 +29,11 @@ const { version, description } = JSON.parse(
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok);
   throw error;
+});
+
+// Whoever watches may go, and their terminal with them; the work goes on.
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
 });
 
 const program = new CommandLine('m3l')
@@ -50,6 +57,8 @@ for (const add of [
   addPredict,
   addExport,
   addWeights,
+  addRuns,
+  addCompare,
   addCompareFrameworks,
   addBenchmark,
   addVerify,

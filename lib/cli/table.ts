@@ -1,13 +1,20 @@
-/** A plain text table: the first column is text (left), the others are numbers (right). */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]) {
+import { widthOf } from './width.js';
+
+/** A plain text table: the first columns are text (left), the others are numbers (right). */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  texts = 1,
+) {
   const widths = header.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+    Math.max(widthOf(title), ...rows.map((row) => widthOf(row[column] ?? ''))),
   );
   const format = (row: readonly string[]) =>
     row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
-      )
+      .map((cell, column) => {
+        const space = ' '.repeat(widths[column]! - widthOf(cell));
+        return column < texts ? cell + space : space + cell;
+      })
       .join('  ')
       .trimEnd();
   const rule = widths.map((width) => '─'.repeat(width)).join('──');

@@ -20,11 +20,12 @@ export function trainingProgress({ label }: { label: string }) {
           break;
         case 'start':
           state.done = event.iteration;
+          state.device = event.device;
           progress = createProgress({ label, total: event.iterations, started: event.iteration });
           break;
         case 'step': {
-          const { iteration: done, loss, imagesPerSecond } = event;
-          state = { ...state, done, loss, imagesPerSecond };
+          const { iteration: done, loss, imagesPerSecond, memory } = event;
+          state = { ...state, done, loss, imagesPerSecond, memory };
           progress?.update(state);
           break;
         }

@@ -28,4 +28,4 @@ export {
   type ModelResult,
   type RobustResult,
 } from './robust.js';
-export { type Views, viewsOf } from './views.js';
+export { type UsedViews, type Views, viewsOf } from './views.js';

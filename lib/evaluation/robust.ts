@@ -9,7 +9,7 @@ import { CaseMeasures, type FurtherMeasures, type Measured } from './case-measur
 import { EvaluationError } from './errors.js';
 import { type MissingProtocol, missingName, missingSets } from './missing.js';
 import { evaluateOptionsShape } from './rules.js';
-import { type Views, viewsOf } from './views.js';
+import { type UsedViews, usedViews, type Views, viewsOf } from './views.js';
 
 /** What `evaluateRobust` takes by name. */
 export interface EvaluateOptions extends Views, FurtherMeasures {
@@ -67,6 +67,8 @@ export interface RobustResult {
   images: number;
   /** What stood for a missing modality; null where the mask token did. */
   fill: Fill | null;
+  /** What predictions were averaged over; absent in reports of before it was told. */
+  views?: UsedViews;
   /** The headline: the first model's ensemble. */
   robustMeanIoU: number | null;
   /** The headline's first. */
@@ -123,6 +125,7 @@ export async function evaluateRobust(options: EvaluateOptions): Promise<RobustRe
     return {
       images,
       fill: networks.every(({ model }) => model.hasMaskToken) ? null : (options.fill ?? 'zeros'),
+      views: usedViews(options),
       robustMeanIoU: models[0]!.heads.at(-1)!.robustMeanIoU,
       models,
     };

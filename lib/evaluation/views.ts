@@ -17,6 +17,27 @@ export interface Views {
   windowOverlap?: number | undefined;
 }
 
+const DEFAULTS = { flip: false, scales: [1], windowOverlap: 0.5 };
+
+/** The views that were used, with nothing left open; plain JSON. */
+export interface UsedViews {
+  flip: boolean;
+  scales: number[];
+  /** Height and width; null: images as a whole. */
+  window: [number, number] | null;
+  /** Null without a window. */
+  windowOverlap: number | null;
+}
+
+export function usedViews({ flip, scales, window, windowOverlap }: Views): UsedViews {
+  return {
+    flip: flip ?? DEFAULTS.flip,
+    scales: [...(scales ?? DEFAULTS.scales)],
+    window: window === undefined ? null : [window[0], window[1]],
+    windowOverlap: window === undefined ? null : (windowOverlap ?? DEFAULTS.windowOverlap),
+  };
+}
+
 /** The views among other options. */
 export function viewsOf(views: Views): Views {
   checkArguments('viewsOf', { views }, { views: is.record });
@@ -39,7 +60,12 @@ interface Asked extends Pick<ForwardOptions, 'upsample' | 'filled'> {
 export function predictViews(
   model: Predictor,
   inputs: Inputs,
-  { flip = false, scales = [1], window, windowOverlap = 0.5 }: Views,
+  {
+    flip = DEFAULTS.flip,
+    scales = DEFAULTS.scales,
+    window,
+    windowOverlap = DEFAULTS.windowOverlap,
+  }: Views,
   { heads, specs, upsample = true, filled }: Asked,
 ): Tensor[] {
   const size = inputs.find((input) => input !== null)!.shape.slice(2) as [number, number];

@@ -8,6 +8,7 @@ import type { Config, SettledConfig } from './config/config.js';
 import { completed } from './config/follow-data.js';
 import { type Datasets, openDatasets } from './datasets.js';
 import { RunError } from './errors.js';
+import { checkLoggers } from './logging/run-logging.js';
 import { measureModalities } from './measure.js';
 import { createNetworks, disposeNetworks, prepareTorch } from './networks.js';
 import {
@@ -64,6 +65,7 @@ async function lookAhead(
 ): Promise<{ config: SettledConfig; networks: Networks }> {
   const onNote = (text: string) => onEvent({ kind: 'note', text });
   const { resume = false, run, signal } = options;
+  checkLoggers(options.config.logging);
   const own = resume && existsSync(run.configFile) ? run.config() : null;
   const settled = own
     ? { config: completed(options.config, own), chosen: [] }

@@ -174,7 +174,7 @@ function noTestList({ data: { rooms } }: Config): never {
     'M3L_NO_TEST_LIST',
     rooms === undefined
       ? 'data.lists.test is not given, and the test list is to be evaluated. Name it (--set data.lists.test=FILE), or evaluate the list val.'
-      : 'data.rooms have no test list, and it is to be evaluated. Evaluate the list val, or rooms of another seed.',
+      : 'data.rooms.test is 0, and the test list is to be evaluated. Say how many rooms (--set data.rooms.test=40), or evaluate the list val.',
   );
 }
 
@@ -320,7 +320,9 @@ async function renderRooms(
   const wanted = Object.keys(config.data.modalities) as RoomSensor[];
   const sensors = roomSensors(wanted);
   const name = [
-    `${rooms.labelled}-${rooms.unlabelled}-${rooms.val}`,
+    [rooms.labelled, rooms.unlabelled, rooms.val, ...(rooms.test > 0 ? [rooms.test] : [])].join(
+      '-',
+    ),
     `${height}x${width}`,
     `seed${rooms.seed}`,
     ...(rooms.varied
@@ -333,7 +335,7 @@ async function renderRooms(
     ...FURTHER_SENSORS.filter((sensor) => wanted.includes(sensor)),
   ].join('-');
   let told = 0;
-  const { folder, labelledList, unlabelledList, valList } = await writeRooms(
+  const { folder, labelledList, unlabelledList, valList, testList } = await writeRooms(
     join(cacheFolder(), 'rooms', name),
     {
       ...options,
@@ -358,7 +360,7 @@ async function renderRooms(
     labelled: read(labelledList, true),
     unlabelled: rooms.unlabelled === 0 ? null : read(unlabelledList, false),
     val: read(valList, true),
-    test: null,
+    test: testList === null ? null : read(testList, true),
   };
 }
 

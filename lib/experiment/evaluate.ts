@@ -11,7 +11,6 @@ import { robustResultShape } from '../evaluation/rules.js';
 import type { Networks, Peers } from '../learning/index.js';
 import { ALONE } from '../learning/peers.js';
 import type { Fill } from '../models/index.js';
-import { writeFileAtomic } from '../torch/atomic-write.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import * as is from '../torch/rules.js';
 import { findCheckpoint } from './checkpoint.js';
@@ -29,7 +28,7 @@ import { sizingOf } from './sizing.js';
 /** What an evaluation of a run found; plain JSON. */
 export interface EvaluationReport extends RobustResult {
   framework: string;
-  /** Folder of the checkpoint; null while training. */
+  /** Folder of the checkpoint, or the file of others' weights; null while training. */
   checkpoint: string | null;
   /** The list that was evaluated; absent: `val`. */
   split?: EvaluationSplit;
@@ -80,6 +79,30 @@ export async function evaluateRun(
   checkArguments('evaluateRun', { run, options }, { run: runFolderShape, options: is.record });
 
   const config = run.config(options.sets);
+  const checkpoint = () => requireCheckpoint(run, options.checkpoint ?? 'latest');
+  return evaluateLoaded(config, options, {
+    place: checkpoint,
+    load: (path, asked, classes) => loadNetworks(path, asked, classes),
+  });
+}
+
+/** Where networks come from, and how they are loaded for so many classes. */
+export interface NetworkSource {
+  place: () => string;
+  load: (
+    place: string,
+    config: Config,
+    classes: number,
+  ) => { networks: Networks; iteration: number };
+}
+
+/** Evaluates networks that are loaded for it, as a configuration and options say. */
+export async function evaluateLoaded(
+  given: Config,
+  options: Omit<EvaluateRunOptions, 'checkpoint' | 'sets'>,
+  { place, load }: NetworkSource,
+): Promise<EvaluationReport> {
+  const config = { ...given, evaluate: { ...given.evaluate } };
   if (options.fill !== undefined) config.evaluate.fill = options.fill;
   if (options.calibration) config.evaluate.calibration = true;
   if (options.boundary) config.evaluate.boundary = true;
@@ -91,26 +114,15 @@ export async function evaluateRun(
         ? 'subsets'
         : 'each';
   prepareTorch(config);
-  const path = requireCheckpoint(run, options.checkpoint ?? 'latest');
-  const { split } = options;
+  const path = place();
+  const { split, onProgress, signal } = options;
   const datasets = await openDatasets(config, options.onNote, { ...(split ? { split } : {}) });
   try {
-    const { networks, iteration } = loadNetworks(path, config, datasets.classes.length);
+    const { networks, iteration } = load(path, config, datasets.classes.length);
     try {
-      const { onProgress, signal } = options;
-      return {
-        ...(await evaluateNetworks({
-          config,
-          networks,
-          datasets,
-          iteration,
-          missing,
-          signal,
-          onProgress,
-        })),
-        checkpoint: path,
-        ...(split ? { split } : {}),
-      };
+      const asked = { config, networks, datasets, iteration, missing, signal, onProgress };
+      const report = await evaluateNetworks(asked);
+      return { ...report, checkpoint: path, ...(split ? { split } : {}) };
     } finally {
       disposeNetworks(networks);
     }
@@ -161,21 +173,15 @@ export async function evaluateNetworks(
   return { framework: config.framework.name, checkpoint: null, iteration, classes, ...result };
 }
 
-/** Draws the contact sheet of the headline model; null where the configuration asks for none. */
-export async function writeSamples({
+/** Draws the contact sheet of the headline model, a PNG; null where the configuration asks for none. */
+export async function drawSamples({
   config,
   networks,
   datasets,
-  path,
-}: {
-  config: Config;
-  networks: Networks;
-  datasets: Datasets;
-  path: string;
-}): Promise<string | null> {
+}: Pick<EvaluateNetworksOptions, 'config' | 'networks' | 'datasets'>): Promise<Buffer | null> {
   const rows = config.evaluate.samples;
   if (rows === 0) return null;
-  const png = await contactSheet({
+  return contactSheet({
     model: answering(config, networks).model,
     specs: datasets.specs,
     classes: datasets.classes,
@@ -186,8 +192,6 @@ export async function writeSamples({
     alignCorners: sizingOf(config).alignCorners,
     ...viewsOf(config.evaluate),
   });
-  writeFileAtomic(path, png);
-  return path;
 }
 
 export function requireCheckpoint(run: RunFolder, which: 'best' | 'latest'): string {

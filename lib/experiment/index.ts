@@ -79,6 +79,8 @@ export { type WeightsPackage, writeWeightsPackage } from './pretrained/weights-p
 export { type Resumed, resumeConfig } from './resume.js';
 export { measureRobustness, type RobustnessOptions, type RobustnessReport } from './robustness.js';
 export { freshName, RunFolder } from './run-folder.js';
+export { compareRunFolders, type RunsSideBySide } from './runs/compare-run-folders.js';
+export { type ListedRun, listRuns, type RunState } from './runs/list-runs.js';
 export type { PredictedScene } from './scene-predictor.js';
 export { isSeveral, type Scene, scenesOf } from './scenes.js';
 export { type Settled, settle } from './settle.js';
@@ -91,5 +93,6 @@ export {
   WEIGHTS_TARGETS,
   type WeightsTarget,
 } from './weights/convert.js';
+export { type EvaluateWeightsOptions, evaluateWeights } from './weights/evaluate-weights.js';
 export { type ImportedWeights, importWeights } from './weights/import-run.js';
 export { type InspectedWeights, inspectWeights } from './weights/inspect.js';

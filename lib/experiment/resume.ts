@@ -13,7 +13,9 @@ import type { RunFolder } from './run-folder.js';
  * else makes another training, and is refused.
  */
 const FREE: readonly { keys: RegExp; note?: string }[] = [
-  { keys: /^(name|workers|checkpoint\..*|evaluate\..*|data\.root|data\.palette(\..*)?)$/ },
+  {
+    keys: /^(name|workers|logging|checkpoint\..*|evaluate\..*|data\.(root|rooms\.test)|data\.palette(\..*)?)$/,
+  },
   // Both are read where training starts, never after.
   { keys: /^(initialise|model\.pretrained)$/ },
   {

@@ -23,6 +23,8 @@ const ELSEWHERE = ' Mend that, or give another --out.';
  *     samples.png    contact sheet of the last evaluation
  *     summary.json   results of the finished run
  *     run.lock       while a process trains into it
+ *
+ * and what loggers write: csv/, tensorboard/, mlflow.json.
  */
 export class RunFolder {
   readonly path: string;
@@ -131,7 +133,7 @@ export class RunFolder {
   removeLeftovers(): void {
     this.#writing(() => {
       for (const name of readdirSync(this.path)) {
-        if (/^\.(config|metrics|summary|samples|run)\..*\.tmp$/.test(name)) {
+        if (/^\.(config|metrics|summary|samples|run|mlflow)\..*\.tmp$/.test(name)) {
           rmSync(join(this.path, name), { force: true });
         }
       }

@@ -53,6 +53,13 @@ export function lockFolder(folder: string): () => void {
   return release;
 }
 
+/** Whether a process that lives, or that of another host, has the lock of a folder. */
+export function isLocked(folder: string): boolean {
+  const found = read(join(folder, 'run.lock'));
+  const owner = found === null ? null : parse(found);
+  return owner !== null && isAlive(owner);
+}
+
 /** A link appears with its content, and only where nothing is. */
 function acquire(file: string, mine: string): void {
   for (;;) {

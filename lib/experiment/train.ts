@@ -1,5 +1,6 @@
 import { frameworkNamed, type Networks, type StepReport, type Trainer } from '../learning/index.js';
 import type { SegmentationModel } from '../models/index.js';
+import { writeFileAtomic } from '../torch/atomic-write.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import type { distributed } from '../torch/index.js';
 import * as torch from '../torch/index.js';
@@ -17,8 +18,9 @@ import type { Config, SettledConfig } from './config/config.js';
 import { createTrainer } from './create-trainer.js';
 import type { Datasets } from './datasets.js';
 import { Interrupted, RunError } from './errors.js';
-import { type EvaluationReport, evaluateNetworks, writeSamples } from './evaluate.js';
+import { drawSamples, type EvaluationReport, evaluateNetworks } from './evaluate.js';
 import { type HealthMeans, HealthWatch } from './health.js';
+import { RunLogging } from './logging/run-logging.js';
 import type { MetricsLine } from './metrics.js';
 import { disposeNetworks, headlineOf } from './networks.js';
 import { anywhere, fromFirst, isFirst, peersIn, shareState } from './processes.js';
@@ -26,12 +28,15 @@ import { rescue } from './rescue.js';
 import { trainOptionsShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
 
-/** What happens while training, for a progress bar or a log. `iteration`s are those done. */
+/**
+ * What happens while training, for a progress bar or a log. `iteration`s are those done; `memory` is what
+ * the device has allocated, or on the CPU what the process holds, in bytes.
+ */
 export type TrainEvent =
   | { kind: 'note'; text: string }
   | { kind: 'checking'; done: number; scenes: number }
-  | { kind: 'start'; iteration: number; iterations: number }
-  | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number }
+  | { kind: 'start'; iteration: number; iterations: number; device: string }
+  | { kind: 'step'; iteration: number; loss: number; imagesPerSecond: number; memory: number }
   | { kind: 'health'; iteration: number; means: HealthMeans }
   | { kind: 'evaluating'; done: number; images: number }
   | { kind: 'evaluation'; report: EvaluationReport }
@@ -97,7 +102,10 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
         else run.begin(config);
         run.removeLeftovers();
       }
-      return await trainNetworks({ ...options, config }, datasets, networks, onEvent);
+      const logging = new RunLogging(config, run.path, (text) => onEvent({ kind: 'note', text }));
+      return await logging.during(() =>
+        trainNetworks({ ...options, config }, datasets, networks, logging, onEvent),
+      );
     } finally {
       unlock();
     }
@@ -111,6 +119,7 @@ async function trainNetworks(
   { config, run, resume = false, group: given, signal }: TrainOptions & { config: SettledConfig },
   datasets: Datasets,
   networks: Networks,
+  logging: RunLogging,
   onEvent: (event: TrainEvent) => void,
 ): Promise<TrainSummary> {
   const { iterations, evaluate, checkpoint } = config;
@@ -121,8 +130,14 @@ async function trainNetworks(
   try {
     const begun = await fromFirst(group, () => begin(run, config, trainer, resume));
     shareState(group, trainer);
-    const { resumed, log } = begun;
+    const { resumed, earlier } = begun;
     let { report, best } = begun;
+    if (writes) logging.open({ iteration: resumed, earlier, classes: datasets.classes });
+    const log = (line: MetricsLine) => {
+      if (!writes) return;
+      run.log(line);
+      logging.log(line);
+    };
     let saved = resumed;
     const saveNow = () => {
       if (writes) {
@@ -133,8 +148,8 @@ async function trainNetworks(
     };
     const aborted = () => anywhere(group, signal?.aborted ?? false);
     const speed = new Speed(config);
-    const watch = new HealthWatch(datasets.classes, iterations, log);
-    onEvent({ kind: 'start', iteration: resumed, iterations });
+    const watch = new HealthWatch(datasets.classes, iterations, earlier);
+    onEvent({ kind: 'start', iteration: resumed, iterations, device: config.device });
 
     try {
       for (;;) {
@@ -154,8 +169,11 @@ async function trainNetworks(
             }),
           );
           if (report !== null) {
-            if (writes) run.log({ kind: 'evaluation', ...report });
+            log({ kind: 'evaluation', ...report });
             onEvent({ kind: 'evaluation', report });
+            if (logging.takesPictures && done < iterations) {
+              logging.picture(done, await drawSamples({ config, networks, datasets }));
+            }
           }
         }
         const score = scoreAt(done, report);
@@ -171,12 +189,14 @@ async function trainNetworks(
         if (done >= iterations) break;
 
         const step = await trainer.step();
-        if (writes) run.log(metricsOf(step));
+        log(metricsOf(step));
         const imagesPerSecond = speed.after(step);
-        onEvent({ kind: 'step', iteration: done + 1, loss: step.loss, imagesPerSecond });
+        const { loss } = step;
+        const memory = memoryOn(config.device);
+        onEvent({ kind: 'step', iteration: done + 1, loss, imagesPerSecond, memory });
         const health = watch.after(step);
         if (health === null) continue;
-        if (writes) run.log({ kind: 'health', iteration: done + 1, ...health.means });
+        log({ kind: 'health', iteration: done + 1, ...health.means });
         onEvent({ kind: 'health', iteration: done + 1, means: health.means });
         for (const text of health.notes) onEvent({ kind: 'note', text });
       }
@@ -185,6 +205,9 @@ async function trainNetworks(
     }
 
     if (report === null) throw new RunError('M3L_NO_EVALUATION', `${run.path} was not evaluated.`);
+    const samples = writes ? await drawSamples({ config, networks, datasets }) : null;
+    if (samples !== null) writeFileAtomic(run.samplesFile, samples);
+    logging.picture(iterations, samples);
     const summary: TrainSummary = {
       run: run.path,
       framework: config.framework.name,
@@ -192,9 +215,7 @@ async function trainNetworks(
       parameters: parameterCount(networks[headlineOf(config)]!),
       seconds: writes ? history(run.metrics()).seconds : 0,
       evaluation: report,
-      samples: writes
-        ? await writeSamples({ config, networks, datasets, path: run.samplesFile })
-        : null,
+      samples: samples && run.samplesFile,
     };
     if (writes) run.writeSummary({ ...summary });
     return summary;
@@ -207,10 +228,10 @@ async function trainNetworks(
 function begin(run: RunFolder, config: Config, trainer: Trainer, resume: boolean) {
   const resumed = resume ? restore(run, config, trainer) : 0;
   run.truncateMetrics(resumed);
-  const log = run.metrics();
-  const report: EvaluationReport | null = history(log).reports.at(-1) ?? null;
+  const earlier = run.metrics();
+  const report: EvaluationReport | null = history(earlier).reports.at(-1) ?? null;
   const best: number | null = bestIn(run.checkpoints)?.score ?? null;
-  return { resumed, log, report, best };
+  return { resumed, earlier, report, best };
 }
 
 /** Loads the latest checkpoint; returns how many iterations it is from. */
@@ -280,6 +301,10 @@ function history(log: readonly MetricsLine[]): { reports: EvaluationReport[]; se
     }
   }
   return { reports, seconds };
+}
+
+function memoryOn(device: string): number {
+  return device === 'cpu' ? process.memoryUsage.rss() : torch.cuda.memory(device).allocated;
 }
 
 function parameterCount(network: SegmentationModel): number {

@@ -22,6 +22,8 @@ export interface WriteRoomsOptions extends RoomOptions {
   readonly unlabelled: number;
   /** Rooms with labels to validate on (`val.txt`). */
   readonly val: number;
+  /** Rooms with labels to test on (`test.txt`); 0, the default: no such list. */
+  readonly test?: number;
   /** Default 1. The rooms of a split do not depend on the sizes of the splits. */
   readonly seed?: number;
   /** Threads to render with; 0: this one. Default: one a core, at most 4. */
@@ -36,6 +38,8 @@ export interface RoomsFolder {
   readonly labelledList: string;
   readonly unlabelledList: string;
   readonly valList: string;
+  /** Null without rooms to test on. */
+  readonly testList: string | null;
   /** True where the folder held these very rooms already. */
   readonly reused: boolean;
 }
@@ -44,13 +48,13 @@ export interface RoomsFolder {
 const VERSION = 2;
 const MANIFEST = 'rooms.json';
 /** Each split has its own range of seeds. */
-const SPLIT_SEEDS = { labelled: 0, unlabelled: 300_000, val: 600_000 } as const;
+const SPLIT_SEEDS = { labelled: 0, unlabelled: 300_000, val: 600_000, test: 900_000 } as const;
 
 type Split = keyof typeof SPLIT_SEEDS;
 
 /**
  * Writes rooms as PNGs: `rgb/`, `depth/` (16-bit millimetres), `normals/` and `thermal/` where they are
- * among the sensors, `label/`, three lists with these columns in this order, `classes.json`.
+ * among the sensors, `label/`, the lists with these columns in this order, `classes.json`.
  * Rendered beside the folder and moved into place when complete; a folder that holds the same rooms is
  * left as it is.
  * @throws DataError M3L_ROOMS_FOLDER where the folder holds something else; the signal's reason
@@ -69,6 +73,7 @@ export async function writeRooms(folder: string, options: WriteRoomsOptions): Pr
     labelledList: join(target, 'train_labelled.txt'),
     unlabelledList: join(target, 'train_unlabelled.txt'),
     valList: join(target, 'val.txt'),
+    testList: options.test ? join(target, 'test.txt') : null,
     reused,
   });
   if ((await readManifest(target)) === manifest) return where(true);
@@ -136,6 +141,7 @@ async function writeLists(folder: string, options: WriteRoomsOptions): Promise<v
     ['labelled', 'train_labelled.txt'],
     ['unlabelled', 'train_unlabelled.txt'],
     ['val', 'val.txt'],
+    ...(options.test ? [['test', 'test.txt'] satisfies [Split, string]] : []),
   ];
   for (const [split, file] of lists) {
     const sensors = roomSensors(options.sensors);
@@ -149,7 +155,7 @@ async function writeLists(folder: string, options: WriteRoomsOptions): Promise<v
 
 function roomsOf(split: Split, options: WriteRoomsOptions): { name: string; seed: number }[] {
   const start = (options.seed ?? 1) * 1_000_000 + SPLIT_SEEDS[split];
-  return Array.from({ length: options[split] }, (_, k) => ({
+  return Array.from({ length: options[split] ?? 0 }, (_, k) => ({
     name: `${split}_${String(k).padStart(6, '0')}`,
     seed: start + k,
   }));
@@ -161,7 +167,8 @@ function manifestOf(options: WriteRoomsOptions): string {
   const { camouflage = 0.4, typicalColours = 0 } = options;
   // Of varied rooms these are drawn; others' manifests stay as they always were.
   const kind = options.varied ? { varied: true } : { camouflage, typicalColours, depthNoise };
-  const splits = { labelled, unlabelled, val };
+  // Folders without rooms to test on stay what they were.
+  const splits = { labelled, unlabelled, val, ...(options.test ? { test: options.test } : {}) };
   const sensors = roomSensors(options.sensors);
   const room = {
     ...{ width, height, ...kind, smoothing },

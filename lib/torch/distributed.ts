@@ -49,9 +49,9 @@ export function initProcessGroup(options: InitOptions = {}): ProcessGroup {
     checkCollectives: flag,
   });
   const { backend, timeoutSeconds, checkCollectives } = given;
+  requireCuda(backend);
   const place = rendezvousOf(given);
   openOperators(backend);
-  requireCuda(backend);
   call(
     'init',
     ...[backend, place.store, place.address, place.port, place.hostsStore],

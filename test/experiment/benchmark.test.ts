@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BenchmarkEvent, readSuite, runSuite } from 'm3l/experiment';
+import { type BenchmarkEvent, benchmarkTable, readSuite, runSuite } from 'm3l/experiment';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../data/fixtures.js';
@@ -98,4 +98,16 @@ test('a suite is checked before anything is trained', () => {
   expect(refusal(SUITE.replace('title: plain', 'titel: plain'))).toMatch(/titel/);
   expect(refusal(SUITE, { sets: ['iteratons=3'] })).toMatch(/iteratons/);
   expect(() => readSuite('papr')).toThrow('papr does not exist');
+});
+
+test('a table without anything published has no column for it', () => {
+  const spread = { mean: 0.25, deviation: 0.01, values: [0.24, 0.26] };
+  const row = { experiment: 'a', title: 'A', published: {}, all: spread, robust: spread };
+  const table = benchmarkTable({
+    suite: 'own',
+    seeds: [1, 2],
+    rows: [{ ...row, seconds: 90, failed: [] }],
+  });
+  expect(table).not.toContain('published');
+  expect(table).toContain('| A | 25.0 ± 1.0 | 25.0 ± 1.0 | 1.5 | 2 of 2 |');
 });

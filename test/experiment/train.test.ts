@@ -87,6 +87,14 @@ describe('train', () => {
     await expect(evaluateRun(run, { split: 'test' })).rejects.toMatchObject({
       code: 'M3L_NO_TEST_LIST',
     });
+    const views = ['evaluate.flip=true', 'evaluate.scales=[1, 0.5]', 'evaluate.window=32'];
+    const seen = await evaluateRun(run, { missing: [], sets: views });
+    expect(seen.views).toEqual({
+      flip: true,
+      scales: [1, 0.5],
+      window: [32, 32],
+      windowOverlap: 0.5,
+    });
     const list = join(folder, 'rooms', 'train_labelled.txt');
     const sets = [`data.lists.test={ file: ${list}, count: 1 }`];
     const report = await evaluateRun(run, { split: 'test', sets });

@@ -7,6 +7,7 @@ import {
   createNetworks,
   disposeNetworks,
   evaluateRun,
+  evaluateWeights,
   importWeights,
   inspectWeights,
   loadNetworks,
@@ -198,6 +199,10 @@ describe('import', () => {
     const report = await evaluateRun(RunFolder.open(file('imported')));
     expect(report.iteration).toBe(0);
     expect(report.models.map(({ model }) => model)).toEqual(['teacher', 'student']);
+    expect(report.views).toEqual({ flip: false, scales: [1], window: null, windowOverlap: null });
+    // Without a run it comes to the same.
+    const direct = await evaluateWeights(file('thirteen.pth'), settled);
+    expect(direct).toEqual({ ...report, checkpoint: file('thirteen.pth') });
     const path = join(run.checkpoints, 'step-0000000');
     const { networks } = loadNetworks(path, run.config(), 13);
     torch.scope(() => {

@@ -1,6 +1,7 @@
 /**
  * One process of a step that several share, for shared-batches.test.ts: `node shared-step.mjs CASE OUT`, the
- * place among them by RANK and WORLD_SIZE. The first writes losses, gradients and weights to OUT.
+ * place among them by RANK and WORLD_SIZE. The first writes losses and sums of the state to OUT, and
+ * the gradients of its first step beside it.
  */
 import { writeFileSync } from 'node:fs';
 import { torch } from 'm3l';
@@ -84,16 +85,15 @@ const trainer = new Trainer({
 
 const reports = [];
 let gradients = {};
+let values = [];
 for (let t = 0; t < steps; t++) {
   const { loss, parts, health, gradientNorm } = await trainer.step();
   reports.push({ loss, parts, health, gradientNorm });
   if (t > 0) continue;
   const network = framework.networks[framework.trainable[0]];
-  gradients = Object.fromEntries(
-    network
-      .namedParameters()
-      .map(([key, { grad }]) => [key, grad ? [...grad.flatten().toTypedArray()] : null]),
-  );
+  const named = network.namedParameters();
+  gradients = Object.fromEntries(named.map(([key, { grad }]) => [key, grad !== null]));
+  values = named.flatMap(([, { grad }]) => (grad ? [grad.flatten().toTypedArray()] : []));
 }
 const { tensors } = trainer.state();
 const sums = Object.fromEntries(
@@ -102,6 +102,13 @@ const sums = Object.fromEntries(
 // The teacher of every process is the same, bit for bit.
 const all = group?.allGatherObject(sums).map((each) => JSON.stringify(each)) ?? [];
 const same = all.every((each) => each === all[0]);
-if (rank === 0) writeFileSync(process.argv[3], JSON.stringify({ reports, gradients, sums, same }));
+if (rank === 0) {
+  writeFileSync(process.argv[3], JSON.stringify({ reports, gradients, sums, same }));
+  writeFileSync(`${process.argv[3]}.gradients`, Buffer.concat(values.map(bytesOf)));
+}
 trainer.dispose();
 torch.distributed.destroyProcessGroup();
+
+function bytesOf({ buffer, byteOffset, byteLength }) {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}

@@ -274,6 +274,22 @@ describe('writeRooms', () => {
     expect(existsSync(join(rooms.folder, 'rgb/val_000001.png'))).toBe(false);
   });
 
+  it('has others to test on where asked, and the same rooms beside them', async () => {
+    const counts = { labelled: 1, unlabelled: 1, val: 1, ...size, workers: 0 };
+    const plain = await writeRooms(join(folder, 'untested'), counts);
+    const tested = await writeRooms(join(folder, 'tested'), { ...counts, test: 2 });
+    expect(plain.testList).toBeNull();
+    expect(existsSync(join(plain.folder, 'test.txt'))).toBe(false);
+    expect(readFileSync(join(plain.folder, 'rooms.json'), 'utf8')).not.toContain('test');
+    expect(readFileSync(tested.testList!, 'utf8')).toMatch(/^rgb\/test_000000\.png\t.*\n.*000001/);
+    const bytes = (where: string, name: string) => readFileSync(join(where, 'rgb', `${name}.png`));
+    for (const name of ['labelled_000000', 'unlabelled_000000', 'val_000000']) {
+      expect(bytes(tested.folder, name).equals(bytes(plain.folder, name))).toBe(true);
+      expect(bytes(tested.folder, name).equals(bytes(tested.folder, 'test_000000'))).toBe(false);
+    }
+    expect((await writeRooms(tested.folder, { ...counts, test: 2 })).reused).toBe(true);
+  });
+
   it('refuses a folder of other things, and leaves nothing behind when aborted', async () => {
     writeFileSync(join(folder, 'mine.txt'), 'precious');
     await expect(writeRooms(folder, options)).rejects.toMatchObject({ code: 'M3L_ROOMS_FOLDER' });

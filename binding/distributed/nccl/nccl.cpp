@@ -3,10 +3,10 @@
 #define USE_C10D_NCCL
 #endif
 
-#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #include <torch/library.h>
 
 #include <cstdlib>
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
 #include "../nccl-factory.h"
 

@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { EVALUATION_SPLITS, type EvaluationSplit } from '../../experiment/evaluation-splits.js';
 import { FILLS, type Fill } from '../../models/missing-modalities/fills.js';
@@ -59,24 +57,26 @@ export function addEvaluate(program: Command): void {
       if (missing !== undefined && subsets) {
         throw new UsageError('--missing and --subsets exclude each other: give one of them.');
       }
-      const { evaluateRun } = await import('../../experiment/index.js');
-      const { run, end } = await opened(folder, config, set);
+      const { evaluateRun, evaluateWeights, resolveConfig, RunFolder } = await import(
+        '../../experiment/index.js'
+      );
+      requireKind(folder, config);
       const progress = imageProgress('evaluate');
-      const report = await evaluateRun(run, {
+      const asked = {
         missing,
         subsets,
         fill: options.fill,
-        checkpoint: options.checkpoint,
         ...(options.split ? { split: options.split } : {}),
         calibration: options.calibration,
         boundary: options.boundary,
-        sets: set,
         onProgress: progress.update,
         onNote: printNote,
-      }).finally(() => {
-        progress.end();
-        end();
-      });
+      };
+      const { checkpoint } = options;
+      const report = await (config === undefined
+        ? evaluateRun(RunFolder.open(folder), { ...asked, checkpoint, sets: set })
+        : evaluateWeights(folder, resolveConfig(config, set), asked)
+      ).finally(progress.end);
       if (json) printJson(report);
       else {
         const { detailTable, reportTable } = await import('../report-table.js');
@@ -87,30 +87,13 @@ export function addEvaluate(program: Command): void {
     });
 }
 
-/** The run asked for; of weights one that is made for the time. */
-async function opened(path: string, config: string | undefined, sets: readonly string[]) {
-  const { importWeights, resolveConfig, RunFolder } = await import('../../experiment/index.js');
+/** A folder stands alone, a file of weights before the configuration of its model. */
+function requireKind(path: string, config: string | undefined): void {
   const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-  if (config === undefined) {
-    if (!isFile) return { run: RunFolder.open(path), end: () => {} };
-    throw new UsageError(
-      `${path} is a file, of whose weights the configuration is needed: m3l evaluate ${path} CONFIG.`,
-    );
-  }
-  if (!isFile) {
-    throw new UsageError(
-      `${path} is no file of weights, expected one before a configuration. Of a run: m3l evaluate RUN.`,
-    );
-  }
-  const folder = mkdtempSync(join(tmpdir(), 'm3l-weights-'));
-  const end = () => rmSync(folder, { recursive: true, force: true });
-  try {
-    const resolved = resolveConfig(config, sets);
-    const run = RunFolder.create(resolved, join(folder, 'run'));
-    await importWeights(path, resolved, run, printNote);
-    return { run, end };
-  } catch (error) {
-    end();
-    throw error;
-  }
+  if (isFile === (config !== undefined)) return;
+  throw new UsageError(
+    isFile
+      ? `${path} is a file, of whose weights the configuration is needed: m3l evaluate ${path} CONFIG.`
+      : `${path} is no file of weights, expected one before a configuration. Of a run: m3l evaluate RUN.`,
+  );
 }

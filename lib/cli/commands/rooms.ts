@@ -9,6 +9,7 @@ interface Options {
   labelled: number;
   unlabelled: number;
   val: number;
+  test: number;
   size: [number, number];
   seed: number;
   camouflage: number;
@@ -23,6 +24,7 @@ interface Options {
 // A split's rooms have their own range of 300,000 seeds.
 const count = wholeNumber({ most: 300_000 });
 const countOrNone = wholeNumber({ least: 0, most: 300_000 });
+const tests = wholeNumber({ least: 0, most: 100_000 });
 const workers = wholeNumber({ least: 0, most: 64 });
 
 export function addRooms(program: Command): void {
@@ -33,6 +35,7 @@ export function addRooms(program: Command): void {
     .option('--labelled <count>', 'rooms with labels to train on', count, 8)
     .option('--unlabelled <count>', 'rooms without labels', countOrNone, 64)
     .option('--val <count>', 'rooms with labels to evaluate on', count, 32)
+    .option('--test <count>', 'further ones to test on', tests, 0)
     .option('--size <height>x<width>', 'picture size (default: 120x160)', pictureSize, [120, 160])
     .option('--seed <seed>', 'the same seed gives the same rooms', wholeNumber({ least: 0 }), 1)
     .option(
@@ -72,8 +75,8 @@ export function addRooms(program: Command): void {
       const { writeRooms } = await import('../../rooms/index.js');
       const { size, json: _, ...given } = options;
       const [height, width] = size;
-      const { labelled, unlabelled, val } = given;
-      const total = labelled + unlabelled + val;
+      const { labelled, unlabelled, val, test } = given;
+      const total = labelled + unlabelled + val + test;
       const progress = createProgress({ label: 'rooms', total });
       const made = await writeRooms(out, {
         ...given,
@@ -81,7 +84,7 @@ export function addRooms(program: Command): void {
         width,
         onProgress: (done) => progress.update({ done }),
       }).finally(progress.end);
-      if (options.json) printJson({ labelled, unlabelled, val, height, width, ...made });
+      if (options.json) printJson({ labelled, unlabelled, val, test, height, width, ...made });
       else printResult(made.folder);
     });
 }

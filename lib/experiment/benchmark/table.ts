@@ -3,11 +3,9 @@ import * as is from '../../torch/rules.js';
 import type { Spread } from '../comparison.js';
 import type { BenchmarkReport, BenchmarkRow } from './run-suite.js';
 
-const HEAD = ['experiment', 'mIoU', 'published', 'robust mIoU', 'published', 'minutes', 'seeds'];
-
 const rowShape = is.shape('BenchmarkRow', { published: is.record, failed: is.list });
 
-/** A suite's results as Markdown, the published value beside each. */
+/** A suite's results as Markdown, the published value beside each where any was published. */
 export function benchmarkTable(report: BenchmarkReport): string {
   checkArguments(
     'benchmarkTable',
@@ -15,37 +13,55 @@ export function benchmarkTable(report: BenchmarkReport): string {
     { report: is.shape('BenchmarkReport', { seeds: is.list, rows: is.listOf(rowShape) }) },
   );
   const { suite, seeds, rows } = report;
+  const columns = columnsOf(report);
   const cells = [
-    HEAD,
-    HEAD.map((_, i) => (i === 0 ? '---' : '---:')),
-    ...rows.map((row) => cellsOf(row, seeds.length)),
+    columns.map(({ head }) => head),
+    columns.map((_, i) => (i === 0 ? '---' : '---:')),
+    ...rows.map((row) => columns.map(({ cell }) => cell(row))),
   ];
   const table = cells.map((row) => `| ${row.join(' | ')} |`);
   const failures = rows.flatMap(({ title, failed }) =>
     failed.map(({ seed, reason }) => `- ${title}, seed ${seed}: ${reason}`),
   );
+  const deviation = `In %, ± the deviation over the seeds ${seeds.join(', ')}`;
+  const isPublished = columns.some(({ head }) => head === PUBLISHED);
   return [
     `# ${suite}`,
     '',
-    `In %, ± the deviation over the seeds ${seeds.join(', ')}; in brackets the difference from what was published.`,
+    isPublished
+      ? `${deviation}; in brackets the difference from what was published.`
+      : `${deviation}.`,
     '',
     ...table,
     ...(failures.length > 0 ? ['', 'Not finished:', '', ...failures] : []),
   ].join('\n');
 }
 
-function cellsOf(
-  { title, all, robust, published, seconds, failed }: BenchmarkRow,
-  seeds: number,
-): string[] {
+const PUBLISHED = 'published';
+
+interface Column {
+  head: string;
+  cell(row: BenchmarkRow): string;
+}
+
+function columnsOf({ rows, seeds }: BenchmarkReport): Column[] {
+  const measured = (head: string, key: 'all' | 'robust'): Column[] => {
+    const own = { head, cell: (row: BenchmarkRow) => found(row[key], row.published[key]) };
+    if (rows.every(({ published }) => published[key] === undefined)) return [own];
+    return [own, { head: PUBLISHED, cell: ({ published }) => published[key]?.toFixed(1) ?? '' }];
+  };
   return [
-    title,
-    found(all, published.all),
-    published.all?.toFixed(1) ?? '',
-    found(robust, published.robust),
-    published.robust?.toFixed(1) ?? '',
-    seconds === null ? '' : (seconds / 60).toFixed(1),
-    `${seeds - failed.length} of ${seeds}`,
+    { head: 'experiment', cell: ({ title }) => title },
+    ...measured('mIoU', 'all'),
+    ...measured('robust mIoU', 'robust'),
+    {
+      head: 'minutes',
+      cell: ({ seconds }) => (seconds === null ? '' : (seconds / 60).toFixed(1)),
+    },
+    {
+      head: 'seeds',
+      cell: ({ failed }) => `${seeds.length - failed.length} of ${seeds.length}`,
+    },
   ];
 }
 

@@ -138,6 +138,10 @@ const rooms = z.strictObject({
   labelled: count.max(1e6).default(8).describe('Rooms with labels to train on.'),
   unlabelled: countOrNone.max(1e6).default(64).describe('Rooms without labels to train on.'),
   val: count.max(1e6).default(32).describe('Rooms with labels to evaluate on.'),
+  test: countOrNone
+    .max(100_000)
+    .default(0)
+    .describe('Further rooms with labels, that nothing is chosen by; see `data.lists.test`.'),
   size: size.prefault([96, 128]).describe('Of the pictures, [height, width].'),
   seed: seed.default(1).describe('The same seed gives the same rooms.'),
   camouflage: share

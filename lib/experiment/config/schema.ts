@@ -14,6 +14,7 @@ import {
   modelNames,
   models,
 } from '../../models/index.js';
+import { LOGGER_NAMES, LOGGERS } from '../logging/registry.js';
 import { allOptions, type Choice, chosen, ownersOf, withoutForeign } from './choice.js';
 import { data } from './data-schema.js';
 import { DEFAULT_FRAMEWORK, frameworkKeys } from './framework-keys.js';
@@ -178,6 +179,11 @@ const checkpoint = z.strictObject({
   keep: count.default(2).describe('How many of the latest to keep; the best is kept besides.'),
 });
 
+const logging = shorthand(
+  (value) => (typeof value === 'string' ? [value] : value),
+  z.array(z.enum(LOGGER_NAMES)).max(LOGGER_NAMES.length),
+);
+
 /** What every configuration has beside model and framework. */
 const common = {
   name: z
@@ -214,6 +220,11 @@ const common = {
     .describe('Images of a training step.'),
   evaluate: evaluate.prefault({}).describe('When and how the validation list is evaluated.'),
   checkpoint: checkpoint.prefault({}).describe('When the state is saved.'),
+  logging: logging
+    .prefault([])
+    .describe(
+      `Where metrics go beside metrics.jsonl: ${LOGGERS.map(({ name, summary }) => `\`${name}\`, ${summary}`).join('; ')}. See logging.md.`,
+    ),
   seed: seed.default(1).describe('Of the weights, the batches and all that is drawn.'),
   device: z
     .string()

@@ -1,8 +1,7 @@
-import { frameworkNamed } from '../../learning/index.js';
+import type { Networks } from '../../learning/index.js';
 import type { SegmentationModel } from '../../models/index.js';
 import type { StateDict } from '../../nn/index.js';
 import { checkArguments } from '../../torch/check-arguments.js';
-import type { Tensor } from '../../torch/index.js';
 import * as torch from '../../torch/index.js';
 import * as is from '../../torch/rules.js';
 import { saveCheckpoint } from '../checkpoint.js';
@@ -49,37 +48,59 @@ export async function importWeights(
 
   const { config: settled } = await settle(config, note);
   prepareTorch(settled);
-  const bare = { ...settled, initialise: undefined };
-  const made = createNetworks(
-    { ...bare, model: { ...settled.model, pretrained: undefined } },
-    classNames(settled).length,
-  );
+  const { networks, format, chosen } = loadWeightsOfOthers(file, settled);
   try {
     return torch.scope(() => {
-      const read = readWeights(file);
-      const format = formatOf(read);
-      const known = format.networks?.(read) ?? [];
-      const kinds = Object.values(settled.data.modalities).map(({ kind }) => kind);
-      const chosen: Record<string, string | null> = {};
-      const tensors: Record<string, Tensor> = {};
-      for (const name of frameworkNamed(settled.framework.name).networks) {
-        const network = known.includes(name) ? name : onlyOf(known, name, read);
-        fill(made[name]!, weightsFor(read, made[name]!, { kinds, network }), read);
-        for (const [key, tensor] of Object.entries(made[name]!.stateDict())) {
-          tensors[`${name}.${key}`] = tensor;
-        }
-        chosen[name] = network ?? null;
-      }
+      const tensors = Object.fromEntries(
+        Object.entries(networks).flatMap(([name, network]) =>
+          Object.entries(network.stateDict()).map(([key, tensor]) => [`${name}.${key}`, tensor]),
+        ),
+      );
       run.begin(settled);
       saveCheckpoint(
         run.checkpoints,
         { iteration: 0, config: settled, tensors, meta: null, score: null },
         { keep: 1 },
       );
-      return { run: run.path, file, format: format.name, networks: chosen };
+      return { run: run.path, file, format, networks: chosen };
     });
   } finally {
-    disposeNetworks(made);
+    disposeNetworks(networks);
+  }
+}
+
+/**
+ * The networks of a configured framework, with others' weights: each that of its name, or where the file has
+ * one alone, that.
+ *
+ * @throws CheckpointError M3L_PRETRAINED
+ */
+export function loadWeightsOfOthers(
+  file: string,
+  config: Config,
+): { networks: Networks; format: string; chosen: Record<string, string | null> } {
+  const bare = { ...config, initialise: undefined };
+  const networks = createNetworks(
+    { ...bare, model: { ...config.model, pretrained: undefined } },
+    classNames(config).length,
+  );
+  try {
+    return torch.scope(() => {
+      const read = readWeights(file);
+      const format = formatOf(read);
+      const known = format.networks?.(read) ?? [];
+      const kinds = Object.values(config.data.modalities).map(({ kind }) => kind);
+      const chosen: Record<string, string | null> = {};
+      for (const [name, made] of Object.entries(networks)) {
+        const network = known.includes(name) ? name : onlyOf(known, name, read);
+        fill(made, weightsFor(read, made, { kinds, network }), read);
+        chosen[name] = network ?? null;
+      }
+      return { networks, format: format.name, chosen };
+    });
+  } catch (error) {
+    disposeNetworks(networks);
+    throw error;
   }
 }
 
