@@ -26,7 +26,8 @@ beforeAll(() => {
     ),
     ...['-o', program],
   ]);
-});
+  // Seven seconds of a processor, which a busy machine may not have to itself.
+}, 600_000);
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
