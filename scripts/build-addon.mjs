@@ -82,10 +82,14 @@ function buildsFor(libtorchs, log) {
   return [simple('loader'), simple('image'), ...torch];
 }
 
-/** What of the repository goes into a part. @param {Build['part']} part @param {boolean} cuda */
-export function sourcesHash(part, cuda) {
+/**
+ * What of the repository goes into a part.
+ * @param {Build['part']} part @param {boolean} cuda @param {boolean} [emulated]
+ */
+export function sourcesHash(part, cuda, emulated = false) {
   const others = Object.entries(OWN).flatMap(([name, folders]) => (name === part ? [] : folders));
-  const left = [...others, ...(cuda ? [] : ['kernels/cuda'])].map((name) => `binding/${name}/`);
+  const unused = [...(cuda ? [] : ['kernels/cuda']), ...(emulated ? [] : ['kernels/emulation'])];
+  const left = [...others, ...unused].map((name) => `binding/${name}/`);
   const hash = createHash('sha256');
   for (const file of [join(root, 'CMakeLists.txt'), ...filesBelow(join(root, 'binding'))]) {
     const name = relative(root, file);

@@ -36,7 +36,7 @@ export async function buildEmulatedCuda({ sanitizers = '' } = {}) {
     .update(readFileSync(join(libtorch, 'include/torch/headeronly/version.h')))
     .digest('hex')
     .slice(0, 16);
-  const cached = join(home(), 'addon', `emulated-${sourcesHash('torch', true)}-${key}`, FILE);
+  const cached = join(home(), 'addon', `emulated-${sourcesHash('torch', true, true)}-${key}`, FILE);
   if (existsSync(cached)) return cached;
   console.error('building the emulated CUDA kernels (C++, two minutes)');
   const build = join(root, 'build', sanitizers === '' ? 'emulated' : 'emulated-sanitized');
