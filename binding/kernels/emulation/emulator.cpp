@@ -318,6 +318,11 @@ void Run(const Grid& grid, ThreadBody body) {
   } catch (...) {
     // They stand in the midst of the kernel.
     block.threads.clear();
+    try {
+      CheckGuardedMemory();
+    } catch (const std::runtime_error&) {
+      // One fault is told, the first.
+    }
     throw;
   }
 }

@@ -89,15 +89,17 @@ void FreeGuarded(void* memory) {
 
 void CheckGuardedMemory() {
   const std::lock_guard<std::mutex> lock(Mutex());
+  std::string first;
   for (auto& [start, buffer] : Buffers()) {
     const std::string fault = Fault(start, buffer);
     if (fault.empty()) continue;
+    if (first.empty()) first = fault;
     // Said once.
     std::memset(start + buffer.bytes, kPoison, RoundUp(buffer.bytes, kAlignment) - buffer.bytes);
-    std::memset(buffer.pages + kGuardBytes, kPoison,
-                static_cast<std::size_t>(start - (buffer.pages + kGuardBytes)));
-    throw std::runtime_error("emulated CUDA: " + fault);
+    char* const pages = buffer.pages + kGuardBytes;
+    std::memset(pages, kPoison, static_cast<std::size_t>(start - pages));
   }
+  if (!first.empty()) throw std::runtime_error("emulated CUDA: " + first);
 }
 
 std::string Beside(const void* address) {
