@@ -32,6 +32,8 @@ import { firstLine, which } from './tools.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const native = join(root, 'build', 'native');
 const platform = `${process.platform}-${process.arch}`;
+/** Asked for by the project's own checks: what a newer compiler than theirs warns of ends no user's build. */
+export const warningsAreErrors = process.env.M3L_WARNINGS_ARE_ERRORS === '1';
 /** The folders of binding/ that only one part is made of. */
 const OWN = { loader: ['loader'], image: ['image'], torch: ['core', 'distributed', 'kernels'] };
 
@@ -80,10 +82,14 @@ function buildsFor(libtorchs, log) {
   return [simple('loader'), simple('image'), ...torch];
 }
 
-/** What of the repository goes into a part. @param {Build['part']} part @param {boolean} cuda */
-function sourcesHash(part, cuda) {
+/**
+ * What of the repository goes into a part.
+ * @param {Build['part']} part @param {boolean} cuda @param {boolean} [emulated]
+ */
+export function sourcesHash(part, cuda, emulated = false) {
   const others = Object.entries(OWN).flatMap(([name, folders]) => (name === part ? [] : folders));
-  const left = [...others, ...(cuda ? [] : ['kernels/cuda'])].map((name) => `binding/${name}/`);
+  const unused = [...(cuda ? [] : ['kernels/cuda']), ...(emulated ? [] : ['kernels/emulation'])];
+  const left = [...others, ...unused].map((name) => `binding/${name}/`);
   const hash = createHash('sha256');
   for (const file of [join(root, 'CMakeLists.txt'), ...filesBelow(join(root, 'binding'))]) {
     const name = relative(root, file);
@@ -103,7 +109,7 @@ function keyOf({ part, libtorch, nvcc }, sysroot) {
   if (libtorch !== null) {
     hash.update(readFileSync(join(libtorch, 'include/torch/headeronly/version.h')));
   }
-  hash.update(nvcc?.version ?? '');
+  hash.update(nvcc?.version ?? '').update(String(warningsAreErrors));
   return `${sourcesHash(part, nvcc !== null)}-${hash.digest('hex').slice(0, 16)}`;
 }
 
@@ -129,6 +135,7 @@ async function prebuild({ root: name, part, addon, libtorch, nvcc }, sysroot) {
     `--CDM3L_SYSROOT=${sysroot}`,
     ...(libtorch === null ? [] : [`--CDLIBTORCH_DIR=${libtorch}`]),
     `--CDM3L_CUDA=${nvcc === null ? 'OFF' : 'ON'}`,
+    `--CDM3L_WARNINGS_ARE_ERRORS=${warningsAreErrors ? 'ON' : 'OFF'}`,
     ...(nvcc === null ? [] : [`--CDCMAKE_CUDA_COMPILER=${nvcc.nvcc}`]),
   ];
   configureFor(join(stage, 'build'), [firstLine('c++') ?? '', ...options]);

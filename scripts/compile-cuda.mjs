@@ -117,6 +117,7 @@ export async function linkCuda() {
         build,
         '-DM3L_PARTS=torch',
         '-DM3L_CUDA=ON',
+        '-DM3L_WARNINGS_ARE_ERRORS=ON',
         `-DLIBTORCH_DIR=${libtorch}`,
       ],
       ...[`-DCMAKE_CUDA_COMPILER=${found.nvcc}`, `-DCMAKE_MODULE_LINKER_FLAGS=${linker}`],

@@ -18,6 +18,7 @@ M3L_OPERATORS(library) {
   library.def(
       "upsample_ohem_cross_entropy_backward(Tensor? gradient, Tensor? pseudo_gradient, "
       "Tensor derivatives, Tensor pseudo_derivatives) -> Tensor");
+  library.def("upsample_ohem_cross_entropy_check(Tensor loss) -> ()");
 }
 
 auto Forward(at::TensorList heads, const std::optional<at::Tensor>& labels,
@@ -131,8 +132,12 @@ M3L_KERNELS(CompositeImplicitAutograd, library) {
   library.impl("upsample_ohem_cross_entropy", UpsampleOhemCrossEntropyComposite);
 }
 
+/** Where the call itself finds labels that are no classes, there is nothing left to find. */
+void Check(const at::Tensor&) {}
+
 M3L_KERNELS(CompositeExplicitAutograd, library) {
   library.impl("upsample_ohem_cross_entropy_backward", Backward);
+  library.impl("upsample_ohem_cross_entropy_check", Check);
 }
 
 void CheckLabels(const at::Tensor& labels, const char* name, const at::Tensor& head) {
@@ -152,10 +157,16 @@ UpsampleLossSizes CheckUpsampleLoss(at::TensorList heads, const std::optional<at
                                     const std::optional<at::Tensor>& pseudo,
                                     at::IntArrayRef differentiable) {
   TORCH_CHECK(!heads.empty(), "upsample_ohem_cross_entropy: 0 heads, expected at least 1");
+  int64_t before = -1;
   for (const int64_t head : differentiable) {
     TORCH_CHECK(head >= 0 && head < static_cast<int64_t>(heads.size()),
                 "upsample_ohem_cross_entropy: differentiable holds ", head, ", expected 0 to ",
                 heads.size() - 1);
+    // A slot of the derivatives is one head's: with heads named twice there would be more of them
+    // than heads.
+    TORCH_CHECK(head > before, "upsample_ohem_cross_entropy: differentiable is ", differentiable,
+                ", expected each head at most once, in ascending order");
+    before = head;
   }
   const auto& first = heads[0];
   for (const auto& head : heads) {

@@ -41,6 +41,13 @@ using UpsampleOhemCrossEntropyBackward = at::Tensor(
     const std::optional<at::Tensor>& gradient, const std::optional<at::Tensor>& pseudo_gradient,
     const at::Tensor& derivatives, const at::Tensor& pseudo_derivatives);
 
+/**
+ * Throws where an earlier call on `loss`'s device was given a label that is no class. The CPU's
+ * call throws itself; CUDA's cannot know when it returns: the loss is NaN, and whoever reads it
+ * asks here why. Else the next call throws.
+ */
+using UpsampleOhemCrossEntropyCheck = void(const at::Tensor& loss);
+
 /** Sizes of a call, all checked. */
 struct UpsampleLossSizes {
   int64_t heads, batch, labelled, classes, low_height, low_width, height, width;

@@ -294,6 +294,7 @@ export class Trainer {
   #requireFinite({ gradientNorm, ...losses }: Record<string, number>): void {
     const values = { ...losses, ...(gradientNorm === undefined ? {} : { norm: gradientNorm }) };
     if (Object.values(values).every(Number.isFinite)) return;
+    requireLabels(this.#options.device);
     const found = Object.entries(values).map(([name, value]) => `${name} ${value}`);
     throw new LearningError(
       'M3L_LOSS_NOT_FINITE',
@@ -310,6 +311,11 @@ function shareStatistics({ networks }: Framework, group: Collectives | null): vo
     nn.synchroniseBatchNorm(network, group);
     network.statisticsGroup = group;
   }
+}
+
+/** On CUDA a label that is no class makes the loss NaN; who reads it learns here which it was. */
+function requireLabels(device: string | undefined): void {
+  torch.scope(() => torch.ops.m3l!.upsample_ohem_cross_entropy_check!(torch.zeros([], { device })));
 }
 
 function maskTokens(network: SegmentationModel): Tensor[] {

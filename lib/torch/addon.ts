@@ -22,6 +22,7 @@ let nodeGypBuild: NodeGypBuild | string | undefined;
 /** The core for one minor of libtorch, and the kernels beside it in the order to try them. */
 export interface TorchBuild {
   readonly core: string;
+  /** Or the file that M3L_KERNELS names: the tests run other builds of the same operators. */
   readonly kernels: string;
   /** The kernels with CUDA; they may not be there. */
   readonly cudaKernels: string;
@@ -107,7 +108,7 @@ export function torchBuild(version: string | null): TorchBuild | string {
     const beside = (name: string) => join(dirname(core), name);
     return {
       core,
-      kernels: beside('m3l_kernels.so'),
+      kernels: process.env.M3L_KERNELS || beside('m3l_kernels.so'),
       cudaKernels: beside('m3l_kernels_cuda.so'),
       distributed: beside('m3l_distributed.so'),
       distributedNccl: beside('m3l_distributed_nccl.so'),

@@ -244,11 +244,32 @@ describe.each(devices)('upsample_ohem_cross_entropy on %s', (device) => {
       refused(logits, torch.cat([labels, labels]), null, 0.7, 1).toThrow(/at most 3 samples/);
       refused([logits[0]!, logits[1]!.narrow(1, 0, 2)], labels, null, 0.7, 1).toThrow(/the same/);
       refused([logits[0]!.to('int64')], labels, null, 0.7, 1).toThrow(/floating/);
-      if (device !== 'cpu') return; // there an assertion of the device, as with torch's own loss
       for (const wrong of [-1, 5, 254, 2 ** 40]) {
         const message = new RegExp(`hold ${wrong}, expected 0 to 4, or 255`);
-        refused(logits, torch.fullLike(labels, wrong), pseudo, 0.7, 1).toThrow(message);
-        refused(logits, labels, torch.fullLike(pseudo, wrong), 0.7, 1).toThrow(message);
+        // A GPU tells whoever reads the loss.
+        const read = (truth: Tensor, taught: Tensor) => {
+          const [sup, pseudoLoss] = fused(logits, truth, taught, 0.7, 1);
+          expect(Number.isFinite(sup.item()) && Number.isFinite(pseudoLoss.item())).toBe(false);
+          torch.ops.m3l!.upsample_ohem_cross_entropy_check!(sup);
+        };
+        const bad = torch.fullLike(labels, wrong);
+        expect(() => read(bad, pseudo)).toThrow(message);
+        expect(() => read(labels, torch.fullLike(pseudo, wrong))).toThrow(message);
+        // Said once, and nothing is lost.
+        const [sup] = fused(logits, labels, pseudo, 0.7, 1);
+        expect(Number.isFinite(sup.item())).toBe(true);
+        torch.ops.m3l!.upsample_ohem_cross_entropy_check!(sup);
+      }
+    });
+  });
+
+  it('has a derivative for each head once', () => {
+    torch.scope(() => {
+      const { logits, labels } = make({ low: [4, 4], full: [9, 9] }, 'float32', device);
+      const forward = torch.ops.m3l!.upsample_ohem_cross_entropy_forward!;
+      for (const differentiable of [Array.from({ length: 17 }, () => 1), [1, 0], [0, 0]]) {
+        const call = () => forward(logits, labels, null, 0.7, 1, IGNORE, differentiable);
+        expect(call).toThrow(/differentiable is \[.*\], expected each head at most once/);
       }
     });
   });

@@ -1,12 +1,9 @@
 #include "../adamw_ema.h"
 
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-
 #include <cmath>
 
 #include "adamw_ema.cuh"
+#include "host.h"
 #include "native_type.h"
 
 namespace m3l {
@@ -61,7 +58,7 @@ void AdamwEmaCuda(at::TensorList parameters, at::TensorList gradients, at::Tenso
               {lr, beta1, beta2, eps, weight_decay, ema_factor, scalars.value_or(at::Tensor())});
 }
 
-M3L_KERNELS(CUDA, library) { library.impl("adamw_ema_", AdamwEmaCuda); }
+M3L_CUDA_KERNELS(library) { library.impl("adamw_ema_", AdamwEmaCuda); }
 
 }  // namespace
 }  // namespace m3l

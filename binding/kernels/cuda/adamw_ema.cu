@@ -122,7 +122,7 @@ template <typename T>
 void LaunchAdamwEma(const AdamwEntry<T>* entries, int count, const AdamwShared& shared,
                     cudaStream_t stream) {
   ForEachTable<T>(entries, count, [&](const Table<AdamwEntry<T>>& table, unsigned blocks) {
-    AdamwEmaKernel<T><<<blocks, kThreads, 0, stream>>>(table, shared);
+    Launch(AdamwEmaKernel<T>, blocks, kThreads, 0, stream, table, shared);
   });
 }
 

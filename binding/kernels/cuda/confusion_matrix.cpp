@@ -1,10 +1,7 @@
 #include "../confusion_matrix.h"
 
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-
 #include "confusion_matrix.cuh"
+#include "host.h"
 
 namespace m3l {
 namespace {
@@ -24,7 +21,7 @@ void ConfusionMatrixAddCuda(at::Tensor& counts, at::Tensor& out_of_range, const 
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
-M3L_KERNELS(CUDA, library) { library.impl("confusion_matrix_add_", ConfusionMatrixAddCuda); }
+M3L_CUDA_KERNELS(library) { library.impl("confusion_matrix_add_", ConfusionMatrixAddCuda); }
 
 }  // namespace
 }  // namespace m3l

@@ -1,4 +1,5 @@
 #include "confusion_matrix.cuh"
+#include "launch.cuh"
 
 namespace m3l::cuda {
 namespace {
@@ -18,7 +19,7 @@ template <typename L, typename P, bool kShared>
 __global__ void __launch_bounds__(kThreads)
     CountPixels(const L* __restrict__ labels, const P* __restrict__ predictions, Count* counts,
                 Count* out_of_range, std::int64_t pixels, int classes, std::int64_t ignore) {
-  extern __shared__ unsigned table[];
+  auto* const table = DynamicShared<unsigned>();
   const int cells = classes * classes;
   if constexpr (kShared) {
     for (int i = static_cast<int>(threadIdx.x); i < cells; i += kThreads) table[i] = 0;
@@ -82,11 +83,11 @@ void LaunchConfusionMatrixAdd(const L* labels, const P* predictions, std::int64_
   auto* const cells = reinterpret_cast<Count*>(counts);
   auto* const noted = reinterpret_cast<Count*>(out_of_range);
   if (bytes <= kSharedBytes) {
-    CountPixels<L, P, true><<<blocks, kThreads, bytes, stream>>>(labels, predictions, cells, noted,
-                                                                 pixels, classes, ignore);
+    Launch(CountPixels<L, P, true>, blocks, kThreads, bytes, stream, labels, predictions, cells,
+           noted, pixels, classes, ignore);
   } else {
-    CountPixels<L, P, false><<<blocks, kThreads, 0, stream>>>(labels, predictions, cells, noted,
-                                                              pixels, classes, ignore);
+    Launch(CountPixels<L, P, false>, blocks, kThreads, 0, stream, labels, predictions, cells, noted,
+           pixels, classes, ignore);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/core/Event.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -31,7 +32,10 @@ struct Graph {
   std::optional<Place> outer;
   bool capturing = false;
   bool recorded = false;
-  at::cuda::CUDAGraph graph;
+  /** Of the memory that is recorded with. Named by us: `graph` tells its own only after a success.
+   */
+  c10::MempoolId_t pool{0, 0};
+  std::unique_ptr<at::cuda::CUDAGraph> graph = std::make_unique<at::cuda::CUDAGraph>();
 };
 
 /** All that `first` was asked for comes before what `second` is asked for next. */
@@ -82,7 +86,15 @@ class Graphs final : public CudaGraphs {
                 "cuda_graph_begin_capture: graph ", number, " ",
                 graph->recorded ? "holds a recording" : "is not entered, or captures already",
                 ": expected one that is entered and empty");
-    graph->graph.capture_begin();
+    graph->pool = at::cuda::graph_pool_handle();
+    try {
+      // Not cudaStreamCaptureModeGlobal, in which an allocation by any thread of the process, a
+      // loader's or another device's, ends the capture.
+      graph->graph->capture_begin(graph->pool, cudaStreamCaptureModeThreadLocal);
+    } catch (...) {
+      Forget(*graph);
+      throw;
+    }
     graph->capturing = true;
   }
 
@@ -90,7 +102,12 @@ class Graphs final : public CudaGraphs {
     const auto graph = Find(number, "cuda_graph_end_capture");
     TORCH_CHECK(graph->capturing, "cuda_graph_end_capture: graph ", number, " is not capturing");
     graph->capturing = false;
-    graph->graph.capture_end();
+    try {
+      graph->graph->capture_end();
+    } catch (...) {
+      Forget(*graph);
+      throw;
+    }
     graph->recorded = true;
   }
 
@@ -99,7 +116,7 @@ class Graphs final : public CudaGraphs {
     TORCH_CHECK(graph->recorded, "cuda_graph_replay: graph ", number,
                 " holds nothing, expected a finished capture");
     const c10::cuda::CUDAGuard guard(graph->device);
-    graph->graph.replay();
+    graph->graph->replay();
   }
 
   void Destroy(int64_t number) override {
@@ -110,7 +127,7 @@ class Graphs final : public CudaGraphs {
     // A replay may still be under way on any stream that was current then.
     const c10::cuda::CUDAGuard guard(graph->device);
     c10::cuda::device_synchronize();
-    graph->graph.reset();
+    graph->graph->reset();
     const std::lock_guard<std::mutex> lock(mutex_);
     graphs_.erase(number);
   }
@@ -128,11 +145,38 @@ class Graphs final : public CudaGraphs {
   static void Abandon(Graph& graph) {
     graph.capturing = false;
     try {
-      graph.graph.capture_end();
+      graph.graph->capture_end();
     } catch (const c10::Error&) {
       // What went wrong has been reported by the operator that failed.
     }
-    graph.graph.reset();
+    Forget(graph);
+  }
+
+  /**
+   * In place of a graph whose capture failed an empty one. libtorch's own ends the capture first
+   * and throws there, so that the allocator goes on to ask the graph which streams are its own,
+   * also when it is no more, and keeps the pool for ever.
+   */
+  static void Forget(Graph& graph) {
+    bool owns_pool = true;
+    try {
+      graph.graph->pool();
+    } catch (const c10::Error&) {
+      owns_pool = false;
+    }
+    try {
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(graph.device, graph.pool);
+    } catch (const c10::Error&) {
+      // It failed behind that, or before it began.
+    }
+    if (!owns_pool) {
+      try {
+        c10::cuda::CUDACachingAllocator::releasePool(graph.device, graph.pool);
+      } catch (const c10::Error&) {
+        // It failed before there was a pool.
+      }
+    }
+    graph.graph = std::make_unique<at::cuda::CUDAGraph>();
   }
 
   std::mutex mutex_;

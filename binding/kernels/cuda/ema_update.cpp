@@ -1,10 +1,7 @@
 #include "../ema_update.h"
 
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-
 #include "ema_update.cuh"
+#include "host.h"
 #include "native_type.h"
 
 namespace m3l {
@@ -34,7 +31,7 @@ void EmaUpdateCuda(at::TensorList teachers, at::TensorList students, double fact
   RunEmaUpdate(EmaUpdateOnCuda, teachers, students, {factor, scalar.value_or(at::Tensor())});
 }
 
-M3L_KERNELS(CUDA, library) { library.impl("ema_update_", EmaUpdateCuda); }
+M3L_CUDA_KERNELS(library) { library.impl("ema_update_", EmaUpdateCuda); }
 
 }  // namespace
 }  // namespace m3l

@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(kThreads, 4)
 template <typename T>
 void LaunchEmaUpdate(const EmaEntry<T>* entries, int count, EmaFactor factor, cudaStream_t stream) {
   ForEachTable<T>(entries, count, [&](const Table<EmaEntry<T>>& table, unsigned blocks) {
-    EmaUpdateKernel<T><<<blocks, kThreads, 0, stream>>>(table, factor);
+    Launch(EmaUpdateKernel<T>, blocks, kThreads, 0, stream, table, factor);
   });
 }
 

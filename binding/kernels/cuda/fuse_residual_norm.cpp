@@ -1,11 +1,9 @@
 #include "../fuse_residual_norm.h"
 
 #include <ATen/OpMathType.h>
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 
 #include "fuse_residual_norm.cuh"
+#include "host.h"
 #include "native_type.h"
 
 namespace m3l {
@@ -13,9 +11,14 @@ namespace {
 
 cuda::NormSizes Sizes(const NormShape& shape) {
   constexpr int64_t kMost = int64_t{1} << 30;
-  TORCH_CHECK(shape.Positions() <= kMost && shape.modalities <= 256 && shape.channels <= kMost,
-              "fuse_residual_norm: ", shape.modalities, " modalities of ", shape.Positions(),
-              " tokens, expected at most 256 of ", kMost);
+  TORCH_CHECK(shape.Positions() <= kMost && shape.modalities <= 256 && shape.channels <= kMost &&
+                  shape.modalities * shape.batch <= kMost &&
+                  2 * shape.modalities * shape.channels <= kMost,
+              "fuse_residual_norm: ", shape.modalities, " modalities of ", shape.batch, " × ",
+              shape.tokens, " tokens of ", shape.channels,
+              " channels, expected at most 256 modalities, and of tokens, of rows of all, and of "
+              "channels of all twice, at most ",
+              kMost);
   return {static_cast<int>(shape.modalities),
           static_cast<int>(shape.batch),
           static_cast<int>(shape.tokens),
@@ -94,7 +97,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCuda(
           both.select(1, 1).contiguous()};
 }
 
-M3L_KERNELS(CUDA, library) {
+M3L_CUDA_KERNELS(library) {
   library.impl("fuse_residual_norm_forward", ForwardCuda);
   library.impl("fuse_residual_norm_backward", BackwardCuda);
 }

@@ -198,7 +198,8 @@ __global__ void __launch_bounds__(kThreads) NormBackwardKernel(NormBackward<T, f
       }
     }
     if (!rows.branch_gradient) continue;
-    // The matrix that mixes the modalities is symmetric: the gradients are fused as the tokens are.
+      // The matrix that mixes the modalities is symmetric: the gradients are fused as the tokens
+      // are.
 #pragma unroll
     for (int s = 0; s < L::kStreams; ++s) {
       const std::int64_t row = static_cast<std::int64_t>(first + s) * sizes.positions + position;
@@ -280,12 +281,12 @@ void LaunchNormForward(const NormForward<T, A>& rows, cudaStream_t stream) {
         using L = decltype(layout);
         const dim3 blocks(Divide(sizes.positions, L::kGroups),
                           static_cast<unsigned>(sizes.modalities / L::kStreams));
-        NormForwardKernel<L, T><<<blocks, kThreads, 0, stream>>>(rows);
+        Launch(NormForwardKernel<L, T>, blocks, kThreads, 0, stream, rows);
       });
       return;
     }
   }
-  NormForwardAny<T, A><<<Divide(sizes.positions, kAnyWarps), kAnyThreads, 0, stream>>>(rows);
+  Launch(NormForwardAny<T, A>, Divide(sizes.positions, kAnyWarps), kAnyThreads, 0, stream, rows);
 }
 
 int NormSlots(const NormSizes& sizes) {
@@ -312,7 +313,7 @@ void LaunchNormBackward(const NormBackward<T, A>& rows, int slots, cudaStream_t 
         using L = decltype(layout);
         const dim3 blocks(static_cast<unsigned>(slots),
                           static_cast<unsigned>(sizes.modalities / L::kStreams));
-        NormBackwardKernel<L, T><<<blocks, kThreads, 0, stream>>>(rows);
+        Launch(NormBackwardKernel<L, T>, blocks, kThreads, 0, stream, rows);
       });
       done = true;
     }
@@ -321,14 +322,14 @@ void LaunchNormBackward(const NormBackward<T, A>& rows, int slots, cudaStream_t 
     if (rows.residual_gradient || rows.branch_gradient) {
       const std::size_t shared =
           2 * sizeof(A) * kAnyWarps * static_cast<std::size_t>(sizes.modalities);
-      NormBackwardAny<T, A>
-          <<<Divide(sizes.positions, kAnyWarps), kAnyThreads, shared, stream>>>(rows);
+      Launch(NormBackwardAny<T, A>, Divide(sizes.positions, kAnyWarps), kAnyThreads, shared, stream,
+             rows);
     }
     if (rows.partial) {
       const dim3 blocks(Divide(sizes.channels, kColumns), static_cast<unsigned>(slots),
                         static_cast<unsigned>(sizes.modalities));
-      NormAffineAny<T, A><<<blocks, dim3(kColumns, kSlices), 0, stream>>>(
-          rows, static_cast<int>(Divide(sizes.positions, slots)));
+      Launch(NormAffineAny<T, A>, blocks, dim3(kColumns, kSlices), 0, stream, rows,
+             static_cast<int>(Divide(sizes.positions, slots)));
     }
   }
   if (rows.affine_gradient) {

@@ -75,11 +75,10 @@ __device__ __forceinline__ A SumGradient(const NormBackward<T, A>& rows, std::in
 /** Shared memory: for each warp and modality, the row's two means: 2 · M · kAnyWarps of A. */
 template <typename T, typename A>
 __global__ void __launch_bounds__(kAnyThreads) NormBackwardAny(NormBackward<T, A> rows) {
-  extern __shared__ __align__(16) unsigned char shared[];
   const NormSizes sizes = rows.sizes;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  A* means = reinterpret_cast<A*>(shared) + 2 * sizes.modalities * warp;
+  A* means = DynamicShared<A>() + 2 * sizes.modalities * warp;
   const int position = static_cast<int>(blockIdx.x) * kAnyWarps + warp;
   if (position >= sizes.positions) return;
   const int n = sizes.channels;

@@ -1,9 +1,6 @@
 #include "../linear_fuse.h"
 
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-
+#include "host.h"
 #include "linear_fuse.cuh"
 #include "native_type.h"
 
@@ -25,7 +22,7 @@ at::Tensor LinearFuseCuda(const at::Tensor& tokens, int64_t modalities, double r
   return y;
 }
 
-M3L_KERNELS(CUDA, library) { library.impl("linear_fuse", LinearFuseCuda); }
+M3L_CUDA_KERNELS(library) { library.impl("linear_fuse", LinearFuseCuda); }
 
 }  // namespace
 }  // namespace m3l

@@ -80,10 +80,11 @@ void LaunchLinearFuse(const T* x, T* y, std::int64_t stride, int modalities, dou
   const bool aligned = Aligned(x) && Aligned(y) && stride % kCount == 0;
   if (stride == 0) return;
   if (aligned) {
-    FuseVectors<<<Blocks(stride / kCount), kThreads, 0, stream>>>(x, y, stride, modalities, mine,
-                                                                  theirs);
+    Launch(FuseVectors<T>, Blocks(stride / kCount), kThreads, 0, stream, x, y, stride, modalities,
+           mine, theirs);
   } else {
-    FuseScalars<<<Blocks(stride), kThreads, 0, stream>>>(x, y, stride, modalities, mine, theirs);
+    Launch(FuseScalars<T>, Blocks(stride), kThreads, 0, stream, x, y, stride, modalities, mine,
+           theirs);
   }
 }
 

@@ -1,10 +1,8 @@
 #include "../mask_tokens.h"
 
 #include <ATen/OpMathType.h>
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 
+#include "host.h"
 #include "mask_tokens.cuh"
 #include "native_type.h"
 
@@ -69,7 +67,7 @@ std::tuple<at::Tensor, at::Tensor> MaskTokensBackwardCuda(const at::Tensor& grad
   return {tokens, token};
 }
 
-M3L_KERNELS(CUDA, library) {
+M3L_CUDA_KERNELS(library) {
   library.impl("mask_tokens", MaskTokensCuda);
   library.impl("mask_tokens_backward", MaskTokensBackwardCuda);
 }

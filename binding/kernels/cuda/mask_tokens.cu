@@ -38,12 +38,12 @@ void SelectWords(const void* from, const void* instead, const bool* mask, std::i
   const auto* other = static_cast<const Word*>(instead);
   auto* target = static_cast<Word*>(to);
   if (size <= std::int64_t{1} << 31) {
-    SelectRows<Word, std::uint32_t><<<blocks, kThreads, 0, stream>>>(
-        source, other, mask, static_cast<std::uint32_t>(share), static_cast<std::uint32_t>(words),
-        static_cast<std::uint32_t>(size), target);
+    Launch(SelectRows<Word, std::uint32_t>, blocks, kThreads, 0, stream, source, other, mask,
+           static_cast<std::uint32_t>(share), static_cast<std::uint32_t>(words),
+           static_cast<std::uint32_t>(size), target);
   } else {
-    SelectRows<Word, std::int64_t>
-        <<<blocks, kThreads, 0, stream>>>(source, other, mask, share, words, size, target);
+    Launch(SelectRows<Word, std::int64_t>, blocks, kThreads, 0, stream, source, other, mask, share,
+           words, size, target);
   }
 }
 
@@ -105,8 +105,8 @@ void LaunchSumMasked(const T* gradient, const bool* mask, std::int64_t share, st
     const std::int64_t length = (rows + slots - 1) / slots;
     const dim3 blocks(static_cast<unsigned>((channels + kColumns - 1) / kColumns),
                       static_cast<unsigned>(slots));
-    SumMasked<<<blocks, dim3(kColumns, kSlices), 0, stream>>>(gradient, mask, share, rows, length,
-                                                              channels, partial);
+    Launch(SumMasked<T, A>, blocks, dim3(kColumns, kSlices), 0, stream, gradient, mask, share, rows,
+           length, channels, partial);
   }
   LaunchAddSlots(partial, slots, channels, result, stream);
 }

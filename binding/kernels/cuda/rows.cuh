@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "element.cuh"
+#include "launch.cuh"
 
 namespace m3l::cuda {
 
@@ -91,7 +92,8 @@ template <typename A, typename T>
 void LaunchAddSlots(const A* partial, int slots, int size, T* result, cudaStream_t stream) {
   if (size == 0) return;
   const dim3 threads(kColumns, kSlices);
-  AddSlots<<<(size + kColumns - 1) / kColumns, threads, 0, stream>>>(partial, slots, size, result);
+  Launch(AddSlots<A, T>, (size + kColumns - 1) / kColumns, threads, 0, stream, partial, slots, size,
+         result);
 }
 
 }  // namespace m3l::cuda

@@ -1,12 +1,10 @@
 #include "../token_dwconv_gelu.h"
 
 #include <ATen/OpMathType.h>
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 
 #include <limits>
 
+#include "host.h"
 #include "native_type.h"
 #include "token_dwconv_gelu.cuh"
 
@@ -77,7 +75,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> TokenDwconvGeluBackwardCuda(
   return {grad_x, grad_weight, grad_bias};
 }
 
-M3L_KERNELS(CUDA, library) {
+M3L_CUDA_KERNELS(library) {
   library.impl("token_dwconv_gelu", TokenDwconvGeluCuda);
   library.impl("token_dwconv_gelu_backward", TokenDwconvGeluBackwardCuda);
 }

@@ -262,7 +262,7 @@ void LaunchConvolve(const T* x, const ComputesIn<T>* taps, const TokenGrid& grid
   const auto blocks = static_cast<unsigned>(cut.Slots(grid) * cut.channel_blocks);
   if (blocks == 0) return;
   const dim3 threads(kConvolveLanes, kColumnsPerBlock);
-  Convolve<T, kCount, kTransposed><<<blocks, threads, 0, stream>>>(x, taps, grid, cut, y);
+  Launch(Convolve<T, kCount, kTransposed>, blocks, threads, 0, stream, x, taps, grid, cut, y);
 }
 
 template <typename T, bool kTransposed>
@@ -284,7 +284,8 @@ void LaunchSlope(const T* gradient, const T* x, const ComputesIn<T>* taps, const
   const auto blocks = static_cast<unsigned>(cut.Slots(grid) * cut.channel_blocks);
   if (blocks == 0) return;
   const dim3 threads(kSlopeLanes, kColumnsPerBlock);
-  Slope<T, kCount><<<blocks, threads, 0, stream>>>(gradient, x, taps, grid, cut, slope, partial);
+  Launch(Slope<T, kCount>, blocks, threads, 0, stream, gradient, x, taps, grid, cut, slope,
+         partial);
 }
 
 }  // namespace

@@ -1,9 +1,6 @@
 #include "../upsample_argmax.h"
 
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-
+#include "host.h"
 #include "native_type.h"
 #include "upsample_argmax.cuh"
 
@@ -34,7 +31,7 @@ at::Tensor UpsampleArgmaxCuda(const at::Tensor& logits, at::IntArrayRef size,
   return out;
 }
 
-M3L_KERNELS(CUDA, library) { library.impl("upsample_argmax", UpsampleArgmaxCuda); }
+M3L_CUDA_KERNELS(library) { library.impl("upsample_argmax", UpsampleArgmaxCuda); }
 
 }  // namespace
 }  // namespace m3l

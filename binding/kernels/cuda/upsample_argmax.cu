@@ -18,8 +18,10 @@ __global__ void __launch_bounds__(kThreads)
                          ComputesIn<T> confidence, std::int64_t ignore) {
   using A = ComputesIn<T>;
   const int pixels = rows.to * columns.to;
-  const int pixel = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
-  if (pixel >= pixels) return;
+  // Wider than the result: the last block may end beyond 2^31.
+  const auto index = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (index >= pixels) return;
+  const int pixel = static_cast<int>(index);
   const auto sample = static_cast<std::int64_t>(blockIdx.y);
   const auto place = sample * pixels + pixel;
   if (valid != nullptr && !valid[place]) {
@@ -66,11 +68,12 @@ void LaunchUpsampleArgmax(const T* logits, const bool* valid, std::int64_t* out,
                           int classes, int low_height, int low_width, int height, int width,
                           double confidence, std::int64_t ignore, cudaStream_t stream) {
   using A = ComputesIn<T>;
-  const dim3 grid(static_cast<unsigned>((height * width + kThreads - 1) / kThreads),
-                  static_cast<unsigned>(batch));
-  UpsampleArgmaxPixels<<<grid, kThreads, 0, stream>>>(
-      logits, valid, out, classes, BilinearAxis<A>(low_height, height),
-      BilinearAxis<A>(low_width, width), static_cast<A>(confidence), ignore);
+  const dim3 grid(
+      static_cast<unsigned>((static_cast<std::int64_t>(height) * width + kThreads - 1) / kThreads),
+      static_cast<unsigned>(batch));
+  Launch(UpsampleArgmaxPixels<T>, grid, kThreads, 0, stream, logits, valid, out, classes,
+         BilinearAxis<A>(low_height, height), BilinearAxis<A>(low_width, width),
+         static_cast<A>(confidence), ignore);
 }
 
 #define M3L_INSTANTIATE(T)                                                                        \

@@ -1,10 +1,13 @@
 #include "../upsample_ohem_cross_entropy.h"
 
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 #include <c10/util/irange.h>
 
+#include <atomic>
+#include <mutex>
+#include <new>
+#include <unordered_map>
+
+#include "host.h"
 #include "upsample_ohem_cross_entropy.cuh"
 
 namespace m3l {
@@ -22,6 +25,36 @@ void CheckLimits(const UpsampleLossSizes& sizes) {
               " pixels, expected fewer than 2^31");
 }
 
+/** One for each device, mapped into its memory, for ever: a captured graph writes to it again. */
+cuda::LabelFault& FaultOf(c10::DeviceIndex device) {
+  static std::mutex mutex;
+  static std::unordered_map<c10::DeviceIndex, cuda::LabelFault*> faults;
+  const std::lock_guard<std::mutex> lock(mutex);
+  cuda::LabelFault*& fault = faults[device];
+  if (fault == nullptr) {
+    void* memory = nullptr;
+    C10_CUDA_CHECK(cudaHostAlloc(&memory, sizeof(cuda::LabelFault),
+                                 cudaHostAllocMapped | cudaHostAllocPortable));
+    fault = new (memory) cuda::LabelFault{};
+  }
+  return *fault;
+}
+
+/** Asks the device nothing: throws what its kernels have written by now, once. */
+void ThrowIfWritten(cuda::LabelFault& fault) {
+  std::atomic_ref<int> seen(fault.seen);
+  if (seen.load(std::memory_order_acquire) == 0) {
+    return;
+  }
+  const cuda::LabelFault found = fault;
+  seen.store(0);
+  TORCH_CHECK_INDEX(false, "upsample_ohem_cross_entropy: ", found.pseudo != 0 ? "pseudo" : "labels",
+                    " hold ", found.label, ", expected 0 to ", found.classes - 1, ", or ",
+                    found.ignore, " for void");
+}
+
+void CheckCuda(const at::Tensor& loss) { ThrowIfWritten(FaultOf(loss.device().index())); }
+
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> UpsampleOhemCrossEntropyCuda(
     at::TensorList heads, const std::optional<at::Tensor>& labels,
     const std::optional<at::Tensor>& pseudo, double threshold, int64_t min_kept,
@@ -29,6 +62,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> UpsampleOhemCrossEntr
   const auto sizes = CheckUpsampleLoss(heads, labels, pseudo, differentiable);
   CheckLimits(sizes);
   const c10::cuda::CUDAGuard guard(heads[0].device());
+  auto& fault = FaultOf(heads[0].device().index());
+  ThrowIfWritten(fault);
   const auto logits = UpsampleLossLogits(heads);
   const auto options = logits[0].options();
   const auto truth = labels && labels->defined() ? labels->contiguous() : at::Tensor();
@@ -72,6 +107,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> UpsampleOhemCrossEntr
     work.kept = kept.mutable_data_ptr<scalar_t>();
     const auto sums = at::zeros({cuda::UpsampleLossScratch(work)}, options.dtype(at::kByte));
     work.sums = sums.mutable_data_ptr();
+    work.fault = &fault;
     work.loss = loss.mutable_data_ptr<scalar_t>();
     work.pseudo_loss = pseudo_loss.mutable_data_ptr<scalar_t>();
     work.derivatives = derivatives.mutable_data_ptr<scalar_t>();
@@ -79,11 +115,13 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> UpsampleOhemCrossEntr
     cuda::LaunchUpsampleLoss(work, c10::cuda::getCurrentCUDAStream());
   });
   C10_CUDA_KERNEL_LAUNCH_CHECK();
+  ThrowIfWritten(fault);
   return {loss, pseudo_loss, derivatives, pseudo_derivatives};
 }
 
-M3L_KERNELS(CUDA, library) {
+M3L_CUDA_KERNELS(library) {
   library.impl("upsample_ohem_cross_entropy_forward", UpsampleOhemCrossEntropyCuda);
+  library.impl("upsample_ohem_cross_entropy_check", CheckCuda);
 }
 
 }  // namespace

@@ -3,8 +3,6 @@
 // since to ask whether it is needed would stop the host: without need its kernels return at once);
 // which pixels are kept; the scalars; the derivatives. Sums are taken in a fixed order, and only
 // integers by atomics: the same input gives the same bits.
-#include <cstdio>
-
 #include "upsample_ohem_cross_entropy.cuh"
 #include "upsample_ohem_cross_entropy_select.cuh"
 #include "upsample_ohem_cross_entropy_state.cuh"
@@ -19,11 +17,13 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads)
     LossOfPixels(UpsampleLoss<T> loss, BilinearAxis<T> rows, BilinearAxis<T> columns) {
   const int pixels = loss.height * loss.width;
-  const int pixel = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
+  // Wider than the sum: the last block may end beyond 2^31.
+  const auto index = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int sample = static_cast<int>(blockIdx.y);
   const int head = static_cast<int>(blockIdx.z);
   PixelSums mine{};
-  if (pixel < pixels) {
+  if (index < pixels) {
+    const int pixel = static_cast<int>(index);
     const Interpolation<T> at(loss, head, sample, rows.At(pixel / loss.width),
                               columns.At(pixel % loss.width));
     T largest = at(0);
@@ -33,12 +33,14 @@ __global__ void __launch_bounds__(kThreads)
     const T log_sum = log(sum);
     const auto place = static_cast<std::int64_t>(head) * loss.samples + sample;
     loss.log_sums[place * pixels + pixel] = largest + log_sum;
-    const auto loss_of = [&](std::int64_t label, const char* name) {
+    const auto loss_of = [&](std::int64_t label, bool is_pseudo) {
       if (label < 0 || label >= loss.classes) {
-        printf("upsample_ohem_cross_entropy: %s hold %lld, expected 0 to %d, or %lld for void\n",
-               name, static_cast<long long>(label), loss.classes - 1,
-               static_cast<long long>(loss.ignore));
-        __trap();
+        WrongLabel& wrong = *State<T>(loss).wrong;
+        if (atomicExch(&wrong.seen, 1U) == 0) {
+          wrong.label = label;
+          wrong.pseudo = is_pseudo;
+        }
+        return static_cast<T>(nanf(""));
       }
       const T value = log_sum + (largest - at(static_cast<int>(label)));
       // Below 0 by rounding it would pass for void.
@@ -47,7 +49,7 @@ __global__ void __launch_bounds__(kThreads)
     if (sample < loss.labelled) {
       const std::int64_t label = loss.labels[static_cast<std::int64_t>(sample) * pixels + pixel];
       const bool counted = label != loss.ignore;
-      const T value = counted ? loss_of(label, "labels") : T(-1);
+      const T value = counted ? loss_of(label, false) : T(-1);
       loss.kept[(static_cast<std::int64_t>(head) * loss.labelled + sample) * pixels + pixel] =
           value;
       // "Not above" rather than "at most": a NaN is kept, and the loss shows it.
@@ -59,7 +61,7 @@ __global__ void __launch_bounds__(kThreads)
     if (loss.pseudo != nullptr) {
       const std::int64_t label = loss.pseudo[static_cast<std::int64_t>(sample) * pixels + pixel];
       if (label != loss.ignore) {
-        mine.pseudo_loss = loss_of(label, "pseudo");
+        mine.pseudo_loss = loss_of(label, true);
         mine.pseudo_counted = 1;
       }
     }
@@ -132,6 +134,14 @@ __global__ void __launch_bounds__(kThreads) FinishLosses(UpsampleLoss<T> loss, i
   if (threadIdx.x != 0) return;
   *loss.loss = static_cast<T>(total);
   *loss.pseudo_loss = static_cast<T>(pseudo_total);
+  if (const WrongLabel& wrong = *state.wrong; wrong.seen != 0) {
+    loss.fault->pseudo = wrong.pseudo ? 1 : 0;
+    loss.fault->classes = loss.classes;
+    loss.fault->label = wrong.label;
+    loss.fault->ignore = loss.ignore;
+    __threadfence_system();
+    loss.fault->seen = 1;
+  }
 }
 
 constexpr int kColumnThreads = 128;
@@ -242,7 +252,7 @@ void Differentiate(const UpsampleLoss<T>& loss, const BilinearAxis<T>& rows,
   const dim3 grid(static_cast<unsigned>((loss.low_width + cells - 1) / cells),
                   static_cast<unsigned>(loss.low_height),
                   static_cast<unsigned>(loss.differentiated * loss.samples));
-  DifferentiateRow<<<grid, kColumnThreads, 0, stream>>>(loss, rows, columns, cells);
+  Launch(DifferentiateRow<T>, grid, kColumnThreads, 0, stream, loss, rows, columns, cells);
 }
 
 }  // namespace
@@ -259,16 +269,16 @@ void LaunchUpsampleLoss(const UpsampleLoss<T>& loss, cudaStream_t stream) {
   const auto heads = static_cast<unsigned>(loss.heads);
   const int pixels = loss.height * loss.width;
   const dim3 grid(Blocks(pixels), static_cast<unsigned>(loss.samples), heads);
-  if (loss.samples > 0) LossOfPixels<<<grid, kThreads, 0, stream>>>(loss, rows, columns);
-  AddParts<<<heads, kThreads, 0, stream>>>(loss, static_cast<int>(grid.x * grid.y));
+  if (loss.samples > 0) Launch(LossOfPixels<T>, grid, kThreads, 0, stream, loss, rows, columns);
+  Launch(AddParts<T>, heads, kThreads, 0, stream, loss, static_cast<int>(grid.x * grid.y));
   int kept_parts = 0;
   if (loss.labelled > 0) {
     LaunchSelect(loss, stream);
     const unsigned blocks = Blocks(static_cast<std::int64_t>(loss.labelled) * pixels);
-    KeepPixels<<<dim3(blocks, heads), kThreads, 0, stream>>>(loss);
+    Launch(KeepPixels<T>, dim3(blocks, heads), kThreads, 0, stream, loss);
     kept_parts = static_cast<int>(blocks);
   }
-  FinishLosses<<<1, kThreads, 0, stream>>>(loss, kept_parts);
+  Launch(FinishLosses<T>, 1, kThreads, 0, stream, loss, kept_parts);
   if (loss.differentiated > 0 && loss.samples > 0) Differentiate(loss, rows, columns, stream);
 }
 

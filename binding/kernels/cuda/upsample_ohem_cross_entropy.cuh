@@ -9,6 +9,17 @@ namespace m3l::cuda {
 /** Heads of one launch; their addresses travel as kernel arguments. */
 constexpr int kMostHeads = 16;
 
+/** A label that is no class, in the host's memory, where kernels write it. */
+struct LabelFault {
+  /** Written last. */
+  int seen;
+  /** Whether `pseudo` has it, else `labels`. */
+  int pseudo;
+  int classes;
+  std::int64_t label;
+  std::int64_t ignore;
+};
+
 /** What the kernels of a call share. T: float or double. */
 template <typename T>
 struct UpsampleLoss {
@@ -34,7 +45,9 @@ struct UpsampleLoss {
   /** Scratch of `UpsampleLossScratch` bytes, zeroed, aligned for double. */
   void* sums;
 
-  /** Two scalars. */
+  LabelFault* fault;
+
+  /** Two scalars, NaN where there is a fault. */
   T* loss;
   T* pseudo_loss;
   /** [differentiated, N, K, h, w] and [differentiated, B, K, h, w]; every element is written. */

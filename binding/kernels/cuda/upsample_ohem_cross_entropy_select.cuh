@@ -77,9 +77,9 @@ void LaunchSelect(const UpsampleLoss<T>& loss, cudaStream_t stream) {
       Blocks(static_cast<std::int64_t>(loss.labelled) * loss.height * loss.width);
   constexpr unsigned kMostBlocks = 512;
   for (int shift = static_cast<int>(sizeof(T)) * 8 - 8; shift >= 0; shift -= 8) {
-    CountDigits<<<dim3(blocks < kMostBlocks ? blocks : kMostBlocks, heads), kThreads, 0, stream>>>(
-        loss, shift);
-    PickDigit<<<heads, kDigits, 0, stream>>>(loss, shift);
+    Launch(CountDigits<T>, dim3(blocks < kMostBlocks ? blocks : kMostBlocks, heads), kThreads, 0,
+           stream, loss, shift);
+    Launch(PickDigit<T>, heads, kDigits, 0, stream, loss, shift);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "bilinear.cuh"
+#include "launch.cuh"
 #include "upsample_ohem_cross_entropy.cuh"
 
 namespace m3l::cuda {
@@ -76,21 +77,31 @@ struct HeadState {
   unsigned histogram[kDigits];
 };
 
+/** The first label found that is no class. */
+struct WrongLabel {
+  std::int64_t label;
+  unsigned seen;
+  bool pseudo;
+};
+
 /** Where in the scratch each thing is. */
 template <typename T>
 struct State {
+  WrongLabel* wrong;
   HeadState<T>* heads;
   PixelSums* parts;
 
   __host__ __device__ explicit State(const UpsampleLoss<T>& loss)
-      : heads(static_cast<HeadState<T>*>(loss.sums)),
+      : wrong(static_cast<WrongLabel*>(loss.sums)),
+        heads(reinterpret_cast<HeadState<T>*>(wrong + 1)),
         parts(reinterpret_cast<PixelSums*>(heads + loss.heads)) {}
 
   std::int64_t Bytes(const UpsampleLoss<T>& loss) const {
     const std::int64_t pixels = static_cast<std::int64_t>(loss.height) * loss.width;
     const std::int64_t blocks = static_cast<std::int64_t>(Blocks(pixels)) * loss.samples;
-    return loss.heads *
-           static_cast<std::int64_t>(sizeof(HeadState<T>) + blocks * sizeof(PixelSums));
+    return static_cast<std::int64_t>(sizeof(WrongLabel)) +
+           loss.heads *
+               static_cast<std::int64_t>(sizeof(HeadState<T>) + blocks * sizeof(PixelSums));
   }
 };
 
