@@ -26,7 +26,8 @@ import { firstLine, which } from './tools.mjs';
 /**
  * A root of the native folder (lib/torch/addon.ts).
  * @typedef {{ root: string, part: 'loader' | 'image' | 'torch', addon: string, files: string[],
- *   libtorch: string | null, nvcc: { nvcc: string, version: string } | null }} Build
+ *   libtorch: string | null, nvcc: { nvcc: string, version: string } | null,
+ *   nccl: string | null }} Build
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -56,19 +57,39 @@ export function minorOf(libtorch) {
   return `${part('MAJOR')}.${part('MINOR')}`;
 }
 
+/** The folder of NCCL's header, where the wheel that libtorch needs it of is unpacked beside it. @param {string} libtorch */
+function ncclInclude(libtorch) {
+  const folder = join(libtorch, '..', 'nvidia', 'nccl', 'include');
+  return existsSync(join(folder, 'nccl.h')) ? folder : null;
+}
+
 /** @param {string[]} libtorchs @param {(line: string) => void} log @returns {Build[]} */
 function buildsFor(libtorchs, log) {
   const simple = (/** @type {'loader' | 'image'} */ part) => {
     const addon = `m3l_${part}`;
-    return { root: part, part, addon, files: [`${addon}.node`], libtorch: null, nvcc: null };
+    return {
+      root: part,
+      part,
+      addon,
+      files: [`${addon}.node`],
+      libtorch: null,
+      nvcc: null,
+      nccl: null,
+    };
   };
   const torch = libtorchs.map((libtorch) => {
     const hasCuda = existsSync(join(libtorch, 'lib', 'libtorch_cuda.so'));
     const found = hasCuda ? findNvcc() : null;
     if (found?.nvcc === null) log(`kernels without CUDA, though libtorch has it: ${found.reason}`);
     const nvcc = found?.nvcc ? found : null;
+    const nccl = nvcc ? ncclInclude(libtorch) : null;
+    if (nvcc && nccl === null)
+      log('process groups without NCCL: nccl.h does not lie beside libtorch');
     const own = ['m3l_core.node', 'm3l_distributed.so', 'm3l_kernels.so'];
-    const files = [...own, ...(nvcc ? ['m3l_kernels_cuda.so'] : [])];
+    const ofCuda = nccl
+      ? ['m3l_kernels_cuda.so', 'm3l_distributed_nccl.so']
+      : ['m3l_kernels_cuda.so'];
+    const files = [...own, ...(nvcc ? ofCuda : [])];
     const name = `torch-${minorOf(libtorch)}`;
     return {
       root: name,
@@ -77,6 +98,7 @@ function buildsFor(libtorchs, log) {
       files,
       libtorch,
       nvcc,
+      nccl,
     };
   });
   return [simple('loader'), simple('image'), ...torch];
@@ -88,7 +110,10 @@ function buildsFor(libtorchs, log) {
  */
 export function sourcesHash(part, cuda, emulated = false) {
   const others = Object.entries(OWN).flatMap(([name, folders]) => (name === part ? [] : folders));
-  const unused = [...(cuda ? [] : ['kernels/cuda']), ...(emulated ? [] : ['kernels/emulation'])];
+  const unused = [
+    ...(cuda ? [] : ['distributed/nccl', 'kernels/cuda']),
+    ...(emulated ? [] : ['kernels/emulation']),
+  ];
   const left = [...others, ...unused].map((name) => `binding/${name}/`);
   const hash = createHash('sha256');
   for (const file of [join(root, 'CMakeLists.txt'), ...filesBelow(join(root, 'binding'))]) {
@@ -103,13 +128,14 @@ export function sourcesHash(part, cuda, emulated = false) {
 }
 
 /** @param {Build} build @param {string} sysroot */
-function keyOf({ part, libtorch, nvcc }, sysroot) {
+function keyOf({ part, libtorch, nvcc, nccl }, sysroot) {
   const system = `${firstLine('c++') ?? ''}\0${platform}\0${basename(sysroot)}\0`;
   const hash = createHash('sha256').update(system);
   if (libtorch !== null) {
     hash.update(readFileSync(join(libtorch, 'include/torch/headeronly/version.h')));
   }
-  hash.update(nvcc?.version ?? '').update(String(warningsAreErrors));
+  hash.update(nvcc?.version ?? '').update(nccl === null ? '' : 'nccl');
+  hash.update(String(warningsAreErrors));
   return `${sourcesHash(part, nvcc !== null)}-${hash.digest('hex').slice(0, 16)}`;
 }
 
@@ -128,7 +154,7 @@ function copyFiles(from, to, files) {
  * Builds in build/stage, and returns the folder that then holds the files.
  * @param {Build} build @param {string} sysroot
  */
-async function prebuild({ root: name, part, addon, libtorch, nvcc }, sysroot) {
+async function prebuild({ root: name, part, addon, libtorch, nvcc, nccl }, sysroot) {
   const stage = join(root, 'build', 'stage', name);
   const options = [
     `--CDM3L_PARTS=${part}`,
@@ -136,6 +162,7 @@ async function prebuild({ root: name, part, addon, libtorch, nvcc }, sysroot) {
     ...(libtorch === null ? [] : [`--CDLIBTORCH_DIR=${libtorch}`]),
     `--CDM3L_CUDA=${nvcc === null ? 'OFF' : 'ON'}`,
     `--CDM3L_WARNINGS_ARE_ERRORS=${warningsAreErrors ? 'ON' : 'OFF'}`,
+    ...(nccl === null ? [] : [`--CDM3L_NCCL_INCLUDE=${nccl}`]),
     ...(nvcc === null ? [] : [`--CDCMAKE_CUDA_COMPILER=${nvcc.nvcc}`]),
   ];
   configureFor(join(stage, 'build'), [firstLine('c++') ?? '', ...options]);

@@ -55,7 +55,11 @@ describe('GradientBuckets', () => {
       expect(status, stderr).toBe(0);
       expect(said[0]).toBeLessThan(1e-7);
       const [error, bytes, waited] = said[1] as [number, number, boolean];
-      expect([error < 1e-7, bytes, waited]).toEqual([true, 4 * (8 * 16 + 16 + 16 * 4 + 4 + 4), true]);
+      expect([error < 1e-7, bytes, waited]).toEqual([
+        true,
+        4 * (8 * 16 + 16 + 16 * 4 + 4 + 4),
+        true,
+      ]);
       expect(said[3]).toMatch(/^M3L_DISPOSED/);
     }
   });
