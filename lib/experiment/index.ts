@@ -69,6 +69,20 @@ export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
 export { checkSheet, PictureError } from './picture-file.js';
 export { type PredictOptions, predict } from './predict.js';
 export { type FailedScene, type PredictManyOptions, predictMany } from './predict-many.js';
+export type {
+  ImagePrediction,
+  Pixels,
+  PredictionOutput,
+  PredictorImage,
+  PredictorImages,
+} from './predictor/images.js';
+export { PREDICTION_OUTPUTS } from './predictor/images.js';
+export {
+  ImagePredictor,
+  type OpenPredictorOptions,
+  openPredictor,
+  type PredictImagesOptions,
+} from './predictor/open-predictor.js';
 export {
   predictorInWorker,
   type WorkerPredictor,
