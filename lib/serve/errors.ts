@@ -43,12 +43,35 @@ const STATUS: Readonly<Record<string, number>> = {
   M3L_WORKER_DIED: 503,
 };
 
+/** What the server library throws, in words that say what to do. */
+const FASTIFY: Readonly<Record<string, Omit<ErrorAnswer, 'fault'>>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    status: 415,
+    code: 'M3L_HTTP_BODY',
+    message:
+      'found another Content-Type, expected multipart/form-data, image/* or application/x-npy.',
+  },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    status: 413,
+    code: 'M3L_HTTP_LARGE',
+    message:
+      'found too many bytes, see /model for how many a request may have. Send a smaller image.',
+  },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    status: 400,
+    code: 'M3L_HTTP_BODY',
+    message: 'found fewer bytes than Content-Length says, expected all: send it again.',
+  },
+};
+
 /** The answer to a request that ended in an error; of faults of ours it says no more than that. */
 export function errorAnswer(error: unknown): ErrorAnswer {
   if (error instanceof HttpError) {
     const { status, code, message } = error;
     return { status, code, message, fault: status === 500 };
   }
+  const ours = FASTIFY[String((error as { code?: unknown } | null)?.code)];
+  if (ours !== undefined) return { ...ours, fault: false };
   const { code, statusCode, message } = (error ?? {}) as Record<string, unknown>;
   const status = error instanceof M3lError ? STATUS[error.code] : Number(statusCode);
   if (status !== undefined && status >= 400 && status < 600 && status !== 500) {

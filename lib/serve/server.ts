@@ -30,10 +30,16 @@ export function createServer(
     // Refused by the hook below, in words of ours.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    http: { maxHeaderSize: HEADER_BYTES, connectionsCheckingInterval: 500 },
+    // Node takes the shorter of the two timeouts for that of the headers: both are given.
+    http: {
+      maxHeaderSize: HEADER_BYTES,
+      connectionsCheckingInterval: 500,
+      headersTimeout: Math.min(uploadSeconds, 10) * 1000,
+      requestTimeout: uploadSeconds * 1000,
+    },
     clientErrorHandler(error, socket) {
-      if (socket.writable) socket.write(rawAnswer(error as ConnectionError));
-      socket.destroy();
+      if (socket.writable) socket.end(rawAnswer(error as ConnectionError), () => socket.destroy());
+      else socket.destroy();
     },
   });
   server.addHook('onRequest', async (_, reply) => {
