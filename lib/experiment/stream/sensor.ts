@@ -46,10 +46,11 @@ export class Sensor {
   /** The next frame, or null where none waits. */
   take(): PredictorImage | null {
     const frame = this.#queue.shift();
+    if (frame === undefined) return null;
     // What waited here was no silence of the sensor's.
     if (this.#queue.length === 0) this.lastCame = performance.now();
-    if (this.#queue.length < this.#mostQueued) this.#resume();
-    return frame === undefined ? null : imageOf(this.#format, frame);
+    this.#resume();
+    return imageOf(this.#format, frame);
   }
 
   close(): void {
