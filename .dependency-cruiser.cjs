@@ -13,6 +13,7 @@ const layers = [
   'learning',
   'evaluation',
   'experiment',
+  'serve',
   'cli',
 ];
 
@@ -33,7 +34,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^lib/index\\.ts$' },
       to: {
-        path: '^lib/(libtorch|data|rooms|models|inference|learning|evaluation|experiment|cli)/',
+        path: '^lib/(libtorch|data|rooms|models|inference|learning|evaluation|experiment|serve|cli)/',
       },
     },
     {

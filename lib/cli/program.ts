@@ -15,6 +15,7 @@ import { addPretrain } from './commands/pretrain.js';
 import { addRobustness } from './commands/robustness.js';
 import { addRooms } from './commands/rooms.js';
 import { addRuns } from './commands/runs.js';
+import { addServe } from './commands/serve.js';
 import { addSplits } from './commands/splits.js';
 import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
@@ -55,6 +56,7 @@ for (const add of [
   addEvaluate,
   addRobustness,
   addPredict,
+  addServe,
   addExport,
   addWeights,
   addRuns,

@@ -36,12 +36,18 @@ export async function readWhole(name: string): Promise<ImageBytes> {
   const { handle, size } = await openRegular(name);
   try {
     const bytes = await readAt(handle, 0, size);
-    const read = async (position: number, length: number) =>
-      bytes.subarray(position, position + length);
-    return { name, size: bytes.length, start: bytes.subarray(0, START_BYTES), read, bytes };
+    return wholeOf({ name, bytes });
   } finally {
     await handle.close();
   }
+}
+
+/** A file whose bytes are there. */
+export function wholeOf({ name, bytes: given }: { name: string; bytes: Uint8Array }): ImageBytes {
+  const bytes = Buffer.from(given.buffer, given.byteOffset, given.byteLength);
+  const read = async (position: number, length: number) =>
+    bytes.subarray(position, position + length);
+  return { name, size: bytes.length, start: bytes.subarray(0, START_BYTES), read, bytes };
 }
 
 /** Does not wait for a FIFO's writer, nor read a device, which may never end. */

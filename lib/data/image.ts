@@ -9,7 +9,8 @@
 import { checkArguments } from '../torch/check-arguments.js';
 import * as is from '../torch/rules.js';
 import { DataError } from './errors.js';
-import { type ImageBytes, openImage, readWhole } from './image-file.js';
+import { type ImageBytes, openImage } from './image-file.js';
+import { bytesOf, headerOfValues, type ImageSource, imageSource, nameOf } from './image-source.js';
 import {
   isInteger,
   type Picture,
@@ -49,8 +50,8 @@ export async function readHeader(file: string): Promise<PictureHeader> {
  * Grey of 1, 2 and 4 bits is stretched to 0..255.
  * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT for other than 1 to 4 channels
  */
-export async function readColour(file: string): Promise<Picture> {
-  checkArguments('readColour', { file }, { file: is.text });
+export async function readColour(file: ImageSource): Promise<Picture> {
+  checkArguments('readColour', { file }, { file: imageSource });
 
   const { header, picture } = await read(file);
   const colours = stretched(paletteColours(picture), header.bits);
@@ -60,7 +61,7 @@ export async function readColour(file: string): Promise<Picture> {
   if (header.colour === 'rgb') return pickChannels(colours, [0, 1, 2]);
   throw new DataError(
     'M3L_IMAGE_FORMAT',
-    `${file}: found ${channels} channels of no known colour, expected a grey or RGB image.`,
+    `${nameOf(file)}: found ${channels} channels of no known colour, expected a grey or RGB image.`,
   );
 }
 
@@ -69,8 +70,8 @@ export async function readColour(file: string): Promise<Picture> {
  * dropped; a colour image whose channels are equal is grey.
  * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT for a colour image
  */
-export async function readGrey(file: string): Promise<Picture> {
-  checkArguments('readGrey', { file }, { file: is.text });
+export async function readGrey(file: ImageSource): Promise<Picture> {
+  checkArguments('readGrey', { file }, { file: imageSource });
 
   const { header, picture } = await read(file);
   if (picture.channels === 1 && !picture.palette) return picture;
@@ -79,7 +80,7 @@ export async function readGrey(file: string): Promise<Picture> {
   const found = picture.palette ? 'a palette of colours' : `${picture.channels} channels`;
   throw new DataError(
     'M3L_IMAGE_FORMAT',
-    `${file}: found ${found}, expected one (grey values). ` +
+    `${nameOf(file)}: found ${found}, expected one (grey values). ` +
       "Declare the modality as 'rgb', name one of its channels (channel: red), or store it as grey.",
   );
 }
@@ -88,8 +89,8 @@ export async function readGrey(file: string): Promise<Picture> {
  * Reads all channels of an image, alpha among them, values as stored; a palette's colours.
  * @throws DataError M3L_IMAGE_MISSING, M3L_IMAGE_CORRUPT, M3L_IMAGE_FORMAT
  */
-export async function readChannels(file: string): Promise<Picture> {
-  checkArguments('readChannels', { file }, { file: is.text });
+export async function readChannels(file: ImageSource): Promise<Picture> {
+  checkArguments('readChannels', { file }, { file: imageSource });
 
   return paletteColours((await read(file)).picture);
 }
@@ -114,18 +115,31 @@ export async function readLabels(file: string): Promise<Picture> {
   return picture.channels === 3 ? picture : pickChannels(picture, [0, 1, 2]);
 }
 
-async function read(file: string): Promise<Read> {
-  const image = await readWhole(file);
-  return decoding(file, async () => {
-    const header = await headerOf(image);
+async function read(source: ImageSource): Promise<Read> {
+  if (typeof source !== 'string' && 'picture' in source) {
+    return { header: headerOfValues(source), picture: source.picture };
+  }
+  const image = await bytesOf(source);
+  const most = typeof source === 'string' ? undefined : source.maxPixels;
+  return decoding(image.name, async () => {
+    const header = await headerOf(image, most);
     const picture = await readerOf(image.start).decode(image.bytes, header);
     return { header, picture: upright(picture, header.orientation) };
   });
 }
 
-async function headerOf(image: Omit<ImageBytes, 'bytes'>): Promise<StoredHeader> {
+async function headerOf(
+  image: Omit<ImageBytes, 'bytes'>,
+  most = Number.POSITIVE_INFINITY,
+): Promise<StoredHeader> {
   const header = await readerOf(image.start).header(image);
   const { width, height } = header;
+  if (width * height > most) {
+    throw new DataError(
+      'M3L_IMAGE_PIXELS',
+      `${image.name}: found ${width} × ${height} pixels, expected at most ${most} in all. Send a smaller image.`,
+    );
+  }
   if (width < 1 || height < 1 || width * height > MAX_PIXELS) {
     throw new Error(`${width} × ${height} pixels, at most ${MAX_PIXELS} are read`);
   }

@@ -14,6 +14,7 @@ export {
   type Transform,
 } from './geometry.js';
 export { readChannels, readColour, readGrey, readHeader, readLabels } from './image.js';
+export type { ImageBuffer, ImageSource, ImageValues } from './image-source.js';
 export { type InputOptions, type LoadedInputs, loadInputs } from './inputs.js';
 export type { ModalityKind } from './kinds/kind.js';
 export { KIND_NAMES, KINDS, type KindName } from './kinds/registry.js';
@@ -56,6 +57,7 @@ export {
   normalisationOf,
   readPlane,
 } from './modality.js';
+export { palettePng } from './palette-png.js';
 export type { Picture, PictureData, PictureDepth, PictureHeader } from './picture.js';
 export { type Normalisation, type Plane, resizePlane } from './plane.js';
 export { mixSeed, Random, Stream } from './random.js';

@@ -4,6 +4,7 @@ import * as torch from '../torch/index.js';
 import * as is from '../torch/rules.js';
 import { samplePlane } from './augment.js';
 import { resizeGeometry } from './geometry.js';
+import { type ImageSource, imageSource } from './image-source.js';
 import { kindOf, type ModalitySpec } from './modality.js';
 import { modalitySpecShape } from './rules.js';
 import { readScene, type SceneOptions } from './scene.js';
@@ -29,7 +30,7 @@ export interface LoadedInputs {
  */
 export async function loadInputs(
   specs: readonly ModalitySpec[],
-  files: readonly (string | null)[],
+  files: readonly (ImageSource | null)[],
   options: InputOptions = {},
 ): Promise<LoadedInputs> {
   checkArguments(
@@ -37,7 +38,7 @@ export async function loadInputs(
     { specs, files, options },
     {
       specs: is.listOf(modalitySpecShape),
-      files: is.listOf(is.orNull(is.text)),
+      files: is.listOf(is.orNull(imageSource)),
       options: is.record,
     },
   );

@@ -4,6 +4,7 @@ import { checkArguments } from '../torch/check-arguments.js';
 import * as is from '../torch/rules.js';
 import { DataError } from './errors.js';
 import { readChannels } from './image.js';
+import { type ImageSource, imageSource } from './image-source.js';
 import type { KindKey, ModalityKind } from './kinds/kind.js';
 import { KIND_NAMES, KINDS, type KindName } from './kinds/registry.js';
 import type { Picture } from './picture.js';
@@ -182,13 +183,13 @@ function rawRangeOf({ name, range, scale }: ModalitySpec): [number, number] | nu
  */
 export async function readPlane(
   spec: ModalitySpec,
-  file: string,
-  channels: (file: string) => Promise<Picture> = readChannels,
+  file: ImageSource,
+  channels: (file: ImageSource) => Promise<Picture> = readChannels,
 ): Promise<Plane> {
   checkArguments(
     'readPlane',
     { spec, file, channels },
-    { spec: modalitySpecShape, file: is.text, channels: is.callback },
+    { spec: modalitySpecShape, file: imageSource, channels: is.callback },
   );
 
   const { read, interpolation } = kindOf(spec);

@@ -4,6 +4,7 @@ import { open, stat } from 'node:fs/promises';
 import { checkArguments } from '../torch/check-arguments.js';
 import { type PortableError, toPortable } from '../torch/portable-error.js';
 import { readChannels, readHeader } from './image.js';
+import type { ImageSource } from './image-source.js';
 import { readChannel } from './kinds/channel.js';
 import type { LabelRule } from './label-rule.js';
 import { describeLabels, type LabelValue, readRawLabels } from './labels.js';
@@ -125,7 +126,7 @@ async function valuesOf(
   const doubtful = (kindOf(spec).channels === 1 && colours) || !(await endsWhole(facts));
   if (!decode && !doubtful && spec.channel === undefined) return null;
   let picture: ReturnType<typeof readChannels> | null = null;
-  const channels = (file: string) => {
+  const channels = (file: ImageSource) => {
     picture ??= readChannels(file);
     return picture;
   };

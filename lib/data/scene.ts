@@ -3,6 +3,7 @@
 import { DataError } from './errors.js';
 import type { NearestRule } from './geometry.js';
 import { readChannels } from './image.js';
+import { type ImageSource, nameOf } from './image-source.js';
 import { type ModalitySpec, readPlane } from './modality.js';
 import type { Picture } from './picture.js';
 import { type Plane, resizePlane } from './plane.js';
@@ -36,7 +37,7 @@ export interface SizedFile extends Pick<Picture, 'width' | 'height' | 'orientati
  */
 export async function readScene(
   specs: readonly ModalitySpec[],
-  files: readonly (string | null)[],
+  files: readonly (ImageSource | null)[],
   { resize = null, align = null, nearest }: SceneOptions,
 ): Promise<Scene> {
   const channels = onceEach(readChannels);
@@ -46,7 +47,7 @@ export async function readScene(
       return file ? readPlane(spec, file, channels) : null;
     }),
   );
-  const sized = read.map((plane, m) => plane && sizeOf(files[m]!, plane));
+  const sized = read.map((plane, m) => plane && sizeOf(nameOf(files[m]!), plane));
   const reference = checkSceneSizes(sized, specs, { resize, align });
   const [height, width] = resize ?? [reference.height, reference.width];
   return {
@@ -140,8 +141,8 @@ function sideText({ width, height, orientation }: SizedFile, unit = ''): string 
   return `${width} × ${height}${unit}${turned}`;
 }
 
-function onceEach<Value>(read: (file: string) => Promise<Value>): typeof read {
-  const known = new Map<string, Promise<Value>>();
+function onceEach<Value>(read: (file: ImageSource) => Promise<Value>): typeof read {
+  const known = new Map<ImageSource, Promise<Value>>();
   return (file) => {
     const made = known.get(file) ?? read(file);
     known.set(file, made);

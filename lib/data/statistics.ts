@@ -3,6 +3,7 @@
 import { checkArguments } from '../torch/check-arguments.js';
 import * as is from '../torch/rules.js';
 import { readChannels } from './image.js';
+import type { ImageSource } from './image-source.js';
 import type { Sample } from './list.js';
 import { type ModalitySpec, readPlane } from './modality.js';
 import type { Picture } from './picture.js';
@@ -61,8 +62,8 @@ export async function sceneMoments(
   { files }: Sample,
   modalities: readonly (ModalitySpec | null)[],
 ): Promise<(Moments | null)[]> {
-  const pictures = new Map<string, Promise<Picture>>();
-  const channels = (file: string) => {
+  const pictures = new Map<ImageSource, Promise<Picture>>();
+  const channels = (file: ImageSource) => {
     const made = pictures.get(file) ?? readChannels(file);
     pictures.set(file, made);
     return made;

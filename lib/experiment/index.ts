@@ -69,6 +69,20 @@ export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
 export { checkSheet, PictureError } from './picture-file.js';
 export { type PredictOptions, predict } from './predict.js';
 export { type FailedScene, type PredictManyOptions, predictMany } from './predict-many.js';
+export type {
+  ImagePrediction,
+  Pixels,
+  PredictionOutput,
+  PredictorImage,
+  PredictorImages,
+} from './predictor/images.js';
+export { PREDICTION_OUTPUTS } from './predictor/images.js';
+export {
+  ImagePredictor,
+  type OpenPredictorOptions,
+  openPredictor,
+  type PredictImagesOptions,
+} from './predictor/open-predictor.js';
 export {
   predictorInWorker,
   type WorkerPredictor,
@@ -84,6 +98,14 @@ export { type ListedRun, listRuns, type RunState } from './runs/list-runs.js';
 export type { PredictedScene } from './scene-predictor.js';
 export { isSeveral, type Scene, scenesOf } from './scenes.js';
 export { type Settled, settle } from './settle.js';
+export { encodeFrame, streamOutputs } from './stream/encode-frame.js';
+export {
+  type PredictStreamOptions,
+  predictStream,
+  type StreamPrediction,
+} from './stream/predict-stream.js';
+export type { Fault } from './stream/sensor.js';
+export { STREAM_WRITES, type StreamWrites } from './stream/writes.js';
 export { type TrainEvent, type TrainOptions, type TrainSummary, train } from './train.js';
 export { type VerifyResult, verifyFile } from './verify/verify-file.js';
 export {

@@ -1,15 +1,18 @@
 /** The network of a run, ready to predict: here, or as the module that a worker makes one from. */
 import type { Colour, InputOptions, ModalitySpec } from '../data/index.js';
-import { type PredictClassesOptions, predictClasses, viewsOf } from '../evaluation/index.js';
+import { type PredictClassesOptions, predictClasses } from '../evaluation/index.js';
 import { type InferenceView, optimizeForInference } from '../inference/index.js';
+import type { Networks } from '../learning/index.js';
 import type { ForwardOptions, Head, Prediction } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import { classNames, paletteOf } from './classes.js';
 import type { Config } from './config/config.js';
 import { requireCheckpoint } from './evaluate.js';
-import { answering, loadNetworks, prepareTorch, specsOf } from './networks.js';
+import { answering, disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
+import { loadingOf, predictionOf } from './prediction-options.js';
+import type { SceneRequest } from './predictor/images.js';
+import { type SceneAnswer, segmentImages } from './predictor/segment-images.js';
 import { RunFolder } from './run-folder.js';
-import { sizingOf } from './sizing.js';
 
 /** What names the network; it can be sent to another thread. */
 export interface RunNetwork {
@@ -45,30 +48,11 @@ export interface NetworkFacts {
 export type RunClassesOptions = Partial<Omit<PredictClassesOptions, 'specs' | 'size'>> &
   Pick<PredictClassesOptions, 'size'>;
 
-/** How images are loaded for prediction. */
-export function loadingOf(config: Config): InputOptions {
-  const { evaluationSize: size, nearest } = sizingOf(config);
-  const { resize, align } = config.data;
-  return { size, resize, align, nearest, device: config.device };
-}
-
-/** How classes are predicted, but for their size. */
-export function predictionOf(config: Config): Omit<PredictClassesOptions, 'size'> {
-  const { fill } = config.evaluate;
-  const { alignCorners } = sizingOf(config);
-  return {
-    specs: specsOf(config),
-    fill,
-    seed: config.seed,
-    alignCorners,
-    ...viewsOf(config.evaluate),
-  };
-}
-
 /** In a worker this is the model; it lives as long as the thread. */
 export class RunPredictor {
   readonly #view: InferenceView;
   readonly #config: Config;
+  readonly #networks: Networks;
 
   constructor({ run, checkpoint, sets, measure }: RunNetwork) {
     const folder = RunFolder.open(run);
@@ -78,6 +62,7 @@ export class RunPredictor {
     const { networks } = loadNetworks(path, config, classNames(config).length);
     this.#view = optimizeForInference(answering(config, networks).model, { measure });
     this.#config = config;
+    this.#networks = networks;
   }
 
   facts(): NetworkFacts {
@@ -105,6 +90,17 @@ export class RunPredictor {
 
   predictClasses(inputs: readonly (Tensor | null)[], options: RunClassesOptions): Tensor[] {
     return predictClasses(this.#view, inputs, { ...predictionOf(this.#config), ...options });
+  }
+
+  /** An answer for each scene of images in memory. */
+  segment(requests: readonly SceneRequest[]): Promise<SceneAnswer[]> {
+    return segmentImages(this.#view, this.#config, requests);
+  }
+
+  /** Where it is no worker's, which ends with its thread. */
+  dispose(): void {
+    this.#view.dispose();
+    disposeNetworks(this.#networks);
   }
 }
 

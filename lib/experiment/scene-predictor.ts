@@ -1,10 +1,8 @@
 import sharp from 'sharp';
 import {
   type Colour,
-  colourise,
   loadInputs,
   type ModalitySpec,
-  type Plane,
   readPlane,
   resizePlane,
 } from '../data/index.js';
@@ -17,9 +15,10 @@ import { classNames, paletteOf } from './classes.js';
 import type { Config } from './config/config.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
 import { answering, disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
+import { overlayPixels } from './overlay.js';
 import { writePicture } from './picture-file.js';
+import { loadingOf, predictionOf } from './prediction-options.js';
 import type { RunFolder } from './run-folder.js';
-import { loadingOf, predictionOf } from './run-predictor.js';
 import type { Scene } from './scenes.js';
 
 /** What was found in a scene; plain JSON. */
@@ -152,7 +151,8 @@ export class ScenePredictor {
     if (scene.overlay !== undefined) {
       const at = files.findIndex((file) => file !== null);
       const plane = resizePlane(await readPlane(this.#specs[at]!, files[at]!), ...size);
-      await writeOverlay(scene.overlay, found, plane, this.colours);
+      const mixed = overlayPixels(found, plane, this.colours);
+      await writePicture(scene.overlay, sharp(mixed, { raw: { width, height, channels: 3 } }));
     }
     if (scene.probabilities !== undefined && probabilities !== null) {
       await writeProbabilities(scene.probabilities, probabilities, [this.classes.length, ...size]);
@@ -171,36 +171,21 @@ export class ScenePredictor {
 }
 
 /** The values of each of a batch. */
-function ofEach(batch: Tensor): torch.TypedArray[] {
+export function ofEach(batch: Tensor): torch.TypedArray[] {
   return batch
     .cpu()
     .unbind(0)
     .map((each) => each.toTypedArray());
 }
 
-function shares(found: Uint8Array, names: readonly string[]): PredictedScene['classes'] {
+/** Classes by their share of the pixels, the largest first; those that were found. */
+export function shares(found: Uint8Array, names: readonly string[]): PredictedScene['classes'] {
   const counts = new Array<number>(names.length).fill(0);
   for (const index of found) counts[index]!++;
   return names
     .map((name, index) => ({ index, name, share: counts[index]! / found.length }))
     .filter(({ share }) => share > 0)
     .sort((a, b) => b.share - a.share);
-}
-
-/** Half image, half class colour; a depth image in the greys of its range. */
-async function writeOverlay(
-  path: string,
-  found: Uint8Array,
-  { data, width, height, channels, offset, divisor }: Plane,
-  palette: readonly Colour[],
-): Promise<void> {
-  const mixed = colourise(found, palette);
-  for (let i = 0; i < mixed.length; i++) {
-    const raw = data[channels === 3 ? i : Math.floor(i / 3)]!;
-    const level = Math.min(Math.max((raw - offset) / divisor, 0), 1) * 255;
-    mixed[i] = Math.round(0.5 * mixed[i]! + 0.5 * (Number.isNaN(level) ? 0 : level));
-  }
-  await writePicture(path, sharp(mixed, { raw: { width, height, channels: 3 } }));
 }
 
 async function writeProbabilities(

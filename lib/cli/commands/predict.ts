@@ -2,10 +2,12 @@ import { dirname, extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import type { RunFolder, Scene } from '../../experiment/index.js';
-import { CHECKPOINTS, device, oneOf, pair, wholeNumber } from '../arguments.js';
+import { STREAM_WRITES, type StreamWrites } from '../../experiment/stream/writes.js';
+import { CHECKPOINTS, device, number, oneOf, pair, wholeNumber } from '../arguments.js';
 import { examples } from '../command-line.js';
 import { listenForInterruption } from '../interruption.js';
 import { EXIT, printJson, printNote, printResult, UsageError } from '../output.js';
+import { predictFrames } from '../predict-frames.js';
 
 interface Options {
   rgb?: string;
@@ -17,6 +19,11 @@ interface Options {
   legend: boolean;
   stdin: boolean;
   batch: number;
+  stream: Record<string, string>;
+  frames: Record<string, string>;
+  write: StreamWrites;
+  everyFrame: boolean;
+  stall: number;
   checkpoint: (typeof CHECKPOINTS)[number];
   device?: string;
   set: string[];
@@ -53,6 +60,35 @@ export function addPredict(program: Command): void {
       'read scenes as lines of JSON, {"images": {"rgb": "a.png"}, "out": "a-classes.png"}, and answer each with a line',
       false,
     )
+    .option(
+      '--stream <name=source...>',
+      'predict from frames as they come, of a file, a named pipe or - (standard input); --out - is standard output',
+      pair,
+      {},
+    )
+    .option(
+      '--frames <name=format...>',
+      'of a stream: mjpeg (default), or pixels and size, as rgb24:640x480 or gray16le:640x480',
+      pair,
+      {},
+    )
+    .option(
+      '--write <what>',
+      `of a stream: ${STREAM_WRITES.join(', ')}`,
+      oneOf(STREAM_WRITES),
+      STREAM_WRITES[0],
+    )
+    .option(
+      '--every-frame',
+      'of a stream: let frames wait, rather than drop what comes too fast',
+      false,
+    )
+    .option(
+      '--stall <seconds>',
+      'of a stream: how long without a frame a sensor is silent',
+      number(3600),
+      1,
+    )
     .option('--batch <n>', 'scenes alike at once', wholeNumber({ most: 1024 }), 1)
     .option('--checkpoint <which>', CHECKPOINTS.join(' or '), oneOf(CHECKPOINTS), 'latest')
     .option('--device <device>', 'cpu, cuda or cuda:N (default: as trained)', device)
@@ -66,10 +102,16 @@ export function addPredict(program: Command): void {
         'm3l predict RUN --modality rgb=a.png thermal=b.png --out c.tif --overlay c.jpg',
         'm3l predict RUN --rgb frames/rgb --depth frames/depth --out found --overlay --batch 8',
         "m3l predict RUN --rgb 'drive/*-left.png' --out found --probabilities png --legend",
+        'ffmpeg -i /dev/video0 -f mjpeg - | m3l predict RUN --stream rgb=- depth=depth.pipe \\',
+        '  --frames depth=gray16le:640x480 --out - | ffplay -f mjpeg -',
       ),
     )
     .action(async (folder: string, options: Options) => {
       const { isSeveral, RunFolder, writeLegend } = await import('../../experiment/index.js');
+      if (Object.keys(options.stream).length > 0) {
+        refuseBesideStream(options);
+        return predictFrames(folder, options);
+      }
       const images = imagesOf(options);
       const run = RunFolder.open(folder);
       const several = options.stdin || Object.values(images).some(isSeveral);
@@ -80,6 +122,16 @@ export function addPredict(program: Command): void {
         if (!options.json) printNote(`legend: ${legend}`);
       }
     });
+}
+
+function refuseBesideStream(options: Options): void {
+  const { rgb, depth, modality, overlay, probabilities, stdin, legend } = options;
+  const others = { rgb, depth, overlay, probabilities, stdin, legend };
+  const [other] = Object.entries(others).find(([, value]) => value) ?? [];
+  if (other === undefined && Object.keys(modality).length === 0) return;
+  throw new UsageError(
+    `--stream reads frames: leave out --${other ?? 'modality'}, and say what is written by --write.`,
+  );
 }
 
 async function predictOne(

@@ -1,4 +1,5 @@
 import { DataError } from '../errors.js';
+import { nameOf } from '../image-source.js';
 import type { Channel } from '../modality.js';
 import { type Picture, pickChannels } from '../picture.js';
 import type { ReadRequest } from './kind.js';
@@ -17,7 +18,7 @@ export async function readChannel(
   const found = picture.channels === 1 ? '1 channel' : `${picture.channels} channels`;
   throw new DataError(
     'M3L_IMAGE_FORMAT',
-    `${file}: found ${found}, expected one named '${channel}' for the modality '${name}'. ` +
+    `${nameOf(file)}: found ${found}, expected one named '${channel}' for the modality '${name}'. ` +
       `Name a channel that the image has${picture.channels === 1 ? ', or none' : ''}.`,
   );
 }

@@ -1,3 +1,4 @@
+import type { ImageSource } from '../image-source.js';
 import type { Channel, ModalitySpec } from '../modality.js';
 import type { Picture } from '../picture.js';
 import type { Interpolation, Normalisation, Reading } from '../plane.js';
@@ -7,13 +8,13 @@ export type KindKey = 'invalid' | 'channel' | 'jitter.offset';
 
 /** What a modality asks of its kind, checked: `range` in raw values. */
 export interface ReadRequest extends Pick<ModalitySpec, 'name'> {
-  readonly file: string;
+  readonly file: ImageSource;
   readonly channel: Channel | null;
   readonly range: readonly [number, number] | null;
   /** Raw values that mean "nothing measured", all finite. */
   readonly holes: readonly number[];
   /** All channels of an image file, which several modalities may be made of. */
-  channels(file: string): Promise<Picture>;
+  channels(file: ImageSource): Promise<Picture>;
 }
 
 /**

@@ -1,0 +1,44 @@
+import { deflateSync } from 'node:zlib';
+import { crc32 } from '../torch/crc32.js';
+import type { Colour } from './colours.js';
+
+const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
+
+/**
+ * A PNG whose pixels are class numbers and whose palette is the classes' colours: it looks as `colourise`
+ * paints, and read as labels it gives the numbers back. Image libraries make palettes of their own.
+ * Numbers without a colour are black.
+ * @param classes [height, width]
+ */
+export function palettePng(
+  classes: Uint8Array,
+  [height, width]: readonly [number, number],
+  colours: readonly Colour[],
+): Buffer {
+  const rows = Buffer.alloc(height * (width + 1));
+  for (let row = 0; row < height; row++) {
+    rows.set(classes.subarray(row * width, (row + 1) * width), row * (width + 1) + 1);
+  }
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([8, 3], 8);
+  const palette = Buffer.alloc(768);
+  for (const [index, colour] of colours.slice(0, 256).entries()) palette.set(colour, 3 * index);
+  return Buffer.concat([
+    SIGNATURE,
+    ...chunk('IHDR', header),
+    ...chunk('PLTE', palette),
+    ...chunk('IDAT', deflateSync(rows, { level: 3 })),
+    ...chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+function chunk(type: string, body: Buffer): Buffer[] {
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(body.length, 0);
+  head.write(type, 4, 'latin1');
+  const end = Buffer.alloc(4);
+  end.writeUInt32BE(crc32(body, crc32(head.subarray(4))), 0);
+  return [head, body, end];
+}

@@ -1,0 +1,251 @@
+import { inWorker } from '../../inference/index.js';
+import { checkArguments } from '../../torch/check-arguments.js';
+import { ArgumentError, describe, M3lError } from '../../torch/errors.js';
+import * as torch from '../../torch/index.js';
+import { fromPortable } from '../../torch/portable-error.js';
+import { withDefaults } from '../../torch/require.js';
+import * as is from '../../torch/rules.js';
+import { calmThreads } from '../networks.js';
+import { RunFolder } from '../run-folder.js';
+import { type NetworkFacts, type RunNetwork, RunPredictor } from '../run-predictor.js';
+import { Batcher } from './batcher.js';
+import {
+  type ImagePrediction,
+  PREDICTION_OUTPUTS,
+  type PredictionOutput,
+  type PredictorImages,
+  type SceneRequest,
+  sourcesOf,
+} from './images.js';
+import type { SceneAnswer } from './segment-images.js';
+
+/** What `openPredictor` takes by name. */
+export interface OpenPredictorOptions {
+  /** Default: `latest`. */
+  checkpoint?: 'best' | 'latest';
+  /** Overrides that of the run's configuration. */
+  device?: string | undefined;
+  /** `key=value` overrides of the run's configuration. */
+  sets?: readonly string[] | undefined;
+  /** In a thread of its own (default), so that the event loop never waits for the model. */
+  worker?: boolean;
+  /** Predictions that are made together, at most (8). */
+  maxBatch?: number;
+  /** Milliseconds that a prediction waits for others while the model is idle (2). */
+  window?: number;
+  /** Predictions that may wait; more are refused (256). */
+  maxQueue?: number;
+  /** Pixels that an image may have; more are refused before they are decoded (2^26). */
+  maxPixels?: number;
+  /** Is told of each batch when it is done. */
+  onBatch?: ((batch: { size: number; seconds: number }) => void) | undefined;
+}
+
+/** What `ImagePredictor.predict` takes by name. */
+export interface PredictImagesOptions {
+  /** What is made beside the classes. */
+  outputs?: readonly PredictionOutput[];
+  /** Takes the prediction back: it is rejected with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What a predictor asks: the network of a run, here or in a worker. */
+interface Engine {
+  segment(requests: SceneRequest[]): Promise<SceneAnswer[]>;
+  close(): Promise<void>;
+}
+
+/** A run's network that segments images in memory; made by {@link openPredictor}. */
+export class ImagePredictor {
+  /** What the model takes and tells: modalities (`specs`), classes, colours. */
+  readonly facts: NetworkFacts;
+  readonly #engine: Engine;
+  readonly #batcher: Batcher<SceneRequest, SceneAnswer>;
+  readonly #maxPixels: number;
+  #died: unknown = null;
+
+  private constructor(
+    facts: NetworkFacts,
+    engine: Engine,
+    {
+      onBatch,
+      maxPixels,
+      ...options
+    }: Required<Pick<OpenPredictorOptions, Bounds>> & Pick<OpenPredictorOptions, 'onBatch'>,
+  ) {
+    this.facts = facts;
+    this.#engine = engine;
+    this.#maxPixels = maxPixels;
+    this.#batcher = new Batcher(async (requests) => {
+      const start = performance.now();
+      try {
+        return await engine.segment(requests);
+      } catch (error) {
+        this.#died = error;
+        throw error;
+      } finally {
+        onBatch?.({ size: requests.length, seconds: (performance.now() - start) / 1000 });
+      }
+    }, options);
+  }
+
+  static async open(
+    run: RunFolder | string,
+    options: OpenPredictorOptions,
+  ): Promise<ImagePredictor> {
+    const { checkpoint, device, sets, worker, ...rest } = optionsOf(options);
+    const network: RunNetwork = {
+      checkpoint,
+      run: typeof run === 'string' ? run : run.path,
+      sets: [...(sets ?? []), ...(device === undefined ? [] : [`device=${device}`])],
+      measure: false,
+    };
+    const { facts, engine } = await (worker ? inThread(network) : here(network));
+    return new ImagePredictor(facts, engine, rest);
+  }
+
+  /** Predictions that wait for the model, and those that it works on. */
+  get load(): { waiting: number; running: number } {
+    return { waiting: this.#batcher.waiting, running: this.#batcher.running };
+  }
+
+  /** Whether it can still predict: not after `close`, nor where its thread died. */
+  get alive(): boolean {
+    return this.#died === null;
+  }
+
+  /**
+   * Segments one scene from whichever images are given, of any size. Predictions that are asked for at
+   * the same time are made together where their modalities and sizes are the same.
+   *
+   * @param images by the names of modalities: bytes of image files, or pixels; null or absent: missing
+   * @throws EvaluationError M3L_MISSING_MODALITY for an unknown name; DataError of an image's code, or
+   *   M3L_DATA_OPTIONS for none; M3L_PREDICTOR_BUSY, M3L_PREDICTOR_CLOSED, M3L_WORKER_DIED
+   */
+  async predict(
+    images: PredictorImages,
+    options: PredictImagesOptions = {},
+  ): Promise<ImagePrediction> {
+    checkArguments('predict', { images, options }, { images: is.record, options: is.record });
+    const { outputs, signal } = withDefaults<
+      Required<Omit<PredictImagesOptions, 'signal'>> & Pick<PredictImagesOptions, 'signal'>
+    >('predict', { outputs: [], signal: undefined }, options);
+    checkArguments(
+      'predict',
+      { outputs, signal },
+      {
+        outputs: is.listOf(is.oneOf(...PREDICTION_OUTPUTS)),
+        signal: is.maybe(is.instance(AbortSignal)),
+      },
+    );
+    const request = {
+      images: sourcesOf(images, this.facts, this.#maxPixels),
+      outputs: [...outputs],
+    };
+    const answer = await this.#batcher.ask(request, signal);
+    if ('error' in answer) throw fromPortable(answer.error);
+    return answer.prediction;
+  }
+
+  /** Ends it, and its thread; predictions that were not made are rejected. */
+  async close(): Promise<void> {
+    const closed = new M3lError(
+      'M3L_PREDICTOR_CLOSED',
+      'the predictor was closed before it answered, expected it open until then: open another, or close it later',
+    );
+    this.#died ??= closed;
+    this.#batcher.close(closed);
+    await this.#engine.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+type Bounds = 'maxBatch' | 'window' | 'maxQueue' | 'maxPixels';
+
+/**
+ * A trained run as a function from images to classes, for programs that embed it.
+ *
+ *     await using predictor = await openPredictor('run', { device: 'cpu' });
+ *     const { classes, width, height } = await predictor.predict({ rgb: await readFile('a.png'), depth: null });
+ *
+ * Images are bytes of files (PNG of 8 or 16 bits, JPEG, WebP, TIFF, .npy) or pixels, `{ data, width, height,
+ * channels }`; they are decoded in the model's thread.
+ *
+ * @throws RunError, CheckpointError, ConfigError by their codes
+ */
+export function openPredictor(
+  run: RunFolder | string,
+  options: OpenPredictorOptions = {},
+): Promise<ImagePredictor> {
+  checkArguments(
+    'openPredictor',
+    { run, options },
+    { run: is.either(is.text, is.instance(RunFolder)), options: is.record },
+  );
+  return ImagePredictor.open(run, options);
+}
+
+function optionsOf(given: OpenPredictorOptions) {
+  const options = withDefaults<
+    Required<Omit<OpenPredictorOptions, 'device' | 'sets' | 'onBatch'>> &
+      Pick<OpenPredictorOptions, 'device' | 'sets' | 'onBatch'>
+  >(
+    'openPredictor',
+    {
+      ...{ checkpoint: 'latest', device: undefined, sets: [], worker: true, onBatch: undefined },
+      ...{ maxBatch: 8, window: 2, maxQueue: 256, maxPixels: 2 ** 26 },
+    },
+    given,
+  );
+  const { onBatch } = options;
+  checkArguments('openPredictor', options, {
+    checkpoint: is.oneOf('best', 'latest'),
+    device: is.maybe(is.text),
+    sets: is.maybe(is.listOf(is.text)),
+    worker: is.flag,
+    maxBatch: is.count,
+    window: is.notNegative,
+    maxQueue: is.count,
+    maxPixels: is.count,
+    onBatch: is.maybe(is.callback),
+  });
+  if (options.window > 60_000) {
+    throw new ArgumentError(
+      `openPredictor: found ${describe(options.window)} for window, expected at most 60000 ms`,
+    );
+  }
+  return { ...options, onBatch };
+}
+
+async function inThread(network: RunNetwork): Promise<{ facts: NetworkFacts; engine: Engine }> {
+  calmThreads();
+  const model = await inWorker<RunPredictor>(new URL('../run-predictor.js', import.meta.url), {
+    data: network,
+  });
+  try {
+    const facts = await model.call('facts', []);
+    const segment = (requests: SceneRequest[]) => model.call('segment', [requests]);
+    return { facts, engine: { segment, close: () => model.close() } };
+  } catch (error) {
+    await model.close();
+    throw error;
+  }
+}
+
+async function here(network: RunNetwork): Promise<{ facts: NetworkFacts; engine: Engine }> {
+  const model = torch.detached(() => new RunPredictor(network));
+  let working: Promise<unknown> = Promise.resolve();
+  const segment = (requests: SceneRequest[]) => {
+    const answers = torch.detached(() => model.segment(requests));
+    working = answers.catch(() => {});
+    return answers;
+  };
+  const close = async () => {
+    await working;
+    model.dispose();
+  };
+  return { facts: model.facts(), engine: { segment, close } };
+}

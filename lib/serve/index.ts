@@ -1,0 +1,5 @@
+/** A trained model behind HTTP. */
+export { HttpError, ServeError } from './errors.js';
+export type { ServeOptions } from './options.js';
+export { OUTPUTS, type Output } from './schemas.js';
+export { type Server, serve } from './serve.js';

@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type TinyRun, tinyRun } from '../helpers/tiny-run.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const page = readFileSync(join(root, 'docs/servers.md'), 'utf8');
+let tiny: TinyRun;
+
+beforeAll(async () => {
+  tiny = await tinyRun();
+  cpSync(join(tiny.folder, 'rooms/rgb/val_000000.png'), join(tiny.folder, 'rgb.png'));
+}, 180_000);
+afterAll(() => tiny.remove());
+
+/** Runs the one block of the page that has such a line, in the folder of a run. */
+function started(line: string, env: NodeJS.ProcessEnv = {}) {
+  const blocks = [...page.matchAll(/^```js\n(.*?)^```/gms)].map(([, body]) => body!);
+  const [program, more] = blocks.filter((body) => body.includes(line));
+  expect(more, line).toBeUndefined();
+  const here = join(root, 'dist');
+  const local = program!
+    .replaceAll(/'m3l\/(\w+)'/g, (_, name) => `'${here}/${name}/index.js'`)
+    .replaceAll(/'fastify'/g, `'${join(root, 'node_modules/fastify/fastify.js')}'`);
+  const script = join(tiny.folder, `docs-${line.length}.mjs`);
+  writeFileSync(script, local);
+  return spawn(process.execPath, [script], {
+    cwd: tiny.folder,
+    env: { ...process.env, NODE_OPTIONS: '', OMP_NUM_THREADS: '1', ...env },
+  });
+}
+
+test('01 the program that predicts', async () => {
+  const child = started("const found = await predictor.predict({ rgb: await readFile('rgb.png')");
+  const [said, failed] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  expect(failed).toBe('');
+  expect(said).toMatch(/^52 36 \[ 'depth' \] 1872 \d+\n$/);
+});
+
+test('02 the server by fastify', async () => {
+  const free = createServer().listen(0, '127.0.0.1');
+  await once(free, 'listening');
+  const { port } = free.address() as { port: number };
+  await new Promise((resolve) => free.close(resolve));
+  const child = started("import Fastify from 'fastify'", { PORT: String(port) });
+  const ended = once(child, 'exit');
+  try {
+    const ask = () =>
+      fetch(`http://localhost:${port}/rgb`, {
+        method: 'POST',
+        body: readFileSync(join(tiny.folder, 'rgb.png')),
+        headers: { 'content-type': 'image/png' },
+      });
+    let answer: Response | null = null;
+    while (answer === null && child.exitCode === null) {
+      answer = await ask().catch(() => new Promise((resolve) => setTimeout(resolve, 100, null)));
+    }
+    expect(answer?.headers.get('content-type')).toBe('image/png');
+    expect((await answer!.arrayBuffer()).byteLength).toBeGreaterThan(800);
+  } finally {
+    child.kill();
+    await ended;
+  }
+});
