@@ -353,7 +353,8 @@ describe('loadInputs', () => {
 });
 
 describe('the parts of several processes', () => {
-  const parts = (worldSize: number) => Array.from({ length: worldSize }, (_, rank) => ({ rank, worldSize }));
+  const parts = (worldSize: number) =>
+    Array.from({ length: worldSize }, (_, rank) => ({ rank, worldSize }));
 
   it('are together the batches of one', () => {
     const options = { length: 7, batchSize: 6, seed: 4 };
@@ -370,7 +371,9 @@ describe('the parts of several processes', () => {
       /batchSize: found 6 over 4 processes, expected a multiple of 4/,
     );
     const odd = { rank: 2, worldSize: 2 };
-    expect(() => new TrainingSampler({ length: 7, batchSize: 6, shard: odd })).toThrow(/rank 2 of 2/);
+    expect(() => new TrainingSampler({ length: 7, batchSize: 6, shard: odd })).toThrow(
+      /rank 2 of 2/,
+    );
   });
 
   it('are whole batches of an evaluation, in its order; some may have none', () => {
