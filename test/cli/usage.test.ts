@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { m3l } from './m3l.js';
+import { m3l, main } from './m3l.js';
 
 let empty: string;
 
@@ -20,6 +21,8 @@ describe('m3l', () => {
       'train',
       'pretrain',
       'evaluate',
+      'runs',
+      'compare',
       'robustness',
       'predict',
       'verify',
@@ -146,6 +149,22 @@ describe('m3l doctor', () => {
     expect(stdout).toContain(join(empty, 'none'));
     expect(stdout).toContain('→ run `npx m3l libtorch install`');
     expect(stdout).toContain('Python 3 is not installed: libtorch is fetched without pip');
+  });
+});
+
+describe('m3l whose stderr is closed', () => {
+  it('12 goes on with its work', () => {
+    // The reader ends at once: the next line of progress meets a closed pipe.
+    const out = join(empty, 'unwatched');
+    const command = `"$0" "$1" rooms ${out} --labelled 1 --unlabelled 0 --val 1 --size 24x32 2>&1 >/dev/null`;
+    const { status } = spawnSync('bash', [
+      '-c',
+      `${command} | true; exit "\${PIPESTATUS[0]}"`,
+      process.execPath,
+      main,
+    ]);
+    expect(status).toBe(0);
+    expect(existsSync(join(out, 'val.txt'))).toBe(true);
   });
 });
 

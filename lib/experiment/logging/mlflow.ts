@@ -78,13 +78,16 @@ class MlflowLogger implements Logger {
       if (!this.#ended) await this.#sendAll();
       if (!this.#ended) await this.#update({ status: STATUS[ending], end_time: Date.now() });
     } catch (error) {
-      this.#tell(error);
+      const reason = this.#abort.signal.aborted
+        ? `no answer within ${SECONDS.end} seconds`
+        : reasonOf(error);
+      const lost = this.#waiting.length;
+      this.#run.note(
+        `logging: mlflow did not take ${lost === 0 ? 'the end' : `${lost} values`}: ${reason}.`,
+      );
     } finally {
       clearTimeout(limit);
       this.#ended = true;
-    }
-    if (this.#waiting.length > 0) {
-      this.#run.note(`logging: mlflow did not take ${this.#waiting.length} values.`);
     }
   }
 
