@@ -165,7 +165,9 @@ def unpack(check):
         modules = os.path.join(BUNDLE, "modules.tar.xz")
         if os.path.exists(modules) and not os.path.exists(os.path.join(ROOT, "node_modules")):
             with tarfile.open(modules) as archive:
-                archive.extractall(ROOT, filter="fully_trusted")
+                # Python before 3.11.4 has no filters, and does as this one does.
+                trusted = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
+                archive.extractall(ROOT, **trusted)
         if check.node is None:
             raise OSError("there is no node, neither in .gpu/ nor on the PATH")
         version = answer(check.node, "--version")
