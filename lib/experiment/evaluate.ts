@@ -17,6 +17,7 @@ import { findCheckpoint } from './checkpoint.js';
 import { paletteOf } from './classes.js';
 import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
+import { asksForDevice } from './device.js';
 import { CheckpointError } from './errors.js';
 import type { EvaluationSplit } from './evaluation-splits.js';
 import { nearest } from './nearest.js';
@@ -78,7 +79,8 @@ export async function evaluateRun(
 ): Promise<EvaluationReport> {
   checkArguments('evaluateRun', { run, options }, { run: runFolderShape, options: is.record });
 
-  const config = run.config(options.sets);
+  const asked = asksForDevice(options.sets);
+  const config = prepareTorch(run.config(options.sets), options.onNote, { asked });
   if (options.fill !== undefined) config.evaluate.fill = options.fill;
   if (options.calibration) config.evaluate.calibration = true;
   if (options.boundary) config.evaluate.boundary = true;
@@ -89,7 +91,6 @@ export async function evaluateRun(
       : options.subsets
         ? 'subsets'
         : 'each';
-  prepareTorch(config);
   const path = requireCheckpoint(run, options.checkpoint ?? 'latest');
   const { split } = options;
   const datasets = await openDatasets(config, options.onNote, { ...(split ? { split } : {}) });

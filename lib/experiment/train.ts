@@ -68,6 +68,8 @@ export interface TrainSummary {
   run: string;
   framework: string;
   iterations: number;
+  /** Where it was trained last. */
+  device: string;
   /** Of one network. */
   parameters: number;
   /** Time in training steps, over all sessions of the run. */
@@ -96,8 +98,10 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   try {
     const unlock = run.lock();
     try {
-      if (resume) run.storeConfig(config);
-      else run.begin(config);
+      // What is stored may be opened where the device is another.
+      const stored = { ...config, device: options.config.device };
+      if (resume) run.storeConfig(stored);
+      else run.begin(stored);
       run.removeLeftovers();
       return await trainNetworks({ ...options, config }, datasets, networks, onEvent);
     } finally {
@@ -114,14 +118,14 @@ async function beforeTraining(
   options: TrainOptions,
   onEvent: (event: TrainEvent) => void,
 ): Promise<{ config: SettledConfig; datasets: Datasets; networks: Networks }> {
-  requireGraphs(options.config);
-  prepareTorch(options.config);
   const onNote = (text: string) => onEvent({ kind: 'note', text });
+  const placed = prepareTorch(options.config, onNote);
+  requireGraphs(placed);
   const { resume = false, run, signal } = options;
   const own = resume && existsSync(run.configFile) ? run.config() : null;
   const settled = own
-    ? { config: completed(options.config, own), chosen: [] }
-    : await settle(options.config, onNote);
+    ? { config: completed(placed, own), chosen: [] }
+    : await settle(placed, onNote);
   let networks: Networks = {};
   try {
     // Before the data, which takes longest: the weights to start from may not be there.
@@ -171,7 +175,7 @@ async function trainNetworks(
   const { iterations, evaluate, checkpoint } = config;
   const { trainer, dispose } = createTrainer(config, networks, datasets);
   try {
-    const resumed = resume ? restore(run, config, trainer) : 0;
+    const resumed = resume ? restore(run, config, trainer, onEvent) : 0;
     run.truncateMetrics(resumed);
     const log = run.metrics();
     const { reports } = history(log);
@@ -239,6 +243,7 @@ async function trainNetworks(
       run: run.path,
       framework: config.framework.name,
       iterations,
+      device: config.device,
       parameters: parameterCount(networks[headlineOf(config)]!),
       seconds: history(run.metrics()).seconds,
       evaluation: report,
@@ -286,12 +291,21 @@ function createTrainer(config: SettledConfig, networks: Networks, datasets: Data
 }
 
 /** Loads the latest checkpoint; returns how many iterations it is from. */
-function restore(run: RunFolder, config: Config, trainer: Trainer): number {
+function restore(
+  run: RunFolder,
+  config: Config,
+  trainer: Trainer,
+  onEvent: (event: TrainEvent) => void,
+): number {
   const path = findCheckpoint(run.checkpoints, 'latest');
   if (path === null) return 0;
   torch.scope(() => {
     const { config: found, tensors, ...facts } = loadCheckpoint(path);
     checkSameModel(path, found, config);
+    if (found.device !== config.device) {
+      const text = `Trained on ${found.device} until now, goes on on ${config.device}: not bit for bit as in one go.`;
+      onEvent({ kind: 'note', text });
+    }
     orReadError(path, () => trainer.loadState({ tensors, meta: trainingFacts(facts) }));
   });
   return trainer.iteration;

@@ -48,8 +48,7 @@ export async function importWeights(
   );
 
   const { config: settled } = await settle(config, note);
-  prepareTorch(settled);
-  const bare = { ...settled, initialise: undefined };
+  const bare = { ...prepareTorch(settled), initialise: undefined };
   const made = createNetworks(
     { ...bare, model: { ...settled.model, pretrained: undefined } },
     classNames(settled).length,
