@@ -10,6 +10,10 @@ namespace m3l {
 
 namespace {
 
+/// More than V8 lets external memory grow by, whatever its own heap may have: it collects all at
+/// once, where the tracker's pressure may only have it begin.
+constexpr int64_t kPressureBytes = int64_t{1} << 42;
+
 std::string gigabytes(uint64_t bytes) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.2f GB", static_cast<double>(bytes) / 1e9);
@@ -19,6 +23,8 @@ std::string gigabytes(uint64_t bytes) {
 }  // namespace
 
 void free_unused(Environment& state) {
+  Napi::MemoryManagement::AdjustExternalMemory(state.env, kPressureBytes);
+  Napi::MemoryManagement::AdjustExternalMemory(state.env, -kPressureBytes);
   state.tracker.collect();
   empty_device_cache();
 }
