@@ -6,6 +6,6 @@
 
 namespace m3l {
 
-inline constexpr int kInterfaceVersion = 3;
+inline constexpr int kInterfaceVersion = 4;
 
 }  // namespace m3l

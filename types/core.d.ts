@@ -27,6 +27,10 @@ export interface NativeLoader {
  * negative where no scope owns the tensor and it must be tracked alone.
  */
 export type Handle = number;
+/** What libtorch knows a stream of a device by. */
+export type StreamNumber = number | bigint;
+/** An event of a device's; opaque. */
+export type NativeEvent = object;
 /** A random generator of the core; opaque. */
 export type NativeGenerator = object;
 /** A TorchScript module of the core; opaque. */
@@ -203,9 +207,33 @@ export interface NativeCore {
   memory(): NativeMemory;
   cudaAvailable(): boolean;
   cudaDeviceCount(): number;
-  cudaSynchronize(device: string): void;
-  cudaMemory(device: string): { allocated: number; reserved: number };
   emptyCache(): void;
+  /** The index of a device; of `cuda` that of the current one. */
+  currentDevice(device: string): number;
+  /** The index of the device that was current before. */
+  exchangeDevice(device: string): number;
+  synchronizeDevice(device: string): void;
+  synchronizeDeviceAsync(device: string): Promise<void>;
+  memoryStatistics(device: string): Record<string, number>;
+  deviceMemory(device: string): { free: number; total: number };
+  resetPeakMemory(device: string): void;
+
+  currentStream(device: string): StreamNumber;
+  newStream(device: string, priority: number): StreamNumber;
+  /** The stream of the device that was current before. */
+  exchangeStream(device: string, stream: StreamNumber): StreamNumber;
+  queryStream(device: string, stream: StreamNumber): boolean;
+  synchronizeStream(device: string, stream: StreamNumber): void;
+  synchronizeStreamAsync(device: string, stream: StreamNumber): Promise<void>;
+  recordStream(handle: Handle, device: string, stream: StreamNumber): void;
+  newEvent(device: string, timing: boolean): NativeEvent;
+  recordEvent(event: NativeEvent, device: string, stream: StreamNumber): void;
+  waitEvent(event: NativeEvent, device: string, stream: StreamNumber): void;
+  queryEvent(event: NativeEvent): boolean;
+  synchronizeEvent(event: NativeEvent): void;
+  synchronizeEventAsync(event: NativeEvent): Promise<void>;
+  elapsedTime(start: NativeEvent, end: NativeEvent): number;
+
   buildVersion(): string;
   config(): string;
 }

@@ -8,6 +8,7 @@ over all pixels, also for the teacher; one AdamW per parameter group; the EMA as
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -83,6 +84,7 @@ class M3L:
             for group, rate, decay in zip(groups, rates, decays)
         ]
         self.iteration = 0
+        self.precision = contextlib.nullcontext
         for network in (student, teacher):
             network.train()
             for module in network.modules():
@@ -94,9 +96,12 @@ class M3L:
         count = labels.shape[0]
         inputs = [torch.cat([l, l, u]) for l, u in zip(labelled, unlabelled)]
         labels = torch.cat([labels, labels])
-        predictions = self.student(inputs, [-1] * count + list(branches), self.ratio)
-        with torch.no_grad():
+        with self.precision():
+            predictions = self.student(inputs, [-1] * count + list(branches), self.ratio)
+        with torch.no_grad(), self.precision():
             targets = self.teacher(inputs)
+        predictions, targets = ([p.float() for p in given] for given in (predictions, targets))
+        with torch.no_grad():
             teacher_sup = supervised(targets, labels, self.min_kept)
             pseudo = pseudo_labels(targets[-1])
         sup = supervised(predictions, labels, self.min_kept)
@@ -148,12 +153,15 @@ class Session:
     with `branches` for the one batch. Every dropout is 0, so that both sides compute the same loss.
     """
 
-    def load(self, path, threads=2, device="cpu"):
+    def load(self, path, threads=2, device="cpu", precision="float32"):
         torch.set_num_threads(threads)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
         tensors, meta = read_safetensors(path)
         options = dict(backbone=meta["backbone"], classes=int(meta["num_classes"]), drop_path=0.0, dropout=0.0)
         networks = [load("init.", tensors, **options).to(device) for _ in range(2)]
         self.m3l = trainer(*networks, meta)
+        if precision == "bfloat16":
+            self.m3l.precision = lambda: torch.autocast(device, torch.bfloat16)
         to = {name: tensors[name].to(device) for name in tensors if not name.startswith("init.")}
         self.batch = (
             [to["rgb"], to["depth"]], to["labels"].long(),
@@ -176,6 +184,10 @@ class Session:
         self.load(path, threads)
         self.step(n)
         return {"megabytes": resident("VmHWM") - start}
+
+    def device_memory(self):
+        """The most that tensors on the GPU took."""
+        return {"bytes": torch.cuda.max_memory_allocated()}
 
     def forward(self, n):
         with torch.no_grad():
@@ -305,5 +317,6 @@ if __name__ == "__main__":
     serve({
         "load": session.load, "step": session.step, "forward": session.forward,
         "optimise": session.optimise, "memory": session.memory,
+        "device_memory": session.device_memory,
         "load_losses": session.load_losses, "losses": session.losses,
     })

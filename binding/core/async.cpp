@@ -15,8 +15,9 @@ namespace {
 Napi::Value call_async_with(const Arguments& arguments, const Operator& op) {
   Environment& state = arguments.state();
   arguments.check_count(op);
+  torch::jit::Stack given;
+  push_arguments(arguments, op, given);
   const auto stack = std::make_shared<torch::jit::Stack>();
-  push_arguments(arguments, op, *stack);
   std::vector<double> written;
   for (const auto& aliased : op.aliased_argument) {
     double handle = 0;
@@ -26,12 +27,17 @@ Napi::Value call_async_with(const Arguments& arguments, const Operator& op) {
     written.push_back(handle);
   }
   return run_async(
-      state, op.name, [&op, stack] { call_boxed(op, *stack); },
+      state, op.name,
+      [&op, stack, given] {
+        *stack = given;
+        call_boxed(op, *stack);
+      },
       [&state, &op, stack, written]() -> Napi::Value {
         const uint32_t id = state.next_result++;
         state.results.emplace(id, AsyncResult{&op, std::move(*stack), written});
         return Napi::Number::New(state.env, id);
-      });
+      },
+      op.writes ? Retry::kNever : Retry::kOnce);
 }
 
 /// callAsync(id, …arguments): a promise of the number that takeResult gives the results for.

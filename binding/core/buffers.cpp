@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "devices.h"
+#include "memory-retry.h"
+
 namespace m3l {
 
 View view_of(Napi::Value value) {
@@ -63,7 +66,8 @@ at::Tensor from_buffer(const Call& call) {
                                      " of " + c10::toString(dtype) + " needs " +
                                      std::to_string(expected));
   }
-  at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(dtype));
+  at::Tensor tensor =
+      retried(call.state(), [&] { return at::empty(shape, at::TensorOptions().dtype(dtype)); });
   auto* to = static_cast<std::byte*>(tensor.mutable_data_ptr());
   for (const View& view : views) {
     to = std::ranges::copy(view, to).out;
@@ -71,11 +75,20 @@ at::Tensor from_buffer(const Call& call) {
   return tensor;
 }
 
+/// What JavaScript reads must be there: to page-locked memory a device's copy that nobody waited
+/// for may still be under way.
+void await_copies(const at::Tensor& tensor) {
+  if (tensor.is_cpu() && tensor.has_storage()) {
+    await_copies_to(tensor.storage().data());
+  }
+}
+
 /// The data as JavaScript may see it: on the CPU, contiguous, conjugation and negation applied.
 at::Tensor readable(const at::Tensor& tensor) {
   if (tensor._is_zerotensor()) {
     return at::zeros(tensor.sizes(), tensor.options().device(c10::kCPU));  // it has no memory
   }
+  await_copies(tensor);
   return tensor.detach().resolve_conj().resolve_neg().cpu().contiguous();
 }
 
@@ -138,6 +151,7 @@ at::Scalar item(const Call& call) {
     throw CoreError("M3L_SHAPE",
                     "item(): expected one element, found shape " + c10::str(tensor.sizes()));
   }
+  await_copies(tensor);
   at::Scalar scalar = tensor.item();
   if (scalar.isComplex()) {
     throw CoreError("M3L_DTYPE",

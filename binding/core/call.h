@@ -130,6 +130,8 @@ void export_random(Exports& exports);
 void export_precision(Exports& exports);
 void export_profiler(Exports& exports);
 void export_system(Exports& exports);
+void export_accelerator(Exports& exports);
+void export_streams(Exports& exports);
 void export_async(Exports& exports);
 void export_sharing(Exports& exports);
 void export_script(Exports& exports);

@@ -8,6 +8,7 @@
 
 #include "../coded-error.h"
 #include "callback.h"
+#include "memory-retry.h"
 
 namespace m3l {
 
@@ -50,8 +51,15 @@ Napi::Error js_error(const Environment& state, const char* code, const std::stri
   return {state.env, error};
 }
 
-const char* code_of(const std::exception& error) {
-  return is_out_of_memory(error) ? "M3L_OUT_OF_MEMORY" : "M3L_TORCH";
+/// What libtorch says, and where memory is wanting what of it is in use.
+Napi::Error js_error_of_torch(const Environment& state, const std::exception& error,
+                              const std::string& message) {
+  if (!is_out_of_memory(error)) {
+    return js_error(state, "M3L_TORCH", message);
+  }
+  return js_error(state, "M3L_OUT_OF_MEMORY",
+                  message + "; " + memory_in_use() +
+                      ". Dispose of tensors that are not needed, or take less at once");
 }
 
 /// The exception being handled, as JavaScript's.
@@ -67,11 +75,11 @@ Napi::Error js_error_being_handled(const Environment& state, const std::string& 
   } catch (const c10::NotImplementedError& error) {
     return js_error(state, "M3L_NOT_IMPLEMENTED", prefix + first_part(error));
   } catch (const c10::Error& error) {
-    return js_error(state, code_of(error), prefix + first_part(error));
-  } catch (const std::bad_alloc&) {
-    return js_error(state, "M3L_OUT_OF_MEMORY", prefix + "out of memory");
+    return js_error_of_torch(state, error, prefix + first_part(error));
+  } catch (const std::bad_alloc& error) {
+    return js_error_of_torch(state, error, prefix + "out of memory");
   } catch (const std::exception& error) {
-    return js_error(state, code_of(error), prefix + error.what());
+    return js_error_of_torch(state, error, prefix + error.what());
   } catch (...) {
     return js_error(state, "M3L_TORCH", prefix + "an exception of unknown type");
   }
@@ -91,6 +99,16 @@ bool is_out_of_memory(const std::exception& error) {
       of_torch != nullptr ? of_torch->what_without_backtrace() : error.what();
   return message.find("not enough memory") != std::string::npos ||
          message.find("can't allocate memory") != std::string::npos;
+}
+
+bool is_out_of_memory(const std::exception_ptr& exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::exception& error) {
+    return is_out_of_memory(error);
+  } catch (...) {
+    return false;
+  }
 }
 
 Napi::Error error_to_js(const Environment& state, const std::exception_ptr& exception,

@@ -23,6 +23,7 @@ class CoreError : public std::runtime_error {
 
 /// Whether an operator failed for want of memory, on whatever device.
 bool is_out_of_memory(const std::exception& error);
+bool is_out_of_memory(const std::exception_ptr& exception);
 
 /// A C++ exception as JavaScript's; `where` names the operator, if any.
 Napi::Error error_to_js(const Environment& state, const std::exception_ptr& exception,

@@ -1,10 +1,9 @@
 #include "js-thread.h"
 
-#include <ATen/ThreadLocalState.h>
-
 #include <cstdlib>
 #include <utility>
 
+#include "devices.h"
 #include "errors.h"
 #include "torch.h"
 
@@ -25,9 +24,9 @@ void JsThread::run(const std::function<void()>& work) {
     work();
     return;
   }
-  const auto modes = std::make_shared<at::ThreadLocalState>();
-  Task task{&work, [modes](const std::function<void()>& inner) {
-              const at::ThreadLocalStateGuard as_there(*modes);
+  const auto state = std::make_shared<ThreadState>();
+  Task task{&work, [state](const std::function<void()>& inner) {
+              const ThreadState::Guard as_there(*state);
               inner();
             }};
   std::unique_lock lock(mutex_);
@@ -70,12 +69,12 @@ void JsThread::run_backward(const std::function<void()>& work) {
 }
 
 void JsThread::run_on_helper(const std::function<void()>& work) {
-  const at::ThreadLocalState modes;
+  const ThreadState state;
   std::exception_ptr fault;
   bool done = false;
   std::thread helper([&] {
     try {
-      const at::ThreadLocalStateGuard as_there(modes);
+      const ThreadState::Guard as_there(state);
       work();
     } catch (...) {
       fault = std::current_exception();
@@ -92,9 +91,9 @@ void JsThread::run_on_helper(const std::function<void()>& work) {
 }
 
 void JsThread::send_back(Task& task, const std::function<void()>& work) {
-  const at::ThreadLocalState modes;
+  const ThreadState state;
   const std::function<void()> errand = [&] {
-    const at::ThreadLocalStateGuard as_there(modes);
+    const ThreadState::Guard as_there(state);
     work();
   };
   {
@@ -130,7 +129,7 @@ void JsThread::serve_one(std::unique_lock<std::mutex>& lock, Task& task) {
   lock.unlock();
   doing_.push_back(&task);
   try {
-    task.with_modes(*task.work);
+    task.as_there(*task.work);
   } catch (...) {
     task.fault = std::current_exception();
   }

@@ -49,7 +49,7 @@ class JsThread : public std::enable_shared_from_this<JsThread> {
   /// What another thread waits for.
   struct Task {
     const std::function<void()>* work;
-    std::function<void(const std::function<void()>&)> with_modes;
+    std::function<void(const std::function<void()>&)> as_there;
     /// Work that must be done on the thread that waits.
     const std::function<void()>* errand = nullptr;
     std::exception_ptr errand_fault = nullptr;

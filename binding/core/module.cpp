@@ -66,6 +66,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_precision(functions);
   export_profiler(functions);
   export_system(functions);
+  export_accelerator(functions);
+  export_streams(functions);
   export_async(functions);
   export_sharing(functions);
   export_script(functions);

@@ -2,6 +2,8 @@
 // second, so that the arguments are read with Node-API's C functions.
 #include "operator-call.h"
 
+#include "memory-retry.h"
+
 namespace m3l {
 
 namespace {
@@ -73,21 +75,16 @@ namespace {
 
 void run(const Arguments& arguments, const Operator& op, torch::jit::Stack& stack) {
   Environment& state = arguments.state();
-  push_arguments(arguments, op, stack);
-  try {
-    call_boxed(op, stack);
-  } catch (const std::exception& error) {
-    // What writes in place may have written some of it: a second time would count twice.
-    if (op.writes || !is_out_of_memory(error)) {
-      throw;
-    }
+  const auto call = [&] {
     stack.clear();
-    state.tracker.collect();
-    if (at::hasCUDA()) {
-      at::getDeviceAllocator(c10::DeviceType::CUDA)->emptyCache();
-    }
     push_arguments(arguments, op, stack);
     call_boxed(op, stack);
+  };
+  // What writes in place may have written some of it: a second time would count twice.
+  if (op.writes) {
+    call();
+  } else {
+    retried(state, call);
   }
 }
 

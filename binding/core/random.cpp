@@ -2,6 +2,7 @@
 #include <mutex>
 
 #include "call.h"
+#include "devices.h"
 #include "values.h"
 
 namespace m3l {
@@ -18,7 +19,7 @@ at::Generator generator_at(const Call& call, size_t index) {
     return at::globalContext().defaultGenerator(c10::DeviceType::CPU);
   }
   if (call[index].IsString()) {
-    return at::globalContext().defaultGenerator(c10::Device(call.text(index, "device")));
+    return at::globalContext().defaultGenerator(device_of(call.text(index, "device")));
   }
   return generator_of(call[index]);
 }
@@ -26,13 +27,11 @@ at::Generator generator_at(const Call& call, size_t index) {
 void manual_seed(const Call& call) { at::manual_seed(seed_at(call, 0)); }
 
 Napi::Value new_generator(const Call& call) {
-  const c10::Device device(call.missing(0) ? "cpu" : call.text(0, "device"));
-  at::Generator made =
-      device.is_cpu()
-          ? at::detail::createCPUGenerator()
-          : at::globalContext()
-                .getAcceleratorHooksInterface(device.type())
-                .getNewGenerator(device.has_index() ? device.index() : c10::DeviceIndex{0});
+  const c10::Device device = device_of(call.missing(0) ? "cpu" : call.text(0, "device"));
+  at::Generator made = device.is_cpu() ? at::detail::createCPUGenerator()
+                                       : at::globalContext()
+                                             .getAcceleratorHooksInterface(device.type())
+                                             .getNewGenerator(with_index(device).index());
   auto external = Napi::External<at::Generator>::New(
       call.env(), new at::Generator(std::move(made)),
       [](Napi::Env /*env*/, at::Generator* generator) { delete generator; });

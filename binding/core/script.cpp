@@ -4,6 +4,7 @@
 
 #include "async-work.h"
 #include "call.h"
+#include "devices.h"
 #include "values.h"
 
 namespace m3l {
@@ -24,7 +25,7 @@ Script& script_at(const Call& call) {
 
 /// scriptLoad(path, device)
 Napi::Value script_load(const Call& call) {
-  const c10::Device device(call.text(1, "device"));
+  const c10::Device device = device_of(call.text(1, "device"));
   auto module = std::make_unique<Script>(torch::jit::load(call.text(0, "path"), device));
   auto external = Napi::External<Script>::New(call.env(), module.release(),
                                               [](Napi::Env /*env*/, Script* gone) { delete gone; });
@@ -163,7 +164,7 @@ Napi::Value script_state(const Call& call) {
 
 void script_train(const Call& call) { script_at(call).train(call.boolean(1, "training")); }
 
-void script_to(const Call& call) { script_at(call).to(c10::Device(call.text(1, "device"))); }
+void script_to(const Call& call) { script_at(call).to(device_of(call.text(1, "device"))); }
 
 }  // namespace
 

@@ -1,6 +1,5 @@
-// Threads, devices, versions, and what is in memory.
+// Threads, versions, and what is in memory.
 #include <ATen/Version.h>
-#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/headeronly/version.h>
 
 #include <map>
@@ -88,47 +87,6 @@ Napi::Value memory(const Call& call) {
   return result;
 }
 
-bool has_cuda() { return at::hasCUDA(); }
-
-const c10::impl::DeviceGuardImplInterface* cuda_guard() {
-  return c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA);
-}
-
-void require_cuda() {
-  if (!has_cuda() || cuda_guard()->deviceCount() == 0) {
-    throw CoreError("M3L_NO_CUDA",
-                    "this libtorch sees no CUDA device; see `npx m3l doctor` for the reason");
-  }
-}
-
-int cuda_device_count(const Call& /*call*/) { return has_cuda() ? cuda_guard()->deviceCount() : 0; }
-
-bool cuda_available(const Call& /*call*/) { return has_cuda() && cuda_guard()->deviceCount() > 0; }
-
-c10::DeviceIndex cuda_index(const Call& call) {
-  require_cuda();
-  const c10::Device device(call.missing(0) ? "cuda" : call.text(0, "device"));
-  return device.has_index() ? device.index() : cuda_guard()->getDevice().index();
-}
-
-void cuda_synchronize(const Call& call) { cuda_guard()->synchronizeDevice(cuda_index(call)); }
-
-Napi::Value cuda_memory(const Call& call) {
-  const c10::DeviceIndex index = cuda_index(call);
-  const auto stats = at::getDeviceAllocator(c10::DeviceType::CUDA)->getDeviceStats(index);
-  const Napi::Object result = Napi::Object::New(call.env());
-  result.Set("allocated", static_cast<double>(stats.allocated_bytes[0].current));
-  result.Set("peak", static_cast<double>(stats.allocated_bytes[0].peak));
-  result.Set("reserved", static_cast<double>(stats.reserved_bytes[0].current));
-  return result;
-}
-
-void empty_cache(const Call& /*call*/) {
-  if (has_cuda() && cuda_guard()->deviceCount() > 0) {
-    at::getDeviceAllocator(c10::DeviceType::CUDA)->emptyCache();
-  }
-}
-
 std::string build_version(const Call& /*call*/) { return TORCH_VERSION; }
 
 std::string config(const Call& /*call*/) { return at::show_config(); }
@@ -155,11 +113,6 @@ void export_system(Exports& exports) {
   exports.add<set_interop_threads>("setInteropThreads");
   exports.add<get_interop_threads>("getInteropThreads");
   exports.add<memory>("memory");
-  exports.add<cuda_available>("cudaAvailable");
-  exports.add<cuda_device_count>("cudaDeviceCount");
-  exports.add<cuda_synchronize>("cudaSynchronize");
-  exports.add<cuda_memory>("cudaMemory");
-  exports.add<empty_cache>("emptyCache");
   exports.add<build_version>("buildVersion");
   exports.add<config>("config");
   exports.add<set_error_class>("setErrorClass");

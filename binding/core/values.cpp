@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "devices.h"
 #include "integers.h"
 
 namespace m3l {
@@ -124,7 +125,7 @@ c10::IValue to_element(Environment& state, const ArgumentPlan& plan, napi_value 
     case Kind::kString:
       return {to_text(env, plan, value)};
     case Kind::kDevice:
-      return {c10::Device(to_text(env, plan, value))};
+      return {device_of(to_text(env, plan, value))};
     case Kind::kGenerator:
       return {generator_of({env, value})};
     case Kind::kUnsupported:

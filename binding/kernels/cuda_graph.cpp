@@ -14,7 +14,7 @@ CudaGraphs& Graphs() {
   TORCH_CHECK(
       CudaGraphsInUse() != nullptr,
       "cuda_graph: m3l_kernels was built without CUDA, expected it with; build it where the "
-      "CUDA toolkit is (cmake -DM3L_CUDA=ON, or scripts/gpu-check.mjs)");
+      "CUDA toolkit is (cmake -DM3L_CUDA=ON)");
   return *CudaGraphsInUse();
 }
 

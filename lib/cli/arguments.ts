@@ -29,6 +29,8 @@ export const device = (text: string): string => {
   throw new InvalidArgumentError(`Expected cpu, cuda or cuda:N.${meant(near)}`);
 };
 
+export const deviceOrAuto = (text: string): string => (text === 'auto' ? text : device(text));
+
 export function wholeNumber({ least = 1, most = 2 ** 32 - 1 } = {}): (text: string) => number {
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;

@@ -29,23 +29,25 @@ export async function beforeTraining(
   onEvent: (event: TrainEvent) => void,
 ): Promise<{ config: SettledConfig; datasets: Datasets; networks: Networks }> {
   const group = options.group ?? null;
-  const device = deviceOf(options.config.device, group);
-  requireGraphs(options.config, group);
-  prepareTorch({ ...options.config, device });
   const onNote = (text: string) => onEvent({ kind: 'note', text });
+  const asked = deviceOf(options.config.device, group);
+  const placed = prepareTorch({ ...options.config, device: asked }, onNote);
+  requireGraphs(placed, group);
   let networks: Networks = {};
   try {
     const settled = await fromFirst(group, async () => {
-      const looked = await lookAhead(
-        { ...options, config: { ...options.config, device } },
-        onEvent,
-      );
+      const looked = await lookAhead({ ...options, config: placed }, onEvent);
       networks = looked.networks;
       return looked.config;
     });
     const config: SettledConfig = isFirst(group)
       ? settled
-      : { ...settled, device, threads: options.config.threads, workers: options.config.workers };
+      : {
+          ...settled,
+          device: placed.device,
+          threads: options.config.threads,
+          workers: options.config.workers,
+        };
     if (options.config.data.root !== undefined) config.data.root = options.config.data.root;
     requireDivisible(config, group);
     // The others get the first one's weights.

@@ -24,6 +24,7 @@ import * as is from '../torch/rules.js';
 import { classNames } from './classes.js';
 import type { Config, ListConfig, RoomsConfig } from './config/config.js';
 import { completed } from './config/follow-data.js';
+import { placeOn } from './device.js';
 import { ConfigError } from './errors.js';
 import type { EvaluationSplit } from './evaluation-splits.js';
 import { nearest } from './nearest.js';
@@ -102,7 +103,7 @@ export async function openDatasets(
   const { batch, seed, workers } = config;
   // Labelled and unlabelled images are loaded at the same time: each gets half of the threads.
   const half = Math.ceil(workers / 2);
-  const where = { device: config.device, augmentOn: data.augmentOn, shard };
+  const where = { device: placeOn(config.device).device, augmentOn: data.augmentOn, shard };
 
   const labelledLoader = lazily(() =>
     loader(labelled, training, {

@@ -17,6 +17,7 @@ import { findCheckpoint } from './checkpoint.js';
 import { paletteOf } from './classes.js';
 import type { Config } from './config/config.js';
 import { type Datasets, openDatasets } from './datasets.js';
+import { asksForDevice } from './device.js';
 import { CheckpointError } from './errors.js';
 import type { EvaluationSplit } from './evaluation-splits.js';
 import { nearest } from './nearest.js';
@@ -81,6 +82,7 @@ export async function evaluateRun(
   const config = run.config(options.sets);
   const checkpoint = () => requireCheckpoint(run, options.checkpoint ?? 'latest');
   return evaluateLoaded(config, options, {
+    asked: asksForDevice(options.sets),
     place: checkpoint,
     load: (path, asked, classes) => loadNetworks(path, asked, classes),
   });
@@ -88,6 +90,8 @@ export async function evaluateRun(
 
 /** Where networks come from, and how they are loaded for so many classes. */
 export interface NetworkSource {
+  /** Whether the configuration's device is asked for now; else it is where a run was trained. */
+  asked: boolean;
   place: () => string;
   load: (
     place: string,
@@ -100,9 +104,10 @@ export interface NetworkSource {
 export async function evaluateLoaded(
   given: Config,
   options: Omit<EvaluateRunOptions, 'checkpoint' | 'sets'>,
-  { place, load }: NetworkSource,
+  { asked, place, load }: NetworkSource,
 ): Promise<EvaluationReport> {
-  const config = { ...given, evaluate: { ...given.evaluate } };
+  const placed = prepareTorch(given, options.onNote, { asked });
+  const config = { ...placed, evaluate: { ...given.evaluate } };
   if (options.fill !== undefined) config.evaluate.fill = options.fill;
   if (options.calibration) config.evaluate.calibration = true;
   if (options.boundary) config.evaluate.boundary = true;
@@ -113,15 +118,14 @@ export async function evaluateLoaded(
       : options.subsets
         ? 'subsets'
         : 'each';
-  prepareTorch(config);
   const path = place();
   const { split, onProgress, signal } = options;
   const datasets = await openDatasets(config, options.onNote, { ...(split ? { split } : {}) });
   try {
     const { networks, iteration } = load(path, config, datasets.classes.length);
     try {
-      const asked = { config, networks, datasets, iteration, missing, signal, onProgress };
-      const report = await evaluateNetworks(asked);
+      const all = { config, networks, datasets, iteration, missing, signal, onProgress };
+      const report = await evaluateNetworks(all);
       return { ...report, checkpoint: path, ...(split ? { split } : {}) };
     } finally {
       disposeNetworks(networks);

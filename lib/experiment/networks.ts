@@ -10,7 +10,8 @@ import * as torch from '../torch/index.js';
 import * as is from '../torch/rules.js';
 import { checkSameModel, loadCheckpoint } from './checkpoint.js';
 import type { Config } from './config/config.js';
-import { CheckpointError, RunError } from './errors.js';
+import { type DeviceOptions, placeOn } from './device.js';
+import { CheckpointError } from './errors.js';
 import { initialise } from './initialise.js';
 import { loadEncoder } from './pretrained/load-encoder.js';
 import { configShape } from './rules.js';
@@ -35,25 +36,25 @@ function shareOfThreads(): number | undefined {
   return Math.max(1, Math.floor(availableParallelism() / processes));
 }
 
-/** Threads and device, before anything is computed. */
-export function prepareTorch(config: Config): void {
+/**
+ * Threads and device, before anything is computed.
+ *
+ * @param note is told which device it is and why, where that was not plainly asked for
+ * @returns the configuration with the device that it stands for here
+ * @throws RunError M3L_NO_CUDA, M3L_DEVICE
+ */
+export function prepareTorch<Given extends Config>(
+  config: Given,
+  note: (text: string) => void = () => {},
+  options: DeviceOptions = {},
+): Given {
   calmThreads();
   const threads = config.threads ?? shareOfThreads();
   if (threads !== undefined) torch.setNumThreads(threads);
   torch.cuda.allowTf32(config.precision === 'tf32');
-  if (config.device.startsWith('cuda') && !torch.cuda.isAvailable()) {
-    throw new RunError(
-      'M3L_NO_CUDA',
-      `device is '${config.device}', but this libtorch sees no CUDA device. Use --set device=cpu, or see 'm3l doctor'.`,
-    );
-  }
-  const index = Number(/^cuda:(\d+)$/.exec(config.device)?.[1] ?? 0);
-  if (config.device.startsWith('cuda') && index >= torch.cuda.deviceCount()) {
-    throw new RunError(
-      'M3L_NO_CUDA',
-      `device is '${config.device}', but there are ${torch.cuda.deviceCount()} CUDA devices here, from cuda:0 on. Name one of these, or start as many processes as there are devices.`,
-    );
-  }
+  const { device, why } = placeOn(config.device, options);
+  if (device !== config.device || device !== 'cpu') note(why);
+  return { ...config, device };
 }
 
 /**
@@ -159,7 +160,7 @@ function create(config: Config, numClasses: number): SegmentationModel {
     freezeBatchNorm: config.framework.freezeBatchNorm,
   });
   model.to({
-    device: config.device,
+    device: placeOn(config.device).device,
     ...(config.channelsLast ? { memoryFormat: 'channelsLast' } : {}),
   });
   if (config.precision === 'bfloat16') model.precision = 'bfloat16';

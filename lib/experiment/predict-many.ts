@@ -18,6 +18,8 @@ export interface PredictManyOptions {
   device?: string | undefined;
   /** `key=value` overrides of the run's configuration. */
   sets?: readonly string[] | undefined;
+  /** Told on which device it computes, where that was not plainly asked for. */
+  onNote?: ((text: string) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -44,9 +46,13 @@ export async function* predictMany(
     { run, scenes, options },
     { run: runFolderShape, scenes: is.iterable, options: is.record },
   );
-  const { batch = 1, checkpoint, device, sets = [], signal } = options;
+  const { batch = 1, checkpoint, device, sets = [], onNote, signal } = options;
   const all = device === undefined ? sets : [...sets, `device=${device}`];
-  using predictor = new ScenePredictor(run, { ...(checkpoint && { checkpoint }), sets: all });
+  using predictor = new ScenePredictor(run, {
+    ...(checkpoint && { checkpoint }),
+    sets: all,
+    onNote,
+  });
   let waiting: LoadedScene[] = [];
   const flush = async (): Promise<(PredictedScene | FailedScene)[]> => {
     const now = waiting;

@@ -11,6 +11,8 @@ export interface PredictOptions extends Scene {
   device?: string | undefined;
   /** `key=value` overrides of the run's configuration. */
   sets?: readonly string[] | undefined;
+  /** Told on which device it computes, where that was not plainly asked for. */
+  onNote?: ((text: string) => void) | undefined;
 }
 
 /**
@@ -26,10 +28,14 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
     { run: runFolderShape, options: predictOptionsShape },
   );
 
-  const { sets = [], device, checkpoint, ...scene } = options;
+  const { sets = [], device, checkpoint, onNote, ...scene } = options;
   checkOutputs(scene);
   const all = device === undefined ? sets : [...sets, `device=${device}`];
-  using predictor = new ScenePredictor(run, { ...(checkpoint && { checkpoint }), sets: all });
+  using predictor = new ScenePredictor(run, {
+    ...(checkpoint && { checkpoint }),
+    sets: all,
+    onNote,
+  });
   const [found] = await predictor.segment([await predictor.load(scene)]);
   return found!;
 }

@@ -126,8 +126,12 @@ interface Plan {
   tensors: { name: string; dtype: torch.DType; onHost: boolean; shape: number[] }[];
 }
 
-/** This process's device: of `cuda` without a number the one of its place among its machine's processes. */
+/**
+ * This process's device: of `cuda` without a number, or of `auto` where there is CUDA, the one of its place
+ * among its machine's processes.
+ */
 export function deviceOf(device: string, group: Group): string {
-  if (group === null || device !== 'cuda') return device;
+  const byPlace = device === 'cuda' || (device === 'auto' && torch.cuda.isAvailable());
+  if (group === null || !byPlace) return device;
   return `cuda:${torch.distributed.localRank()}`;
 }

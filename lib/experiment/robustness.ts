@@ -4,6 +4,7 @@ import { makeFolder, writeFileAtomic } from '../torch/atomic-write.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import * as is from '../torch/rules.js';
 import { openDatasets } from './datasets.js';
+import { asksForDevice } from './device.js';
 import { requireCheckpoint } from './evaluate.js';
 import type { EvaluationSplit } from './evaluation-splits.js';
 import { answering, disposeNetworks, loadNetworks, prepareTorch } from './networks.js';
@@ -58,8 +59,8 @@ export async function measureRobustness(
   );
   const { kinds, levels, split = 'val', onProgress, onNote, signal } = options;
   if (options.out !== undefined) checkSheet(options.out, 'curves');
-  const config = run.config(options.sets);
-  prepareTorch(config);
+  const asked = asksForDevice(options.sets);
+  const config = prepareTorch(run.config(options.sets), onNote, { asked });
   const checkpoint = requireCheckpoint(run, options.checkpoint ?? 'latest');
   const datasets = await openDatasets(config, onNote, { split });
   try {

@@ -7,6 +7,7 @@ import type { ForwardOptions, Head, Prediction } from '../models/index.js';
 import type { Tensor } from '../torch/index.js';
 import { classNames, paletteOf } from './classes.js';
 import type { Config } from './config/config.js';
+import { asksForDevice } from './device.js';
 import { requireCheckpoint } from './evaluate.js';
 import { answering, disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import { loadingOf, predictionOf } from './prediction-options.js';
@@ -56,8 +57,7 @@ export class RunPredictor {
 
   constructor({ run, checkpoint, sets, measure }: RunNetwork) {
     const folder = RunFolder.open(run);
-    const config = folder.config(sets);
-    prepareTorch(config);
+    const config = prepareTorch(folder.config(sets), undefined, { asked: asksForDevice(sets) });
     const path = requireCheckpoint(folder, checkpoint);
     const { networks } = loadNetworks(path, config, classNames(config).length);
     this.#view = optimizeForInference(answering(config, networks).model, { measure });

@@ -13,6 +13,7 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { classNames, paletteOf } from './classes.js';
 import type { Config } from './config/config.js';
+import { asksForDevice } from './device.js';
 import { modalityIndex, requireCheckpoint } from './evaluate.js';
 import { answering, disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import { overlayPixels } from './overlay.js';
@@ -55,16 +56,23 @@ export class ScenePredictor {
   readonly #view: InferenceView;
   readonly #hasMaskToken: boolean;
 
-  /** @throws CheckpointError; RunError */
+  /**
+   * @param options.onNote is told where it computes, where that was not plainly asked for
+   * @throws CheckpointError; RunError
+   */
   constructor(
     run: RunFolder,
     {
       checkpoint = 'latest',
       sets = [],
-    }: { checkpoint?: 'best' | 'latest'; sets?: readonly string[] },
+      onNote,
+    }: {
+      checkpoint?: 'best' | 'latest';
+      sets?: readonly string[];
+      onNote?: ((text: string) => void) | undefined;
+    },
   ) {
-    this.#config = run.config(sets);
-    prepareTorch(this.#config);
+    this.#config = prepareTorch(run.config(sets), onNote, { asked: asksForDevice(sets) });
     const path = requireCheckpoint(run, checkpoint);
     this.#specs = specsOf(this.#config);
     this.classes = classNames(this.#config);

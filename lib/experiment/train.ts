@@ -66,6 +66,8 @@ export interface TrainSummary {
   run: string;
   framework: string;
   iterations: number;
+  /** Where it was trained last. */
+  device: string;
   /** Of one network. */
   parameters: number;
   /** Time in training steps, over all sessions of the run. */
@@ -98,8 +100,10 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     const unlock = writes ? run.lock() : () => {};
     try {
       if (writes) {
-        if (resume) run.storeConfig(config);
-        else run.begin(config);
+        // What is stored may be opened where the device is another.
+        const stored = { ...config, device: options.config.device };
+        if (resume) run.storeConfig(stored);
+        else run.begin(stored);
         run.removeLeftovers();
       }
       const logging = new RunLogging(config, run.path, (text) => onEvent({ kind: 'note', text }));
@@ -128,7 +132,7 @@ async function trainNetworks(
   const writes = isFirst(group);
   const { trainer, dispose } = createTrainer(config, networks, datasets, peers);
   try {
-    const begun = await fromFirst(group, () => begin(run, config, trainer, resume));
+    const begun = await fromFirst(group, () => begin(run, config, trainer, resume, onEvent));
     shareState(group, trainer);
     const { resumed, earlier } = begun;
     let { report, best } = begun;
@@ -212,6 +216,7 @@ async function trainNetworks(
       run: run.path,
       framework: config.framework.name,
       iterations,
+      device: config.device,
       parameters: parameterCount(networks[headlineOf(config)]!),
       seconds: writes ? history(run.metrics()).seconds : 0,
       evaluation: report,
@@ -225,8 +230,14 @@ async function trainNetworks(
 }
 
 /** Where the training begins, and what the run knows already. */
-function begin(run: RunFolder, config: Config, trainer: Trainer, resume: boolean) {
-  const resumed = resume ? restore(run, config, trainer) : 0;
+function begin(
+  run: RunFolder,
+  config: Config,
+  trainer: Trainer,
+  resume: boolean,
+  onEvent: (event: TrainEvent) => void,
+) {
+  const resumed = resume ? restore(run, config, trainer, onEvent) : 0;
   run.truncateMetrics(resumed);
   const earlier = run.metrics();
   const report: EvaluationReport | null = history(earlier).reports.at(-1) ?? null;
@@ -235,12 +246,21 @@ function begin(run: RunFolder, config: Config, trainer: Trainer, resume: boolean
 }
 
 /** Loads the latest checkpoint; returns how many iterations it is from. */
-function restore(run: RunFolder, config: Config, trainer: Trainer): number {
+function restore(
+  run: RunFolder,
+  config: Config,
+  trainer: Trainer,
+  onEvent: (event: TrainEvent) => void,
+): number {
   const path = findCheckpoint(run.checkpoints, 'latest');
   if (path === null) return 0;
   torch.scope(() => {
     const { config: found, tensors, ...facts } = loadCheckpoint(path);
     checkSameModel(path, found, config);
+    if (found.device !== config.device) {
+      const text = `Trained on ${found.device} until now, goes on on ${config.device}: not bit for bit as in one go.`;
+      onEvent({ kind: 'note', text });
+    }
     orReadError(path, () => trainer.loadState({ tensors, meta: trainingFacts(facts) }));
   });
   return trainer.iteration;

@@ -3,7 +3,7 @@
  * same number. Raise both whenever a file built before would no longer do: a function, an operator or
  * its schema is gone, takes or gives something else, or a new one is needed.
  */
-export const interfaceVersion = 3;
+export const interfaceVersion = 4;
 
 /** Why a native file that says it is of version `found` is not used; null where it is. */
 export function versionFault(found: number | undefined): string | null {

@@ -24,12 +24,14 @@ import { emitWarning } from './warnings.js';
 export type {
   Handle,
   NativeCore,
+  NativeEvent,
   NativeGenerator,
   NativeMemory,
   NativeResult,
   NativeScript,
   NativeScriptResult,
   OperatorTime,
+  StreamNumber,
 } from '../../types/core.js';
 
 let inUse: Libtorch | null = null;

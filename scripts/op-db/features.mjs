@@ -1,9 +1,15 @@
 /** docs/FEATURES.md: how far PyTorch's operator database comes out equal, by capability and operator. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { libtorch } from '../../dist/torch/native.js';
 
 const file = fileURLToPath(new URL('../../docs/FEATURES.md', import.meta.url));
+const gpuFile = fileURLToPath(new URL('../../docs/gpu-operators.json', import.meta.url));
+
+/** What scripts/gpu-report.mjs has kept of a run on a GPU; null without one. */
+export function gpuOutcomes() {
+  return existsSync(gpuFile) ? JSON.parse(readFileSync(gpuFile, 'utf8')) : null;
+}
 
 /** Capabilities by the name in PyTorch, the first that fits. */
 const CAPABILITIES = [
@@ -32,7 +38,9 @@ const CAPABILITIES = [
   ['all others: arithmetic, reductions, shapes, comparisons', /./],
 ];
 
-export function featuresPage(outcomes, version) {
+/** @param gpu the outcomes on a GPU by operator, as scripts/gpu-report.mjs keeps them; null where none ran */
+export function featuresPage(outcomes, version, gpu = null) {
+  const onGpu = (name) => gpu?.[name] ?? 'no';
   const left = outcomes.filter(({ status }) => status === 'left out');
   const replayed = outcomes.filter(({ status }) => status !== 'left out');
   const others = replayed.filter(({ status }) => status !== 'equal');
@@ -50,7 +58,7 @@ export function featuresPage(outcomes, version) {
     '',
     ...table(
       ['capability', 'operators', 'equal', 'samples', 'with gradients', 'ran on a GPU'],
-      capabilities(replayed),
+      capabilities(replayed, gpu),
     ),
     '',
     `## Not equal (${others.length})`,
@@ -78,7 +86,7 @@ export function featuresPage(outcomes, version) {
         forms.map((form) => `\`${form}\``).join(', '),
         status,
         `${equal ?? 0} of ${samples}`,
-        'no',
+        onGpu(name),
       ]),
     ),
     '',
@@ -86,17 +94,27 @@ export function featuresPage(outcomes, version) {
 }
 
 export function writeFeatures(outcomes) {
-  writeFileSync(file, featuresPage(outcomes, libtorch().version.replace(/\+.*/, '')));
+  writeFileSync(
+    file,
+    featuresPage(outcomes, libtorch().version.replace(/\+.*/, ''), gpuOutcomes()),
+  );
   console.log(`wrote ${file}`);
 }
 
-function capabilities(replayed) {
+function capabilities(replayed, gpu) {
   const rest = [...replayed];
   return CAPABILITIES.map(([title, pattern]) => {
     const own = rest.filter(({ name }) => pattern.test(name));
     for (const outcome of own) rest.splice(rest.indexOf(outcome), 1);
     const sums = ['samples', 'gradients'].map((key) => sum(own, key));
-    return [title, own.length, count(own, 'equal'), ...sums, 'no'];
+    const there = own.filter(({ name }) => gpu?.[name] === 'equal').length;
+    return [
+      title,
+      own.length,
+      count(own, 'equal'),
+      ...sums,
+      gpu === null ? 'no' : `${there} equal`,
+    ];
   });
 }
 

@@ -1,7 +1,7 @@
 /** Replays the calls of one operator through the public API and says how they came out. */
 import { torch } from '../../dist/index.js';
 import { spellings } from './spelling.mjs';
-import { decode, difference, isDense, seed, tensorsIn } from './values.mjs';
+import { decode, decodeArgument, difference, isDense, seed, tensorsIn } from './values.mjs';
 
 /** Their values are whatever the memory held. */
 const UNWRITTEN = /^(torch|Tensor)\.(new_)?empty(_|$)|\.resize_(as_)?$/;
@@ -23,6 +23,7 @@ export function replay({ name, reason, dtype, cases }) {
     gradients: equal.filter(({ gradients }) => gradients).length,
     forms: [...new Set(equal.map(({ form }) => form))],
     calls: equal.map(({ call }) => call),
+    onDevice: outcomes.some((outcome) => outcome.onDevice),
     detail: outcomes.find(({ status }) => status === worst).detail,
   };
 }
@@ -61,13 +62,15 @@ function attempts(sample, said) {
 }
 
 function argumentsOf({ args, named }, said) {
-  const options = Object.entries(named).map(([key, value]) => [key, decode(value, said)]);
-  return [decode(args, said), Object.fromEntries(options)];
+  const options = Object.entries(named).map(([key, value]) => [key, decodeArgument(value, said)]);
+  return [decodeArgument(args, said), Object.fromEntries(options)];
 }
 
 function attempt(sample, { name: form, run, text, other = false }, args, named) {
   const unequal = other ? 'refused' : 'wrong';
-  const leaves = tensorsIn([args, named]).filter(({ requiresGrad }) => requiresGrad);
+  const given = tensorsIn([args, named]);
+  const onDevice = given.some((tensor) => tensor.device !== 'cpu');
+  const leaves = given.filter(({ requiresGrad }) => requiresGrad);
   torch.manualSeed(42);
   const call = text();
   let results;
@@ -77,17 +80,18 @@ function attempt(sample, { name: form, run, text, other = false }, args, named) 
     return {
       status: 'refused',
       form,
+      onDevice,
       detail: `${form}: ${error.code ?? error.name}: ${error.message}`,
     };
   }
   const unwritten = UNWRITTEN.test(sample.call);
   const fault =
     difference(results, decode(sample.results), unwritten) ?? fieldFault(results, sample.fields);
-  if (fault !== null) return { status: unequal, form, detail: `${form}: ${fault}` };
-  if (!sample.grads) return { status: 'equal', form, call, gradients: false };
+  if (fault !== null) return { status: unequal, form, onDevice, detail: `${form}: ${fault}` };
+  if (!sample.grads) return { status: 'equal', form, onDevice, call, gradients: false };
   const gradientFault = gradientDifference(results, leaves, sample.grads);
-  if (gradientFault === null) return { status: 'equal', form, call, gradients: true };
-  return { status: unequal, form, detail: `${form}: gradients: ${gradientFault}` };
+  if (gradientFault === null) return { status: 'equal', form, onDevice, call, gradients: true };
+  return { status: unequal, form, onDevice, detail: `${form}: gradients: ${gradientFault}` };
 }
 
 function fieldFault(results, fields = []) {

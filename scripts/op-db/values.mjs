@@ -14,6 +14,24 @@ const ENUMERATIONS = {
   sparse_bsc: 'sparseBsc',
 };
 
+/** Where arguments are put; results are compared on the CPU. */
+const device = process.env.M3L_OP_DB_DEVICE ?? 'cpu';
+
+/** The JavaScript value of an argument, on the device. */
+export function decodeArgument(value, said) {
+  return onDevice(decode(value, said));
+}
+
+function onDevice(value) {
+  if (value instanceof torch.Tensor) {
+    return value.device === device
+      ? value
+      : value.detach().to({ device }).requiresGrad_(value.requiresGrad);
+  }
+  if (Array.isArray(value)) return value.map(onDevice);
+  return value;
+}
+
 /** The JavaScript value; `said` says integral floats as such: `torch.scalar(2)`, not 2. */
 export function decode(value, said = false) {
   if (typeof value === 'string') return ENUMERATIONS[value] ?? value;
@@ -57,7 +75,9 @@ export function tensorsIn(value) {
 /** As `seed` of scripts/golden/op-db.py: -0.75, -0.5, … 0.75 over and over. */
 export function seed(tensor) {
   const values = Float32Array.from({ length: tensor.numel() }, (_, i) => ((i % 7) - 3) / 4);
-  return torch.tensor(values, { shape: tensor.shape }).to(tensor.dtype);
+  return torch
+    .tensor(values, { shape: tensor.shape })
+    .to({ dtype: tensor.dtype, device: tensor.device });
 }
 
 /** Why `found` is not what was expected, or null. Of tensors nobody has written, only what they are. */
@@ -108,7 +128,8 @@ export function isDense(tensor) {
 
 /** Dense, and of a dtype that `allclose` takes. */
 function comparable(tensor) {
-  const dense = isDense(tensor) ? tensor : tensor.toDense();
+  const here = tensor.cpu();
+  const dense = isDense(here) ? here : here.toDense();
   const wide = { float16: 'float32', bfloat16: 'float32', complex32: 'complex64' }[dense.dtype];
   return wide ? dense.to(wide) : dense;
 }

@@ -3,6 +3,7 @@ import { FILLS } from 'm3l/models';
 import { describe, expect, it } from 'vitest';
 import {
   device,
+  deviceOrAuto,
   number,
   oneOf,
   pair,
@@ -84,7 +85,8 @@ describe('arguments', () => {
     expect(() => someOf(FILLS)('zeros,zeros')).toThrow("'zeros' is given twice");
     expect(() => someOf(FILLS)('')).toThrow('zeros, noise or mean');
     expect(['cpu', 'cuda', 'cuda:1'].map(device)).toEqual(['cpu', 'cuda', 'cuda:1']);
-    for (const text of ['gpu', 'cuda:', 'CPU', 'cuda:x', 'cpu:0']) {
+    expect(['auto', 'cpu'].map(deviceOrAuto)).toEqual(['auto', 'cpu']);
+    for (const text of ['gpu', 'auto', 'cuda:', 'CPU', 'cuda:x', 'cpu:0']) {
       expect(() => device(text), text).toThrow('cuda:N');
     }
   });

@@ -1,6 +1,7 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { torch } from 'm3l';
 import { disposeBatch } from 'm3l/data';
 import {
   type Config,
@@ -70,6 +71,28 @@ describe('train', () => {
     ]);
     expect(summary.samples).toBeNull();
     expect(summary.parameters).toBeGreaterThan(3e6);
+  });
+
+  it('11 of a device that is auto says which it is, and opens a run of a device that is not here', async () => {
+    const run = RunFolder.open(join(folder, 'supervised'));
+    const here = torch.cuda.isAvailable() ? 'cuda:0' : 'cpu';
+    expect(run.config().device).toBe('auto');
+    expect(JSON.parse(readFileSync(run.summaryFile, 'utf8')).device).toBe(here);
+    const notes: string[] = [];
+    const onNote = (text: string) => notes.push(text);
+    await evaluateRun(run, { onNote });
+    expect(notes[0]).toMatch(new RegExp(`^Computes on ${here}.*device is auto`));
+    const { configFile } = run;
+    const text = readFileSync(configFile, 'utf8');
+    writeFileSync(configFile, text.replace(/^device: .*$/m, 'device: cuda:63'));
+    try {
+      await evaluateRun(run, { onNote });
+      expect(notes[1]).toMatch(/^Computes on cpu: trained on cuda:63, and /);
+      const asked = evaluateRun(run, { sets: ['device=cuda:63'] });
+      await expect(asked).rejects.toThrow(/device is 'cuda:63', but /);
+    } finally {
+      writeFileSync(configFile, text);
+    }
   });
 
   it('02 evaluates a model without mask token with any fill', async () => {

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import type { RunFolder, Scene } from '../../experiment/index.js';
 import { STREAM_WRITES, type StreamWrites } from '../../experiment/stream/writes.js';
-import { CHECKPOINTS, device, number, oneOf, pair, wholeNumber } from '../arguments.js';
+import { CHECKPOINTS, deviceOrAuto, number, oneOf, pair, wholeNumber } from '../arguments.js';
 import { examples } from '../command-line.js';
 import { listenForInterruption } from '../interruption.js';
 import { EXIT, printJson, printNote, printResult, UsageError } from '../output.js';
@@ -91,7 +91,7 @@ export function addPredict(program: Command): void {
     )
     .option('--batch <n>', 'scenes alike at once', wholeNumber({ most: 1024 }), 1)
     .option('--checkpoint <which>', CHECKPOINTS.join(' or '), oneOf(CHECKPOINTS), 'latest')
-    .option('--device <device>', 'cpu, cuda or cuda:N (default: as trained)', device)
+    .option('--device <device>', 'auto, cpu, cuda or cuda:N (default: as trained)', deviceOrAuto)
     .option('--set <key=value...>', 'override keys of the configuration', [])
     .option('--json', 'print the result as JSON', false)
     .addHelpText(
@@ -148,6 +148,7 @@ async function predictOne(
     checkpoint: options.checkpoint,
     device: options.device,
     sets: options.set,
+    onNote: printNote,
   });
   if (json) return printJson(result);
   printResult(result.out);
@@ -186,6 +187,7 @@ async function predictSeveral(
       checkpoint: options.checkpoint,
       device: options.device,
       sets: options.set,
+      onNote: printNote,
       signal: interruption.signal,
     });
     for await (const each of found) {

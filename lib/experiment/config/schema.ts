@@ -228,9 +228,11 @@ const common = {
   seed: seed.default(1).describe('Of the weights, the batches and all that is drawn.'),
   device: z
     .string()
-    .regex(/^(cpu|cuda(:\d{1,3})?)$/, "expected 'cpu', 'cuda' or 'cuda:N'")
-    .default('cpu')
-    .describe('`cpu`, `cuda` or `cuda:N`.'),
+    .regex(/^(auto|cpu|cuda(:\d{1,3})?)$/, "expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
+    .default('auto')
+    .describe(
+      '`cpu`, `cuda`, `cuda:N`, or `auto`: the first CUDA device where libtorch sees one, else the CPU, which is said at the start.',
+    ),
   precision: z
     .enum(['float32', 'tf32', 'bfloat16'])
     .default('float32')

@@ -15,8 +15,8 @@ export interface CardFacts {
 
 /** The README of a weights package: what it is, of what, made how, how good, and whose. */
 export function modelCard({ name, license, config, finished, bytes, sha256 }: CardFacts): string {
-  const { data, model, framework, seed, batch, threads, device } = config;
-  const { iterations, seconds, evaluation } = finished;
+  const { data, model, framework, seed, batch, threads } = config;
+  const { device = config.device, iterations, seconds, evaluation } = finished;
   const modalities = Object.entries(data.modalities).map(([modality, { kind }]) =>
     modality === kind ? modality : `${modality} (${kind})`,
   );

@@ -38,6 +38,7 @@ const ownPackage = z.object({ version: z.string(), license: z.string() });
 
 const summaryFile = z.object({
   iterations: z.number(),
+  device: z.string().optional(),
   seconds: z.number(),
   evaluation: z.object({
     images: z.number(),

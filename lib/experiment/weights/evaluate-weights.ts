@@ -28,6 +28,7 @@ export async function evaluateWeights(
 
   const { config: settled } = await settle(config, options.onNote);
   return evaluateLoaded(settled, options, {
+    asked: true,
     place: () => file,
     load: (path, asked) => ({ networks: loadWeightsOfOthers(path, asked).networks, iteration: 0 }),
   });

@@ -47,8 +47,8 @@ export async function importWeights(
   );
 
   const { config: settled } = await settle(config, note);
-  prepareTorch(settled);
-  const { networks, format, chosen } = loadWeightsOfOthers(file, settled);
+  const placed = prepareTorch(settled, note);
+  const { networks, format, chosen } = loadWeightsOfOthers(file, placed);
   try {
     return torch.scope(() => {
       const tensors = Object.fromEntries(

@@ -56,7 +56,7 @@ describe('values of a configuration', () => {
     ['batch.labelled=1000000', 'expected at most 65536'],
     ['workers=100000', 'expected at most 256'],
     ['threads=100000', 'expected at most 1024'],
-    ['device=cuda:12345678901234567890', "expected 'cpu', 'cuda' or 'cuda:N'"],
+    ['device=cuda:12345678901234567890', "expected 'auto', 'cpu', 'cuda' or 'cuda:N'"],
     [
       'data.palette=[red, green]',
       "data.palette.0: found 'red', expected [red, green, blue] of 0 to 255, or '#rrggbb'",

@@ -1,0 +1,122 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type TorchBuild, torchBuild } from '../dist/torch/addon.js';
+import { libtorch } from '../dist/torch/native.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { folder: wheel, version } = libtorch();
+const { kernels } = torchBuild(version) as TorchBuild;
+const out = mkdtempSync(join(tmpdir(), 'm3l-gpu-'));
+afterAll(() => rmSync(out, { recursive: true, force: true }));
+
+const environment = {
+  ...process.env,
+  OUT: out,
+  OMP_NUM_THREADS: '1',
+  PYTHONPATH: [dirname(wheel), process.env.PYTHONPATH].filter(Boolean).join(delimiter),
+  PYTHONDONTWRITEBYTECODE: '1',
+};
+const python = (...args: string[]) =>
+  spawnSync('python3', args, { cwd: root, env: environment, encoding: 'utf8' });
+
+/** A script's functions. */
+const script = (name: string) => import(new URL(`../scripts/${name}`, import.meta.url).href);
+
+/** Why the check cannot run here, or null. */
+function missing(): string | null {
+  if (!existsSync(join(wheel, '__init__.py'))) return `${wheel} has no Python part`;
+  const { status, error, stderr } = python('-c', 'import torch');
+  if (error) return `python3 does not start: ${error.message}`;
+  return status === 0 ? null : `python3 cannot import torch: ${stderr.trim().split('\n').at(-1)}`;
+}
+
+describe('what a machine with a GPU is brought', () => {
+  it('01 is what tests, benchmarks and the build of the addon read, and no more', async () => {
+    const { modulesToBring } = await script('gpu/files.mjs');
+    const folders: string[] = modulesToBring(root);
+    const names = ['vitest', 'sharp', 'zod', 'node-addon-api', 'node-api-headers', 'vite'];
+    expect(folders).toEqual(expect.arrayContaining(names.map((name) => `node_modules/${name}`)));
+    expect(folders.filter((folder) => !existsSync(join(root, folder)))).toEqual([]);
+    expect(folders.filter((folder) => /typescript|electron|biome|playwright/.test(folder))).toEqual(
+      [],
+    );
+  });
+});
+
+const reason = missing();
+if (reason !== null) console.warn(`gpu: the twins are skipped: ${reason}`);
+
+describe.skipIf(reason !== null)('the check of a GPU, on the CPU', () => {
+  it('11 finds every operator equal to itself, and keeps what it found', () => {
+    const options = ['--device', 'cpu', '--only', 'twin', '--kernels', kernels];
+    const { status, stdout } = python('scripts/gpu/check.py', ...options);
+    expect([status, stdout.includes('== twin: ok')], stdout).toEqual([0, true]);
+    const results = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'));
+    expect(results.twin.failures).toEqual([]);
+    expect(results.twin.checks).toBeGreaterThan(400);
+    expect(results.machine.device).toBe('cpu');
+  });
+
+  it('12 tells a step that fails or runs past its limit, and goes on', () => {
+    const program = `
+import sys; sys.path.insert(0, 'scripts/gpu')
+import argparse, check
+found = check.Check(argparse.Namespace(seconds=60, device='cpu'))
+found.step('fails', 10, ['python3', '-c', 'print(7); raise SystemExit(3)'])
+found.step('hangs', 3, ['python3', '-c', 'import time; print(8, flush=True); time.sleep(60)'])
+found.step('works', 10, ['true'])
+`;
+    const { status, stderr, stdout } = python('-c', program);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/fails: FAILED.*hangs: FAILED.*works: ok/s);
+    const { steps } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'));
+    expect(steps.map(({ ok }: { ok: boolean }) => ok)).toEqual([false, false, true]);
+    expect(steps[0].told).toBe('7\n');
+    expect(steps[1].told).toBe('stopped by its limit\n8\n');
+  });
+});
+
+describe('the report', () => {
+  const page = readFileSync(join(root, 'docs', 'gpu.md'), 'utf8');
+
+  it('21 has no figure where nothing ran', async () => {
+    const { withResults } = await script('gpu-report.mjs');
+    expect(withResults(page, null)).toContain('Not run on a GPU yet: there are no figures.');
+    expect(() => withResults('no marks', null)).toThrow(/marks/);
+  });
+
+  it('22 has those that were found', async () => {
+    const { withResults } = await script('gpu-report.mjs');
+    const results = {
+      machine: { device: 'D', torch: '2.14' },
+      steps: [{ name: 'twin', ok: false, seconds: 4, told: '' }],
+      seconds: 9,
+      twin: {
+        checks: 3,
+        failures: ['linear_fuse: 1 > 0'],
+        times: [{ name: 'copy', ms: null, gigabytesPerSecond: 3000, share: 1 }],
+      },
+      bench: [
+        { name: 'cuda-step-b2-540', ours: 50, peer: 100, ratio: 0.5, unit: 'ms', withoutGraph: 60 },
+        { name: 'cuda-step-b2-540-bfloat16', ours: 10, peer: 40, ratio: 0.25, unit: 'ms' },
+      ],
+      operators: { add: 'equal', sub: 'wrong' },
+    };
+    const found = withResults(page, results);
+    expect(found).not.toContain('there are no figures');
+    for (const text of [
+      '| device | D |',
+      '- linear_fuse: 1 > 0',
+      '| cuda-step-b2-540 | 60.0 | 50.0 | 100 | 2.00 × | 2.00 × | – | – | – |',
+      '| cuda-step-b2-540-bfloat16 | – | 10.0 | 40.0 | 4.00 × | 10.0 × | – | – | – |',
+      '| copy | – | 3000 | 100 % |',
+      'database on the device: 1 of 2 equal',
+    ]) {
+      expect(found).toContain(text);
+    }
+  });
+});
