@@ -125,7 +125,6 @@ describe('a batch that two processes share', { timeout: 600_000 }, () => {
       'mean teacher with BatchNorm by the statistics of the batch',
       {
         framework: 'mean-teacher',
-        steps: 2,
         model: { freezeBatchNorm: false },
         options: { freezeBatchNorm: false },
       },
