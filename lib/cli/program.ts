@@ -18,6 +18,7 @@ import { addRuns } from './commands/runs.js';
 import { addSplits } from './commands/splits.js';
 import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
+import { addView } from './commands/view.js';
 import { addWeights } from './commands/weights.js';
 import { EXIT, report } from './output.js';
 
@@ -55,6 +56,7 @@ for (const add of [
   addEvaluate,
   addRobustness,
   addPredict,
+  (program: CommandLine) => addView(program, version),
   addExport,
   addWeights,
   addRuns,
