@@ -40,7 +40,7 @@ export function Chart({ title, lines, across = 'iteration', format = short, ...r
   useEffect(() => {
     const element = box.current!;
     const made = new uPlot(
-      optionsOf(lines, { theme, width: element.clientWidth, log, range, group, onAt: setAt }),
+      optionsOf(lines, { theme, width: element.clientWidth, log, range, group, format, onAt: setAt }),
       data,
       element,
     );
@@ -142,6 +142,7 @@ function optionsOf(
     log,
     range,
     group,
+    format,
     onAt,
   }: {
     theme: Theme;
@@ -149,6 +150,7 @@ function optionsOf(
     log: boolean;
     range: readonly [number, number] | undefined;
     group: string | undefined;
+    format: (value: number | null) => string;
     onAt: (index: number | null) => void;
   },
 ): uPlot.Options {
@@ -178,7 +180,7 @@ function optionsOf(
     },
     axes: [
       { ...axis, size: 28, values: (_, ticks) => ticks.map((tick) => short(tick)) },
-      { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => short(tick)) },
+      { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => tickText(tick, format)) },
     ],
     series: [
       {},
@@ -196,6 +198,12 @@ function optionsOf(
       setCursor: [({ cursor }) => onAt(cursor.idx ?? null)],
     },
   };
+}
+
+/** Without the decimals that only a value needs, and without a unit. */
+function tickText(tick: number | null, format: (value: number | null) => string): string {
+  // A logarithmic axis leaves most of its ticks without a text.
+  return tick === null ? '' : format(tick).replace(/\.0+(?= |$)/, '').replace(/ MiB$/, '');
 }
 
 /** An exponential moving average, without the pull to its beginning. */

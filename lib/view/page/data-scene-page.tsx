@@ -135,6 +135,7 @@ function DataScene({
               aspect={aspect}
               cover={1}
               classNames={home.classes}
+              coming="Reading the scene"
               label={`${name}: ${layers[Math.round(place)]?.name}`}
               onAt={setAt}
             />

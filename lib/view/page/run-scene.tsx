@@ -143,6 +143,7 @@ function Shown({
             cover={view.cover}
             flash={flash}
             classNames={classes}
+            coming={failure ? 'The model does not answer' : 'Asking the model'}
             label={`${set.names[index]}, ${given}: ${layerNames[Math.round(view.at)]}`}
             onAt={onAt}
           />

@@ -102,6 +102,7 @@ function Scenes({ ids, set, route }: { ids: readonly string[]; set: SceneSet; ro
               />
             );
           })}
+          <span class="apart" aria-hidden="true" />
           <Switch
             label="over the picture"
             hint={<kbd>o</kbd>}

@@ -23,6 +23,8 @@ interface StageProps {
   flash?: CanvasImageSource | null;
   classNames: readonly string[];
   label: string;
+  /** What is said while the layer is not there yet. */
+  coming: string;
   onAt: (at: number) => void;
 }
 
@@ -30,7 +32,7 @@ const FLASH = 900;
 
 /** One picture, of which a seam moves from a layer to the next. */
 export function Stage(props: StageProps) {
-  const { layers, at, aspect, cover, flash = null, classNames, label, onAt } = props;
+  const { layers, at, aspect, cover, flash = null, classNames, label, coming, onAt } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(0);
   const [pointed, setPointed] = useState<{ x: number; y: number; text: string } | null>(null);
@@ -82,6 +84,7 @@ export function Stage(props: StageProps) {
         onPointerMove={point}
         onPointerLeave={() => setPointed(null)}
       />
+      {layers[Math.round(at)]?.image === null && <span class="coming">{coming}</span>}
       {pointed && (
         <span
           class={`pointed${pointed.x > 0.6 ? ' left' : ''}`}
@@ -133,7 +136,14 @@ function drawStage(
   const share = at - below;
   const ground = layers[0]?.image ?? null;
   const put = (layer: Layer | undefined) => {
-    if (!layer?.image) return;
+    if (layer === undefined) return;
+    if (layer.image === null) {
+      // What is not there yet: the scene, faintly.
+      context.globalAlpha = 0.35;
+      if (ground) context.drawImage(ground, 0, 0, width, height);
+      context.globalAlpha = 1;
+      return;
+    }
     const classes = layer.classes !== undefined;
     // Classes have edges; pictures of few pixels do not get any by being enlarged.
     context.imageSmoothingEnabled = !classes;
