@@ -20,7 +20,9 @@ function installed(): string | null {
 /** By apt, where this is root on a Debian. */
 function install(): string | null {
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
-    console.warn('skipped: there is no Chromium (apt-get install chromium), and only root could install it');
+    console.warn(
+      'skipped: there is no Chromium (apt-get install chromium), and only root could install it',
+    );
     return null;
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
@@ -29,6 +31,7 @@ function install(): string | null {
   apt('update');
   const { status, stderr } = apt('install', '-y', '--no-install-recommends', 'chromium');
   const found = installed();
-  if (status !== 0 || found === null) console.warn(`skipped: apt-get installs no chromium: ${stderr}`);
+  if (status !== 0 || found === null)
+    console.warn(`skipped: apt-get installs no chromium: ${stderr}`);
   return found;
 }

@@ -47,7 +47,10 @@ export async function eventsOf<Data>(
   const events: Data[] = [];
   let text = '';
   try {
-    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { value: chunk, done } = await reader.read();
+      if (done) break;
       const parts = (text + chunk).split('\n\n');
       text = parts.pop()!;
       for (const part of parts) {

@@ -25,7 +25,9 @@ const evaluation = (iteration: number) =>
           {
             head: 'ensemble',
             robustMeanIoU: 0.4,
-            cases: [{ name: 'all', missing: [], meanIoU: 0.5, pixelAccuracy: 0.9, classIoU: [0.5, null] }],
+            cases: [
+              { name: 'all', missing: [], meanIoU: 0.5, pixelAccuracy: 0.9, classIoU: [0.5, null] },
+            ],
           },
         ],
       },
