@@ -22,6 +22,7 @@ describe('m3l', () => {
       'evaluate',
       'robustness',
       'predict',
+      'view',
       'verify',
       'rooms',
       'doctor',

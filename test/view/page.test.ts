@@ -100,7 +100,7 @@ const SHOWN: Record<string, string> = {
   configuration: '.config tbody tr',
 };
 
-describe.skipIf(browser === null)('m3l view, in a browser', () => {
+describe.skipIf(browser === null)('m3l view, in a browser', { timeout: 300_000 }, () => {
   it('01 lists runs, whatever they are called', async () => {
     const page = await opened(view.url);
     await page.getByRole('link', { name: 'whole', exact: false }).waitFor();
@@ -176,8 +176,7 @@ describe.skipIf(browser === null)('m3l view, in a browser', () => {
       );
     const drawnBefore = await painted();
     await expect.poll(iteration, { timeout: WAIT }).toBeGreaterThan(before);
-    await page.waitForTimeout(100);
-    expect(await painted()).not.toBe(drawnBefore);
+    await expect.poll(painted, { timeout: WAIT }).not.toBe(drawnBefore);
     expect((await training).code).toBe(0);
     await page.locator('.state.finished').first().waitFor();
     await expect.poll(iteration, { timeout: WAIT }).toBe(24);

@@ -57,8 +57,11 @@ export interface Asked<Value> {
   error: Refusal | null;
 }
 
-/** Asks when the page shows it, and anew when the path changes; null asks for nothing. */
-export function useJson<Value>(path: string | null): Asked<Value> {
+/**
+ * Asks when the page shows it, and anew when the path changes; null asks for nothing. Another `stamp` asks
+ * again too, and what is known stays meanwhile.
+ */
+export function useJson<Value>(path: string | null, stamp = ''): Asked<Value> {
   const [state, setState] = useState<Asked<Value> & { path: string | null }>({
     path: null,
     value: null,
@@ -74,7 +77,7 @@ export function useJson<Value>(path: string | null): Asked<Value> {
       },
     );
     return () => controller.abort();
-  }, [path]);
+  }, [path, stamp]);
   return state.path === path ? state : { value: null, error: null };
 }
 

@@ -40,7 +40,15 @@ export function Chart({ title, lines, across = 'iteration', format = short, ...r
   useEffect(() => {
     const element = box.current!;
     const made = new uPlot(
-      optionsOf(lines, { theme, width: element.clientWidth, log, range, group, format, onAt: setAt }),
+      optionsOf(lines, {
+        theme,
+        width: element.clientWidth,
+        log,
+        range,
+        group,
+        format,
+        onAt: setAt,
+      }),
       data,
       element,
     );
@@ -203,7 +211,11 @@ function optionsOf(
 /** Without the decimals that only a value needs, and without a unit. */
 function tickText(tick: number | null, format: (value: number | null) => string): string {
   // A logarithmic axis leaves most of its ticks without a text.
-  return tick === null ? '' : format(tick).replace(/\.0+(?= |$)/, '').replace(/ MiB$/, '');
+  return tick === null
+    ? ''
+    : format(tick)
+        .replace(/\.0+(?= |$)/, '')
+        .replace(/ MiB$/, '');
 }
 
 /** An exponential moving average, without the pull to its beginning. */

@@ -66,7 +66,13 @@ function View({
   runs: readonly LiveRun[];
   route: Route;
 }) {
-  if (tab === 'scenes') return <ScenePage key={ids.join()} ids={ids} route={route} />;
+  if (tab === 'scenes') {
+    // Training saves where it evaluates and where it ends.
+    const stamp = runs
+      .map(({ summary, evaluations }) => `${summary.state} ${evaluations.length}`)
+      .join();
+    return <ScenePage key={ids.join()} ids={ids} stamp={stamp} route={route} />;
+  }
   if (tab === 'configuration') return <ConfigPage ids={ids} />;
   if (runs.length < ids.length) return <Waiting what="Reading what was logged" />;
   const trouble = runs.flatMap(({ summary }) => summary.problem ?? []);

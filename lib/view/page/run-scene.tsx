@@ -17,6 +17,7 @@ const NONE: readonly string[] = [];
 /** One run's view of one scene. */
 export function RunScene({
   id,
+  stamp,
   titled,
   names,
   view,
@@ -26,6 +27,7 @@ export function RunScene({
   children,
 }: {
   id: string;
+  stamp: string;
   titled: boolean;
   /** Of the first run's list: another's scene is found by its name. */
   names: readonly string[];
@@ -35,7 +37,10 @@ export function RunScene({
   onOff: (off: readonly string[]) => void;
   children: ComponentChildren;
 }) {
-  const { value: set, error } = useJson<SceneSet>(`/api/runs/${encodeURIComponent(id)}/scenes`);
+  const { value: set, error } = useJson<SceneSet>(
+    `/api/runs/${encodeURIComponent(id)}/scenes`,
+    stamp,
+  );
   const index = set === null ? -1 : set.names.indexOf(names[view.index]!);
   return (
     <section class="run-scene" aria-label={id}>

@@ -17,9 +17,21 @@ export interface SceneView {
 }
 
 /** Scenes, and what runs say of them with each sensor there or not. */
-export function ScenePage({ ids, route }: { ids: readonly string[]; route: Route }) {
+export function ScenePage({
+  ids,
+  stamp,
+  route,
+}: {
+  ids: readonly string[];
+  /** Another once a run may have another checkpoint. */
+  stamp: string;
+  route: Route;
+}) {
   const [first] = ids;
-  const { value: set, error } = useJson<SceneSet>(`/api/runs/${encodeURIComponent(first!)}/scenes`);
+  const { value: set, error } = useJson<SceneSet>(
+    `/api/runs/${encodeURIComponent(first!)}/scenes`,
+    stamp,
+  );
   if (error) return <SceneProblem error={error} id={first!} />;
   if (set === null) return <Waiting what="Opening the scenes" />;
   if (set.names.length === 0) return <Empty title="The list holds no scene" />;
@@ -30,7 +42,7 @@ export function ScenePage({ ids, route }: { ids: readonly string[]; route: Route
       </Empty>
     );
   }
-  return <Scenes ids={ids} set={set} route={route} />;
+  return <Scenes ids={ids} set={set} stamp={stamp} route={route} />;
 }
 
 function SceneProblem({ error, id }: { error: Refusal; id: string }) {
@@ -45,7 +57,17 @@ function SceneProblem({ error, id }: { error: Refusal; id: string }) {
   );
 }
 
-function Scenes({ ids, set, route }: { ids: readonly string[]; set: SceneSet; route: Route }) {
+function Scenes({
+  ids,
+  set,
+  stamp,
+  route,
+}: {
+  ids: readonly string[];
+  set: SceneSet;
+  stamp: string;
+  route: Route;
+}) {
   const view = viewOf(route, set);
   const [asOverlay, setAsOverlay] = useState(false);
   const names = set.modalities.map(({ name }) => name);
@@ -116,6 +138,7 @@ function Scenes({ ids, set, route }: { ids: readonly string[]; set: SceneSet; ro
           <RunScene
             key={id}
             id={id}
+            stamp={stamp}
             titled={ids.length > 1}
             names={set.names}
             view={shown}
