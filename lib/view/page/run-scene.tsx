@@ -6,9 +6,15 @@ import { Cases } from './cases.js';
 import { Legend } from './legend.js';
 import { paintChanges, paintClasses, paintErrors, rgbOf } from './painting.js';
 import { Problem } from './parts.js';
-import { classesAt, predictionPath, useClasses, usePictures } from './scene-data.js';
+import {
+  classesAt,
+  picturePath,
+  predictionPath,
+  type SceneView,
+  useClasses,
+  usePictures,
+} from './scene-data.js';
 import { changed, measure, shares } from './scene-measures.js';
-import { picturePath, type SceneView } from './scene-page.js';
 import { type Layer, Stage } from './stage.js';
 import { percent } from './text.js';
 

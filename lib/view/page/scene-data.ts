@@ -1,6 +1,19 @@
 import { useEffect, useState } from 'preact/hooks';
 import { askClasses, asRefusal, type ClassMap, many, type Refusal } from './ask.js';
 
+/** What the page asks of all of its runs at once. */
+export interface SceneView {
+  index: number;
+  /** Modalities that the models are not given. */
+  off: readonly string[];
+  at: number;
+  cover: number;
+}
+
+/** Where a picture of a run's scene is. */
+export const picturePath = (run: string, index: number, modality: string, checkpoint: string) =>
+  `/api/runs/${encodeURIComponent(run)}/scenes/${index}/pictures/${encodeURIComponent(modality)}?${many('at', [checkpoint])}`;
+
 const MOST_MAPS = 80;
 const maps = new Map<string, Promise<ClassMap>>();
 

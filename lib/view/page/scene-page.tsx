@@ -1,20 +1,12 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { SceneSet } from '../api.js';
-import { many, type Refusal, useJson } from './ask.js';
+import { type Refusal, useJson } from './ask.js';
 import { LayerSlider } from './layer-slider.js';
 import { Empty, Problem, Switch, Waiting } from './parts.js';
 import { joinIds, linkTo, type Route, replaceRoute } from './route.js';
 import { RunScene } from './run-scene.js';
+import type { SceneView } from './scene-data.js';
 import { SceneNavigation } from './scene-navigation.js';
-
-/** What the page asks of all of its runs at once. */
-export interface SceneView {
-  index: number;
-  /** Modalities that the models are not given. */
-  off: readonly string[];
-  at: number;
-  cover: number;
-}
 
 /** Scenes, and what runs say of them with each sensor there or not. */
 export function ScenePage({
@@ -188,7 +180,3 @@ export function useKeys(onKey: (key: string) => void): void {
     return () => removeEventListener('keydown', press);
   });
 }
-
-/** Where a picture of a run's scene is. */
-export const picturePath = (run: string, index: number, modality: string, checkpoint: string) =>
-  `/api/runs/${encodeURIComponent(run)}/scenes/${index}/pictures/${encodeURIComponent(modality)}?${many('at', [checkpoint])}`;
