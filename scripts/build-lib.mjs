@@ -5,11 +5,13 @@ import {
   copyFileSync,
   existsSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -23,12 +25,16 @@ function newestSource() {
   return Math.max(statSync(join(root, 'tsconfig.json')).mtimeMs, ...times);
 }
 
+/** What m3l view serves: bundled, of its own sources. */
+const page = join(root, 'dist', 'view', 'page', '/');
+
 /** A compiled file whose source is gone would still be imported by name. */
 function removeOrphans() {
   for (const entry of readdirSync(join(root, 'dist'), { withFileTypes: true, recursive: true })) {
     const path = join(entry.parentPath ?? entry.path, entry.name);
     const source = path.replace(join(root, 'dist'), join(root, 'lib'));
     const sources = [source, source.replace(/(\.d\.ts|\.js)$/, '.ts')];
+    if (path.startsWith(page)) continue;
     if (entry.isFile() && /(\.d\.ts|\.js)$/.test(path) && !sources.some(existsSync)) rmSync(path);
   }
 }
@@ -43,22 +49,52 @@ function copyDeclared() {
   }
 }
 
+/** Compiles with one of the projects; types alone where it says so. @param {string} project */
+function compile(project) {
+  const { status } = spawnSync(
+    process.execPath,
+    [join(root, 'node_modules/typescript/bin/tsc'), '-p', project],
+    { cwd: root, stdio: ['ignore', 2, 2] },
+  );
+  if (status === 0) return;
+  throw Object.assign(new Error('lib/ does not compile: see the errors above'), {
+    code: 'M3L_COMPILE',
+  });
+}
+
+/** One script and one style sheet, with all that they need in them. */
+function bundlePage() {
+  const from = join(root, 'lib', 'view', 'page');
+  compile(from);
+  // Only here: a clone's first script runs before there is anything to import.
+  const { buildSync } = createRequire(import.meta.url)('esbuild');
+  buildSync({
+    entryPoints: { page: join(from, 'main.tsx') },
+    outdir: page,
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    legalComments: 'none',
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    logLevel: 'warning',
+  });
+  const licences = ['preact', 'uplot'].map((name) => {
+    return `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8')}`;
+  });
+  writeFileSync(join(page, 'licences.txt'), licences.join('\n'));
+  for (const name of ['index.html', 'icon.svg']) copyFileSync(join(from, name), join(page, name));
+}
+
 /** @param {{ log?: (line: string) => void }} [options] */
 export function buildLibrary({ log = console.error } = {}) {
   const stamp = join(root, 'dist', '.built');
   if (existsSync(stamp) && statSync(stamp).mtimeMs > newestSource()) return;
   log('compiling lib/ (TypeScript)');
   const started = new Date();
-  const { status } = spawnSync(
-    process.execPath,
-    [join(root, 'node_modules/typescript/bin/tsc'), '-p', root],
-    { cwd: root, stdio: ['ignore', 2, 2] },
-  );
-  if (status !== 0) {
-    throw Object.assign(new Error('lib/ does not compile: see the errors above'), {
-      code: 'M3L_COMPILE',
-    });
-  }
+  compile(root);
+  bundlePage();
   copyDeclared();
   removeOrphans();
   chmodSync(join(root, 'dist/cli/main.js'), 0o755);

@@ -19,6 +19,7 @@ import { addServe } from './commands/serve.js';
 import { addSplits } from './commands/splits.js';
 import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
+import { addView } from './commands/view.js';
 import { addWeights } from './commands/weights.js';
 import { EXIT, report } from './output.js';
 
@@ -57,6 +58,7 @@ for (const add of [
   addRobustness,
   addPredict,
   addServe,
+  (program: CommandLine) => addView(program, version),
   addExport,
   addWeights,
   addRuns,

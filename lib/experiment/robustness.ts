@@ -44,7 +44,8 @@ export interface RobustnessOptions {
 }
 
 /**
- * Measures and draws how the headline network of a run falls off as its inputs get worse.
+ * Measures and draws how the headline network of a run falls off as its inputs get worse. The run folder
+ * gets the report as `robustness.json`.
  *
  * @throws EvaluationError M3L_CORRUPTION; PictureError; CheckpointError as `evaluateRun`
  */
@@ -84,7 +85,10 @@ export async function measureRobustness(
       makeFolder(dirname(resolve(picture)));
       writeFileAtomic(picture, await curvesPicture(result.curves));
       const { name: framework } = config.framework;
-      return { framework, model: name, checkpoint, iteration, split, picture, ...result };
+      const report = { framework, model: name, checkpoint, iteration, split, picture, ...result };
+      // Beside the run, for whoever draws the curves anew (m3l view).
+      writeFileAtomic(run.robustnessFile, `${JSON.stringify(report, null, 2)}\n`);
+      return report;
     } finally {
       disposeNetworks(networks);
     }

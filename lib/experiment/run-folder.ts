@@ -22,6 +22,7 @@ const ELSEWHERE = ' Mend that, or give another --out.';
  *     checkpoints/   see checkpoint.ts
  *     samples.png    contact sheet of the last evaluation
  *     summary.json   results of the finished run
+ *     robustness.json  the curves of `measureRobustness`, where they were measured
  *     run.lock       while a process trains into it
  *
  * and what loggers write: csv/, tensorboard/, mlflow.json.
@@ -108,6 +109,10 @@ export class RunFolder {
 
   get summaryFile(): string {
     return join(this.path, 'summary.json');
+  }
+
+  get robustnessFile(): string {
+    return join(this.path, 'robustness.json');
   }
 
   /** Keeps other processes out; see `lockFolder`. */

@@ -193,10 +193,10 @@ async function trainNetworks(
         if (done >= iterations) break;
 
         const step = await trainer.step();
-        log(metricsOf(step));
+        const memory = memoryOn(config.device);
+        log({ ...metricsOf(step), memory });
         const imagesPerSecond = speed.after(step);
         const { loss } = step;
-        const memory = memoryOn(config.device);
         onEvent({ kind: 'step', iteration: done + 1, loss, imagesPerSecond, memory });
         const health = watch.after(step);
         if (health === null) continue;
@@ -323,6 +323,7 @@ function history(log: readonly MetricsLine[]): { reports: EvaluationReport[]; se
   return { reports, seconds };
 }
 
+/** Bytes that the process, or on a GPU its tensors, have. */
 function memoryOn(device: string): number {
   return device === 'cpu' ? process.memoryUsage.rss() : torch.cuda.memory(device).allocated;
 }

@@ -25,6 +25,7 @@ describe('m3l', () => {
       'compare',
       'robustness',
       'predict',
+      'view',
       'verify',
       'rooms',
       'doctor',

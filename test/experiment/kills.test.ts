@@ -76,7 +76,7 @@ function outcome(run: string) {
     .trim()
     .split('\n')
     .map((line) => {
-      const { seconds: _, waitSeconds: __, ...rest } = JSON.parse(line);
+      const { seconds: _, waitSeconds: __, memory: ___, ...rest } = JSON.parse(line);
       return rest;
     });
   return {

@@ -127,7 +127,7 @@ function readRun(folder: string) {
   // A run that goes on has a summary of before.
   const report = reports.sort((a, b) => b.iteration - a.iteration)[0] ?? null;
   if (report === null) problems.push('has no evaluation yet');
-  const heads = report?.models[0]!.heads ?? [];
+  const heads = report?.models[0]?.heads ?? [];
   return {
     settings: flatten(settings),
     report,

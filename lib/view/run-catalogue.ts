@@ -1,0 +1,96 @@
+import { readdir } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { RunFolder } from '../experiment/index.js';
+import { HttpError } from '../http/errors.js';
+import { statIfThere } from '../torch/stat.js';
+import type { RunEntry } from './api.js';
+import { statOf } from './files.js';
+
+/** Folders that are looked at at once. */
+const AT_ONCE = 32;
+
+/**
+ * The runs to look at: folders of runs, and the runs in given folders, which are looked for anew whenever
+ * the list is asked for. A run has an id, which requests name it by: no request can name a path.
+ */
+export class RunCatalogue {
+  readonly #folders = new Map<string, string>();
+  readonly #ids = new Map<string, string>();
+
+  /**
+   * @param given run folders, or folders of them
+   * @throws RunError M3L_RUN_MISSING of one that is no folder
+   */
+  constructor(private readonly given: readonly string[]) {
+    for (const path of given) {
+      if (!statIfThere(path)?.isDirectory()) RunFolder.open(path);
+    }
+  }
+
+  /** All runs, the one last written to first. */
+  async list(): Promise<RunEntry[]> {
+    const folders = (
+      await Promise.all(this.given.map((path) => this.#runsIn(resolve(path))))
+    ).flat();
+    const entries = await eachOf([...new Set(folders)], (folder) => this.#entry(folder));
+    return entries
+      .filter((entry) => entry !== null)
+      .sort((a, b) => b.changed - a.changed || (a.id < b.id ? -1 : 1));
+  }
+
+  /** @throws HttpError 404 of one that was never in the list */
+  async folderOf(id: string): Promise<string> {
+    // A link may be followed before the list was asked for.
+    if (!this.#folders.has(id)) await this.list();
+    const folder = this.#folders.get(id);
+    if (folder !== undefined) return folder;
+    throw new HttpError(
+      404,
+      'M3L_RUN_MISSING',
+      `'${id}' is no run in ${this.given.join(', ')}. It may have been moved or removed.`,
+    );
+  }
+
+  async #runsIn(path: string): Promise<string[]> {
+    if (await isRun(path)) return [path];
+    const names = await readdir(path).catch(() => []);
+    return names.map((name) => join(path, name));
+  }
+
+  async #entry(folder: string): Promise<RunEntry | null> {
+    const config = await statOf(join(folder, 'config.yaml'));
+    if (config === null || !config.isFile()) return null;
+    const metrics = await statOf(join(folder, 'metrics.jsonl'));
+    const changed = Math.round(Math.max(config.mtimeMs, metrics?.mtimeMs ?? 0));
+    return { id: this.#idOf(folder), folder, changed };
+  }
+
+  /** The folder's name, with a number where another has the same. */
+  #idOf(folder: string): string {
+    const known = this.#ids.get(folder);
+    if (known !== undefined) return known;
+    const name = basename(folder);
+    for (let copy = 1; ; copy++) {
+      const id = copy === 1 ? name : `${name}~${copy}`;
+      if (this.#folders.has(id)) continue;
+      this.#folders.set(id, folder);
+      this.#ids.set(folder, id);
+      return id;
+    }
+  }
+}
+
+async function isRun(path: string): Promise<boolean> {
+  return (await statOf(join(path, 'config.yaml')))?.isFile() ?? false;
+}
+
+async function eachOf<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let at = 0; at < items.length; at += AT_ONCE) {
+    results.push(...(await Promise.all(items.slice(at, at + AT_ONCE).map(work))));
+  }
+  return results;
+}
