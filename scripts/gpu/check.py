@@ -275,7 +275,11 @@ def main():
     unpacking.join()
     built = not asked("addon")
     if asked("addon"):
-        code, _ = check.step("addon", 120, ["cmake", "--build", BUILD, "--parallel", str(os.cpu_count())])
+        # What the steps below open; process groups are built for other libtorchs than this machine's may be.
+        parts = ["m3l_loader", "m3l_image", "m3l_core", os.path.basename(kernels or "m3l_kernels").removesuffix(".so")]
+        code, _ = check.step("addon", 120, [
+            "cmake", "--build", BUILD, "--parallel", str(os.cpu_count()), "--target", *parts,
+        ])
         built = code == 0
     for name, run in (("bench", bench), ("tests", tests), ("operators", operators)):
         if built and asked(name):

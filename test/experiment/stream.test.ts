@@ -24,7 +24,7 @@ const raw = { rgb: `rgb24:${WIDTH}x${HEIGHT}`, depth: `gray16le:${WIDTH}x${HEIGH
 let tiny: TinyRun;
 let predictor: ImagePredictor;
 /** One frame of each sensor, of scene 0. */
-const frame = { rgb: Buffer.alloc(0), depth: Buffer.alloc(0) };
+const frame: Record<'rgb' | 'depth', Buffer> = { rgb: Buffer.alloc(0), depth: Buffer.alloc(0) };
 
 const file = (name: string, ...frames: Buffer[]) => {
   const path = join(tiny.folder, name);

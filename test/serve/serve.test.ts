@@ -36,11 +36,8 @@ type Parts = Record<string, Uint8Array | string>;
 function form(parts: Parts): FormData {
   const made = new FormData();
   for (const [name, part] of Object.entries(parts)) {
-    made.set(
-      name,
-      typeof part === 'string' ? part : new Blob([new Uint8Array(part)]),
-      ...(typeof part === 'string' ? [] : (['image'] as [])),
-    );
+    if (typeof part === 'string') made.set(name, part);
+    else made.set(name, new Blob([new Uint8Array(part)]), 'image');
   }
   return made;
 }
