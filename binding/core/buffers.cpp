@@ -1,6 +1,8 @@
 // Typed arrays in and out, always by copy: external array buffers are refused in Electron.
 #include "buffers.h"
 
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <vector>
 

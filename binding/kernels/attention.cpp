@@ -107,15 +107,24 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
   }
 };
 
+/// libtorch's CUDA kernels read 16 bytes at a time, and a view that begins between them is a fault
+/// that ends the device's context: it is copied.
+at::Tensor Aligned(const at::Tensor& x) {
+  constexpr std::uintptr_t kBytes = 16;
+  const bool is_aligned =
+      !x.is_cuda() || reinterpret_cast<std::uintptr_t>(x.const_data_ptr()) % kBytes == 0;
+  return is_aligned ? x : x.clone();
+}
+
 at::Tensor Attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                      const std::optional<at::Tensor>& key_bias) {
   Check(query, key, value, key_bias);
   if (!ForOurKernel(query, key, value, key_bias)) {
     std::optional<at::Tensor> mask;
     if (key_bias) {
-      mask = key_bias->unsqueeze(2);
+      mask = Aligned(*key_bias).unsqueeze(2);
     }
-    return at::scaled_dot_product_attention(query, key, value, mask);
+    return at::scaled_dot_product_attention(Aligned(query), Aligned(key), Aligned(value), mask);
   }
   if (at::GradMode::is_enabled() &&
       (query.requires_grad() || key.requires_grad() || value.requires_grad())) {

@@ -71,7 +71,7 @@ class Check:
         code = child.wait()
         timer.cancel()
         output = "".join(lines)
-        told = "" if code == 0 else ("stopped by its limit\n" if late.is_set() else "") + "".join(lines[-20:])
+        told = "" if code == 0 else ("stopped by its limit\n" if late.is_set() else "") + excerpt(lines)
         self.done(name, code, time.monotonic() - began, told)
         return code, output
 
@@ -93,6 +93,12 @@ class Check:
         with open(path + ".tmp", "w") as file:
             json.dump(self.result, file, indent=1)
         os.replace(path + ".tmp", path)
+
+
+def excerpt(lines):
+    """What a failed step said: what names errors, else its end."""
+    errors = [line for line in lines if " error: " in line or line.startswith(("FAIL ", "FAILED", "Error", "AssertionError"))]
+    return "".join(line[:400] for line in (errors or lines)[-20:])
 
 
 def answer(*command):
@@ -189,8 +195,8 @@ def build(check, facts):
         "cmake", "-S", ROOT, "-B", BUILD, *(["-G", "Ninja"] if shutil.which("ninja") else []),
         f"-DM3L_CUDA={'ON' if cuda else 'OFF'}", f"-DLIBTORCH_DIR={facts['folder']}",
         *([f"-DCMAKE_CUDA_COMPILER={facts['nvcc']}", f"-DCMAKE_CUDA_ARCHITECTURES={facts['capability']}-real",
-           f"-DCMAKE_CUDA_COMPILER_LAUNCHER={launcher}"] if cuda else []),
-        f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}",
+           f"-DCMAKE_CUDA_COMPILER_LAUNCHER=bash;{launcher}"] if cuda else []),
+        f"-DCMAKE_CXX_COMPILER_LAUNCHER=bash;{launcher}",
         f"-DCMAKE_JS_INC={modules}/node-api-headers/include;{modules}/node-addon-api",
         f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={RELEASE}",
     ])
@@ -279,6 +285,8 @@ def main():
         parts = ["m3l_loader", "m3l_image", "m3l_core", os.path.basename(kernels or "m3l_kernels").removesuffix(".so")]
         code, _ = check.step("addon", 120, [
             "cmake", "--build", BUILD, "--parallel", str(os.cpu_count()), "--target", *parts,
+            # One call tells of all that does not compile.
+            *(["--", "-k", "0"] if shutil.which("ninja") else []),
         ])
         built = code == 0
     for name, run in (("bench", bench), ("tests", tests), ("operators", operators)):

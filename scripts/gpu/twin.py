@@ -3,13 +3,15 @@
     python3 twin.py KERNELS.so [--device cuda] [--quick] [--times]
 
 Each dtype, odd, empty, strided and unaligned shapes; then, on CUDA, one graph over forward, backward and
-update. Inputs, results and gradients of both are compared relative to the largest value. Prints what fails
-as it does, and last a line of JSON: { "checks", "failures": [...], "graph": {...}, "times": [...] }. Exit
+update. Inputs, results and gradients of both are compared relative to the largest value. Each part runs in a
+process of its own, since an error of a kernel takes the device's context with it. Prints what fails as it
+does, and last a line of JSON: { "checks", "failures": [...], "graph": {...}, "times": [...] }. Exit
 code 1 where something failed. `--quick`: one dtype, for compute-sanitizer; `--times`: see twin_times.py.
 """
 
 import argparse
 import json
+import multiprocessing
 import sys
 import traceback
 
@@ -56,6 +58,10 @@ def transposed(*shape, dims, dtype):
     return draw(*shape, dtype=dtype).detach().transpose(*dims).requires_grad_()
 
 
+class ContextLost(Exception):
+    """Nothing on the device can be computed any more."""
+
+
 class Twins:
     def __init__(self, device):
         self.device = torch.device(device)
@@ -68,9 +74,20 @@ class Twins:
         except Exception as fault:  # one operator that throws must not hide the others
             traceback.print_exc(limit=3)
             self.fail(f"{name}: {type(fault).__name__}: {str(fault).splitlines()[0][:200]}")
+            if self.is_lost():
+                raise ContextLost(name) from fault
             return
         if not error <= tolerance:
             self.fail(f"{name}: {error:.2e} > {tolerance:.0e}")
+
+    def is_lost(self):
+        if self.device.type != "cuda":
+            return False
+        try:
+            torch.cuda.synchronize()
+            return False
+        except RuntimeError:
+            return True
 
     def fail(self, text):
         self.failures.append(text)
@@ -244,6 +261,39 @@ def graph(t, m):
     return errors
 
 
+def here(given, work):
+    """The checks and failures of a part, in this process."""
+    torch.manual_seed(0)
+    t = Twins(given.device)
+    told = {}
+    try:
+        told = work(t, torch.ops.m3l) or {}
+    except ContextLost as lost:
+        t.fail(f"the device's context was lost at {lost}: what follows in this part did not run")
+    except Exception as fault:
+        traceback.print_exc(limit=3)
+        t.fail(f"a part ended: {type(fault).__name__}: {str(fault).splitlines()[0][:200]}")
+    return {"checks": t.checks, "failures": t.failures, "told": told}
+
+
+def apart(given, work):
+    """The same in a process of its own."""
+    context = multiprocessing.get_context("fork")
+    receive, send = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: send.send(here(given, work)))
+    child.start()
+    send.close()
+    try:
+        return receive.recv()
+    except EOFError:
+        child.join()
+        text = f"a part ended with exit code {child.exitcode}"
+        print("FAIL", text, flush=True)
+        return {"checks": 1, "failures": [text], "told": {}}
+    finally:
+        child.join()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kernels")
@@ -252,27 +302,30 @@ def main():
     parser.add_argument("--times", action="store_true")
     given = parser.parse_args()
     torch.ops.load_library(given.kernels)
-    torch.manual_seed(0)
-    t, m = Twins(given.device), torch.ops.m3l
-    on_cuda = t.device.type == "cuda"
-    for dtype, tolerance in list(TOLERANCES.items())[: 1 if given.quick else None]:
-        for part in (fusions, tokens, maps, optimisers):
-            part(t, m, dtype, tolerance)
-    counts(t, m)
-    result = {"device": given.device, "checks": t.checks, "failures": t.failures}
+    on_cuda = given.device.startswith("cuda")
+    # Compute-sanitizer follows one process.
+    run = here if given.quick or not on_cuda else apart
+    works = [
+        lambda t, m, part=part, dtype=dtype, tolerance=tolerance: part(t, m, dtype, tolerance)
+        for dtype, tolerance in list(TOLERANCES.items())[: 1 if given.quick else None]
+        for part in (fusions, tokens, maps, optimisers)
+    ]
+    found = [run(given, work) for work in [*works, counts]]
     if on_cuda and not given.quick:
-        try:
-            result["graph"] = graph(t, m)
-        except Exception as fault:
-            traceback.print_exc(limit=3)
-            t.fail(f"a replayed graph: {type(fault).__name__}: {str(fault).splitlines()[0][:200]}")
-    result |= {"checks": t.checks, "failures": t.failures}
+        found.append(run(given, graph))
+    result = {
+        "device": given.device,
+        "checks": sum(one["checks"] for one in found),
+        "failures": [failure for one in found for failure in one["failures"]],
+    }
+    if found[-1]["told"]:
+        result["graph"] = found[-1]["told"]
     print(json.dumps(result), flush=True)
     if on_cuda and given.times:
         from twin_times import times
 
-        print(json.dumps(result | {"times": times(m, t.device)}), flush=True)
-    sys.exit(1 if t.failures else 0)
+        print(json.dumps(result | {"times": times(torch.ops.m3l, torch.device(given.device))}), flush=True)
+    sys.exit(1 if result["failures"] else 0)
 
 
 if __name__ == "__main__":
