@@ -111,7 +111,7 @@ export function createStepper(batch, settings) {
   const framework = createFramework('m3l', {
     networks: model,
     modalities: modalities.map((name) => ({ name, kind: name === 'rgb' ? 'rgb' : 'depth' })),
-    options: { alpha: 'untrained' },
+    options: { fidelity: 'paper' },
     masks: () => branches,
   });
   const { student } = framework.networks;

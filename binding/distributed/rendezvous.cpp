@@ -134,8 +134,7 @@ c10::intrusive_ptr<c10d::Store> meet(const GroupOptions& options) {
     } else {
       wait_for(*store, {0}, key_of, options, deadline);
       require_same(*store, options, 0);
-      wait_for(
-          *store, {0}, [](int64_t) { return "complete"; }, options, deadline);
+      wait_for(*store, {0}, [](int64_t) { return "complete"; }, options, deadline);
     }
   } catch (const c10::DistStoreError&) {
     fail("STORE", "the store at ", place_of(options), " was lost (", reason(),

@@ -198,8 +198,8 @@ __global__ void __launch_bounds__(kThreads) NormBackwardKernel(NormBackward<T, f
       }
     }
     if (!rows.branch_gradient) continue;
-      // The matrix that mixes the modalities is symmetric: the gradients are fused as the tokens
-      // are.
+    // The matrix that mixes the modalities is symmetric: the gradients are fused as the tokens
+    // are.
 #pragma unroll
     for (int s = 0; s < L::kStreams; ++s) {
       const std::int64_t row = static_cast<std::int64_t>(first + s) * sizes.positions + position;

@@ -16,7 +16,7 @@ constexpr int kThreads = 256;
 constexpr int kVectorsPerThread = 4;
 
 template <typename T>
-constexpr int kChunk = kThreads* kVectorsPerThread* kVector<T>;
+constexpr int kChunk = kThreads * kVectorsPerThread * kVector<T>;
 
 template <typename T>
 struct alignas(16) Vector {
