@@ -60,6 +60,9 @@ at::Tensor Composed(const at::Tensor& base, at::TensorList maps, at::IntArrayRef
                     int64_t height, int64_t width, bool relu) {
   CheckUpsampleSum(base, maps, sizes, height, width);
   auto sum = base.clone();
+  if (sum.numel() == 0) {
+    return sum;  // CUDA refuses grids of nothing
+  }
   for (size_t i = 0; i < maps.size(); ++i) {
     const auto image = AsImage(maps[i], sizes[2 * i], sizes[2 * i + 1]);
     sum.add_(AsTokens(at::upsample_bilinear2d(image, {height, width}, false)));
@@ -99,10 +102,11 @@ struct UpsampleSumFunction : torch::autograd::Function<UpsampleSumFunction> {
       const auto rows = sizes[2 * i];
       const auto columns = sizes[2 * i + 1];
       found.push_back(
-          context->needs_input_grad(1 + i)
-              ? AsTokens(at::upsample_bilinear2d_backward(
-                    image, {height, width}, {image.size(0), image.size(1), rows, columns}, false))
-              : at::Tensor());
+          !context->needs_input_grad(1 + i) ? at::Tensor()
+          : image.numel() == 0
+              ? image.new_zeros({image.size(0), rows * columns, image.size(1)})
+              : AsTokens(at::upsample_bilinear2d_backward(
+                    image, {height, width}, {image.size(0), image.size(1), rows, columns}, false)));
     }
     found.resize(found.size() + 4);
     return found;

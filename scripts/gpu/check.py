@@ -282,7 +282,7 @@ def main():
     built = not asked("addon")
     if asked("addon"):
         # What the steps below open; process groups are built for other libtorchs than this machine's may be.
-        parts = ["m3l_loader", "m3l_image", "m3l_core", os.path.basename(kernels or "m3l_kernels").removesuffix(".so")]
+        parts = sorted({"m3l_loader", "m3l_image", "m3l_core", "m3l_kernels", os.path.basename(kernels or "m3l_kernels.so")[:-3]})
         code, _ = check.step("addon", 120, [
             "cmake", "--build", BUILD, "--parallel", str(os.cpu_count()), "--target", *parts,
             # One call tells of all that does not compile.

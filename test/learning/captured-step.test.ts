@@ -17,6 +17,11 @@ if (!cuda) console.warn('captured-step: skipped, there is no CUDA device');
 /** Kernels that add in any order leave the last digits to chance, and Adam divides by small ones. */
 const TOLERANCE = 2e-2;
 const DIGITS = 3;
+/**
+ * On such small images attention has one key, whatever asks it: of queries and keys the gradient is 0 but
+ * for rounding, of which Adam makes a step.
+ */
+const ROUNDING = /\.attn\.(q|kv)\.module\./;
 
 const TRAININGS: [string, Training][] = [
   ['supervised', { name: 'supervised' }],
@@ -47,7 +52,7 @@ describe.skipIf(!cuda)('the captured step', () => {
       const device = 'cuda';
       const wanted = await train({ ...training, device, resumeAfter: undefined });
       const found = await train({ ...training, device, execution: 'captured' });
-      expectAlike(found, wanted, TOLERANCE, DIGITS);
+      expectAlike(found, wanted, TOLERANCE, DIGITS, ROUNDING);
     }),
   );
 
@@ -55,7 +60,7 @@ describe.skipIf(!cuda)('the captured step', () => {
     torch.scope(async () => {
       const training: Training = { device: 'cuda', execution: 'captured' };
       const [first, second] = [await train(training), await train(training)];
-      expectAlike(second, first, TOLERANCE, DIGITS);
+      expectAlike(second, first, TOLERANCE, DIGITS, ROUNDING);
       const losses = first.reports.map(({ loss }) => loss);
       expect(new Set(losses).size).toBe(STEPS);
     }));

@@ -220,7 +220,7 @@ describe.skipIf(!cuda)('on a CUDA device', () => {
   it('44 memory is counted, with its peak', () => {
     torch.cuda.resetPeakMemoryStats();
     const before = torch.cuda.memory();
-    torch.scope(() => torch.ones([1 << 22], { device: 'cuda' }));
+    torch.ones([1 << 22], { device: 'cuda' }).dispose();
     const { peak, allocated, reserved, free, total } = torch.cuda.memory();
     expect(peak - before.allocated).toBeGreaterThanOrEqual(1 << 24);
     expect([allocated, reserved >= peak, free < total]).toEqual([before.allocated, true, true]);
