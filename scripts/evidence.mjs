@@ -10,27 +10,27 @@ import { parseArgs } from 'node:util';
 import { EXIT, report } from '../dist/cli/output.js';
 import { writeBetween } from './between-markers.mjs';
 
-const SUITES = ['rooms-benchmark', 'potholes-benchmark'];
+const SUITES = ['rooms', 'potholes'];
 
 const M3L = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
 function main() {
   const { values } = parseArgs({
     options: {
-      out: { type: 'string', default: 'runs' },
+      out: { type: 'string', default: 'runs/evidence' },
       jobs: { type: 'string', default: '1' },
       docs: { type: 'boolean', default: false },
     },
   });
   for (const suite of SUITES) {
-    const file = fileURLToPath(new URL(`../configs/suite/${suite}.yaml`, import.meta.url));
+    const file = fileURLToPath(new URL(`../configs/suite/evidence/${suite}.yaml`, import.meta.url));
     const folder = join(values.out, suite);
     const command = [M3L, 'benchmark', file, '--out', folder, '--jobs', values.jobs];
     const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' });
     if (status !== EXIT.ok) return status ?? EXIT.failure;
     const [, ...table] = readFileSync(join(folder, 'results.md'), 'utf8').trim().split('\n');
     if (!values.docs) continue;
-    writeBetween('results.md', suite, 'npm run evidence -- --docs', table.join('\n').trim());
+    writeBetween('results.md', `evidence: ${suite}`, 'npm run evidence -- --docs', table.join('\n').trim());
   }
   return EXIT.ok;
 }

@@ -76,7 +76,8 @@ function distance(one: Outcome, other: Outcome): number {
   return Math.sqrt(apart / whole);
 }
 
-function expectSame(one: Outcome, two: Outcome): void {
+/** @param rounding names of what has no gradient but rounding, of which Adam makes a step */
+function expectSame(one: Outcome, two: Outcome, rounding?: RegExp): void {
   expect(two.same).toBe(true);
   expect(distance(one, two)).toBeLessThan(1e-6);
   for (const [t, { loss, parts, health, gradientNorm }] of one.reports.entries()) {
@@ -93,6 +94,7 @@ function expectSame(one: Outcome, two: Outcome): void {
     }
   }
   for (const [name, sum] of Object.entries(one.sums)) {
+    if (rounding?.test(name)) continue;
     expect(Math.abs(two.sums[name]! - sum), name).toBeLessThan(1e-3 * Math.max(1, sum));
   }
 }
@@ -131,7 +133,9 @@ describe('a batch that two processes share', { timeout: 600_000 }, () => {
     ],
   ];
   it.each(cases)('%s', async (_, setting) => {
-    expectSame(await run(setting, 1), await run(setting, 2));
+    // A BatchNorm takes away what these add to a channel.
+    const rounding = 'model' in setting ? /linear_c\d\.proj\.bias$/ : undefined;
+    expectSame(await run(setting, 1), await run(setting, 2), rounding);
   });
 
   it('takes each process’s own loss and the gradients’ mean with lossOver: process', async () => {
