@@ -16,7 +16,7 @@ export class HttpError extends M3lError {
   }
 }
 
-/** A server that cannot be: M3L_SERVE_LISTEN, M3L_SERVE_KEYS. */
+/** A server that cannot be: M3L_SERVE_LISTEN. */
 export class ServeError extends M3lError {}
 
 /** What is answered where something went wrong. */
