@@ -30,7 +30,12 @@ function main() {
     if (status !== EXIT.ok) return status ?? EXIT.failure;
     const [, ...table] = readFileSync(join(folder, 'results.md'), 'utf8').trim().split('\n');
     if (!values.docs) continue;
-    writeBetween('results.md', `evidence: ${suite}`, 'npm run evidence -- --docs', table.join('\n').trim());
+    writeBetween(
+      'results.md',
+      `evidence: ${suite}`,
+      'npm run evidence -- --docs',
+      table.join('\n').trim(),
+    );
   }
   return EXIT.ok;
 }

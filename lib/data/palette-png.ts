@@ -1,5 +1,8 @@
 import { deflateSync } from 'node:zlib';
+import { checkArguments } from '../torch/check-arguments.js';
 import { crc32 } from '../torch/crc32.js';
+import { ArgumentError } from '../torch/errors.js';
+import * as is from '../torch/rules.js';
 import type { Colour } from './colours.js';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
@@ -9,12 +12,28 @@ const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
  * paints, and read as labels it gives the numbers back. Image libraries make palettes of their own.
  * Numbers without a colour are black.
  * @param classes [height, width]
+ * @throws ArgumentError where `size` is not that of `classes`
  */
 export function palettePng(
   classes: Uint8Array,
-  [height, width]: readonly [number, number],
+  size: readonly [number, number],
   colours: readonly Colour[],
 ): Buffer {
+  checkArguments(
+    'palettePng',
+    { classes, size, colours },
+    {
+      classes: is.instance(Uint8Array),
+      size: is.listOf(is.size),
+      colours: is.listOf(is.listOf(is.finite)),
+    },
+  );
+  const [height, width] = size;
+  if (classes.length !== height * width) {
+    throw new ArgumentError(
+      `palettePng: classes has ${classes.length} numbers, expected ${height} · ${width}`,
+    );
+  }
   const rows = Buffer.alloc(height * (width + 1));
   for (let row = 0; row < height; row++) {
     rows.set(classes.subarray(row * width, (row + 1) * width), row * (width + 1) + 1);

@@ -78,7 +78,7 @@ export type {
 } from './predictor/images.js';
 export { PREDICTION_OUTPUTS } from './predictor/images.js';
 export {
-  ImagePredictor,
+  type ImagePredictor,
   type OpenPredictorOptions,
   openPredictor,
   type PredictImagesOptions,

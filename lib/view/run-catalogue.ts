@@ -6,6 +6,8 @@ import { statIfThere } from '../torch/stat.js';
 import type { RunEntry } from './api.js';
 import { statOf } from './files.js';
 
+/** Where `m3l train` puts runs. */
+const DEFAULT_RUNS = 'runs';
 /** Folders that are looked at at once. */
 const AT_ONCE = 32;
 
@@ -14,17 +16,20 @@ const AT_ONCE = 32;
  * the list is asked for. A run has an id, which requests name it by: no request can name a path.
  */
 export class RunCatalogue {
+  /** Folders of runs, or of folders of them. */
+  readonly given: readonly string[];
   readonly #folders = new Map<string, string>();
   readonly #ids = new Map<string, string>();
 
   /**
-   * @param given run folders, or folders of them
+   * @param asked run folders, or folders of them; null: those in `runs`, which may come yet
    * @throws RunError M3L_RUN_MISSING of one that is no folder
    */
-  constructor(private readonly given: readonly string[]) {
-    for (const path of given) {
+  constructor(asked: readonly string[] | null) {
+    for (const path of asked ?? []) {
       if (!statIfThere(path)?.isDirectory()) RunFolder.open(path);
     }
+    this.given = asked ?? [DEFAULT_RUNS];
   }
 
   /** All runs, the one last written to first. */

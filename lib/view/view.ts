@@ -28,7 +28,7 @@ const PREFERRED_PORT = 4747;
  * @throws RunError M3L_RUN_MISSING; ConfigError and DataError of data; ListenError M3L_HTTP_PORT
  */
 export async function openView({
-  runs = ['runs'],
+  runs,
   data,
   sets = [],
   port,
@@ -36,17 +36,19 @@ export async function openView({
   onNote = () => {},
 }: ViewOptions): Promise<{ url: string; close(): Promise<void> }> {
   const server = createServer();
+  let where = data?.name ?? '';
   const closing: { close(): Promise<void> }[] = [];
   if (data === undefined) {
     const pool = new RunPool(sets);
     closing.push(pool);
-    addRunRoutes(server, new RunCatalogue(runs), pool);
+    const catalogue = new RunCatalogue(runs ?? null);
+    where = catalogue.given.join(', ');
+    addRunRoutes(server, catalogue, pool);
   } else {
     const scenes = await DataScenes.open(data, onNote);
     closing.push(scenes);
     addDataRoutes(server, scenes);
   }
-  const where = data === undefined ? runs.join(', ') : data.name;
   addPageRoutes(server, { kind: data === undefined ? 'runs' : 'data', where, version });
   const { url } = await listen(server, { port, preferred: PREFERRED_PORT });
   return {

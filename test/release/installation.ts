@@ -8,7 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findLibtorch } from '../../dist/torch/libtorch.js';
 
@@ -43,7 +43,11 @@ export class Installation {
       // A link leads out of the folder, where a process under the permission model may not read.
       if (name === 'node-gyp-build') {
         cpSync(join(root, 'node_modules', name), join(this.modules, name), { recursive: true });
-      } else symlinkSync(join(root, 'node_modules', name), join(this.modules, name));
+      } else {
+        // Of a scope there is a folder.
+        mkdirSync(dirname(join(this.modules, name)), { recursive: true });
+        symlinkSync(join(root, 'node_modules', name), join(this.modules, name));
+      }
     }
     for (const name of ['dist', 'package.json', 'scripts/tools.mjs']) {
       cpSync(join(root, name), join(this.modules, 'm3l', name), { recursive: true });

@@ -42,7 +42,7 @@ export function addView(program: Command, version: string): void {
       const { resolveConfig } = await import('../../experiment/index.js');
       const interruption = listenForInterruption({ note: null });
       const view = await openView({
-        runs: runs.length > 0 ? runs : ['runs'],
+        runs: runs.length > 0 ? runs : undefined,
         data: data === undefined ? undefined : resolveConfig(data, sets),
         sets,
         port,

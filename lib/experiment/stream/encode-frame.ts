@@ -1,20 +1,35 @@
 import sharp from 'sharp';
 import { GLYPH_HEIGHT } from '../../evaluation/bitmap-font.js';
 import { Picture, textWidth } from '../../evaluation/picture.js';
+import { checkArguments } from '../../torch/check-arguments.js';
+import * as is from '../../torch/rules.js';
 import type { PredictionOutput } from '../predictor/images.js';
 import type { StreamPrediction } from './predict-stream.js';
 import type { StreamWrites } from './writes.js';
 
+const predictionShape = is.shape('ImagePrediction', {
+  width: is.size,
+  height: is.size,
+  classes: is.instance(Uint8Array),
+});
+
 /** What `predictStream` must make so that it can be written. */
 export function streamOutputs(writes: StreamWrites): PredictionOutput[] {
+  checkArguments('streamOutputs', { writes }, { writes: is.text });
   return writes.startsWith('overlay') ? ['overlayPixels'] : [];
 }
 
 /** One frame: a JPEG, RGB pixels, class numbers or a PGM; on overlays stands which sensor is not looked at. */
-export async function encodeFrame(
-  { prediction, faults }: StreamPrediction,
-  writes: StreamWrites,
-): Promise<Buffer> {
+export async function encodeFrame(frame: StreamPrediction, writes: StreamWrites): Promise<Buffer> {
+  checkArguments(
+    'encodeFrame',
+    { frame, writes },
+    {
+      frame: is.shape('StreamPrediction', { prediction: predictionShape, faults: is.record }),
+      writes: is.text,
+    },
+  );
+  const { prediction, faults } = frame;
   const { width, height, classes, overlayPixels } = prediction;
   const plain = Buffer.from(classes.buffer, classes.byteOffset, classes.byteLength);
   if (writes === 'classes') return plain;
