@@ -171,7 +171,7 @@ export function expectAlike(
   for (const [key, tensor] of Object.entries(found.state)) {
     torch.scope(() => {
       const expected = wanted.state[key]!;
-      const largest = (x: Tensor) => x.abs().max().item();
+      const largest = (x: typeof tensor) => x.abs().max().item();
       const off = largest(tensor.sub(expected));
       const chance = largest(again.state[key]!.sub(expected));
       expect(off, key).toBeLessThanOrEqual(tolerance * largest(expected) + 5 * chance);
