@@ -128,7 +128,7 @@ describe('the configurations of the package', () => {
     expect(extending.framework.fidelity).toBe('paper');
     expect([extending.name, extending.data.rooms?.labelled]).toEqual(['config', 32]);
     write(`${ROOMS}seed: 5\n`, 'paper');
-    expect(folder.read('extends: paper\n')).toMatchObject({ seed: 5, device: 'cpu' });
+    expect(folder.read('extends: paper\n')).toMatchObject({ seed: 5, device: 'auto' });
   });
 
   it('10 are listed where a name is neither a file nor one of them', () => {
