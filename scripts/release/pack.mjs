@@ -32,7 +32,7 @@ const native = join(root, 'build', 'native');
 /** Bytes that a tarball may have; what is above was packed by mistake. @type {Record<string, number>} */
 const LARGEST = {
   // The comments of 1,107 generated functions are 130 kB of it.
-  m3l: 850_000,
+  m3l: 950_000,
   // 2.7 MB without the CUDA kernels of 2.14, which hold code for two architectures and PTX.
   '@m3l/linux-x64': 6_000_000,
   '@m3l/libtorch-linux-x64': 150_000_000,
