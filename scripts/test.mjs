@@ -1,10 +1,9 @@
-// npm test after setup: lint, the CUDA kernels' compilation, types, every test, and those of the kernels
-// once more on the CUDA ones, emulated. The last line reads 'N passed, N failed'.
+// npm test after setup: lint, the CUDA kernels' compilation, types, every test. The last line reads
+// 'N passed, N failed'. (The kernels' tests on the CUDA ones, emulated: npm run test:emulated-cuda.)
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileCuda } from './compile-cuda.mjs';
-import { testEmulatedCuda } from './emulated-cuda.mjs';
 import { lint } from './lint.mjs';
 import { vitest } from './vitest.mjs';
 
@@ -22,7 +21,7 @@ function types(project) {
 
 const filters = process.argv.slice(2);
 const checks = filters.length > 0 ? [] : [...lint(), compileCuda(), types('test')];
-const runs = [vitest(filters), ...(filters.length > 0 ? [] : [await testEmulatedCuda()])];
+const runs = [vitest(filters)];
 for (const { name, ok } of checks) console.error(`${ok ? 'ok  ' : 'FAIL'} ${name}`);
 /** @param {'passed' | 'failed' | 'skipped'} outcome */
 const sum = (outcome) => runs.reduce((total, run) => total + run[outcome], 0);
