@@ -1,8 +1,8 @@
 /** The images that a request holds. */
 import type { FastifyRequest } from 'fastify';
 import { nearest } from '../experiment/nearest.js';
+import { HttpError } from '../http/errors.js';
 import { M3lError } from '../torch/errors.js';
-import { HttpError } from './errors.js';
 import { meant } from './query.js';
 
 /** Images of one scene by their modalities. */

@@ -1,7 +1,8 @@
 /** Who may ask: names of the server, pages of other origins, keys. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { HttpError } from './errors.js';
+import { HttpError } from '../http/errors.js';
+import { LOOPBACK_NAMES, requireHost } from '../http/host.js';
 
 /** What of a request is looked at before anything of it is read. */
 export interface GuardOptions {
@@ -14,10 +15,10 @@ export interface GuardOptions {
   readonly keys: readonly string[];
 }
 
-const LOOPBACK_NAMES: readonly string[] = ['localhost', '127.0.0.1', '[::1]'];
 /** Asked by supervisors, which have no key. */
 const OPEN = new Set(['/health', '/ready']);
 const PREFLIGHT_SECONDS = '600';
+const BEHIND_A_NAME = '. A server behind a name is told it: --allow-host NAME.';
 
 /** Whether only this machine reaches such an address. */
 export function isLoopback(host: string): boolean {
@@ -26,9 +27,11 @@ export function isLoopback(host: string): boolean {
 
 /** Refuses whoever may not ask, and answers what browsers ask on behalf of allowed pages. */
 export function guard(server: FastifyInstance, options: GuardOptions): void {
+  const { loopback, hosts } = options;
+  const names = loopback ? [...LOOPBACK_NAMES, ...hosts] : hosts;
   const digests = options.keys.map(digestOf);
   server.addHook('onRequest', async (request, reply) => {
-    refuseHost(request, options);
+    if (names.length > 0) requireHost(request, names, BEHIND_A_NAME);
     allowOrigin(request, reply, options);
     if (request.method === 'OPTIONS' && request.headers.origin !== undefined) {
       return reply
@@ -41,19 +44,6 @@ export function guard(server: FastifyInstance, options: GuardOptions): void {
     if (digests.length > 0 && !OPEN.has(request.routeOptions.url ?? '')) checkKey(request, digests);
     return undefined;
   });
-}
-
-function refuseHost({ headers }: FastifyRequest, { loopback, hosts }: GuardOptions): void {
-  if (!loopback && hosts.length === 0) return;
-  const [, name] = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i.exec(headers.host ?? '') ?? [];
-  const known = loopback ? [...LOOPBACK_NAMES, ...hosts] : hosts;
-  if (name !== undefined && known.includes(name.toLowerCase())) return;
-  throw new HttpError(
-    403,
-    'M3L_HTTP_HOST',
-    `found the Host ${headers.host === undefined ? 'missing' : `'${headers.host}'`}, expected ${known.join(', ')}. ` +
-      'A server behind a name is told it: --allow-host NAME.',
-  );
 }
 
 function allowOrigin(

@@ -1,7 +1,7 @@
 /** What a request asks for: by its query, or by the types that it accepts. */
 import type { z } from 'zod';
 import { nearest } from '../experiment/nearest.js';
-import { HttpError } from './errors.js';
+import { HttpError } from '../http/errors.js';
 import { OUTPUTS, type Output, TYPES } from './schemas.js';
 
 /** @throws HttpError 400 M3L_HTTP_QUERY */

@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ImagePrediction, ImagePredictor } from '../experiment/index.js';
+import { HttpError } from '../http/errors.js';
 import { outputsFor, payloadOf, sendPrediction, summaryOf } from './answer.js';
 import { type BodyLimits, type Images, sceneOf, scenesOf } from './body.js';
-import { errorAnswer, HttpError } from './errors.js';
+import { errorAnswer } from './errors.js';
 import type { Metrics } from './metrics.js';
 import { openApi } from './openapi.js';
 import type { ServeSettings } from './options.js';

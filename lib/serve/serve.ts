@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import { type ImagePredictor, openPredictor, RunFolder } from '../experiment/index.js';
+import { urlOf, whyNotThere } from '../http/host.js';
 import { checkArguments } from '../torch/check-arguments.js';
 import { withDefaults } from '../torch/require.js';
 import * as is from '../torch/rules.js';
@@ -109,18 +110,13 @@ async function listen(server: FastifyInstance, { host, port }: ServeSettings): P
   try {
     await server.listen({ host, port });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const reason =
-      code === 'EADDRINUSE' ? 'another program listens there' : (error as Error).message;
     throw new ServeError(
       'M3L_SERVE_LISTEN',
-      `${host}:${port} cannot be listened at: ${reason}. Give another --port (0: any that is free) or --host.`,
+      `${host}:${port} cannot be listened at: ${whyNotThere(error)}. Give another --port (0: any that is free) or --host.`,
       { cause: error },
     );
   }
-  const bound = server.server.address();
-  const at = typeof bound === 'object' && bound !== null ? bound.port : port;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${at}`;
+  return urlOf(server, host);
 }
 
 function versionOf(): string {

@@ -1,7 +1,8 @@
 import multipart from '@fastify/multipart';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { HttpError } from '../http/errors.js';
 import { type ConnectionError, rawAnswer } from './client-error.js';
-import { errorAnswer, HttpError } from './errors.js';
+import { errorAnswer } from './errors.js';
 import { guard, isLoopback } from './guard.js';
 import type { Metrics } from './metrics.js';
 import type { ServeSettings } from './options.js';

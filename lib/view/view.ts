@@ -50,7 +50,7 @@ export async function openView({
     addDataRoutes(server, scenes);
   }
   addPageRoutes(server, { kind: data === undefined ? 'runs' : 'data', where, version });
-  const { url } = await listen(server, { port, preferred: PREFERRED_PORT });
+  const url = await listen(server, { port, preferred: PREFERRED_PORT });
   return {
     url,
     async close() {
