@@ -1,7 +1,12 @@
 import { render } from 'preact';
 import { useEffect } from 'preact/hooks';
 import 'uplot/dist/uPlot.min.css';
-import './page.css';
+import './styles/base.css';
+import './styles/frame.css';
+import './styles/runs.css';
+import './styles/charts.css';
+import './styles/scenes.css';
+import './styles/tables.css';
 import type { Home } from '../api.js';
 import { useJson } from './ask.js';
 import { DataPage } from './data-page.js';
