@@ -12,6 +12,7 @@ import { listQuery, sceneNumber } from './queries.js';
 import type { RunCatalogue } from './run-catalogue.js';
 import { readRunConfig } from './run-config.js';
 import type { RunPool } from './run-pool.js';
+import type { RunScenes } from './run-scenes.js';
 import { RunSummaries } from './run-summaries.js';
 
 /** Runs that one answer may tell of. */
@@ -36,7 +37,10 @@ export function addRunRoutes(
 ): void {
   const summaries = new RunSummaries();
   const live = new LiveRuns(catalogue, summaries);
-  const scenesOf = async (id: string) => pool.of(await catalogue.folderOf(id));
+  const withScenes = async <Result>(
+    id: string,
+    work: (scenes: RunScenes) => Result | Promise<Result>,
+  ) => pool.use(await catalogue.folderOf(id), work);
 
   server.get('/api/runs', () => catalogue.list());
 
@@ -63,43 +67,45 @@ export function addRunRoutes(
     readRobustness(await catalogue.folderOf(params.id)),
   );
 
-  server.get<ById>('/api/runs/:id/scenes', async ({ params }) =>
-    (await scenesOf(params.id)).facts(),
+  server.get<ById>('/api/runs/:id/scenes', ({ params }) =>
+    withScenes(params.id, (scenes) => scenes.facts()),
   );
 
   server.get<{ Params: ByScene['Params'] & { modality: string } }>(
     '/api/runs/:id/scenes/:index/pictures/:modality',
     async ({ params }, reply) => {
-      const scenes = await scenesOf(params.id);
-      const { type, bytes } = await scenes.picture(sceneNumber(params.index), params.modality);
+      const { type, bytes } = await withScenes(params.id, (scenes) =>
+        scenes.picture(sceneNumber(params.index), params.modality),
+      );
       return reply.header('content-type', type).header('cache-control', KEPT).send(bytes);
     },
   );
 
   server.get<ByScene>('/api/runs/:id/scenes/:index/label', async ({ params }, reply) => {
-    const scenes = await scenesOf(params.id);
-    return sendClasses(reply, await scenes.label(sceneNumber(params.index)));
+    const label = (scenes: RunScenes) => scenes.label(sceneNumber(params.index));
+    return sendClasses(reply, await withScenes(params.id, label));
   });
 
   server.get<ByScene>('/api/runs/:id/scenes/:index/prediction', async (request, reply) => {
     const { params } = request;
-    const scenes = await scenesOf(params.id);
     const without = listQuery(request, 'without', 64);
-    return sendClasses(reply, await scenes.prediction(sceneNumber(params.index), without));
+    const prediction = (scenes: RunScenes) => scenes.prediction(sceneNumber(params.index), without);
+    return sendClasses(reply, await withScenes(params.id, prediction));
   });
 
-  server.get<ById>('/api/runs/:id/confusion', async (request, reply) => {
-    const scenes = await scenesOf(request.params.id);
+  server.get<ById>('/api/runs/:id/confusion', (request, reply) => {
     const without = listQuery(request, 'without', 64);
-    return eventStream(reply, async ({ signal, send }) => {
-      let told = 0;
-      for await (const progress of scenes.confusion(without, signal)) {
-        const last = progress.done === progress.images;
-        if (!last && performance.now() - told < TOLD_EVERY) continue;
-        told = performance.now();
-        await send(last ? 'done' : 'progress', progress);
-      }
-    });
+    return withScenes(request.params.id, (scenes) =>
+      eventStream(reply, async ({ signal, send }) => {
+        let told = 0;
+        for await (const progress of scenes.confusion(without, signal)) {
+          const last = progress.done === progress.images;
+          if (!last && performance.now() - told < TOLD_EVERY) continue;
+          told = performance.now();
+          await send(last ? 'done' : 'progress', progress);
+        }
+      }),
+    );
   });
 }
 

@@ -3,6 +3,7 @@ import { IGNORE_LABEL, loadInputs } from '../data/index.js';
 import { findCheckpoint } from '../experiment/checkpoint.js';
 import { classNames, paletteOf } from '../experiment/classes.js';
 import { openSources } from '../experiment/datasets.js';
+import { placeOn } from '../experiment/device.js';
 import { modalityIndex } from '../experiment/evaluate.js';
 import {
   type Config,
@@ -26,6 +27,12 @@ const PICTURES = 48 << 20;
 interface Network {
   checkpoint: string;
   predictor: WorkerPredictor;
+}
+
+/** What the network of a checkpoint says, [height, width]. */
+interface Answer {
+  readonly checkpoint: string;
+  readonly classes: Uint8Array;
 }
 
 /**
@@ -52,11 +59,10 @@ export class RunScenes {
    */
   static async open(folder: string, sets: readonly string[]): Promise<RunScenes> {
     const run = RunFolder.open(folder);
-    const onCpu = ['device=cpu'];
-    const stored = run.config(sets);
-    const able = stored.device === 'cpu' || torch.cuda.isAvailable();
-    const all = able ? sets : [...sets, ...onCpu];
-    const config = able ? stored : run.config(all);
+    // Where the run was trained may be a device that this machine has not.
+    const { device } = placeOn(run.config(sets).device, { asked: false });
+    const all = [...sets, `device=${device}`];
+    const config = run.config(all);
     const { val } = await openSources(config);
     return new RunScenes(run, config, all, new SceneReader(config, val));
   }
@@ -92,7 +98,8 @@ export class RunScenes {
     return this.#predictions.get(`${checkpoint} ${index} ${missing}`, async () => {
       const { labelHeight, labelWidth, height, width } = await this.reader.load(index);
       const size = labelHeight > 0 ? shownSize(labelHeight, labelWidth) : shownSize(height, width);
-      return packClasses(await this.#classes(index, missing, size), ...size);
+      const { classes } = await this.#classes(index, missing, size);
+      return packClasses(classes, ...size);
     });
   }
 
@@ -105,9 +112,8 @@ export class RunScenes {
     signal: AbortSignal,
   ): AsyncGenerator<ConfusionProgress> {
     const missing = this.#indices(without);
-    const { checkpoint } = await this.#opened();
-    const key = `${checkpoint} ${missing}`;
-    const known = this.#confusions.get(key);
+    let { checkpoint } = await this.#opened();
+    const known = this.#confusions.get(`${checkpoint} ${missing}`);
     if (known !== undefined) {
       yield known;
       return;
@@ -119,12 +125,19 @@ export class RunScenes {
       signal.throwIfAborted();
       const { label, labelHeight, labelWidth } = await this.reader.load(index);
       if (label !== null) {
-        const size: [number, number] = [labelHeight, labelWidth];
-        count(counts, label, await this.#classes(index, missing, size));
+        const answer = await this.#classes(index, missing, [labelHeight, labelWidth]);
+        if (answer.checkpoint !== checkpoint) {
+          // A later one answers: all are counted anew, of one network.
+          checkpoint = answer.checkpoint;
+          for (const row of counts) row.fill(0);
+          index = -1;
+          continue;
+        }
+        count(counts, label, answer.classes);
       }
       yield { done: index + 1, images, counts };
     }
-    this.#confusions.set(key, { done: images, images, counts });
+    this.#confusions.set(`${checkpoint} ${missing}`, { done: images, images, counts });
   }
 
   /** Ends the network's thread. */
@@ -143,7 +156,7 @@ export class RunScenes {
     index: number,
     missing: readonly number[],
     size: [number, number],
-  ): Promise<Uint8Array> {
+  ): Promise<Answer> {
     try {
       return await this.#predict(index, missing, size);
     } catch (error) {
@@ -158,17 +171,16 @@ export class RunScenes {
     index: number,
     missing: readonly number[],
     size: [number, number],
-  ): Promise<Uint8Array> {
-    const { predictor } = await this.#opened();
+  ): Promise<Answer> {
+    const { checkpoint, predictor } = await this.#opened();
     const { files } = this.reader.sample(index);
     const given = files.map((file, m) => (missing.includes(m) ? null : file));
     const { inputs } = await loadInputs(predictor.specs, given, predictor.loading);
     try {
       return await torch.scope(async () => {
         const [classes] = await predictor.predictClasses(inputs, { size, heads: ['ensemble'] });
-        return (
-          classes!.to({ dtype: 'uint8', device: 'cpu' }).toTypedArray() as Uint8Array
-        ).slice();
+        const bytes = classes!.to({ dtype: 'uint8', device: 'cpu' }).toTypedArray() as Uint8Array;
+        return { checkpoint, classes: bytes.slice() };
       });
     } finally {
       torch.dispose(inputs);
@@ -187,7 +199,8 @@ export class RunScenes {
       this.#network.catch(() => {});
       await network?.predictor.close();
     }
-    return this.#network ?? this.#open(latest);
+    if (this.#closed) throw new M3lError('M3L_WORKER_CLOSED', 'The run was closed meanwhile.');
+    return this.#network!;
   }
 
   async #open(checkpoint: string): Promise<Network> {

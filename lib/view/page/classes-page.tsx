@@ -18,18 +18,30 @@ export function ClassesPage({ runs, route }: { runs: readonly LiveRun[]; route: 
       </Empty>
     );
   }
+  const classesOf = ({ latest }: LiveRun) => latest!.classes;
   const casesOf = ({ latest }: LiveRun) => latest!.heads[0]?.cases ?? [];
   const caseNames = [...new Set(evaluated.flatMap((run) => casesOf(run).map(({ name }) => name)))];
   const wanted = route.query.get('case');
   const chosen = caseNames.find((name) => name === wanted) ?? caseNames[0] ?? 'all';
   const single = evaluated.length === 1;
   const columns = single
-    ? casesOf(evaluated[0]!).map((each) => ({ title: each.name, ...each }))
+    ? casesOf(evaluated[0]!).map((each) => ({
+        title: each.name,
+        own: classesOf(evaluated[0]!),
+        ...each,
+      }))
     : evaluated.map((run) => {
         const found = casesOf(run).find(({ name }) => name === chosen);
-        return { title: run.id, classIoU: found?.classIoU ?? [], meanIoU: found?.meanIoU ?? null };
+        return {
+          title: run.id,
+          own: classesOf(run),
+          classIoU: found?.classIoU ?? [],
+          meanIoU: found?.meanIoU ?? null,
+        };
       });
-  const { classes, iteration, images } = evaluated[0]!.latest!;
+  const { iteration, images } = evaluated[0]!.latest!;
+  // Runs may have others, or in another order.
+  const classes = [...new Set(evaluated.flatMap(classesOf))];
   return (
     <>
       <div class="bar">
@@ -58,11 +70,11 @@ export function ClassesPage({ runs, route }: { runs: readonly LiveRun[]; route: 
             </tr>
           </thead>
           <tbody>
-            {classes.map((name, k) => (
-              <tr key={`${k} ${name}`}>
+            {classes.map((name) => (
+              <tr key={name}>
                 <th scope="row">{name}</th>
-                {columns.map(({ title, classIoU }) => {
-                  const value = classIoU[k] ?? null;
+                {columns.map(({ title, own, classIoU }) => {
+                  const value = classIoU[own.indexOf(name)] ?? null;
                   const { ground, ink } = shade(theme, value ?? 0);
                   return (
                     <td

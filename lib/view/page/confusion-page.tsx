@@ -44,32 +44,21 @@ export function ConfusionPage({ runs, route }: { runs: readonly LiveRun[]; route
       </div>
       <div class="matrices">
         {runs.map(({ id }) => (
-          <Counted
-            key={`${id} ${without}`}
-            id={id}
-            set={set}
-            without={without}
-            titled={runs.length > 1}
-          />
+          <Counted key={`${id} ${without}`} id={id} without={without} titled={runs.length > 1} />
         ))}
       </div>
     </>
   );
 }
 
-function Counted({
-  id,
-  set,
-  without,
-  titled,
-}: {
-  id: string;
-  set: SceneSet;
-  without: string;
-  titled: boolean;
-}) {
+function Counted({ id, without, titled }: { id: string; without: string; titled: boolean }) {
+  // Its classes and scenes are its own: runs beside it may have others.
+  const { value: set, error: unread } = useJson<SceneSet>(
+    `/api/runs/${encodeURIComponent(id)}/scenes`,
+  );
   const [progress, setProgress] = useState<ConfusionProgress | null>(null);
-  const [error, setError] = useState<Refusal | null>(null);
+  const [failure, setError] = useState<Refusal | null>(null);
+  const error = unread ?? failure;
   useEffect(() => {
     const query = many('without', without === '' ? [] : [without]);
     const source = new EventSource(`/api/runs/${encodeURIComponent(id)}/confusion?${query}`);
@@ -92,7 +81,7 @@ function Counted({
     });
     return () => source.close();
   }, [id, without]);
-  const { done = 0, images = set.names.length } = progress ?? {};
+  const { done = 0, images = set?.names.length ?? 0 } = progress ?? {};
   return (
     <section aria-label={`Confusion matrix of ${id}`}>
       {titled && <h2>{id}</h2>}
@@ -104,7 +93,7 @@ function Counted({
           <progress max={images} value={done} aria-label="Scenes counted" />
         </p>
       )}
-      {progress && <Matrix classes={set.classes} counts={progress.counts} />}
+      {progress && set && <Matrix classes={set.classes} counts={progress.counts} />}
     </section>
   );
 }

@@ -106,6 +106,7 @@ function Shown({
       if (name === 'label') return { name, image: paint(label.map), classes: label.map };
       if (name === 'prediction')
         return { name, image: paint(prediction.map), classes: prediction.map };
+      if (name !== 'errors') return { name, image: null };
       const image = labels && prediction.map && paintErrors(labels, prediction.map, colours);
       return { name, image, classes: null };
     });

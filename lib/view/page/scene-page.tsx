@@ -24,7 +24,7 @@ export function ScenePage({
     `/api/runs/${encodeURIComponent(first!)}/scenes`,
     stamp,
   );
-  if (error) return <SceneProblem error={error} id={first!} />;
+  if (error) return <SceneProblem error={error} />;
   if (set === null) return <Waiting what="Opening the scenes" />;
   if (set.names.length === 0) return <Empty title="The list holds no scene" />;
   if (set.checkpoint === null) {
@@ -37,12 +37,13 @@ export function ScenePage({
   return <Scenes ids={ids} set={set} stamp={stamp} route={route} />;
 }
 
-function SceneProblem({ error, id }: { error: Refusal; id: string }) {
+function SceneProblem({ error }: { error: Refusal }) {
   return (
     <Problem error={error}>
       {error.code.includes('DATA') && (
         <p>
-          Tell where the data is now: <code>m3l view {id} --set data.root=FOLDER</code>
+          Tell where the data is now: start <code>m3l view</code> again with{' '}
+          <code>--set data.root=FOLDER</code>
         </p>
       )}
     </Problem>
