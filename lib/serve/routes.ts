@@ -122,6 +122,10 @@ async function within<T>(
   if (raw.destroyed) leave();
   try {
     return await compute(controller.signal);
+  } catch (error) {
+    // What of a batch waits yet is not worth computing.
+    controller.abort(error);
+    throw error;
   } finally {
     clearTimeout(timer);
     raw.off('close', leave);

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import { type ImagePredictor, openPredictor, RunFolder } from '../experiment/index.js';
 import { urlOf, whyNotThere } from '../http/host.js';
 import { checkArguments } from '../torch/check-arguments.js';
+import { packageVersion } from '../torch/installation.js';
 import { withDefaults } from '../torch/require.js';
 import * as is from '../torch/rules.js';
 import { ServeError } from './errors.js';
@@ -47,7 +47,8 @@ export class Server {
     });
     const state = { closing: false };
     const server = createServer(settings, state, metrics);
-    addRoutes(server, { predictor, settings, metrics, version: versionOf() });
+    const version = packageVersion() ?? 'unknown';
+    addRoutes(server, { predictor, settings, metrics, version });
     try {
       const url = await listen(server, settings);
       return new Server(url, { predictor, server, state, graceSeconds: settings.graceSeconds });
@@ -117,9 +118,4 @@ async function listen(server: FastifyInstance, { host, port }: ServeSettings): P
     );
   }
   return urlOf(server, host);
-}
-
-function versionOf(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
