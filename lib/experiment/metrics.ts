@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { z } from 'zod';
+import { appendWhole } from '../torch/atomic-write.js';
 
 const head = z.looseObject({ head: z.string(), cases: z.array(z.looseObject({})) });
 
@@ -30,14 +31,10 @@ export type MetricsLine = { kind: 'train' | 'health' | 'evaluation'; iteration: 
 export function appendMetrics(path: string, line: MetricsLine): void {
   const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
   const file = openSync(path, 'a');
-  const { size } = fstatSync(file);
   try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+    appendWhole(file, bytes);
     // An evaluation may have taken minutes.
     if (line.kind === 'evaluation') fsyncSync(file);
-  } catch (error) {
-    ftruncateSync(file, size);
-    throw error;
   } finally {
     closeSync(file);
   }

@@ -1,6 +1,6 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
+import { appendWhole, makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
 import type { MetricsLine } from '../metrics.js';
 import type { LoggerDescriptor } from './logger.js';
 import { casesOf, cellsOf } from './scalars.js';
@@ -46,7 +46,7 @@ function rowsOf(line: MetricsLine, classes: readonly string[]): Row[] {
   );
 }
 
-/** A file that is there once it has a row. Columns never move: a new one comes last, for all rows. */
+/** A file, empty until it has a row. Columns never move: a new one comes last, for all rows. */
 class Table {
   readonly #columns: string[] = [];
 
@@ -73,7 +73,7 @@ class Table {
     const bytes = Buffer.from(rows.map((row) => this.#line(row)).join(''));
     const file = openSync(this.file, 'a');
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+      appendWhole(file, bytes);
     } finally {
       closeSync(file);
     }

@@ -1,14 +1,7 @@
 /** TensorBoard's event files: TFRecord frames, each with one Event of event.proto. */
-import {
-  closeSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { PbfReader, PbfWriter } from 'pbf';
+import { appendWhole } from '../../torch/atomic-write.js';
 
 /** What an event tells. */
 export type EventContent =
@@ -128,14 +121,7 @@ export class EventFile {
   }
 
   write(event: Event): void {
-    const frame = frameOf(event);
-    const { size } = fstatSync(this.#file);
-    try {
-      for (let at = 0; at < frame.length; ) at += writeSync(this.#file, frame, at);
-    } catch (error) {
-      ftruncateSync(this.#file, size);
-      throw error;
-    }
+    appendWhole(this.#file, frameOf(event));
   }
 
   /** Brings what was written to the disk. */
