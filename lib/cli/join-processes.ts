@@ -25,7 +25,8 @@ export function tells(): boolean {
 
 /**
  * Meets the other processes where there are some; null: this one is alone.
- * @param device that of the configuration: CUDA devices speak by NCCL
+ * @param device that of the configuration, where it is known by now: with `cpu` they speak by Gloo alone, else
+ *   by NCCL where there is CUDA, which has Gloo for tensors on the CPU
  */
 export async function joinProcesses(
   device: string | undefined,
@@ -33,7 +34,7 @@ export async function joinProcesses(
 ): Promise<distributed.ProcessGroup | null> {
   if (!isOneOfSeveral()) return null;
   const torch = await import('../torch/index.js');
-  const backend = device?.startsWith('cuda') ? 'nccl' : 'gloo';
+  const backend = device !== 'cpu' && torch.cuda.isAvailable() ? 'nccl' : 'gloo';
   return torch.distributed.initProcessGroup({ backend, timeoutSeconds });
 }
 

@@ -57,6 +57,8 @@ export async function launchProcesses(nproc: number): Promise<number> {
       if (ended.killed !== null) {
         printNote(`m3l: the process of rank ${rank} was ended by ${ended.killed}.`);
       }
+      // One that was told to stop has saved, and so may the first still do.
+      if (ended.code === EXIT.interrupted) return;
       grace ??= setTimeout(() => {
         const left = children.flatMap((each, i) => (isRunning(each) ? [i] : []));
         printNote(`m3l: ending the processes of rank ${left.join(', ')}, which did not end.`);

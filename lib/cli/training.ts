@@ -94,8 +94,7 @@ async function openTogether(
   const { fromFirst, requireSameConfig } = await import('../experiment/processes.js');
   // What is wrong with it is better told before others are waited for.
   const own = file === undefined || !isOneOfSeveral() ? null : resolveConfig(file, options.set);
-  const device = own?.device ?? /^device=(.*)$/.exec(options.set.join('\n'))?.[1];
-  const group = await joinProcesses(device, options.timeout);
+  const group = await joinProcesses(own?.device, options.timeout);
   if (group === null) return { ...(await openRun(command, file, options)), group };
   requireSameConfig(group, own);
   let opened: Opened | null = null;

@@ -54,7 +54,12 @@ export class CaseMeasures {
     return { ...metrics, ...this.#calibration?.result(), ...this.#boundary?.result() };
   }
 
-  /** Adds up what the processes that share a set have measured, each at the same time. */
+  /** @throws EvaluationError M3L_LABEL_RANGE */
+  check(): void {
+    for (const matrix of this.#matrices) matrix.checkRange();
+  }
+
+  /** Adds up what the processes that share a set have measured, each at the same time, once it is checked. */
   share(group: Collectives): void {
     for (const matrix of this.#matrices) matrix.share(group);
     this.#calibration?.share(group);

@@ -62,7 +62,7 @@ export class ConfusionMatrix {
       predictions,
       IGNORE_LABEL,
     );
-    if (this.#counts.device === 'cpu') this.#checkRange();
+    if (this.#counts.device === 'cpu') this.checkRange();
   }
 
   /**
@@ -70,7 +70,7 @@ export class ConfusionMatrix {
    * @throws EvaluationError M3L_LABEL_RANGE
    */
   counts(): number[][] {
-    this.#checkRange();
+    this.checkRange();
     const flat = Array.from(this.#counts.toTypedArray() as BigInt64Array, Number);
     const k = this.numClasses;
     return Array.from({ length: k }, (_, row) => flat.slice(row * k, (row + 1) * k));
@@ -80,25 +80,8 @@ export class ConfusionMatrix {
     return metricsOf(this.counts());
   }
 
-  /**
-   * Adds up what the processes that share a set have counted, each at the same time.
-   * @throws EvaluationError M3L_LABEL_RANGE where this one's labels are wrong
-   */
-  share(group: Collectives): void {
-    this.#checkRange();
-    group.allReduce(this.#counts, 'sum');
-  }
-
-  dispose(): void {
-    this.#counts.dispose();
-    this.#outOfRange.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  #checkRange(): void {
+  /** @throws EvaluationError M3L_LABEL_RANGE where labels or predictions that were added are no classes */
+  checkRange(): void {
     const found = Array.from(this.#outOfRange.toTypedArray() as BigInt64Array, Number);
     const [labels, label, predictions, prediction] = found as [number, number, number, number];
     if (labels + predictions === 0) return;
@@ -111,6 +94,20 @@ export class ConfusionMatrix {
         : `the predictions hold ${prediction}: ${classes}. ` +
             'Give the matrix as many classes as the model has.',
     );
+  }
+
+  /** Adds up what the processes that share a set have counted, each at the same time, once it is checked. */
+  share(group: Collectives): void {
+    group.allReduce(this.#counts, 'sum');
+  }
+
+  dispose(): void {
+    this.#counts.dispose();
+    this.#outOfRange.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 

@@ -174,7 +174,12 @@ async function together(
   measure: () => Promise<number>,
 ): Promise<number> {
   if (group === null) return measure();
-  const own = await measure().catch((error: unknown) => ({ error }));
+  const own = await measure()
+    .then((images) => {
+      for (const each of measures) each.check();
+      return images;
+    })
+    .catch((error: unknown) => ({ error }));
   const found = typeof own === 'number' ? [own, 0] : [0, 1];
   const [images, failed] = torch.scope(() => {
     const all = torch.tensor(Float64Array.from(found), { device });

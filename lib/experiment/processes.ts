@@ -1,5 +1,11 @@
 /** What processes that train one model together agree on; a process that is alone agrees with itself. */
-import { type Peers, peersOf, type Trainer, type TrainerState } from '../learning/index.js';
+import {
+  frameworkNamed,
+  type Peers,
+  peersOf,
+  type Trainer,
+  type TrainerState,
+} from '../learning/index.js';
 import { ALONE } from '../learning/peers.js';
 import type { distributed } from '../torch/index.js';
 import * as torch from '../torch/index.js';
@@ -80,9 +86,11 @@ export function requireSameConfig(group: Group, config: Config | null): void {
 }
 
 /** @throws RunError M3L_BATCH_PROCESSES where the processes cannot have equal parts of a batch */
-export function requireDivisible({ batch }: SettledConfig, group: Group): void {
+export function requireDivisible({ batch, framework }: SettledConfig, group: Group): void {
   const worldSize = group?.worldSize ?? 1;
+  const { needsUnlabelled } = frameworkNamed(framework.name);
   for (const key of ['labelled', 'unlabelled'] as const) {
+    if (key === 'unlabelled' && !needsUnlabelled) continue;
     if (batch[key] % worldSize === 0) continue;
     const multiple = Math.ceil(batch[key] / worldSize) * worldSize;
     throw new RunError(
@@ -132,6 +140,6 @@ interface Plan {
  */
 export function deviceOf(device: string, group: Group): string {
   const byPlace = device === 'cuda' || (device === 'auto' && torch.cuda.isAvailable());
-  if (group === null || !byPlace) return device;
+  if (!byPlace || (group === null && process.env.LOCAL_RANK === undefined)) return device;
   return `cuda:${torch.distributed.localRank()}`;
 }

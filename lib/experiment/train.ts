@@ -132,9 +132,15 @@ async function trainNetworks(
   const writes = isFirst(group);
   const { trainer, dispose } = createTrainer(config, networks, datasets, peers);
   try {
-    const begun = await fromFirst(group, () => begin(run, config, trainer, resume, onEvent));
+    // The log, which may be long, is for the first process alone, which writes and tells.
+    let earlier: readonly MetricsLine[] = [];
+    const begun = await fromFirst(group, () => {
+      const { earlier: own, ...rest } = begin(run, config, trainer, resume, onEvent);
+      earlier = own;
+      return rest;
+    });
     shareState(group, trainer);
-    const { resumed, earlier } = begun;
+    const { resumed } = begun;
     let { report, best } = begun;
     if (writes) logging.open({ iteration: resumed, earlier, classes: datasets.classes });
     const log = (line: MetricsLine) => {
@@ -257,13 +263,17 @@ function restore(
   torch.scope(() => {
     const { config: found, tensors, ...facts } = loadCheckpoint(path);
     checkSameModel(path, found, config);
-    if (found.device !== config.device) {
+    if (kindOf(found.device) !== kindOf(config.device)) {
       const text = `Trained on ${found.device} until now, goes on on ${config.device}: not bit for bit as in one go.`;
       onEvent({ kind: 'note', text });
     }
     orReadError(path, () => trainer.loadState({ tensors, meta: trainingFacts(facts) }));
   });
   return trainer.iteration;
+}
+
+function kindOf(device: string): string {
+  return device.split(':')[0]!;
 }
 
 function save(

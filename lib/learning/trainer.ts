@@ -234,7 +234,8 @@ export class Trainer {
 
   /** Releases what the steps and the framework hold beside networks and optimiser, which stay. */
   dispose(): void {
-    shareStatistics(this.#options.framework, null);
+    const { framework, peers } = this.#options;
+    if (peers?.group) shareStatistics(framework, null);
     this.#step.dispose();
     this.#buffers.dispose();
     torch.dispose(Object.values(this.#options.framework.state ?? {}));

@@ -59,7 +59,7 @@ export async function importWeights(
       run.begin(settled);
       saveCheckpoint(
         run.checkpoints,
-        { iteration: 0, config: settled, tensors, meta: null, score: null },
+        { iteration: 0, config: placed, tensors, meta: null, score: null },
         { keep: 1 },
       );
       return { run: run.path, file, format, networks: chosen };
