@@ -6,7 +6,13 @@ const WIDE =
 /** Marks upon letters, joiners, and what controls rather than shows. */
 const NOTHING = /^[\p{Mn}\p{Me}\p{Cf}\p{Cc}]+$/u;
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+let segmenter: Intl.Segmenter | undefined;
+
+/** The segmenter takes 50 ms to make, and most texts need none. */
+function graphemesOf(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+  return segmenter.segment(text);
+}
 
 function columnsOf(grapheme: string): number {
   if (NOTHING.test(grapheme)) return 0;
@@ -18,7 +24,7 @@ export function widthOf(text: string): number {
   // Most texts need no looking at.
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of graphemes.segment(text)) width += columnsOf(segment);
+  for (const { segment } of graphemesOf(text)) width += columnsOf(segment);
   return width;
 }
 
@@ -27,7 +33,7 @@ export function fitted(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
   let width = 0;
   let kept = '';
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemesOf(text)) {
     width += columnsOf(segment);
     if (width > columns - 1) break;
     kept += segment;
