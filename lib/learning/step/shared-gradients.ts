@@ -22,16 +22,6 @@ export class SharedGradients {
     this.#waits = modules.some((each) => each instanceof nn.BatchNorm && !each.frozen);
   }
 
-  /** What a step sends. */
-  get bytes(): number {
-    return this.#buckets.bytes;
-  }
-
-  /** How long the last step has waited for the others after its backward, in milliseconds. */
-  get waitedMs(): number {
-    return this.#buckets.waitedMs;
-  }
-
   /** Gives each parameter the gradient of all processes; one of which nobody has one is left alone. */
   backward(loss: Tensor): void {
     if (this.#waits) this.#buckets.hold(() => loss.backward());

@@ -1,4 +1,4 @@
-import { noGrad } from '../autograd.js';
+import { ensureSynchronous, noGrad } from '../autograd.js';
 import { checkArguments } from '../check-arguments.js';
 import { tensor as tensorOf } from '../creation.js';
 import type { DType } from '../dtype.js';
@@ -113,7 +113,7 @@ export class GradientBuckets {
     const before = this.#holding;
     this.#holding = true;
     try {
-      return fn();
+      return ensureSynchronous(fn(), 'GradientBuckets.hold');
     } finally {
       this.#holding = before;
     }
@@ -181,7 +181,9 @@ export class GradientBuckets {
   #begin(): void {
     const bucket = this.#buckets[this.#begun++]!;
     const { flat, used, slots } = bucket;
-    used.copy_(tensorOf(slots.map(({ arrived }) => Number(arrived))));
+    // A copy to a device waits for what is under way there: the gradients mostly all came.
+    if (bucket.missing === 0) used.fill_(1);
+    else used.copy_(tensorOf(slots.map(({ arrived }) => Number(arrived))));
     bucket.work = begun('all_reduce_', flat, this.#operation, false);
   }
 
