@@ -1,5 +1,5 @@
 // `m3l serve` under load by wrk: node bench/serve.mjs RUN RGB DEPTH [--requests 10000] [--connections 8]
-// [--onnx] [--python]. Each server gets the same requests; what is lost or refused is counted, and its memory
+// [--onnx]. Each server gets the same requests; what is lost or refused is counted, and its memory
 // after a tenth of them is compared with that at the end.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

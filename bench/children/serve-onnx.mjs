@@ -57,7 +57,7 @@ async function predict(images) {
 
 const predictor = {
   facts,
-  predict: (images) => torch.unscoped?.(() => predict(images)) ?? predict(images),
+  predict,
   load: { waiting: 0, running: 0 },
   alive: true,
 };

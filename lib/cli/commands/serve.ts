@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { CHECKPOINTS, device, number, oneOf, wholeNumber } from '../arguments.js';
+import { CHECKPOINTS, deviceOrAuto, number, oneOf, wholeNumber } from '../arguments.js';
 import { examples } from '../command-line.js';
 import { listenForInterruption } from '../interruption.js';
 import { EXIT, printJson, printNote, printResult, UsageError } from '../output.js';
@@ -54,7 +54,7 @@ export function addServe(program: Command): void {
     )
     .option('--grace <seconds>', 'for what is under way when it ends', number(86_400), 10)
     .option('--checkpoint <which>', CHECKPOINTS.join(' or '), oneOf(CHECKPOINTS), 'latest')
-    .option('--device <device>', 'cpu, cuda or cuda:N (default: as trained)', device)
+    .option('--device <device>', 'auto, cpu, cuda or cuda:N (default: as trained)', deviceOrAuto)
     .option('--set <key=value...>', 'override keys of the configuration', [])
     .option('--json', 'print where it listens as JSON', false)
     .addHelpText(

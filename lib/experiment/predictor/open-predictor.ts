@@ -200,7 +200,6 @@ function optionsOf(given: OpenPredictorOptions) {
     },
     given,
   );
-  const { onBatch } = options;
   checkArguments('openPredictor', options, {
     checkpoint: is.oneOf('best', 'latest'),
     device: is.maybe(is.text),
@@ -217,7 +216,7 @@ function optionsOf(given: OpenPredictorOptions) {
       `openPredictor: found ${describe(options.window)} for window, expected at most 60000 ms`,
     );
   }
-  return { ...options, onBatch };
+  return options;
 }
 
 async function inThread(network: RunNetwork): Promise<{ facts: NetworkFacts; engine: Engine }> {

@@ -5,7 +5,7 @@ import { checkArguments } from '../../torch/check-arguments.js';
 import * as is from '../../torch/rules.js';
 import type { PredictionOutput } from '../predictor/images.js';
 import type { StreamPrediction } from './predict-stream.js';
-import type { StreamWrites } from './writes.js';
+import { STREAM_WRITES, type StreamWrites } from './writes.js';
 
 const predictionShape = is.shape('ImagePrediction', {
   width: is.size,
@@ -15,7 +15,7 @@ const predictionShape = is.shape('ImagePrediction', {
 
 /** What `predictStream` must make so that it can be written. */
 export function streamOutputs(writes: StreamWrites): PredictionOutput[] {
-  checkArguments('streamOutputs', { writes }, { writes: is.text });
+  checkArguments('streamOutputs', { writes }, { writes: is.oneOf(...STREAM_WRITES) });
   return writes.startsWith('overlay') ? ['overlayPixels'] : [];
 }
 
@@ -26,7 +26,7 @@ export async function encodeFrame(frame: StreamPrediction, writes: StreamWrites)
     { frame, writes },
     {
       frame: is.shape('StreamPrediction', { prediction: predictionShape, faults: is.record }),
-      writes: is.text,
+      writes: is.oneOf(...STREAM_WRITES),
     },
   );
   const { prediction, faults } = frame;

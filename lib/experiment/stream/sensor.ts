@@ -11,12 +11,14 @@ export type Fault = 'silent' | 'ended' | 'constant' | 'unreadable';
 /** Brightness of so few levels is a covered lens: of 8 bits, with what JPEG adds. */
 const CONSTANT_LEVELS = 4;
 
+/** Frames that wait where every one is wanted. */
+const MOST_QUEUED = 4;
+
 /** Reads frames as they come. */
 export class Sensor {
   readonly name: string;
   readonly #format: FrameFormat;
   readonly #input: Readable;
-  readonly #mostQueued: number;
   #queue: Buffer[] = [];
   #wake: () => void = () => {};
   /** When the last frame came, or since when one is waited for; performance.now(). */
@@ -31,7 +33,6 @@ export class Sensor {
     this.name = name;
     this.#format = format;
     this.#input = input;
-    this.#mostQueued = everyFrame ? 4 : 1;
     void this.#read(everyFrame);
   }
 
@@ -68,7 +69,7 @@ export class Sensor {
           this.frames += 1;
           this.lastCame = performance.now();
           if (everyFrame) {
-            while (this.#queue.length >= this.#mostQueued && !this.#input.destroyed) {
+            while (this.#queue.length >= MOST_QUEUED && !this.#input.destroyed) {
               await new Promise<void>((resolve) => {
                 this.#resume = resolve;
               });
