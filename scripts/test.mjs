@@ -21,12 +21,10 @@ function types(project) {
 
 const filters = process.argv.slice(2);
 const checks = filters.length > 0 ? [] : [...lint(), compileCuda(), types('test')];
-const runs = [vitest(filters)];
+const tests = vitest(filters);
 for (const { name, ok } of checks) console.error(`${ok ? 'ok  ' : 'FAIL'} ${name}`);
-/** @param {'passed' | 'failed' | 'skipped'} outcome */
-const sum = (outcome) => runs.reduce((total, run) => total + run[outcome], 0);
-const failed = sum('failed') + checks.filter(({ ok }) => !ok).length;
-const passed = sum('passed') + checks.filter(({ ok }) => ok).length;
-const skipped = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : '';
+const failed = tests.failed + checks.filter(({ ok }) => !ok).length;
+const passed = tests.passed + checks.filter(({ ok }) => ok).length;
+const skipped = tests.skipped > 0 ? `, ${tests.skipped} skipped` : '';
 console.log(`${passed} passed, ${failed} failed${skipped}`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);

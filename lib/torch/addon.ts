@@ -106,10 +106,11 @@ export function torchBuild(version: string | null): TorchBuild | string {
       : minor && findAddon(native, `torch-${minor}`, 'm3l_core');
     if (!core) continue;
     const beside = (name: string) => join(dirname(core), name);
+    const named = process.env.M3L_KERNELS;
     return {
       core,
-      kernels: process.env.M3L_KERNELS || beside('m3l_kernels.so'),
-      cudaKernels: beside('m3l_kernels_cuda.so'),
+      kernels: named || beside('m3l_kernels.so'),
+      cudaKernels: named || beside('m3l_kernels_cuda.so'),
       distributed: beside('m3l_distributed.so'),
       distributedNccl: beside('m3l_distributed_nccl.so'),
     };

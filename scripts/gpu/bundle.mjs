@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, '.gpu');
 /** What a lent machine takes of a working tree, .gpu/ with it. */
 const MOST_MIB = 64;
-const SCRIPTS = ['check.sh', 'check.py', 'twin.py', 'twin_times.py', 'without-werror.sh'];
+const SCRIPTS = ['check.sh', 'check.py', 'twin.py', 'twin_times.py'];
 
 /** @param {string} program @param {string[]} args @param {string} [input] */
 function run(program, args, input) {

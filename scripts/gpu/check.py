@@ -37,6 +37,8 @@ class Check:
         self.given = given
         self.out = os.environ.get("OUT") or os.path.join(ROOT, "gpu-results")
         os.makedirs(self.out, exist_ok=True)
+        # The packages are unpacked beside the build.
+        self.lock = threading.RLock()
         self.log = open(os.path.join(self.out, "log.txt"), "w")
         self.result = {"steps": []}
         self.scratch = tempfile.mkdtemp(prefix="m3l-gpu-")
@@ -76,16 +78,18 @@ class Check:
         return code, output
 
     def done(self, name, code, seconds, told=""):
-        self.result["steps"].append({"name": name, "ok": code == 0, "seconds": round(seconds, 1), "told": told[-3000:]})
         word = "ok" if code == 0 else "DID NOT RUN" if code is None else "FAILED"
-        print(f"== {name}: {word}, {seconds:.0f} s (of {time.monotonic() - STARTED:.0f})", flush=True)
-        if told:
-            print(told, flush=True)
-        self.write()
+        with self.lock:
+            self.result["steps"].append({"name": name, "ok": code == 0, "seconds": round(seconds, 1), "told": told[-3000:]})
+            print(f"== {name}: {word}, {seconds:.0f} s (of {time.monotonic() - STARTED:.0f})", flush=True)
+            if told:
+                print(told, flush=True)
+            self.write()
 
     def note(self, key, value):
-        self.result[key] = value
-        self.write()
+        with self.lock:
+            self.result[key] = value
+            self.write()
 
     def write(self):
         self.result["seconds"] = round(time.monotonic() - STARTED)
@@ -189,14 +193,10 @@ def build(check, facts):
         return check.given.kernels
     cuda = check.given.device == "cuda"
     modules = os.path.join(ROOT, "node_modules")
-    # A newer compiler's new warnings must not stop the check.
-    launcher = os.path.join(BUNDLE, "without-werror.sh")
     code, _ = check.step("configure", 60, [
         "cmake", "-S", ROOT, "-B", BUILD, *(["-G", "Ninja"] if shutil.which("ninja") else []),
         f"-DM3L_CUDA={'ON' if cuda else 'OFF'}", f"-DLIBTORCH_DIR={facts['folder']}",
-        *([f"-DCMAKE_CUDA_COMPILER={facts['nvcc']}", f"-DCMAKE_CUDA_ARCHITECTURES={facts['capability']}-real",
-           f"-DCMAKE_CUDA_COMPILER_LAUNCHER=bash;{launcher}"] if cuda else []),
-        f"-DCMAKE_CXX_COMPILER_LAUNCHER=bash;{launcher}",
+        *([f"-DCMAKE_CUDA_COMPILER={facts['nvcc']}", f"-DCMAKE_CUDA_ARCHITECTURES={facts['capability']}-real"] if cuda else []),
         f"-DCMAKE_JS_INC={modules}/node-api-headers/include;{modules}/node-addon-api",
         f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={RELEASE}",
     ])
