@@ -1,6 +1,7 @@
 /** Predictions as they are sent. */
 import type { FastifyReply } from 'fastify';
 import type { ImagePrediction, PredictionOutput } from '../experiment/index.js';
+import { npyHeaderOf } from '../torch/files/npy-layout.js';
 import { type Output, TYPES } from './schemas.js';
 
 /** What a predictor is asked for so that an output can be sent. */
@@ -42,21 +43,10 @@ export function sendPrediction(
     .send(payloadOf(prediction, output, classes) ?? summaryOf(prediction));
 }
 
-function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+function bufferOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** A .npy file of version 1, whose header ends on a multiple of 64 bytes. */
 function npy(values: Float32Array, shape: readonly number[]): Buffer {
-  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(', ')}), }`;
-  const header = `${text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11)}\n`;
-  const start = Buffer.alloc(10);
-  start.write('\x93NUMPY\x01\x00', 'latin1');
-  start.writeUInt16LE(header.length, 8);
-  const { buffer, byteOffset, byteLength } = values;
-  return Buffer.concat([
-    start,
-    Buffer.from(header, 'latin1'),
-    Buffer.from(buffer, byteOffset, byteLength),
-  ]);
+  return Buffer.concat([npyHeaderOf('<f4', shape), bufferOf(values)]);
 }

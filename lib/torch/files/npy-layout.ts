@@ -19,6 +19,22 @@ export interface NpyLayout {
   readonly start: number;
 }
 
+/** Values begin at a multiple of it. */
+const ALIGNMENT = 64;
+
+/** What comes before the values of an array of version 1, of C's order. @param descr such as `<f4` */
+export function npyHeaderOf(descr: string, shape: readonly number[]): Buffer {
+  const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
+  const literal = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${sizes}), }`;
+  const length = Math.ceil((10 + literal.length + 1) / ALIGNMENT) * ALIGNMENT - 10;
+  const header = Buffer.alloc(10 + length, ' ');
+  header.write(`${NPY_MAGIC}\x01\x00`, 'latin1');
+  header.writeUInt16LE(length, 8);
+  header.write(literal, 10, 'latin1');
+  header.write('\n', header.length - 1);
+  return header;
+}
+
 /**
  * What the first bytes of an array say of it.
  * @param fail makes the error that is thrown where they say nothing sound

@@ -5,7 +5,7 @@ import { type DType, dtypeInfo } from '../dtype.js';
 import { ArgumentError, describe, type M3lError } from '../errors.js';
 import { scope } from '../scope.js';
 import { Tensor } from '../tensor.js';
-import { NPY_MAGIC, type NpyLayout, readNpyLayout } from './npy-layout.js';
+import { type NpyLayout, npyHeaderOf, readNpyLayout } from './npy-layout.js';
 import { dtypeOfKind, numpyName, numpyRefusal } from './numpy-dtypes.js';
 import { reversed } from './numpy-pickles.js';
 import { corrupt, type FileSource, type Reading } from './source.js';
@@ -14,8 +14,6 @@ import { tensorBytes } from './tensor-chunks.js';
 
 /** NumPy's own bound is 10,000. */
 const LONGEST_HEADER = 1 << 14;
-/** Values begin at a multiple of it. */
-const ALIGNMENT = 64;
 const MOST_DIMENSIONS = 64;
 
 interface NpyHeader extends NpyLayout {
@@ -92,15 +90,7 @@ function npyHeader(tensor: Tensor, where: string): Buffer {
       `${where}: found ${dtype}, which NumPy does not have; convert it first, as by x.to('float32')`,
     );
   }
-  const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
-  const literal = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${sizes}), }`;
-  const length = Math.ceil((10 + literal.length + 1) / ALIGNMENT) * ALIGNMENT - 10;
-  const header = Buffer.alloc(10 + length, ' ');
-  header.write(`${NPY_MAGIC}\x01\x00`, 'latin1');
-  header.writeUInt16LE(length, 8);
-  header.write(literal, 10, 'latin1');
-  header.write('\n', header.length - 1);
-  return header;
+  return npyHeaderOf(descr, shape);
 }
 
 /** The bytes of a tensor's file. */
