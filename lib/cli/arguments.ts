@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { nearest } from '../experiment/nearest.js';
+import { meant, nearest } from '../experiment/nearest.js';
 
 /** Which of a run's checkpoints. */
 export const CHECKPOINTS = ['best', 'latest'] as const;
@@ -87,10 +87,6 @@ export function unknownWord(word: string, known: readonly string[]): string {
   const rest = known.slice(0, -1).join(', ');
   const all = rest === '' ? known.join() : `${rest} or ${known.at(-1)}`;
   return `Expected ${all}.${meant(nearest(word, known))}`;
-}
-
-function meant(near: string | null): string {
-  return near === null ? '' : ` Did you mean '${near}'?`;
 }
 
 /** Reads `a,b`, and goes on with what the option's earlier values gave. */

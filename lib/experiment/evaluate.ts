@@ -20,7 +20,7 @@ import { type Datasets, openDatasets } from './datasets.js';
 import { asksForDevice } from './device.js';
 import { CheckpointError } from './errors.js';
 import type { EvaluationSplit } from './evaluation-splits.js';
-import { nearest } from './nearest.js';
+import { meant, nearest } from './nearest.js';
 import { answering, disposeNetworks, loadNetworks, prepareTorch } from './networks.js';
 import { evaluateNetworksOptionsShape, runFolderShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
@@ -214,6 +214,6 @@ export function modalityIndex(name: string, modalities: readonly string[]): numb
   const near = nearest(name, modalities);
   throw new EvaluationError(
     'M3L_MISSING_MODALITY',
-    `'${name}' is no modality of this run, which has ${modalities.join(', ')}.${near === null ? '' : ` Did you mean '${near}'?`}`,
+    `'${name}' is no modality of this run, which has ${modalities.join(', ')}.${meant(near)}`,
   );
 }

@@ -22,6 +22,11 @@ export function editDistance(a: string, b: string): number {
   return previous[b.length]!;
 }
 
+/** The end of a message, where something is near enough to be meant. */
+export function meant(near: string | null): string {
+  return near === null ? '' : ` Did you mean '${near}'?`;
+}
+
 /**
  * The candidate nearest to a mistyped word, or null where none is near enough to be meant: at
  * most one edit for each three letters, and at least two.

@@ -1,9 +1,8 @@
 /** The images that a request holds. */
 import type { FastifyRequest } from 'fastify';
-import { nearest } from '../experiment/nearest.js';
+import { meant, nearest } from '../experiment/nearest.js';
 import { HttpError } from '../http/errors.js';
 import { M3lError } from '../torch/errors.js';
-import { meant } from './query.js';
 
 /** Images of one scene by their modalities. */
 export type Images = Record<string, Uint8Array>;

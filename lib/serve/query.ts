@@ -1,6 +1,6 @@
 /** What a request asks for: by its query, or by the types that it accepts. */
 import type { z } from 'zod';
-import { nearest } from '../experiment/nearest.js';
+import { meant, nearest } from '../experiment/nearest.js';
 import { HttpError } from '../http/errors.js';
 import { OUTPUTS, type Output, TYPES } from './schemas.js';
 
@@ -26,11 +26,6 @@ export function queryOf<Schema extends z.ZodObject>(
 function meantOutput(query: unknown): string {
   const { output } = query as { output?: unknown };
   return typeof output === 'string' ? meant(nearest(output.slice(0, 60), OUTPUTS)) : '';
-}
-
-/** The end of a message, where something is near enough to be meant. */
-export function meant(near: string | null): string {
-  return near === null ? '' : ` Did you mean '${near}'?`;
 }
 
 /**

@@ -1,11 +1,14 @@
-/** The keys of a configuration with dots, and their values as JSON. */
-export function flattened(value: unknown, prefix = ''): Map<string, string> {
+/** The values of nested objects, by their keys with dots; lists are values. */
+export function entriesOf(value: unknown, prefix = ''): [key: string, value: unknown][] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return new Map(value === undefined ? [] : [[prefix, JSON.stringify(value)]]);
+    return value === undefined ? [] : [[prefix, value]];
   }
-  return new Map(
-    Object.entries(value).flatMap(([key, entry]) => [
-      ...flattened(entry, prefix === '' ? key : `${prefix}.${key}`),
-    ]),
+  return Object.entries(value).flatMap(([key, entry]) =>
+    entriesOf(entry, prefix === '' ? key : `${prefix}.${key}`),
   );
+}
+
+/** The keys of a configuration with dots, and their values as JSON. */
+export function flattened(value: unknown): Map<string, string> {
+  return new Map(entriesOf(value).map(([key, entry]) => [key, JSON.stringify(entry)]));
 }

@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomic } from '../../torch/atomic-write.js';
+import { entriesOf } from '../config/flattened.js';
 import { reasonOf } from '../errors.js';
 import { readIfWhole } from '../finished-run.js';
 import type { MetricsLine } from '../metrics.js';
@@ -191,12 +192,9 @@ function keyOf(name: string): string {
   return name.replaceAll(/[^\w\-./ ]/g, '_').slice(0, MOST.key);
 }
 
-function paramsOf(config: unknown, prefix = ''): { key: string; value: string }[] {
-  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
-    const text = typeof config === 'string' ? config : JSON.stringify(config);
-    return config === undefined ? [] : [{ key: keyOf(prefix), value: text.slice(0, MOST.value) }];
-  }
-  return Object.entries(config).flatMap(([key, value]) =>
-    paramsOf(value, prefix === '' ? key : `${prefix}.${key}`),
-  );
+function paramsOf(config: unknown): { key: string; value: string }[] {
+  return entriesOf(config).map(([key, value]) => {
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    return { key: keyOf(key), value: text.slice(0, MOST.value) };
+  });
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { checkArguments } from '../../torch/check-arguments.js';
 import * as is from '../../torch/rules.js';
 import { resolveStored } from '../config/config.js';
+import { entriesOf } from '../config/flattened.js';
 import { completed } from '../config/follow-data.js';
 import { isRecord } from '../config/shape.js';
 import { RunError, reasonOf } from '../errors.js';
@@ -58,7 +59,7 @@ const reportSchema = z.object({
 });
 
 /** A run's name is no part of what it was trained with. */
-const ASIDE = new Set(['name']);
+const NAME = 'name';
 
 /**
  * Holds runs against each other: what of their configurations differs, and what their latest evaluations
@@ -129,7 +130,7 @@ function readRun(folder: string) {
   if (report === null) problems.push('has no evaluation yet');
   const heads = report?.models[0]?.heads ?? [];
   return {
-    settings: flatten(settings),
+    settings: new Map(entriesOf(settings).filter(([key]) => key !== NAME)),
     report,
     head: heads.find(({ head }) => head === 'ensemble') ?? heads[0] ?? null,
     problem: problems.length > 0 ? problems.join('; ') : null,
@@ -140,16 +141,6 @@ function differences(all: readonly ReadonlyMap<string, unknown>[]): RunsSideBySi
   return unique(all.map((settings) => [...settings.keys()]))
     .map((key) => ({ key, values: all.map((settings) => settings.get(key) ?? null) }))
     .filter(({ values }) => new Set(values.map((value) => JSON.stringify(value))).size > 1);
-}
-
-function flatten(value: unknown, prefix = ''): Map<string, unknown> {
-  if (!isRecord(value)) return new Map(value === undefined ? [] : [[prefix, value]]);
-  const entries = Object.entries(value).filter(([key]) => prefix !== '' || !ASIDE.has(key));
-  return new Map(
-    entries.flatMap(([key, entry]) => [
-      ...flatten(entry, prefix === '' ? key : `${prefix}.${key}`),
-    ]),
-  );
 }
 
 function unique(lists: readonly (readonly string[])[]): string[] {
