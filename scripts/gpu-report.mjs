@@ -137,7 +137,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(docs('gpu.md'), withResults(readFileSync(docs('gpu.md'), 'utf8'), results));
   console.log('docs/gpu.md is written');
   if (results?.operators) {
-    writeFileSync(docs('gpu-operators.json'), `${JSON.stringify(results.operators, null, 1)}\n`);
+    writeFileSync(docs('gpu-operators.json'), `${JSON.stringify(results.operators, null, 2)}\n`);
     console.log('docs/gpu-operators.json is written; next: node scripts/op-db/main.mjs --features');
   }
 }
