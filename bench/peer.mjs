@@ -18,6 +18,11 @@ const KITS = {
   onnx: { imports: ['onnx'], packages: ['onnx', 'protobuf', 'ml_dtypes'] },
   // With what it needs, which PyTorch is no part of.
   transformers: { imports: ['transformers'], packages: ['transformers'], dependencies: true },
+  server: {
+    imports: ['fastapi', 'uvicorn', 'multipart', 'PIL'],
+    packages: ['fastapi', 'uvicorn', 'python-multipart', 'pillow'],
+    dependencies: true,
+  },
 };
 
 /** The peer cannot run on this machine; the message says why and how to mend it. */
@@ -78,10 +83,11 @@ function environmentFor(kit) {
  * A script of bench/peers as a process of its own, in which Python keeps its bytecode as it does where
  * it is installed.
  * @param {string} script
+ * @param {keyof typeof KITS} [kit] what it imports besides
  * @returns {{ command: string, args: string[], env: NodeJS.ProcessEnv }}
  */
-export function peerProgram(script) {
-  const { PYTHONDONTWRITEBYTECODE: _, ...env } = environmentFor('basic');
+export function peerProgram(script, kit = 'basic') {
+  const { PYTHONDONTWRITEBYTECODE: _, ...env } = environmentFor(kit);
   // Itself, and not a version manager's shell script before it.
   const name = ['-c', 'import sys; print(sys.executable)'];
   const command = spawnSync('python3', name, { env, encoding: 'utf8' }).stdout.trim();

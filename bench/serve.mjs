@@ -1,6 +1,6 @@
 // `m3l serve` under load by wrk: node bench/serve.mjs RUN RGB DEPTH [--requests 10000] [--connections 8]
-// [--onnx]. Each server gets the same requests; what is lost or refused is counted, and its memory
-// after a tenth of them is compared with that at the end.
+// [--onnx] [--torch]. Each server gets the same requests; what is lost or refused is counted, its memory
+// after a tenth of them is compared with that at the end, and its answer with ours.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { readLabels } from '../dist/data/index.js';
+import { peerProgram } from './peer.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const BOUNDARY = 'm3l-serve-load';
@@ -20,6 +22,7 @@ const { values, positionals } = parseArgs({
     connections: { type: 'string', default: '8' },
     threads: { type: 'string', default: '2' },
     onnx: { type: 'boolean', default: false },
+    torch: { type: 'boolean', default: false },
   },
 });
 const [run, rgb, depth] = positionals;
@@ -43,10 +46,10 @@ writeFileSync(
 );
 
 /** A server's process and where it listens. */
-async function started(command, ...args) {
+async function started({ command, args, env = process.env }) {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, OMP_NUM_THREADS: values.threads },
+    env: { ...env, OMP_NUM_THREADS: values.threads },
   });
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /http:\/\/\S+/.exec(line)?.[0];
@@ -83,29 +86,65 @@ async function load(url, requests) {
 const megabytes = ({ pid }) =>
   Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024);
 
-const servers = [
-  ['m3l', here('../dist/cli/main.js'), 'serve', run, '--port', '0', '--queue', '256'],
-];
-if (values.onnx)
-  servers.push(['onnxruntime-node', here('children/serve-onnx.mjs'), run, values.threads]);
+/** The classes of the load's scene. */
+async function classesOf(url) {
+  const answer = await fetch(`${url}/predict`, {
+    method: 'POST',
+    headers: { 'Content-Type': `multipart/form-data; boundary=${BOUNDARY}` },
+    body: readFileSync(body),
+  });
+  if (!answer.ok) throw new Error(`${url} answers ${answer.status}: ${await answer.text()}`);
+  const file = join(folder, 'answer.png');
+  writeFileSync(file, Buffer.from(await answer.arrayBuffer()));
+  return (await readLabels(file)).data;
+}
 
-for (const [name, ...args] of servers) {
-  const { child, url } = await started(process.execPath, ...args);
+const node = (...args) => ({ command: process.execPath, args });
+
+const servers = {
+  m3l: node(here('../dist/cli/main.js'), 'serve', run, '--port', '0', '--queue', '256'),
+};
+if (values.onnx) {
+  servers['onnxruntime-node'] = node(here('children/serve-onnx.mjs'), run, values.threads);
+}
+if (values.torch) {
+  const model = join(folder, 'model.safetensors');
+  const { status } = spawnSync(
+    process.execPath,
+    [here('children/serve-handover.mjs'), run, model],
+    {
+      stdio: 'inherit',
+    },
+  );
+  if (status !== 0) process.exit(2);
+  const program = peerProgram('predict_server.py', 'server');
+  servers['PyTorch, FastAPI'] = { ...program, args: [...program.args, model, values.threads] };
+}
+
+let ours;
+for (const [name, program] of Object.entries(servers)) {
+  const { child, url } = await started(program);
+  process.once('exit', () => child.kill());
+  const classes = await classesOf(url);
+  ours ??= classes;
+  const same = classes.reduce((sum, value, i) => sum + (value === ours[i]), 0) / ours.length;
   const requests = Number(values.requests);
   const warm = await load(url, Math.ceil(requests / 10));
   const before = megabytes(child);
   const result = await load(url, requests);
   const after = megabytes(child);
   child.kill('SIGTERM');
-  const [code] = await once(child, 'exit');
+  const [code, signal] = await once(child, 'exit');
   console.log(
     JSON.stringify({
       ...{
         server: name,
         ...result,
         perSecond: Math.round((10 * result.answers) / result.seconds) / 10,
+        pixelsAsOurs: Math.round(1e4 * same) / 1e4,
       },
-      ...{ warm: warm.answers, rssBefore: before, rssAfter: after, exit: code, load: loadavg()[0] },
+      ...{ warm: warm.answers, rssBefore: before, rssAfter: after, exit: code ?? signal },
+      ...{ load: loadavg()[0] },
     }),
   );
 }
