@@ -11,7 +11,8 @@ import { asksForDevice } from './device.js';
 import { requireCheckpoint } from './evaluate.js';
 import { answering, disposeNetworks, loadNetworks, prepareTorch, specsOf } from './networks.js';
 import { loadingOf, predictionOf } from './prediction-options.js';
-import type { SceneRequest } from './predictor/images.js';
+import { imagePicture } from './predictor/image-picture.js';
+import type { Pixels, SceneRequest } from './predictor/images.js';
 import { type SceneAnswer, segmentImages } from './predictor/segment-images.js';
 import { RunFolder } from './run-folder.js';
 
@@ -95,6 +96,11 @@ export class RunPredictor {
   /** An answer for each scene of images in memory. */
   segment(requests: readonly SceneRequest[]): Promise<SceneAnswer[]> {
     return segmentImages(this.#view, this.#config, requests);
+  }
+
+  /** The one image that there is, as its kind is drawn. */
+  picture(images: SceneRequest['images']): Promise<Pixels> {
+    return imagePicture(this.#config, images);
   }
 
   /** Where it is no worker's, which ends with its thread. */

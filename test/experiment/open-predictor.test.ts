@@ -130,9 +130,35 @@ describe.each([true, false])('openPredictor, worker: %s', (worker) => {
     expect(predictor.alive).toBe(false);
     expect(torch.memory().scopes).toBe(0);
   });
+
+  test('06 shows what the model is shown', () =>
+    opened({ worker }, async (predictor) => {
+      const rgb = await predictor.picture('rgb', tiny.image('rgb'));
+      expect(rgb).toMatchObject({ width: 52, height: 36, channels: 3 });
+      const stored = await sharp(tiny.image('rgb')).removeAlpha().raw().toBuffer();
+      expect(stored.equals(rgb.data as Uint8Array)).toBe(true);
+      // The nearest and the farthest are the ends of viridis.
+      const file = join(tiny.folder, 'rooms/depth/val_000000.png');
+      const values = [...((await readGrey(file)).data as Uint16Array)];
+      const depth = await predictor.picture('depth', tiny.image('depth'));
+      const colourAt = (value: number) => {
+        const at = 3 * values.indexOf(value);
+        return [...depth.data.subarray(at, at + 3)];
+      };
+      expect(colourAt(Math.max(...values))).toEqual([253, 231, 37]);
+      expect(colourAt(Math.min(...values))).toEqual([68, 1, 84]);
+
+      const code = (name: string, image: unknown) =>
+        predictor.picture(name, image as Buffer).then(() => 'done', codeOf);
+      expect(await code('rbg', tiny.image('rgb'))).toBe('M3L_MISSING_MODALITY');
+      expect(await code('rgb', null)).toBe('M3L_ARGUMENT');
+      expect(await code('rgb', tiny.image('rgb').subarray(0, 200))).toBe('M3L_IMAGE_CORRUPT');
+      await predictor.close();
+      expect(await code('rgb', tiny.image('rgb'))).toBe('M3L_PREDICTOR_CLOSED');
+    }));
 });
 
-test('06 says what is wrong with a run and with options', async () => {
+test('07 says what is wrong with a run and with options', async () => {
   await expect(openPredictor(join(tiny.folder, 'none'))).rejects.toMatchObject({
     code: expect.stringMatching(/^M3L_RUN/),
   });
@@ -140,7 +166,7 @@ test('06 says what is wrong with a run and with options', async () => {
   await expect(openPredictor(tiny.run, { wroker: true } as never)).rejects.toThrow(/wroker/);
 });
 
-test('07 a palette PNG reads back as class numbers', () =>
+test('08 a palette PNG reads back as class numbers', () =>
   opened({}, async (predictor) => {
     const { writeFile } = await import('node:fs/promises');
     const found = await predictor.predict({ rgb: tiny.image('rgb') }, { outputs: ['palette'] });

@@ -11,8 +11,10 @@ import { type NetworkFacts, type RunNetwork, RunPredictor } from '../run-predict
 import { Batcher } from './batcher.js';
 import {
   type ImagePrediction,
+  type Pixels,
   PREDICTION_OUTPUTS,
   type PredictionOutput,
+  type PredictorImage,
   type PredictorImages,
   type SceneRequest,
   sourcesOf,
@@ -52,6 +54,7 @@ export interface PredictImagesOptions {
 /** What a predictor asks: the network of a run, here or in a worker. */
 interface Engine {
   segment(requests: SceneRequest[]): Promise<SceneAnswer[]>;
+  picture(images: SceneRequest['images']): Promise<Pixels>;
   close(): Promise<void>;
 }
 
@@ -147,6 +150,20 @@ export class ImagePredictor {
     return answer.prediction;
   }
 
+  /**
+   * An image of one modality as the model is shown it, for somebody to look at: colours as they are, what
+   * is measured in viridis over its own range.
+   *
+   * @returns [H, W, 3] RGB bytes, of the size that the run predicts at
+   * @throws EvaluationError M3L_MISSING_MODALITY for an unknown name; DataError of an image's code;
+   *   M3L_PREDICTOR_CLOSED, M3L_WORKER_DIED
+   */
+  async picture(name: string, image: PredictorImage): Promise<Pixels> {
+    checkArguments('picture', { name, image }, { name: is.text, image: is.record });
+    if (this.#died !== null) throw this.#died;
+    return this.#engine.picture(sourcesOf({ [name]: image }, this.facts, this.#maxPixels));
+  }
+
   /** Ends it, and its thread; predictions that were not made are rejected. */
   async close(): Promise<void> {
     const closed = new M3lError(
@@ -227,7 +244,8 @@ async function inThread(network: RunNetwork): Promise<{ facts: NetworkFacts; eng
   try {
     const facts = await model.call('facts', []);
     const segment = (requests: SceneRequest[]) => model.call('segment', [requests]);
-    return { facts, engine: { segment, close: () => model.close() } };
+    const picture = (images: SceneRequest['images']) => model.call('picture', [images]);
+    return { facts, engine: { segment, picture, close: () => model.close() } };
   } catch (error) {
     await model.close();
     throw error;
@@ -242,9 +260,10 @@ async function here(network: RunNetwork): Promise<{ facts: NetworkFacts; engine:
     working = answers.catch(() => {});
     return answers;
   };
+  const picture = (images: SceneRequest['images']) => model.picture(images);
   const close = async () => {
     await working;
     model.dispose();
   };
-  return { facts: model.facts(), engine: { segment, close } };
+  return { facts: model.facts(), engine: { segment, picture, close } };
 }
