@@ -1,75 +1,124 @@
-// A utility process: loads a trained model and predicts, so that neither the window nor the main
-// process ever waits for a matrix product.
+// A utility process: it opens runs and folders, predicts and exports. Neither the window nor the main
+// process ever waits for a matrix product, and whatever happens here closes no window.
+const { mkdir, readFile, writeFile } = require('node:fs/promises');
+const { dirname, join } = require('node:path');
 
-/** The network of a run, ready to predict. */
-let opened = null;
+/** The model, or null. */
+let predictor = null;
+/** The folder of each modality's images; null or absent: none. */
+let folders = {};
+/** Images of the folders that belong together: `{ images: { rgb: file, … }, out: name }`. */
+let scenes = [];
 
-/** @param {string} run */
-async function open(run) {
-  const { RunFolder, findCheckpoint, loadNetworks } = await import('m3l/experiment');
-  const { frameworkNamed } = await import('m3l/learning');
-  const { optimizeForInference } = await import('m3l/inference');
-  const { classColours, STANFORD_CLASSES } = await import('m3l/data');
-
-  const folder = RunFolder.open(run);
-  const config = folder.config();
-  const checkpoint = findCheckpoint(folder.checkpoints, 'latest');
-  if (checkpoint === null) throw new Error(`${run} holds no checkpoint: train it first`);
-
-  const names = config.data.classes ?? STANFORD_CLASSES.names;
-  const colours = config.data.palette ?? classColours(names);
-  const specs = Object.entries(config.data.modalities).map(([name, spec]) => ({ name, ...spec }));
-  const { networks } = loadNetworks(checkpoint, config, names.length);
-  const view = optimizeForInference(networks[frameworkNamed(config.framework.name).headline]);
-  opened = { view, specs, colours, size: config.data.evaluationSize, fill: config.evaluate.fill };
-  return { run, modalities: specs.map(({ name }) => name), classes: names, colours };
+/** Pairs the files of folders by their names. @param {Record<string, string | null>} next */
+async function pair(next) {
+  const { scenesOf } = await import('m3l/experiment');
+  const place = (name) => ({ out: name });
+  const given = Object.entries(next).filter(([, folder]) => folder !== null);
+  // Each alone: a folder without images is an error, whatever the others hold.
+  for (const [modality, folder] of given) scenesOf({ [modality]: folder }, place);
+  const found = given.length === 0 ? [] : scenesOf(Object.fromEntries(given), place);
+  folders = next;
+  scenes = found;
+  const frames = scenes.map(({ out, images }) => ({ name: out, modalities: Object.keys(images) }));
+  return { folders, frames };
 }
 
 /**
- * @param {Record<string, string>} images the file of each modality
- * @param {number[]} missing modalities that the model is not shown
+ * What the model is shown: a scene's images and those of cameras, but for modalities that are switched off.
+ * @param {{ images: Record<string, string> } | undefined} scene
+ * @param {{ camera?: object, without: string[] }} request
  */
-async function predict(images, missing) {
-  const { torch } = await import('m3l');
-  const { colourise, loadInputs } = await import('m3l/data');
-  const { modalityPicture, predictClasses } = await import('m3l/evaluation');
-
-  const { view, specs, colours, fill } = opened;
-  const files = specs.map(({ name }) => images[name]);
-  const { inputs, size } = await loadInputs(specs, files, { size: opened.size });
-  try {
-    const started = performance.now();
-    const classes = torch.scope(() => {
-      const [map] = predictClasses(view, inputs, {
-        specs,
-        missing,
-        fill,
-        size,
-        heads: ['ensemble'],
-      });
-      return map.to('uint8').toTypedArray();
-    });
-    const milliseconds = performance.now() - started;
-
-    const shares = colours.map(() => 0);
-    for (const index of classes) shares[index] += 1 / classes.length;
-    const [height, width] = size;
-    return {
-      pictures: inputs.map((input, index) => modalityPicture(input, specs[index])),
-      prediction: { width, height, pixels: colourise(classes, colours) },
-      shares,
-      milliseconds,
-    };
-  } finally {
-    torch.dispose(inputs);
+async function imagesOf(scene, { camera = {}, without }) {
+  const images = {};
+  for (const { name } of predictor.facts.specs) {
+    if (without.includes(name)) continue;
+    const file = scene?.images[name];
+    images[name] = camera[name] ?? (file === undefined ? null : await readFile(file));
   }
+  return images;
 }
 
-process.parentPort.on('message', async ({ data: { id, question } }) => {
+const commands = {
+  /** Opens a run; where that fails the one before stays. The folders of its modalities stay open. */
+  async open({ run }) {
+    const { openPredictor, RunFolder } = await import('m3l/experiment');
+    const opened = await openPredictor(run);
+    await predictor?.close();
+    predictor = opened;
+    const { specs, classes, colours } = opened.facts;
+    const kept = specs.filter(({ name }) => folders[name]).map(({ name }) => [name, folders[name]]);
+    return {
+      run,
+      rooms: RunFolder.open(run).config().data.rooms !== undefined,
+      modalities: specs.map(({ name, kind }) => ({ name, kind })),
+      classes: classes.map((name, index) => ({ name, colour: colours[index] })),
+      ...(await pair(Object.fromEntries(kept))),
+    };
+  },
+
+  take: (given) => pair({ ...folders, ...given }),
+
+  /** A file that cannot be read hides none of the others. */
+  async pictures(frame) {
+    const pictures = {};
+    for (const [name, file] of Object.entries(scenes[frame]?.images ?? {})) {
+      pictures[name] = await readFile(file)
+        .then((bytes) => predictor.picture(name, bytes))
+        .catch(({ message }) => ({ error: `${file}: ${message}` }));
+    }
+    return pictures;
+  },
+
+  async predict(request) {
+    const images = await imagesOf(scenes[request.frame], request);
+    const started = performance.now();
+    const { classes, width, height, found, missing } = await predictor.predict(images);
+    const milliseconds = performance.now() - started;
+    return { classes, width, height, found, missing, milliseconds };
+  },
+
+  async save({ path, format, request }) {
+    const images = await imagesOf(scenes[request.frame], request);
+    const outputs = format === 'classes' ? [] : [format];
+    const found = await predictor.predict(images, { outputs });
+    if (format === 'classes') {
+      const { torch } = await import('m3l');
+      const { classes, height, width } = found;
+      torch.scope(() => torch.saveNpy(path, torch.tensor(classes, { shape: [height, width] })));
+    } else {
+      await writeFile(path, found[format]);
+    }
+    return `wrote ${path}`;
+  },
+
+  /** One that fails does not stop the others. */
+  async saveAll({ folder, without }) {
+    const all = scenes;
+    const failures = [];
+    for (const [index, scene] of all.entries()) {
+      process.parentPort.postMessage({ status: `exporting: ${index + 1} of ${all.length}` });
+      const path = join(folder, `${scene.out}.png`);
+      try {
+        const images = await imagesOf(scene, { without });
+        const { palette } = await predictor.predict(images, { outputs: ['palette'] });
+        await mkdir(dirname(path), { recursive: true });
+        // Never over a file that is there: it may be the image that this was predicted from.
+        await writeFile(path, palette, { flag: 'wx' });
+      } catch (error) {
+        failures.push(`${scene.out}: ${error.message}`);
+      }
+    }
+    const written = `wrote ${all.length - failures.length} of ${all.length} to ${folder}`;
+    if (failures.length > 0) throw new Error(`${written}. First failure: ${failures[0]}`);
+    return written;
+  },
+};
+
+process.parentPort.on('message', async ({ data: { id, command, given } }) => {
   try {
-    const { run, images, missing } = question;
-    const answer = await (run === undefined ? predict(images, missing) : open(run));
-    process.parentPort.postMessage({ id, answer });
+    if (predictor === null && command !== 'open') throw new Error('no run is open: open one');
+    process.parentPort.postMessage({ id, answer: await commands[command](given) });
   } catch (error) {
     process.parentPort.postMessage({ id, error: error.message });
   }

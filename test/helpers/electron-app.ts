@@ -1,10 +1,12 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { cp, link, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { createPackageWithOptions } from '@electron/asar';
+import { _electron, type ElectronApplication } from 'playwright-core';
 import { findLibtorch } from '../../dist/torch/libtorch.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -61,6 +63,34 @@ export async function packageApp(options: {
     await symlink(join(findLibtorch()!.folder, 'lib'), libraries);
   }
   return program;
+}
+
+/** An app on a screen of its own, which nobody sees. */
+export async function startApp(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string | undefined>,
+): Promise<{ app: ElectronApplication; close(): Promise<void> }> {
+  // It writes the number that it found free.
+  const options = ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'];
+  const screen = spawn('Xvfb', options, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
+  try {
+    const [number] = (await once(screen.stdio[3]!, 'data')) as [Buffer];
+    const { NODE_OPTIONS: _, ...rest } = env;
+    const app = await _electron.launch({
+      executablePath: program,
+      args: [...args],
+      env: { ...(rest as Record<string, string>), DISPLAY: `:${String(number).trim()}` },
+    });
+    const close = async () => {
+      await app.close();
+      screen.kill();
+    };
+    return { app, close };
+  } catch (error) {
+    screen.kill();
+    throw error;
+  }
 }
 
 /** node_modules as they are where `npm install m3l @m3l/libtorch-linux-x64` has run. */

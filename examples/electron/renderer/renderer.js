@@ -1,112 +1,279 @@
-// The page: a panel for each sensor with its switch, one for the prediction, and a legend.
-const { start, predict, onStatus } = window.m3l;
+// The page: what the sensors see, what the model says, and what it says without one of them.
+import { clear, paintClasses, paintPixels } from './paint.js';
+import { Sensor } from './sensors.js';
 
-const PLAY_MILLISECONDS = 1500;
+const { m3l } = window;
+const PLAY_MILLISECONDS = 500;
 const list = new Intl.ListFormat('en-GB');
-const [panels, legend, status, next, play] = ['panels', 'legend', 'status', 'next', 'play'].map(
-  (id) => document.getElementById(id),
+const oneOf = new Intl.ListFormat('en-GB', { type: 'disjunction' });
+const named = (id) => document.getElementById(id);
+const [picture, prediction, error, status] = ['picture', 'prediction', 'error', 'status'].map(
+  named,
 );
 
-/** Paints a picture of RGB bytes. */
-function paint(canvas, { width, height, pixels }) {
-  const image = new ImageData(width, height);
-  for (let from = 0, to = 0; from < pixels.length; from += 3, to += 4) {
-    image.data.set(pixels.subarray(from, from + 3), to);
-    image.data[to + 3] = 255;
+/** The run that is open: its modalities and classes. */
+let model = null;
+let sensors = [];
+/** Of the folders' images: names, and which modalities have one. */
+let frames = [];
+let folders = {};
+let at = 0;
+/** The images of a frame, and of which; the modality whose image lies underneath. */
+let pictures = {};
+let picturesOf = null;
+let underneath = null;
+/** What the prediction that is shown was made of, for export; null where none is. */
+let request = null;
+let playing = false;
+
+/** @param {'action' | 'look'} of an action's stays until the next action, a look's until the next look */
+function fail(text, of) {
+  error.textContent = text;
+  error.hidden = false;
+  error.dataset.of = of;
+}
+
+/** What something that takes long is busy with, or has done. */
+function tell(text) {
+  named('activity').textContent = named('activity').title = text;
+}
+
+/** Does what somebody asked for, and tells what it gives, or why it failed. */
+async function act(action) {
+  error.hidden = true;
+  let done;
+  try {
+    done = await action();
+  } catch ({ message }) {
+    fail(message, 'action');
   }
-  canvas.width = width;
-  canvas.height = height;
-  canvas.getContext('2d').putImageData(image, 0, 0);
+  tell(done ?? '');
 }
 
-function addPanel(kind, ...caption) {
-  const figure = document.createElement('figure');
-  const canvas = document.createElement('canvas');
-  const figcaption = document.createElement('figcaption');
-  figure.className = kind;
-  figcaption.append(...caption);
-  figure.append(canvas, figcaption);
-  panels.append(figure);
-  return { figure, canvas };
-}
-
-function addSensor(name) {
-  const box = document.createElement('input');
-  Object.assign(box, { type: 'checkbox', checked: true, name });
-  const label = document.createElement('label');
-  label.append(box, name);
-  return { ...addPanel('sensor', label), box };
-}
-
-function addClass(name, colour) {
-  const item = document.createElement('li');
-  const swatch = document.createElement('canvas');
-  const share = document.createElement('span');
-  paint(swatch, { width: 1, height: 1, pixels: Uint8Array.from(colour) });
-  item.append(swatch, name, share);
-  legend.append(item);
-  return (value) => {
-    item.classList.toggle('none', value === 0);
-    share.textContent = value === 0 ? '' : `${Math.max(1, Math.round(100 * value))} %`;
+/** While it runs, more calls become one. All resolve when it is done. */
+function latest(work) {
+  let asked = false;
+  let running = null;
+  const run = async () => {
+    while (asked) {
+      asked = false;
+      await work();
+    }
+  };
+  return () => {
+    asked = true;
+    running ??= run().finally(() => {
+      running = null;
+    });
+    return running;
   };
 }
 
-async function main() {
-  onStatus((text) => {
-    status.textContent = text;
-  });
-  const { modalities, classes, colours, scenes } = await start();
-  const sensors = modalities.map(addSensor);
-  const time = document.createElement('output');
-  time.id = 'milliseconds';
-  const predicted = addPanel('prediction', 'prediction', time);
-  const showShare = classes.map((name, index) => addClass(name, colours[index]));
+const show = latest(async () => {
+  const asked = model;
+  if (asked === null) return;
+  try {
+    await look();
+    if (error.dataset.of === 'look') error.hidden = true;
+  } catch ({ message }) {
+    // Another run may have been opened meanwhile.
+    if (model !== asked) return;
+    request = null;
+    for (const showShare of model.showShares) showShare(0);
+    clear(prediction);
+    prediction.setAttribute('aria-label', 'No prediction');
+    status.textContent = place();
+    named('milliseconds').textContent = '';
+    fail(message, 'look');
+  }
+});
 
-  let scene = 0;
-  let running = false;
-  let outdated = false;
-  /** Shows what is asked for now; while a prediction runs, more questions become one. */
-  async function show() {
-    outdated = true;
-    if (running) return;
-    running = true;
-    while (outdated) {
-      outdated = false;
-      const missing = sensors.flatMap(({ box }, index) => (box.checked ? [] : [index]));
-      const answer = await predict(scene, missing);
-      sensors.forEach(({ figure, canvas, box }, index) => {
-        paint(canvas, answer.pictures[index]);
-        figure.classList.toggle('off', !box.checked);
-        // Somebody has to look.
-        box.disabled = box.checked && missing.length === sensors.length - 1;
-      });
-      paint(predicted.canvas, answer.prediction);
-      time.value = `${answer.milliseconds.toFixed(1)} ms`;
-      for (const [index, showOne] of showShare.entries()) showOne(answer.shares[index]);
-      const seen = modalities.filter((_, index) => !missing.includes(index));
-      status.textContent = `room ${scene + 1} of ${scenes}, seen by ${list.format(seen)}`;
-    }
-    running = false;
+const place = () => (frames[at] ? `${at + 1} of ${frames.length}: ${frames[at].name}` : '');
+
+const without = () => sensors.filter(({ isOn }) => !isOn).map(({ name }) => name);
+
+async function look() {
+  const frame = frames[at];
+  if (picturesOf !== frame) {
+    pictures = frame === undefined ? {} : await m3l.pictures(at);
+    picturesOf = frame;
+  }
+  const cameras = sensors.filter((sensor) => sensor.frame !== null);
+  const camera = Object.fromEntries(cameras.map((sensor) => [sensor.name, sensor.frame]));
+  showSensors({ ...pictures, ...camera });
+
+  const seeing = sensors.filter(({ name, isOn }) => isOn && (camera[name] ?? pictures[name]));
+  if (seeing.length === 0) {
+    throw new Error(
+      `Nobody sees anything. The model needs one of its sensors: switch on ${oneOf.format(sensors.map(({ name }) => name))}, or give it a folder or a camera.`,
+    );
+  }
+  for (const { name } of seeing) {
+    if (camera[name] || !pictures[name].error) continue;
+    throw new Error(`${pictures[name].error} Switch ${name} off to go on without it.`);
   }
 
-  function move() {
-    scene = (scene + 1) % scenes;
-    show().catch(fail);
+  const asked = { frame: at, name: frame?.name ?? 'camera', camera, without: without() };
+  showPrediction(await m3l.predict(asked));
+  request = asked;
+  const parts = [`seen by ${list.format(seeing.map(({ name }) => name))}`];
+  if (seeing.some(({ name }) => !camera[name])) parts.unshift(place());
+  for (const { camera: one } of cameras) {
+    if (one) parts.push(`${one.rate.toFixed(1)} a second, ${one.dropped} dropped`);
   }
-  let timer = null;
-  for (const { box } of sensors) box.addEventListener('change', () => show().catch(fail));
-  next.addEventListener('click', move);
-  play.addEventListener('click', () => {
-    timer = timer === null ? setInterval(move, PLAY_MILLISECONDS) : (clearInterval(timer) ?? null);
-    play.textContent = timer === null ? 'Play' : 'Pause';
+  // A screen reader need not say what moves.
+  status.setAttribute('aria-live', playing || cameras.length > 0 ? 'off' : 'polite');
+  status.textContent = parts.join(' · ');
+}
+
+/** The picture underneath, and what each sensor has. @param {Record<string, object>} images */
+function showSensors(images) {
+  for (const sensor of sensors) {
+    const count = frames.filter(({ modalities }) => modalities.includes(sensor.name)).length;
+    sensor.show(folders[sensor.name], count, images[sensor.name] !== undefined);
+  }
+  const usable = sensors.map(({ name }) => name).filter((name) => images[name]?.data);
+  const name = usable.includes(underneath) ? underneath : usable[0];
+  for (const radio of named('underneath').querySelectorAll('input')) {
+    radio.disabled = !usable.includes(radio.value);
+    radio.checked = radio.value === name;
+  }
+  if (name === undefined) clear(picture);
+  else paintPixels(picture, images[name]);
+  picture.setAttribute('aria-label', name === undefined ? 'No picture' : `What ${name} sees`);
+}
+
+function showPrediction(answer) {
+  const { found, milliseconds } = answer;
+  const colours = model.classes.map(({ colour }) => colour);
+  paintClasses(prediction, answer, colours);
+  const shares = new Map(found.map(({ index, share }) => [index, share]));
+  for (const [index, showShare] of model.showShares.entries()) showShare(shares.get(index) ?? 0);
+  const largest = found.slice(0, 5).map(({ name, share }) => `${name} ${percent(share)}`);
+  prediction.setAttribute('aria-label', `Prediction: ${list.format(largest)}`);
+  named('milliseconds').textContent = `${milliseconds.toFixed(1)} ms a frame`;
+}
+
+const percent = (share) =>
+  share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+
+function addClass({ name, colour }) {
+  const item = document.createElement('li');
+  const share = document.createElement('span');
+  item.style.setProperty('--colour', `rgb(${colour})`);
+  item.append(name, share);
+  named('legend').append(item);
+  return (value) => {
+    item.classList.toggle('none', value === 0);
+    item.style.setProperty('--share', value);
+    share.textContent = value === 0 ? '' : percent(value);
+  };
+}
+
+function addUnderneath({ name }) {
+  const label = document.createElement('label');
+  const radio = document.createElement('input');
+  Object.assign(radio, { type: 'radio', name: 'underneath', value: name });
+  radio.addEventListener('change', () => {
+    underneath = name;
+    show();
   });
+  label.append(radio, name);
+  named('underneath').append(label);
+}
+
+/** What a run takes and tells, once it is open; null where nobody chose one. */
+async function open(opened) {
+  if (opened === null) return;
+  for (const { camera } of sensors) camera?.close();
+  for (const id of ['sensors', 'legend', 'underneath']) named(id).replaceChildren();
+  const on = { changed: show, openFolder, closeFolder, startCamera };
+  sensors = opened.modalities.map((modality) => new Sensor(modality, on));
+  named('sensors').append(...sensors.map(({ card }) => card));
+  opened.modalities.forEach(addUnderneath);
+  model = { ...opened, showShares: opened.classes.map(addClass) };
+  named('run').textContent = opened.run;
+  document.body.classList.remove('empty');
+  // The frames that were there are the other run's.
+  if (opened.frames.length === 0) frames = [];
+  await take(opened.rooms && frames.length === 0 ? await m3l.rooms() : opened);
+}
+
+/** The frames of folders, paired; null where nobody chose one. */
+async function take(taken) {
+  if (taken === null) return;
+  const { name } = frames[at] ?? {};
+  ({ frames, folders } = taken);
+  at = Math.max(
+    0,
+    frames.findIndex((frame) => frame.name === name),
+  );
+  const several = frames.length > 1;
+  for (const id of ['previous', 'play', 'next']) named(id).disabled = !several;
+  named('format').querySelector('[value=all]').disabled = frames.length === 0;
   await show();
-  next.disabled = play.disabled = false;
+  const given = Object.keys(folders).filter((modality) => folders[modality] !== null);
+  const lone = frames.filter(({ modalities }) => modalities.length < given.length).length;
+  if (lone > 0) {
+    throw new Error(
+      `${lone} of ${frames.length} frames lack an image of ${oneOf.format(given)}. Images belong together by their names, such as rgb/001.png and depth/001.png.`,
+    );
+  }
 }
 
-function fail(error) {
-  status.className = 'failed';
-  status.textContent = error.message.replace(/^Error invoking remote method '\w+': (Error: )?/, '');
+const openFolder = (name) => act(async () => take(await m3l.openFolder(name)));
+const closeFolder = (name) => act(async () => take(await m3l.closeFolder(name)));
+
+function startCamera(sensor) {
+  return act(async () => {
+    await sensor.follow(show).catch(({ message }) => {
+      throw new Error(
+        `No camera for ${sensor.name}: ${message}. Connect one and allow the app to use it.`,
+      );
+    });
+    await show();
+  });
 }
 
-main().catch(fail);
+function move(by) {
+  if (frames.length < 2) return;
+  at = (at + by + frames.length) % frames.length;
+  return show();
+}
+
+async function play() {
+  playing = !playing;
+  named('play').textContent = playing ? 'Pause' : 'Play';
+  while (playing) {
+    const pause = new Promise((resolve) => setTimeout(resolve, PLAY_MILLISECONDS));
+    await Promise.all([move(1), pause]);
+  }
+}
+
+async function save() {
+  const format = named('format').value;
+  const asked = format === 'all' ? { without: without() } : request;
+  if (asked === null) throw new Error('There is no prediction to export: no sensor sees anything.');
+  return m3l.save(format, asked);
+}
+
+m3l.onStatus(tell);
+named('open-run').addEventListener('click', () => act(async () => open(await m3l.openRun())));
+named('previous').addEventListener('click', () => move(-1));
+named('next').addEventListener('click', () => move(1));
+named('play').addEventListener('click', play);
+named('save').addEventListener('click', () => act(save));
+named('opacity').addEventListener('input', ({ target }) => {
+  prediction.style.opacity = target.value / 100;
+});
+document.addEventListener('keydown', ({ key, target, ctrlKey, altKey, metaKey }) => {
+  if (ctrlKey || altKey || metaKey || target.matches('select, [type=range], [type=radio]')) return;
+  if (key === 'ArrowLeft') move(-1);
+  if (key === 'ArrowRight') move(1);
+  sensors[Number(key) - 1]?.toggle();
+});
+
+act(async () => {
+  tell('starting');
+  await open(await m3l.start());
+});
