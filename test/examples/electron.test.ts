@@ -91,6 +91,15 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 60_
   const done = (text: string) =>
     page.locator('#activity').getByText(text, { exact: true }).waitFor();
   const error = (text: string | RegExp) => page.getByRole('alert').getByText(text).waitFor();
+  /** What axe finds wrong. */
+  async function inaccessible(): Promise<string[]> {
+    await page.evaluate(axe);
+    return page.evaluate(async () => {
+      type Run = () => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+      const { violations } = await (window as unknown as { axe: { run: Run } }).axe.run();
+      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join()}`);
+    });
+  }
   async function goTo(frame: string) {
     const place = page.locator('#status');
     while (!(await place.textContent())!.includes(frame)) {
@@ -235,10 +244,11 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 60_
       while (performance.now() < until);
     });
     await expect.poll(dropped).toBeGreaterThan(10);
+    expect(await inaccessible()).toEqual([]);
     await save('overlay', join(folder, 'camera.png'));
     await expect.poll(() => readdirSync(folder)).toContain('camera.png');
     expect(await sharp(join(folder, 'camera.png')).metadata()).toMatchObject({ width: 640 });
-    await press('Camera for rgb');
+    await press('Stop the camera of rgb');
     await status(/of 3: .* seen by rgb$/);
     await flip('depth');
     await status(/seen by rgb and depth$/);
@@ -295,13 +305,7 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 60_
 
   it.each(['light', 'dark'] as const)('09 is there for everybody, %s', async (colorScheme) => {
     await page.emulateMedia({ colorScheme });
-    await page.evaluate(axe);
-    const found = await page.evaluate(async () => {
-      type Run = () => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
-      const { violations } = await (window as unknown as { axe: { run: Run } }).axe.run();
-      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join()}`);
-    });
-    expect(found).toEqual([]);
+    expect(await inaccessible()).toEqual([]);
     const { data } = await sharp(await page.screenshot())
       .removeAlpha()
       .raw()
@@ -334,9 +338,40 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 60_
     ({ app, page, close } = await start([]));
     await page.getByText('Open a run: the folder that').waitFor();
     expect(await page.getByRole('button', { name: 'Export…' }).isVisible()).toBe(false);
+    expect(await inaccessible()).toEqual([]);
     await choose(join(folder, 'half'));
     await press('Open run…');
     await error(/half.*checkpoint/);
     await page.getByText('Open a run: the folder that').waitFor();
+  });
+
+  it('12 runs what docs/electron.md shows', async () => {
+    const text = readFileSync(
+      fileURLToPath(new URL('../../docs/electron.md', import.meta.url)),
+      'utf8',
+    );
+    const [, block] = /^```js\n(.*?)^```/ms.exec(text)!;
+    // Beside the packages, where packaging lays what imports them.
+    const file = join(folder, 'packaged/resources/app.asar.unpacked/docs.cjs');
+    writeFileSync(file, block!);
+    const given = { rgb: image('rgb', 0), depth: image('depth', 0) };
+    const sent = { run, rgb: [...given.rgb], depth: [...given.depth] };
+    const answer = await app.evaluate(
+      ({ utilityProcess }, { path, images: { rgb, depth, ...rest } }) => {
+        const child = utilityProcess.fork(path);
+        child.postMessage({ ...rest, rgb: Uint8Array.from(rgb), depth: Uint8Array.from(depth) });
+        type Answer = { classes: Uint8Array; width: number; seen: { data: Uint8Array } };
+        return new Promise<{ classes: number[]; width: number; seen: number[] }>((resolve) => {
+          child.once('message', ({ classes, width, seen }: Answer) => {
+            child.kill();
+            resolve({ classes: [...classes], width, seen: [...seen.data] });
+          });
+        });
+      },
+      { path: file, images: sent },
+    );
+    const { classes, width } = await predictor.predict(given);
+    const { data } = await predictor.picture('depth', given.depth);
+    expect(answer).toEqual({ classes: [...classes], width, seen: [...data] });
   });
 });

@@ -75,7 +75,12 @@ export async function startApp(
   const options = ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'];
   const screen = spawn('Xvfb', options, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
   try {
-    const [number] = (await once(screen.stdio[3]!, 'data')) as [Buffer];
+    const ended = once(screen, 'exit').then(([code]) => {
+      throw new Error(`Xvfb ended with ${code}, expected a screen`);
+    });
+    // Of no interest once there was a screen.
+    ended.catch(() => {});
+    const [number] = (await Promise.race([once(screen.stdio[3]!, 'data'), ended])) as [Buffer];
     const { NODE_OPTIONS: _, ...rest } = env;
     const app = await _electron.launch({
       executablePath: program,

@@ -1,10 +1,16 @@
 // A card for each modality: its switch, and where its images come from.
 import { Camera } from './camera.js';
 
+/** @param {string} text seen; a screen reader, which reads one after another, says `label` */
+function rename(button, text, label) {
+  button.textContent = text;
+  button.setAttribute('aria-label', label);
+}
+
 function button(text, label, act) {
   const made = document.createElement('button');
-  Object.assign(made, { type: 'button', textContent: text });
-  made.setAttribute('aria-label', label);
+  made.type = 'button';
+  rename(made, text, label);
   made.addEventListener('click', act);
   return made;
 }
@@ -82,6 +88,8 @@ export class Sensor {
     this.#source.title = folder ?? '';
     this.card.classList.toggle('blind', !this.isOn || !(this.camera || hasImage));
     this.#removeButton.hidden = !folder;
-    if (this.#cameraButton) this.#cameraButton.textContent = this.camera ? 'Stop' : 'Camera';
+    if (this.#cameraButton === null) return;
+    if (this.camera) rename(this.#cameraButton, 'Stop', `Stop the camera of ${this.name}`);
+    else rename(this.#cameraButton, 'Camera', `Camera for ${this.name}`);
   }
 }
