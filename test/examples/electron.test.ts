@@ -163,6 +163,8 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 60_
     await flip('rgb');
     await error('Nobody sees anything. The model needs one of its sensors: switch on rgb or depth');
     expect((await pixels('prediction')).every((value) => value === 0)).toBe(true);
+    await press('Export…');
+    await error('There is no prediction to export');
     await flip('depth');
     await status(/seen by depth$/);
     expect(await page.getByRole('alert').count()).toBe(0);

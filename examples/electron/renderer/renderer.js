@@ -28,7 +28,8 @@ let playing = false;
 
 /** @param {'action' | 'look'} of an action's stays until the next action, a look's until the next look */
 function fail(text, of) {
-  error.textContent = text;
+  // A camera may fail with every frame, and a screen reader need say it once.
+  if (error.textContent !== text) error.textContent = text;
   error.hidden = false;
   error.dataset.of = of;
 }
@@ -187,7 +188,7 @@ async function open(opened) {
   if (opened === null) return;
   for (const { camera } of sensors) camera?.close();
   for (const id of ['sensors', 'legend', 'underneath']) named(id).replaceChildren();
-  const on = { changed: show, openFolder, closeFolder, startCamera };
+  const on = { changed: () => act(show), openFolder, closeFolder, startCamera };
   sensors = opened.modalities.map((modality) => new Sensor(modality, on));
   named('sensors').append(...sensors.map(({ card }) => card));
   opened.modalities.forEach(addUnderneath);
@@ -259,8 +260,8 @@ async function save() {
 
 m3l.onStatus(tell);
 named('open-run').addEventListener('click', () => act(async () => open(await m3l.openRun())));
-named('previous').addEventListener('click', () => move(-1));
-named('next').addEventListener('click', () => move(1));
+named('previous').addEventListener('click', () => act(() => move(-1)));
+named('next').addEventListener('click', () => act(() => move(1)));
 named('play').addEventListener('click', play);
 named('save').addEventListener('click', () => act(save));
 named('opacity').addEventListener('input', ({ target }) => {
@@ -268,8 +269,8 @@ named('opacity').addEventListener('input', ({ target }) => {
 });
 document.addEventListener('keydown', ({ key, target, ctrlKey, altKey, metaKey }) => {
   if (ctrlKey || altKey || metaKey || target.matches('select, [type=range], [type=radio]')) return;
-  if (key === 'ArrowLeft') move(-1);
-  if (key === 'ArrowRight') move(1);
+  if (key === 'ArrowLeft') act(() => move(-1));
+  if (key === 'ArrowRight') act(() => move(1));
   sensors[Number(key) - 1]?.toggle();
 });
 
