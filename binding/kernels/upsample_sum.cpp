@@ -38,6 +38,18 @@ void CheckUpsampleSum(const at::Tensor& base, at::TensorList maps, at::IntArrayR
   }
 }
 
+void CheckUpsampleSumBackward(const at::Tensor& gradient, int64_t height, int64_t width,
+                              int64_t rows, int64_t columns) {
+  TORCH_CHECK(OnGrid(gradient, height, width) && at::isFloatingType(gradient.scalar_type()),
+              "upsample_sum_backward: the gradient is ", gradient.scalar_type(), " ",
+              gradient.sizes(), ", expected ", TokensOnGrid(height, width),
+              " of a floating-point type");
+  int64_t cells = 0;
+  TORCH_CHECK(rows >= 1 && columns >= 1 && !c10::mul_overflows(rows, columns, &cells),
+              "upsample_sum_backward: the grid of the map is ", rows, " × ", columns,
+              ", expected at least 1 × 1, and fewer than 2^63 positions");
+}
+
 namespace {
 
 using torch::autograd::AutogradContext;
@@ -46,6 +58,9 @@ using torch::autograd::variable_list;
 M3L_OPERATORS(library) {
   library.def(
       "upsample_sum(Tensor base, Tensor[] maps, int[] sizes, int height, int width, bool relu) "
+      "-> Tensor");
+  library.def(
+      "upsample_sum_backward(Tensor gradient, int height, int width, int rows, int columns) "
       "-> Tensor");
 }
 
@@ -61,13 +76,26 @@ at::Tensor Composed(const at::Tensor& base, at::TensorList maps, at::IntArrayRef
   CheckUpsampleSum(base, maps, sizes, height, width);
   auto sum = base.clone();
   if (sum.numel() == 0) {
-    return sum;  // CUDA refuses grids of nothing
+    return sum;  // a grid of nothing may be refused
   }
   for (size_t i = 0; i < maps.size(); ++i) {
     const auto image = AsImage(maps[i], sizes[2 * i], sizes[2 * i + 1]);
     sum.add_(AsTokens(at::upsample_bilinear2d(image, {height, width}, false)));
   }
   return relu ? sum.relu_() : sum;
+}
+
+at::Tensor ComposedBackward(const at::Tensor& gradient, int64_t height, int64_t width, int64_t rows,
+                            int64_t columns) {
+  CheckUpsampleSumBackward(gradient, height, width, rows, columns);
+  const int64_t samples = gradient.size(0);
+  const int64_t channels = gradient.size(2);
+  if (gradient.numel() == 0) {
+    return at::zeros({samples, rows * columns, channels}, gradient.options());
+  }
+  return AsTokens(at::upsample_bilinear2d_backward(AsImage(gradient, height, width),
+                                                   {height, width},
+                                                   {samples, channels, rows, columns}, false));
 }
 
 struct UpsampleSumFunction : torch::autograd::Function<UpsampleSumFunction> {
@@ -95,18 +123,16 @@ struct UpsampleSumFunction : torch::autograd::Function<UpsampleSumFunction> {
     const auto width = context->saved_data["width"].toInt();
     const auto gradient =
         result.defined() ? at::threshold_backward(gradients[0], result, 0) : gradients[0];
-    const auto image = AsImage(gradient, height, width);
+    static const auto op = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow("m3l::upsample_sum_backward", "")
+                               .typed<UpsampleSumBackward>();
+    const at::AutoDispatchBelowADInplaceOrView below;
     // Of base, then of each map; sizes, height, width and relu have none.
     variable_list found = {gradient};
     for (size_t i = 0; 2 * i < sizes.size(); ++i) {
-      const auto rows = sizes[2 * i];
-      const auto columns = sizes[2 * i + 1];
-      found.push_back(
-          !context->needs_input_grad(1 + i) ? at::Tensor()
-          : image.numel() == 0
-              ? image.new_zeros({image.size(0), rows * columns, image.size(1)})
-              : AsTokens(at::upsample_bilinear2d_backward(
-                    image, {height, width}, {image.size(0), image.size(1), rows, columns}, false)));
+      found.push_back(context->needs_input_grad(1 + i)
+                          ? op.call(gradient, height, width, sizes[2 * i], sizes[2 * i + 1])
+                          : at::Tensor());
     }
     found.resize(found.size() + 4);
     return found;
@@ -120,7 +146,10 @@ at::Tensor UpsampleSumAutograd(const at::Tensor& base, at::TensorList maps, at::
 
 M3L_KERNELS(Autograd, library) { library.impl("upsample_sum", UpsampleSumAutograd); }
 
-M3L_KERNELS(CompositeExplicitAutograd, library) { library.impl("upsample_sum", Composed); }
+M3L_KERNELS(CompositeExplicitAutograd, library) {
+  library.impl("upsample_sum", Composed);
+  library.impl("upsample_sum_backward", ComposedBackward);
+}
 
 }  // namespace
 }  // namespace m3l

@@ -9,7 +9,14 @@ namespace m3l {
 using UpsampleSum = at::Tensor(const at::Tensor& base, at::TensorList maps, at::IntArrayRef sizes,
                                int64_t height, int64_t width, bool relu);
 
+/** The gradient of a map [B, rows · columns, C] from that of the sum, [B, height · width, C]. */
+using UpsampleSumBackward = at::Tensor(const at::Tensor& gradient, int64_t height, int64_t width,
+                                       int64_t rows, int64_t columns);
+
 void CheckUpsampleSum(const at::Tensor& base, at::TensorList maps, at::IntArrayRef sizes,
                       int64_t height, int64_t width);
+
+void CheckUpsampleSumBackward(const at::Tensor& gradient, int64_t height, int64_t width,
+                              int64_t rows, int64_t columns);
 
 }  // namespace m3l

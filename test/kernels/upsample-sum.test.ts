@@ -73,6 +73,35 @@ const CASES: Case[] = [
       [17, 17],
     ],
   },
+  // Whole vectors of channels, and lines that no strip of columns divides.
+  {
+    batch: 2,
+    channels: 24,
+    grids: [
+      [11, 13],
+      [6, 7],
+      [13, 11],
+      [1, 1],
+      [3, 5],
+    ],
+  },
+  // A row and a column of pixels.
+  {
+    batch: 1,
+    channels: 8,
+    grids: [
+      [1, 19],
+      [5, 2],
+    ],
+  },
+  {
+    batch: 1,
+    channels: 4,
+    grids: [
+      [19, 1],
+      [2, 3],
+    ],
+  },
   // Smaller than what is to be upsampled.
   {
     batch: 2,
@@ -132,6 +161,81 @@ describe.each(devices)('upsample_sum on %s', (device) => {
       expect(spoiled.select(1, 0).select(1, 0).all().item()).toBeTruthy();
       expect(spoiled.narrow(2, 1, 4).any().item()).toBeFalsy();
       expect(spoiled.select(1, 62).any().item()).toBeFalsy();
+    });
+  });
+
+  it.each(['bfloat16', 'float16', 'float64'] as const)(
+    'is right in %s, forward and backward',
+    (dtype) => {
+      torch.scope(() => {
+        const tolerance = { bfloat16: 2 ** -7, float16: 2 ** -10, float64: 1e-12 }[dtype];
+        for (const size of CASES.filter(({ channels }) => channels < 33)) {
+          const given = inputs(size, device).map((x) => x.detach().to(dtype));
+          const seed = torch.randn([...given[0]!.shape], { device }).to(dtype);
+          const run = (f: typeof fused, computed: typeof dtype) => {
+            const own = given.map((x) => x.to(computed).detach().requiresGrad_());
+            const y = f(own, size.grids, false);
+            return [y, ...torch.grad([y], own, { gradOutputs: [seed.to(computed)] })];
+          };
+          const wanted = run(composed, 'float64');
+          for (const [i, found] of run(fused, dtype).entries()) {
+            const truth = wanted[i]!;
+            expect(found!.dtype).toBe(dtype);
+            // libtorch's own backward on the CPU adds up in the narrow dtype.
+            const adds = i > 1 && !process.env.M3L_KERNELS ? 4 : 1;
+            const error = found!.to('float64').sub(truth).abs().max().item();
+            expect(error).toBeLessThan(adds * tolerance * Math.max(1, truth.abs().max().item()));
+          }
+        }
+      });
+    },
+  );
+
+  it('takes what lies between 16 bytes, is strided or expanded, and any number of maps', () => {
+    torch.scope(() => {
+      const { grids } = CASES[4]!;
+      const given = inputs({ batch: 2, channels: 16, grids }, device).map((x) => x.detach());
+      const seed = torch.randn([...given[0]!.shape], { device });
+      const run = (own: Tensor[], seeds: Tensor) => {
+        const leaves = own.map((x) => x.detach().requiresGrad_());
+        const y = fused(leaves, grids, false);
+        return [y, ...torch.grad([y], leaves, { gradOutputs: [seeds] })];
+      };
+      const shifted = (x: Tensor) => {
+        const memory = torch.zeros([x.numel() + 1], { device });
+        return memory
+          .narrow(0, 1, x.numel())
+          .view([...x.shape])
+          .copy_(x);
+      };
+      const strided = (x: Tensor) => x.transpose(1, 2).contiguous().transpose(1, 2);
+      const wanted = run(given, seed);
+      const [base, ...maps] = given as [Tensor, ...Tensor[]];
+      const placements: [Tensor[], Tensor][] = [
+        [[shifted(base), ...maps], shifted(seed)],
+        [[base, ...maps.map(shifted)], seed],
+        [given.map(strided), strided(seed)],
+      ];
+      for (const [placed, seeds] of placements) {
+        for (const [i, found] of run(placed, seeds).entries()) {
+          expect(found).toBeCloseToTensor(wanted[i]!, { rtol: 1e-6, atol: 1e-6 });
+        }
+      }
+      const one = torch.ones([1, 1, 1], { device });
+      const all = run(given, one.expand([...seed.shape]));
+      const filled = run(given, torch.ones([...seed.shape], { device }));
+      for (const [i, found] of all.entries())
+        expect(found).toBeCloseToTensor(filled[i]!, { rtol: 0, atol: 0 });
+
+      const many: [Grid, ...Grid[]] = [[3, 4], ...Array.from({ length: 35 }, (): Grid => [2, 3])];
+      const of = inputs({ batch: 1, channels: 4, grids: many }, device);
+      const wide = of.map((x) => x.to('float64'));
+      for (const relu of [false, true]) {
+        const error = fused(of, many, relu)
+          .to('float64')
+          .sub(composed(wide, many, relu));
+        expect(error.abs().max().item()).toBeLessThan(1e-4);
+      }
     });
   });
 

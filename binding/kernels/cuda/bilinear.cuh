@@ -1,4 +1,4 @@
-// Bilinear interpolation with align_corners = true: where an output position lies between inputs.
+// Bilinear interpolation: where an output position lies between inputs.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -10,27 +10,47 @@ struct BilinearPoint {
   int index;
   int next;
   T weight;
+
+  /** The share that the input `at` has in the output. */
+  __device__ __forceinline__ T WeightOf(int at) const {
+    return (index == at ? T(1) - weight : T(0)) + (next == at ? weight : T(0));
+  }
 };
 
-/** One axis; T is what positions are computed in, with torch's own rounding. */
-template <typename T>
+/**
+ * One axis; T is what positions are computed in, with torch's own rounding. kAligned: the first and
+ * the last output lie on the first and the last input (align_corners true), else pixels are areas.
+ */
+template <typename T, bool kAligned = true>
 struct BilinearAxis {
   int from;
   int to;
   T scale;
 
-  BilinearAxis(int inputs, int outputs)
-      : from(inputs),
-        to(outputs),
-        scale(outputs > 1 ? static_cast<T>(inputs - 1) / static_cast<T>(outputs - 1) : T(0)) {}
+  BilinearAxis() = default;
+  BilinearAxis(int inputs, int outputs) : from(inputs), to(outputs), scale(0) {
+    if (!kAligned) {
+      scale = static_cast<T>(inputs) / static_cast<T>(outputs);
+    } else if (outputs > 1) {
+      scale = static_cast<T>(inputs - 1) / static_cast<T>(outputs - 1);
+    }
+  }
+
+  __device__ __forceinline__ T Position(int i) const {
+    if constexpr (kAligned) {
+      return scale * static_cast<T>(i);
+    } else {
+      return max(scale * (static_cast<T>(i) + T(0.5)) - T(0.5), T(0));
+    }
+  }
 
   __device__ __forceinline__ int Index(int i) const {
-    return min(static_cast<int>(scale * static_cast<T>(i)), from - 1);
+    return min(static_cast<int>(Position(i)), from - 1);
   }
 
   __device__ __forceinline__ BilinearPoint<T> At(int i) const {
     const int index = Index(i);
-    const T beyond = scale * static_cast<T>(i) - static_cast<T>(index);
+    const T beyond = Position(i) - static_cast<T>(index);
     return {index, min(index + 1, from - 1), min(max(beyond, T(0)), T(1))};
   }
 
@@ -38,7 +58,9 @@ struct BilinearAxis {
   __device__ __forceinline__ int FirstFrom(int cell) const {
     if (cell <= 0) return 0;
     if (scale == T(0)) return to;
-    int i = min(static_cast<int>(static_cast<T>(cell) / scale), to);
+    constexpr T kCentre = kAligned ? T(0) : T(0.5);
+    const T guess = (static_cast<T>(cell) + kCentre) / scale - kCentre;
+    int i = min(static_cast<int>(max(guess, T(0))), to);
     while (i > 0 && Index(i - 1) >= cell) --i;
     while (i < to && Index(i) < cell) ++i;
     return i;

@@ -187,10 +187,6 @@ __global__ void __launch_bounds__(kColumnThreads)
   const int cell = first_cell + thread;
   const int cell_begin = thread < cells ? columns.FirstFrom(cell - 1) : 0;
   const int cell_end = thread < cells ? columns.FirstFrom(cell + 1) : 0;
-  const auto weight_at = [](const BilinearPoint<T>& point, int at) {
-    return (point.index == at ? T(1) - point.weight : T(0)) +
-           (point.next == at ? point.weight : T(0));
-  };
 
   for (int k = 0; k < loss.classes; ++k) {
     T total = 0;
@@ -205,7 +201,7 @@ __global__ void __launch_bounds__(kColumnThreads)
           const auto row = rows.At(y);
           const Interpolation<T> at(loss, head, sample, row, column);
           const std::int64_t pixel = static_cast<std::int64_t>(y) * loss.width + x;
-          const T weight = weight_at(row, low_row);
+          const T weight = row.WeightOf(low_row);
           const T softmax = exp(at(k) - log_sums[pixel]);
           if (supervised) {
             sum += weight * kept[pixel] * (softmax - (labels[pixel] == k ? T(1) : T(0)));
@@ -221,7 +217,7 @@ __global__ void __launch_bounds__(kColumnThreads)
       const int begin = max(cell_begin, from);
       const int end = min(cell_end, from + kColumnThreads);
       for (int column = begin; column < end; ++column) {
-        const T weight = weight_at(columns.At(column), cell);
+        const T weight = columns.At(column).WeightOf(cell);
         total += weight * sums[0][column - from];
         pseudo_total += weight * sums[1][column - from];
       }
