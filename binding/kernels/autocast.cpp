@@ -1,16 +1,16 @@
 // What the operators do under autocast: those that make sums and logarithms compute in float32, the
-// feed-forward in the narrow dtype, as libtorch's own norms and convolutions do.
+// feed-forward in the narrow dtype, as libtorch's own norms and convolutions do. A residual stream
+// stays float32, what is added to it and the norm that products read are narrow.
 #include <ATen/autocast_mode.h>
 
 #include <cstddef>
-#include <ranges>
 
 #include "torch.h"
 
 namespace m3l {
 namespace {
 
-enum class Policy : uint8_t { kFloat32, kNarrow };
+enum class Policy : uint8_t { kFloat32, kNarrow, kResidual };
 
 /** The dispatch key under which autocast runs on a device. */
 template <c10::DeviceType kDevice>
@@ -25,10 +25,16 @@ at::Tensor Cast(const at::Tensor& x, at::ScalarType dtype, c10::DeviceType devic
 template <Policy kPolicy, c10::DeviceType kDevice>
 void CastArguments(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const c10::impl::ExcludeDispatchKeyGuard below(kAutocastKey<kDevice>);
-  const auto dtype =
-      kPolicy == Policy::kFloat32 ? at::kFloat : at::autocast::get_autocast_dtype(kDevice);
-  const auto count = static_cast<std::ptrdiff_t>(op.schema().arguments().size());
-  for (auto& value : std::ranges::subrange(stack->end() - count, stack->end())) {
+  const auto narrow = at::autocast::get_autocast_dtype(kDevice);
+  const auto dtype = kPolicy == Policy::kNarrow ? narrow : at::kFloat;
+  const auto& arguments = op.schema().arguments();
+  auto value_at = stack->end() - static_cast<std::ptrdiff_t>(arguments.size());
+  for (const auto& argument : arguments) {
+    auto& value = *value_at++;
+    if (kPolicy == Policy::kResidual && argument.name() == "branch" &&
+        value.toTensor().scalar_type() == narrow) {
+      continue;
+    }
     if (value.isTensor()) {
       value = Cast(value.toTensor(), dtype, kDevice);
     } else if (value.isTensorList()) {
@@ -50,8 +56,12 @@ void Register(torch::Library& library) {
   constexpr auto narrow = [] {
     return torch::CppFunction::makeFromBoxedFunction<&CastArguments<Policy::kNarrow, kDevice>>();
   };
-  for (const char* name : {"fuse_residual_norm", "modality_norm", "mask_tokens",
-                           "upsample_ohem_cross_entropy", "upsample_argmax", "upsample_sum"}) {
+  constexpr auto residual = [] {
+    return torch::CppFunction::makeFromBoxedFunction<&CastArguments<Policy::kResidual, kDevice>>();
+  };
+  library.impl("fuse_residual_norm", residual());
+  for (const char* name : {"modality_norm", "mask_tokens", "upsample_ohem_cross_entropy",
+                           "upsample_argmax", "upsample_sum"}) {
     library.impl(name, float32());
   }
   library.impl("token_dwconv_gelu", narrow());

@@ -9,12 +9,16 @@ at::Tensor Computed(const at::Tensor& tensor, at::ScalarType tokens) {
   return tensor.to(ComputeType(tokens)).contiguous();
 }
 
-void CheckLikeTokens(const at::Tensor& tokens, const at::Tensor& like, const char* name) {
-  TORCH_CHECK(like.sizes() == tokens.sizes() && like.scalar_type() == tokens.scalar_type() &&
-                  like.device() == tokens.device(),
-              "fuse_residual_norm: ", name, " is ", like.scalar_type(), " ", like.sizes(), " on ",
-              like.device(), ", expected ", tokens.scalar_type(), " ", tokens.sizes(), " on ",
-              tokens.device());
+void CheckLikeTokens(const at::Tensor& tokens, const at::Tensor& like, const char* name,
+                     bool may_be_narrow) {
+  const auto type = tokens.scalar_type();
+  TORCH_CHECK(
+      like.sizes() == tokens.sizes() && like.device() == tokens.device() &&
+          (like.scalar_type() == type || (may_be_narrow && TypesFit(type, like.scalar_type()))),
+      "fuse_residual_norm: ", name, " is ", like.scalar_type(), " ", like.sizes(), " on ",
+      like.device(), ", expected ", type,
+      may_be_narrow && type == at::kFloat ? ", BFloat16 or Half " : " ", tokens.sizes(), " on ",
+      tokens.device());
 }
 
 NormShape CheckNorm(const at::Tensor& tokens, const std::optional<at::Tensor>& scale,
@@ -45,9 +49,9 @@ void CheckNormGradients(const std::optional<at::Tensor>& sum_gradient,
                         const at::Tensor& normal_gradient, const at::Tensor& sum,
                         const at::Tensor& mean, const at::Tensor& rstd) {
   if (sum_gradient) {
-    CheckLikeTokens(sum, *sum_gradient, "the sum's gradient");
+    CheckLikeTokens(sum, *sum_gradient, "the sum's gradient", false);
   }
-  CheckLikeTokens(sum, normal_gradient, "the normal's gradient");
+  CheckLikeTokens(sum, normal_gradient, "the normal's gradient", true);
   for (const auto& moment : {mean, rstd}) {
     TORCH_CHECK(moment.numel() == sum.size(0) * sum.size(1) && moment.device() == sum.device() &&
                     moment.scalar_type() == ComputeType(sum.scalar_type()),
@@ -75,10 +79,12 @@ NormForwardTensors PrepareNormForward(const at::Tensor& residual,
   const NormShape shape = CheckNorm(residual, scale, weight, modalities, ratio);
   CheckNorm(residual, scale, bias, modalities, ratio);
   if (branch) {
-    CheckLikeTokens(residual, *branch, "branch");
+    CheckLikeTokens(residual, *branch, "branch", true);
   }
   const auto type = residual.scalar_type();
-  const auto empty = [&] { return at::empty(residual.sizes(), residual.options()); };
+  const auto empty = [&](const at::Tensor& like) {
+    return at::empty(residual.sizes(), like.options());
+  };
   const auto one_a_token = [&] {
     return at::empty({shape.Rows()}, residual.options().dtype(ComputeType(type)));
   };
@@ -88,8 +94,8 @@ NormForwardTensors PrepareNormForward(const at::Tensor& residual,
           .scale = Computed(scale, type),
           .weight = Computed(weight, type),
           .bias = Computed(bias, type),
-          .sum = branch ? empty() : at::Tensor(),
-          .normal = empty(),
+          .sum = branch ? empty(residual) : at::Tensor(),
+          .normal = empty(branch.value_or(residual)),
           .mean = one_a_token(),
           .rstd = one_a_token()};
 }
@@ -103,8 +109,8 @@ NormBackwardTensors PrepareNormBackward(const std::optional<at::Tensor>& sum_gra
   const NormShape shape = CheckNorm(sum, scale, weight, modalities, ratio);
   CheckNormGradients(sum_gradient, normal_gradient, sum, mean, rstd);
   const auto type = sum.scalar_type();
-  const auto empty_if = [&](bool wanted) {
-    return wanted ? at::empty(sum.sizes(), sum.options()) : at::Tensor();
+  const auto empty_if = [&](bool wanted, const at::Tensor& like) {
+    return wanted ? at::empty(sum.sizes(), like.options()) : at::Tensor();
   };
   return {.shape = shape,
           .sum_gradient = Contiguous(sum_gradient),
@@ -114,8 +120,8 @@ NormBackwardTensors PrepareNormBackward(const std::optional<at::Tensor>& sum_gra
           .weight = Computed(weight, type),
           .mean = mean.contiguous(),
           .rstd = rstd.contiguous(),
-          .residual_gradient = empty_if(needed[kResidual]),
-          .branch_gradient = empty_if(needed[kBranch])};
+          .residual_gradient = empty_if(needed[kResidual], sum),
+          .branch_gradient = empty_if(needed[kBranch], normal_gradient)};
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> FuseResidualNormForwardOp(
@@ -175,6 +181,7 @@ struct FuseResidualNormFunction : torch::autograd::Function<FuseResidualNormFunc
     context->save_for_backward({sum, weight, mean, rstd, scale.value_or(at::Tensor())});
     context->saved_data["modalities"] = modalities;
     context->saved_data["ratio"] = ratio;
+    context->saved_data["type"] = normal.scalar_type();
     return {sum, normal};
   }
 
@@ -192,12 +199,16 @@ struct FuseResidualNormFunction : torch::autograd::Function<FuseResidualNormFunc
     const bool residual_needed = context->needs_input_grad(0);
     const bool branch_needed = context->needs_input_grad(1);
     const bool affine_needed = context->needs_input_grad(2) || context->needs_input_grad(3);
-    const bool same = !scale.defined() && (modalities == 1 || ratio == 1);
+    const auto type = context->saved_data["type"].toScalarType();
+    const bool same =
+        !scale.defined() && (modalities == 1 || ratio == 1) && type == sum.scalar_type();
     const auto optional = [](const at::Tensor& tensor) {
       return tensor.defined() ? std::optional(tensor) : std::nullopt;
     };
     std::tie(result[0], result[1], result[2], result[3]) = FuseResidualNormBackwardOp(
-        optional(sum_gradient), normal_gradient.defined() ? normal_gradient : at::zeros_like(sum),
+        optional(sum_gradient),
+        normal_gradient.defined() ? normal_gradient
+                                  : at::zeros(sum.sizes(), sum.options().dtype(type)),
         sum, optional(scale), saved[1], saved[2], saved[3], modalities, ratio,
         {residual_needed || (same && branch_needed), !same && branch_needed, affine_needed});
     if (same && branch_needed) {
@@ -207,14 +218,19 @@ struct FuseResidualNormFunction : torch::autograd::Function<FuseResidualNormFunc
   }
 };
 
+at::Tensor Fitting(const at::Tensor& branch, const at::Tensor& residual) {
+  const auto type = residual.scalar_type();
+  return TypesFit(type, branch.scalar_type()) ? branch : branch.to(type);
+}
+
 std::tuple<at::Tensor, at::Tensor> FuseResidualNormAutograd(
     const at::Tensor& residual, const at::Tensor& branch, const std::optional<at::Tensor>& scale,
     const at::Tensor& weight, const at::Tensor& bias, int64_t modalities, double ratio,
     double eps) {
   TORCH_CHECK(!scale || !scale->requires_grad(),
               "fuse_residual_norm: scale requires a gradient, expected constant factors");
-  const auto results = FuseResidualNormFunction::apply(residual, branch.to(residual.scalar_type()),
-                                                       weight, bias, scale, modalities, ratio, eps);
+  const auto results = FuseResidualNormFunction::apply(residual, Fitting(branch, residual), weight,
+                                                       bias, scale, modalities, ratio, eps);
   return {results[0], results[1]};
 }
 
@@ -226,7 +242,7 @@ std::tuple<at::Tensor, at::Tensor> FuseResidualNorm(const at::Tensor& residual,
                                                     const at::Tensor& bias, int64_t modalities,
                                                     double ratio, double eps) {
   auto [sum, normal, mean, rstd] = FuseResidualNormForwardOp(
-      residual, branch.to(residual.scalar_type()), scale, weight, bias, modalities, ratio, eps);
+      residual, Fitting(branch, residual), scale, weight, bias, modalities, ratio, eps);
   return {sum, normal};
 }
 

@@ -13,7 +13,8 @@ namespace m3l {
  * or as the tokens. Gives sum = residual + scale · fuse(branch), fuse as in linear_fuse, and normal
  * = LayerNorm(sum) · weight + bias, both [M·B, N, C], then each token's mean and 1/σ, [M·B·N], of
  * the type that is computed in (double for double, else float). No scale means 1. Without a branch
- * the sum is the residual and not returned.
+ * the sum is the residual and not returned. The branch may be bfloat16 or half where the residual
+ * is float, as under autocast: then so is normal, which feeds products, and the sum stays float.
  */
 using FuseResidualNormForward = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>(
     const at::Tensor& residual, const std::optional<at::Tensor>& branch,
@@ -22,7 +23,8 @@ using FuseResidualNormForward = std::tuple<at::Tensor, at::Tensor, at::Tensor, a
 
 /**
  * The gradients of residual, branch (if `needed` of it; without fusion and scale it equals the
- * residual's), weight and bias from those of sum (none: zero) and normal.
+ * residual's), weight and bias from those of sum (none: zero) and normal, whose type is the
+ * branch's.
  */
 using FuseResidualNormBackward = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>(
     const std::optional<at::Tensor>& sum_gradient, const at::Tensor& normal_gradient,
@@ -61,6 +63,24 @@ struct NormForwardTensors {
   at::Tensor mean;
   at::Tensor rstd;
 };
+
+/** Whether a branch of a type goes with a residual of another. */
+inline bool TypesFit(at::ScalarType residual, at::ScalarType branch) {
+  return residual == branch ||
+         (residual == at::kFloat && (branch == at::kBFloat16 || branch == at::kHalf));
+}
+
+/** Calls `run` with a number of the residual's and one of the branch's type, which fit. */
+template <typename Run>
+void WithNormTypes(at::ScalarType residual, at::ScalarType branch, const Run& run) {
+  if (residual == branch) {
+    AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, residual, "fuse_residual_norm",
+                                    [&] { run(scalar_t{}, scalar_t{}); });
+  } else {
+    AT_DISPATCH_REDUCED_FLOATING_TYPES(branch, "fuse_residual_norm",
+                                       [&] { run(float{}, scalar_t{}); });
+  }
+}
 
 NormForwardTensors PrepareNormForward(const at::Tensor& residual,
                                       const std::optional<at::Tensor>& branch,

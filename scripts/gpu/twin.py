@@ -136,6 +136,14 @@ def fusions(t, m, dtype, tolerance):
              draw(modalities, channels, dtype=wide), draw(modalities, channels, dtype=wide), *scale],
             3 * tolerance,
         )
+        if dtype in (torch.bfloat16, torch.float16):
+            t.twin(
+                f"fuse_residual_norm float32 with {dtype} {case}",
+                lambda a, b, w, c, s=None, n=modalities, r=ratio: m.fuse_residual_norm(a, b, s, w, c, n, r, 1e-6),
+                [draw(rows, tokens, channels), draw(rows, tokens, channels, dtype=dtype),
+                 draw(modalities, channels), draw(modalities, channels), *scale],
+                3 * tolerance,
+            )
         t.twin(
             f"modality_norm {dtype} {case[:4]}",
             lambda a, w, c, n=modalities: m.modality_norm(a, w, c, n, 1e-6),
@@ -172,6 +180,11 @@ def maps(t, m, dtype, tolerance):
     # A narrow sum that rounds to the other side of 0 takes its gradient along.
     t.twin(f"upsample_sum {dtype}", lambda b, x, y: m.upsample_sum(b, [x, y], [4, 4, 2, 2], 7, 9, True),
            [draw(2, 63, 12, dtype=dtype), draw(2, 16, 12, dtype=dtype), draw(2, 4, 12, dtype=dtype)], 6 * tolerance)
+    for channels, grids in ((64, ((33, 31), (17, 16), (9, 8), (5, 4))), (24, ((11, 13), (13, 11), (1, 1))), (5, ((1, 19), (5, 2))), (8, ((3, 4), *[(2, 3)] * 20))):
+        (height, width), *lower = grids
+        t.twin(f"upsample_sum {dtype} {channels} {grids[:4]}",
+               lambda b, *x, h=height, w=width, s=[side for grid in lower for side in grid]: m.upsample_sum(b, list(x), s, h, w, False),
+               [draw(2, h * w, channels, dtype=dtype) for h, w in grids], 6 * tolerance)
     sizes = (((2, 5, 7, 6), (25, 23)), ((1, 2, 1, 1), (9, 70)), ((1, 3, 50, 40), (20, 13)), ((2, 4, 5, 5), (1, 1)), ((2, 13, 33, 33), (130, 129)))
     for low, size in sizes:
         logits = draw(*low, dtype=dtype, gradient=False, scale=3.0)

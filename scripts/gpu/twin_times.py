@@ -42,7 +42,8 @@ def times(m, device):
         for dtype in (torch.float32, torch.bfloat16):
             kind = f"stage {stage} {str(dtype)[6:]}"
             depthwise(m, row, kind, 24, side, channels, dtype, device)
-            norms(m, row, kind, 24, side * side, channels, dtype, device)
+            norms(m, row, kind, 24, side * side, channels, dtype, dtype, device)
+        norms(m, row, f"stage {stage} float32 and bfloat16", 24, side * side, channels, torch.float32, torch.bfloat16, device)
     heads(m, row, device)
     losses(m, row, device)
     update(m, row, device)
@@ -58,16 +59,17 @@ def depthwise(m, row, kind, samples, side, channels, dtype, device):
     row(f"token_dwconv_gelu backward {kind}", 3 * size, lambda: m.token_dwconv_gelu_backward(gradient, hidden, weight, bias, side, side))
 
 
-def norms(m, row, kind, samples, tokens, channels, dtype, device):
+def norms(m, row, kind, samples, tokens, channels, dtype, narrow, device):
+    """The residual and the sum of one dtype, the branch and the norm of the other."""
     residual = torch.randn(samples, tokens, channels, device=device, dtype=dtype)
-    branch = torch.randn_like(residual)
+    branch = torch.randn_like(residual).to(narrow)
     weight, bias = (torch.randn(2, channels, device=device) for _ in range(2))
-    size = residual.numel() * residual.element_size()
+    wide, slim = (x.numel() * x.element_size() for x in (residual, branch))
     forward = lambda: m.fuse_residual_norm_forward(residual, branch, None, weight, bias, 2, 0.8, 1e-6)
-    row(f"fuse_residual_norm {kind}", 4 * size, forward)
+    row(f"fuse_residual_norm {kind}", 2 * wide + 2 * slim, forward)
     total, _, mean, rstd = forward()
-    row(f"fuse_residual_norm backward {kind}", 5 * size,
-        lambda: m.fuse_residual_norm_backward(branch, residual, total, None, weight, mean, rstd, 2, 0.8, [True, True, True]))
+    row(f"fuse_residual_norm backward {kind}", 3 * wide + 2 * slim,
+        lambda: m.fuse_residual_norm_backward(residual, branch, total, None, weight, mean, rstd, 2, 0.8, [True, True, True]))
 
 
 def heads(m, row, device):
@@ -79,6 +81,8 @@ def heads(m, row, device):
     total = m.upsample_sum(base, maps, sizes, 135, 135, True)
     gradient = torch.randn_like(total)
     row("upsample_sum backward", 2 * size, lambda: torch.autograd.grad(total, [base, *maps], gradient, retain_graph=True))
+    for side in (68, 34, 17):
+        row(f"upsample_sum backward of {side}²", size, lambda: m.upsample_sum_backward(gradient, 135, 135, side, side))
 
 
 def losses(m, row, device):

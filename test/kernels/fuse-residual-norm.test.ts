@@ -87,6 +87,8 @@ const cases: Case[] = [
   { shape: [1, 2, 70, 24], ratio: 0.8, dropped: true },
   { shape: [1, 2, 11, 512], ratio: 1, dropped: false },
   { shape: [4, 1, 3, 1030], ratio: 0.9, dropped: true },
+  // Whole vectors of float32, none of bfloat16.
+  { shape: [2, 2, 9, 20], ratio: 0.8, dropped: true },
 ];
 
 const inputsOf = (a: Arguments) => [a.residual, a.branch, a.weight, a.bias];
@@ -174,6 +176,72 @@ describe.each(devices)('fuse_residual_norm on %s', (device) => {
           const error = x.to('float32').sub(y).abs().max().item();
           expect(error).toBeLessThan(0.04 * Math.max(1, y.abs().max().item()));
         }
+      }
+    });
+  });
+
+  it.each(['bfloat16', 'float16'] as const)('adds a %s branch to a float32 residual', (dtype) => {
+    torch.scope(() => {
+      const narrow = { bfloat16: 2 ** -8, float16: 2 ** -11 }[dtype];
+      for (const given of cases.filter(({ shape }) => shape[3] > 1)) {
+        const a = randomArguments(given, device);
+        const mixed = { ...a, branch: a.branch.detach().to(dtype).requiresGrad_() };
+        const wide = (x: Tensor) => x.detach().to('float64').requiresGrad_();
+        const exact = {
+          ...a,
+          ...{ residual: wide(a.residual), branch: wide(mixed.branch) },
+          ...{ weight: wide(a.weight), bias: wide(a.bias) },
+          scale: a.scale?.to('float64') ?? null,
+        };
+        const [found, wanted] = [fused(mixed), composed(exact)];
+        expect(found.map((x) => x.dtype)).toEqual(['float32', dtype]);
+        // Only what is stored narrow is rounded so: the sum and the residual's gradient are not.
+        const bounds = [1e-6, narrow];
+        for (const [i, x] of found.entries()) {
+          expect(relativeError(x, wanted[i]!)).toBeLessThan(bounds[i]!);
+        }
+        const seeds = wanted.map((x, i) =>
+          torch.randn([...x.shape], { device }).to(found[i]!.dtype),
+        );
+        for (const which of [[0, 1], [1], [0]]) {
+          const gradient = (of: Tensor[], inputs: Tensor[]) => {
+            const roots = which.map((i) => of[i]!);
+            const gradOutputs = which.map((i, at) => seeds[i]!.to(roots[at]!.dtype));
+            return torch.grad(roots, inputs, { gradOutputs, allowUnused: true, retainGraph: true });
+          };
+          const gradients = gradient(found, inputsOf(mixed));
+          const expected = gradient(wanted, inputsOf(exact));
+          const sizes = [5e-6, narrow, 2e-5, 2e-5];
+          for (const [i, x] of gradients.entries()) {
+            expect(x!.dtype).toBe(i === 1 ? dtype : 'float32');
+            const truth = expected[i] ?? torch.zeros([...x!.shape], { device });
+            expect(relativeError(x!, truth)).toBeLessThan(sizes[i]!);
+          }
+        }
+      }
+    });
+  });
+
+  it('gives of a narrow branch only the gradients that are asked for', () => {
+    torch.scope(() => {
+      for (const given of [cases[1]!, cases[5]!, cases[9]!]) {
+        const a = randomArguments(given, device);
+        const branch = a.branch.detach().to('bfloat16');
+        const loss = (of: Arguments) => {
+          const [sum, normal] = fused(of);
+          return sum.sin().sum().add(normal.to('float32').sin().sum());
+        };
+        const both = { ...a, branch: branch.detach().requiresGrad_() };
+        const all = torch.grad([loss(both)], [both.residual, both.branch]);
+        const one = { ...both, residual: a.residual.detach() };
+        const other = { ...a, branch };
+        const alone = [
+          ...torch.grad([loss(other)], [other.residual]),
+          ...torch.grad([loss(one)], [one.branch]),
+        ];
+        for (const [i, gradient] of alone.entries()) expect(gradient!.equal(all[i]!)).toBe(true);
+        const plain = torch.inferenceMode(() => fused(both).map((x) => x.dtype));
+        expect(plain).toEqual(['float32', 'bfloat16']);
       }
     });
   });
@@ -283,6 +351,10 @@ describe.each(devices)('fuse_residual_norm on %s', (device) => {
       expect(wrong({ modalities: 4 })).toThrow(/fuse_residual_norm: tokens are \[6, 4, 8\]/);
       expect(wrong({ modalities: 0 })).toThrow(/fuse_residual_norm: 0 modalities/);
       expect(wrong({ branch: zeros([6, 4, 7]) })).toThrow(/fuse_residual_norm: branch is/);
+      const narrow = { branch: zeros([6, 4, 7]).to('bfloat16') };
+      expect(wrong(narrow)).toThrow(
+        /branch is BFloat16 .*expected Float, BFloat16 or Half \[6, 4, 8\]/,
+      );
       expect(wrong({ scale: zeros([5]) })).toThrow(/fuse_residual_norm: scale is \[5\].*\[6\]/);
       expect(wrong({ weight: zeros([8]) })).toThrow(/fuse_residual_norm: weight or bias is/);
       expect(wrong({ bias: zeros([2, 9]) })).toThrow(/fuse_residual_norm: weight or bias is/);
@@ -339,6 +411,12 @@ describe.each(devices)('modality_norm on %s', (device) => {
     });
   });
 });
+
+/** The largest difference, by the largest that is expected. */
+function relativeError(found: Tensor, expected: Tensor): number {
+  const error = found.to('float64').sub(expected).abs().max().item();
+  return error / Math.max(1, expected.abs().max().item());
+}
 
 function zip(a: readonly (Tensor | null)[], b: readonly (Tensor | null)[]): [Tensor, Tensor][] {
   return a.map((x, i) => [x!, b[i]!]);

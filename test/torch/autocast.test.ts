@@ -67,7 +67,12 @@ describe('autocast', () => {
         const [sum, normal] = m3l!.fuse_residual_norm!(
           ...([tokens, half, null, ones, zeros, 2, 0.8, 1e-6] as const),
         ) as torch.Tensor[];
-        expect([sum!.dtype, normal!.dtype]).toEqual(['float32', 'float32']);
+        expect([sum!.dtype, normal!.dtype]).toEqual(['float32', 'bfloat16']);
+        // What is not of the region's dtype is cast, the rest of the sum as ever.
+        const [, wide] = m3l!.fuse_residual_norm!(
+          ...([half, tokens.to('float16'), null, ones, zeros, 2, 0.8, 1e-6] as const),
+        ) as torch.Tensor[];
+        expect(wide!.dtype).toBe('float32');
         const logits = torch.randn([1, 3, 4, 4]).to('bfloat16');
         const labels = m3l!.upsample_argmax!(logits, [8, 8]) as torch.Tensor;
         expect(labels.shape).toEqual([1, 8, 8]);

@@ -24,28 +24,31 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ForwardCpu(
     int64_t modalities, double ratio, double eps) {
   const auto t = PrepareNormForward(residual, branch, scale, weight, bias, modalities, ratio);
   const NormShape& shape = t.shape;
-  const auto type = residual.scalar_type();
-  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, type, "fuse_residual_norm", [&] {
-    using compute_t = at::opmath_type<scalar_t>;
-    const cpu::ForwardRows<scalar_t, compute_t> rows{shape,
-                                                     t.residual.const_data_ptr<scalar_t>(),
-                                                     PointerOrNull<scalar_t>(t.branch),
-                                                     PointerOrNull<compute_t>(t.scale),
-                                                     t.weight.const_data_ptr<compute_t>(),
-                                                     t.bias.const_data_ptr<compute_t>(),
-                                                     MutablePointerOrNull<scalar_t>(t.sum),
-                                                     t.normal.mutable_data_ptr<scalar_t>(),
-                                                     t.mean.mutable_data_ptr<compute_t>(),
-                                                     t.rstd.mutable_data_ptr<compute_t>(),
-                                                     static_cast<compute_t>(eps)};
+  const auto run = [&](auto residual_element, auto branch_element) {
+    using residual_t = decltype(residual_element);
+    using branch_t = decltype(branch_element);
+    using compute_t = at::opmath_type<residual_t>;
+    const cpu::ForwardRows<residual_t, branch_t, compute_t> rows{
+        shape,
+        t.residual.const_data_ptr<residual_t>(),
+        PointerOrNull<branch_t>(t.branch),
+        PointerOrNull<compute_t>(t.scale),
+        t.weight.const_data_ptr<compute_t>(),
+        t.bias.const_data_ptr<compute_t>(),
+        MutablePointerOrNull<residual_t>(t.sum),
+        t.normal.mutable_data_ptr<branch_t>(),
+        t.mean.mutable_data_ptr<compute_t>(),
+        t.rstd.mutable_data_ptr<compute_t>(),
+        static_cast<compute_t>(eps)};
     const int64_t grain = std::max<int64_t>(1, kGrain / (modalities * shape.channels));
     at::parallel_for(0, shape.Positions(), grain, [&](int64_t begin, int64_t end) {
       std::vector<compute_t> scratch(static_cast<std::size_t>(2 * shape.channels));
-      cpu::WithChannels<scalar_t>(shape.channels, [&](auto channels) {
+      cpu::WithChannels<residual_t>(shape.channels, [&](auto channels) {
         cpu::Forward<channels()>(rows, begin, end, scratch.data());
       });
     });
-  });
+  };
+  WithNormTypes(residual.scalar_type(), t.normal.scalar_type(), run);
   return {t.sum, t.normal, t.mean, t.rstd};
 }
 
@@ -78,22 +81,23 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCpu(
   const auto t = PrepareNormBackward(sum_gradient, normal_gradient, sum, scale, weight, mean, rstd,
                                      modalities, ratio, needed);
   const NormShape& shape = t.shape;
-  const auto type = sum.scalar_type();
   at::Tensor weight_gradient;
   at::Tensor bias_gradient;
-  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, type, "fuse_residual_norm", [&] {
-    using compute_t = at::opmath_type<scalar_t>;
-    const cpu::BackwardRows<scalar_t, compute_t> rows{
+  const auto run = [&](auto residual_element, auto branch_element) {
+    using residual_t = decltype(residual_element);
+    using branch_t = decltype(branch_element);
+    using compute_t = at::opmath_type<residual_t>;
+    const cpu::BackwardRows<residual_t, branch_t, compute_t> rows{
         shape,
-        PointerOrNull<scalar_t>(t.sum_gradient),
-        t.normal_gradient.const_data_ptr<scalar_t>(),
-        t.sum.const_data_ptr<scalar_t>(),
+        PointerOrNull<residual_t>(t.sum_gradient),
+        t.normal_gradient.const_data_ptr<branch_t>(),
+        t.sum.const_data_ptr<residual_t>(),
         PointerOrNull<compute_t>(t.scale),
         t.weight.const_data_ptr<compute_t>(),
         t.mean.const_data_ptr<compute_t>(),
         t.rstd.const_data_ptr<compute_t>(),
-        MutablePointerOrNull<scalar_t>(t.residual_gradient),
-        MutablePointerOrNull<scalar_t>(t.branch_gradient)};
+        MutablePointerOrNull<residual_t>(t.residual_gradient),
+        MutablePointerOrNull<branch_t>(t.branch_gradient)};
     const int64_t positions = shape.Positions();
     const int64_t length = std::max(kLeastChunk, (positions + kMostChunks - 1) / kMostChunks);
     const int64_t chunks = (positions + length - 1) / length;
@@ -104,7 +108,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCpu(
     at::parallel_for(0, chunks, grain, [&](int64_t begin, int64_t end) {
       std::vector<compute_t> scratch(static_cast<std::size_t>((modalities + 1) * shape.channels));
       for (int64_t chunk = begin; chunk < end; ++chunk) {
-        cpu::WithChannels<scalar_t>(shape.channels, [&](auto channels) {
+        cpu::WithChannels<residual_t>(shape.channels, [&](auto channels) {
           cpu::Backward<channels()>(rows, chunk * length, std::min(positions, (chunk + 1) * length),
                                     needed[kAffine] ? affine.data() + chunk * affine_size : nullptr,
                                     scratch.data());
@@ -118,7 +122,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCpu(
       weight_gradient = both.select(1, 0).contiguous();
       bias_gradient = both.select(1, 1).contiguous();
     }
-  });
+  };
+  WithNormTypes(sum.scalar_type(), normal_gradient.scalar_type(), run);
   return {t.residual_gradient, t.branch_gradient, weight_gradient, bias_gradient};
 }
 

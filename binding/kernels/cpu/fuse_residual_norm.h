@@ -11,39 +11,40 @@
 
 namespace m3l::cpu {
 
-/** T: as stored; A: as computed. Null where absent or not wanted. */
-template <typename T, typename A>
+/** T: residual and sum as stored, N: branch and normal; A: as computed. Null where absent or not
+ * wanted. */
+template <typename T, typename N, typename A>
 struct ForwardRows {
   NormShape shape;
   const T* residual;
-  const T* branch;
+  const N* branch;
   const A* scale;
   const A* weight;
   const A* bias;
   T* sum;
-  T* normal;
+  N* normal;
   A* mean;
   A* rstd;
   A eps;
 };
 
-template <typename T, typename A>
+template <typename T, typename N, typename A>
 struct BackwardRows {
   NormShape shape;
   const T* sum_gradient;
-  const T* normal_gradient;
+  const N* normal_gradient;
   const T* sum;
   const A* scale;
   const A* weight;
   const A* mean;
   const A* rstd;
   T* residual_gradient;
-  T* branch_gradient;
+  N* branch_gradient;
 };
 
 /** out = base + factor · fuse(branch), by the sum of all streams; then by the other one; alone. */
-template <typename T, typename A>
-inline void AddFused(const T* __restrict base, const T* __restrict mine, const A* __restrict others,
+template <typename T, typename N, typename A>
+inline void AddFused(const T* __restrict base, const N* __restrict mine, const A* __restrict others,
                      A own, A other, A factor, A* __restrict out, int64_t n) {
 #pragma omp simd
   for (int64_t c = 0; c < n; ++c) {
@@ -52,8 +53,8 @@ inline void AddFused(const T* __restrict base, const T* __restrict mine, const A
   }
 }
 
-template <typename T, typename A>
-inline void AddTwo(const T* __restrict base, const T* __restrict mine, const T* __restrict theirs,
+template <typename T, typename N, typename A>
+inline void AddTwo(const T* __restrict base, const N* __restrict mine, const N* __restrict theirs,
                    A own, A other, A factor, A* __restrict out, int64_t n) {
 #pragma omp simd
   for (int64_t c = 0; c < n; ++c) {
@@ -62,8 +63,8 @@ inline void AddTwo(const T* __restrict base, const T* __restrict mine, const T* 
   }
 }
 
-template <typename T, typename A>
-inline void AddOne(const T* __restrict base, const T* __restrict mine, A factor, A* __restrict out,
+template <typename T, typename N, typename A>
+inline void AddOne(const T* __restrict base, const N* __restrict mine, A factor, A* __restrict out,
                    int64_t n) {
 #pragma omp simd
   for (int64_t c = 0; c < n; ++c) {
@@ -108,8 +109,8 @@ inline void Moments(const A* __restrict x, int64_t n, A eps, A& mean, A& rstd) {
  * Positions [begin, end) of all streams. `scratch`: two rows of C. kChannels: C where known, 0
  * else: loops over few channels take half the time when their length is a constant.
  */
-template <int kChannels, typename T, typename A>
-M3L_VECTORISED void Forward(const ForwardRows<T, A>& rows, int64_t begin, int64_t end,
+template <int kChannels, typename T, typename N, typename A>
+M3L_VECTORISED void Forward(const ForwardRows<T, N, A>& rows, int64_t begin, int64_t end,
                             A* __restrict scratch) {
   const auto shape = rows.shape;
   const int64_t n = kChannels > 0 ? kChannels : shape.channels;
@@ -119,7 +120,7 @@ M3L_VECTORISED void Forward(const ForwardRows<T, A>& rows, int64_t begin, int64_
   A* __restrict x = scratch;
   A* __restrict total = scratch + n;
   for (int64_t position = begin; position < end; ++position) {
-    const T* branch = rows.branch ? rows.branch + position * n : nullptr;
+    const N* branch = rows.branch ? rows.branch + position * n : nullptr;
     if (branch && shape.Fused() && shape.modalities > 2) {
       SumStreams(branch, stride, shape.modalities, total, n);
     }
@@ -128,7 +129,7 @@ M3L_VECTORISED void Forward(const ForwardRows<T, A>& rows, int64_t begin, int64_
       const T* base = rows.residual + offset;
       if (branch) {
         const A factor = rows.scale ? rows.scale[m * shape.batch + position / shape.tokens] : A(1);
-        const T* mine = branch + m * stride;
+        const N* mine = branch + m * stride;
         if (!shape.Fused()) {
           AddOne(base, mine, factor, x, n);
         } else if (shape.modalities == 2) {
@@ -162,10 +163,10 @@ M3L_VECTORISED void Forward(const ForwardRows<T, A>& rows, int64_t begin, int64_
       rows.rstd[row] = rstd;
       const A* __restrict weight = rows.weight + m * n;
       const A* __restrict bias = rows.bias + m * n;
-      T* __restrict normal = rows.normal + offset;
+      N* __restrict normal = rows.normal + offset;
 #pragma omp simd
       for (int64_t c = 0; c < n; ++c) {
-        normal[c] = Narrowed<T>((x[c] - mean) * rstd * weight[c] + bias[c]);
+        normal[c] = Narrowed<N>((x[c] - mean) * rstd * weight[c] + bias[c]);
       }
     }
   }
@@ -175,8 +176,8 @@ M3L_VECTORISED void Forward(const ForwardRows<T, A>& rows, int64_t begin, int64_
  * Positions [begin, end) of all streams. `scratch`: M + 1 rows of C. `affine`, unless null: the
  * gradients of weight and bias of these positions, [M, 2, C], added to. kChannels as above.
  */
-template <int kChannels, typename T, typename A>
-M3L_VECTORISED void Backward(const BackwardRows<T, A>& rows, int64_t begin, int64_t end,
+template <int kChannels, typename T, typename N, typename A>
+M3L_VECTORISED void Backward(const BackwardRows<T, N, A>& rows, int64_t begin, int64_t end,
                              A* __restrict affine, A* __restrict scratch) {
   const auto shape = rows.shape;
   const int64_t n = kChannels > 0 ? kChannels : shape.channels;
@@ -191,7 +192,7 @@ M3L_VECTORISED void Backward(const BackwardRows<T, A>& rows, int64_t begin, int6
       const int64_t row = m * shape.Positions() + position;
       const A mean = rows.mean[row];
       const A rstd = rows.rstd[row];
-      const T* __restrict gradient = rows.normal_gradient + offset;
+      const N* __restrict gradient = rows.normal_gradient + offset;
       const T* __restrict sum = rows.sum + offset;
       const A* __restrict weight = rows.weight + m * n;
       if (affine) {
@@ -254,23 +255,23 @@ M3L_VECTORISED void Backward(const BackwardRows<T, A>& rows, int64_t begin, int6
     }
     for (int64_t m = 0; m < shape.modalities; ++m) {
       const A* __restrict mine = scratch + m * n;
-      T* __restrict to = rows.branch_gradient + m * stride + position * n;
+      N* __restrict to = rows.branch_gradient + m * stride + position * n;
       // clang-tidy does not look into loops under `omp simd`: NOLINTNEXTLINE(bugprone-branch-clone)
       if (!shape.Fused()) {
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
-          to[c] = Narrowed<T>(mine[c]);
+          to[c] = Narrowed<N>(mine[c]);
         }
       } else if (shape.modalities == 2) {
         const A* __restrict theirs = scratch + (1 - m) * n;
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
-          to[c] = Narrowed<T>(own * mine[c] + other * theirs[c]);
+          to[c] = Narrowed<N>(own * mine[c] + other * theirs[c]);
         }
       } else {
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
-          to[c] = Narrowed<T>(own * mine[c] + other * (total[c] - mine[c]));
+          to[c] = Narrowed<N>(own * mine[c] + other * (total[c] - mine[c]));
         }
       }
     }

@@ -9,6 +9,9 @@
 namespace m3l {
 namespace {
 
+template <typename T>
+using NativeOf = typename cuda::NativeType<T>::Type;
+
 cuda::NormSizes Sizes(const NormShape& shape) {
   constexpr int64_t kMost = int64_t{1} << 30;
   TORCH_CHECK(shape.Positions() <= kMost && shape.modalities <= 256 && shape.channels <= kMost &&
@@ -34,23 +37,25 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ForwardCuda(
     int64_t modalities, double ratio, double eps) {
   const c10::cuda::CUDAGuard guard(residual.device());
   const auto t = PrepareNormForward(residual, branch, scale, weight, bias, modalities, ratio);
-  const auto type = residual.scalar_type();
-  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, type, "fuse_residual_norm", [&] {
-    using compute_t = at::opmath_type<scalar_t>;
-    using native_t = typename cuda::NativeType<scalar_t>::Type;
-    const cuda::NormForward<native_t, compute_t> rows{Sizes(t.shape),
-                                                      eps,
-                                                      cuda::Native<scalar_t>(t.residual),
-                                                      cuda::Native<scalar_t>(t.branch),
-                                                      cuda::Native<compute_t>(t.scale),
-                                                      cuda::Native<compute_t>(t.weight),
-                                                      cuda::Native<compute_t>(t.bias),
-                                                      cuda::MutableNative<scalar_t>(t.sum),
-                                                      cuda::MutableNative<scalar_t>(t.normal),
-                                                      cuda::MutableNative<compute_t>(t.mean),
-                                                      cuda::MutableNative<compute_t>(t.rstd)};
+  const auto run = [&](auto residual_element, auto branch_element) {
+    using residual_t = decltype(residual_element);
+    using branch_t = decltype(branch_element);
+    using compute_t = at::opmath_type<residual_t>;
+    const cuda::NormForward<NativeOf<residual_t>, NativeOf<branch_t>, compute_t> rows{
+        Sizes(t.shape),
+        eps,
+        cuda::Native<residual_t>(t.residual),
+        cuda::Native<branch_t>(t.branch),
+        cuda::Native<compute_t>(t.scale),
+        cuda::Native<compute_t>(t.weight),
+        cuda::Native<compute_t>(t.bias),
+        cuda::MutableNative<residual_t>(t.sum),
+        cuda::MutableNative<branch_t>(t.normal),
+        cuda::MutableNative<compute_t>(t.mean),
+        cuda::MutableNative<compute_t>(t.rstd)};
     cuda::LaunchNormForward(rows, c10::cuda::getCurrentCUDAStream());
-  });
+  };
+  WithNormTypes(residual.scalar_type(), t.normal.scalar_type(), run);
   C10_CUDA_KERNEL_LAUNCH_CHECK();
   return {t.sum, t.normal, t.mean, t.rstd};
 }
@@ -63,7 +68,6 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCuda(
   const c10::cuda::CUDAGuard guard(sum.device());
   const auto t = PrepareNormBackward(sum_gradient, normal_gradient, sum, scale, weight, mean, rstd,
                                      modalities, ratio, needed);
-  const auto type = sum.scalar_type();
   const auto sizes = Sizes(t.shape);
   const int slots = cuda::NormSlots(sizes);
   at::Tensor partial;
@@ -72,24 +76,26 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> BackwardCuda(
     partial = at::empty({slots, modalities, 2, t.shape.channels}, t.weight.options());
     affine = at::empty({modalities, 2, t.shape.channels}, t.weight.options());
   }
-  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, type, "fuse_residual_norm", [&] {
-    using compute_t = at::opmath_type<scalar_t>;
-    using native_t = typename cuda::NativeType<scalar_t>::Type;
-    const cuda::NormBackward<native_t, compute_t> rows{
+  const auto run = [&](auto residual_element, auto branch_element) {
+    using residual_t = decltype(residual_element);
+    using branch_t = decltype(branch_element);
+    using compute_t = at::opmath_type<residual_t>;
+    const cuda::NormBackward<NativeOf<residual_t>, NativeOf<branch_t>, compute_t> rows{
         sizes,
-        cuda::Native<scalar_t>(t.sum_gradient),
-        cuda::Native<scalar_t>(t.normal_gradient),
-        cuda::Native<scalar_t>(t.sum),
+        cuda::Native<residual_t>(t.sum_gradient),
+        cuda::Native<branch_t>(t.normal_gradient),
+        cuda::Native<residual_t>(t.sum),
         cuda::Native<compute_t>(t.scale),
         cuda::Native<compute_t>(t.weight),
         cuda::Native<compute_t>(t.mean),
         cuda::Native<compute_t>(t.rstd),
-        cuda::MutableNative<scalar_t>(t.residual_gradient),
-        cuda::MutableNative<scalar_t>(t.branch_gradient),
+        cuda::MutableNative<residual_t>(t.residual_gradient),
+        cuda::MutableNative<branch_t>(t.branch_gradient),
         cuda::MutableNative<compute_t>(partial),
         cuda::MutableNative<compute_t>(affine)};
     cuda::LaunchNormBackward(rows, slots, c10::cuda::getCurrentCUDAStream());
-  });
+  };
+  WithNormTypes(sum.scalar_type(), normal_gradient.scalar_type(), run);
   C10_CUDA_KERNEL_LAUNCH_CHECK();
   if (!needed[kAffine]) return {t.residual_gradient, t.branch_gradient, {}, {}};
   const auto both = affine.to(weight.scalar_type());

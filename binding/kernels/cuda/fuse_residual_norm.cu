@@ -20,9 +20,9 @@ struct Layout {
   static constexpr int kGroups = kThreads / kLanes;
 };
 
-template <typename L, typename T>
-__global__ void __launch_bounds__(kThreads) NormForwardKernel(NormForward<T, float> rows) {
-  constexpr int kCount = kVector<T>;
+template <typename L, typename T, typename N>
+__global__ void __launch_bounds__(kThreads) NormForwardKernel(NormForward<T, N, float> rows) {
+  constexpr int kCount = kVector<N>;
   const NormSizes sizes = rows.sizes;
   const int lane = static_cast<int>(threadIdx.x) % L::kLanes;
   const int position =
@@ -92,8 +92,8 @@ __global__ void __launch_bounds__(kThreads) NormForwardKernel(NormForward<T, flo
       if (column(i) >= n) continue;
       float weight[kCount];
       float bias[kCount];
-      LoadFloats(rows.weight + (first + s) * n + column(i), weight);
-      LoadFloats(rows.bias + (first + s) * n + column(i), bias);
+      LoadVector(rows.weight + (first + s) * n + column(i), weight);
+      LoadVector(rows.bias + (first + s) * n + column(i), bias);
 #pragma unroll
       for (int k = 0; k < kCount; ++k) {
         x[s][i][k] = (x[s][i][k] - mean) * rstd * weight[k] + bias[k];
@@ -131,9 +131,9 @@ __device__ __forceinline__ void AddGroups(const float (&weight)[L::kPer][kCount]
   __syncthreads();
 }
 
-template <typename L, typename T>
-__global__ void __launch_bounds__(kThreads) NormBackwardKernel(NormBackward<T, float> rows) {
-  constexpr int kCount = kVector<T>;
+template <typename L, typename T, typename N>
+__global__ void __launch_bounds__(kThreads) NormBackwardKernel(NormBackward<T, N, float> rows) {
+  constexpr int kCount = kVector<N>;
   const NormSizes sizes = rows.sizes;
   const int lane = static_cast<int>(threadIdx.x) % L::kLanes;
   const int n = sizes.channels;
@@ -164,7 +164,7 @@ __global__ void __launch_bounds__(kThreads) NormBackwardKernel(NormBackward<T, f
         LoadVector(rows.normal_gradient + row * n + column(i), result[s][i]);
         LoadVector(rows.sum + row * n + column(i), normal[i]);
         float weight[kCount];
-        LoadFloats(rows.weight + (first + s) * n + column(i), weight);
+        LoadVector(rows.weight + (first + s) * n + column(i), weight);
 #pragma unroll
         for (int k = 0; k < kCount; ++k) {
           const float gradient = result[s][i][k];
@@ -227,14 +227,14 @@ __global__ void __launch_bounds__(kThreads) NormBackwardKernel(NormBackward<T, f
 bool Fused(const NormSizes& sizes) { return sizes.other != 0; }
 
 /** Whether the kernels above take these sizes; the caller sees to alignment. */
-template <typename T>
+template <typename N>
 bool FitsRegisters(const NormSizes& sizes) {
-  return sizeof(T) < 8 && sizes.channels % kVector<T> == 0 && sizes.channels <= 512 &&
+  return sizeof(N) < 8 && sizes.channels % kVector<N> == 0 && sizes.channels <= 512 &&
          sizes.modalities <= 65535 && (!Fused(sizes) || sizes.modalities == 2);
 }
 
 /** Calls `launch` with the layout for rows of `vectors`, at most 128 (of 4) or 64 (of 8). */
-template <typename T, int kStreams, typename Launch>
+template <typename N, int kStreams, typename Launch>
 void WithLayout(int vectors, const Launch& launch) {
   if (vectors <= 4) {
     launch(Layout<4, 1, kStreams>{});
@@ -246,18 +246,18 @@ void WithLayout(int vectors, const Launch& launch) {
     launch(Layout<32, 1, kStreams>{});
   } else if (vectors <= 64) {
     launch(Layout<32, 2, kStreams>{});
-  } else if constexpr (kVector<T> == 4) {
+  } else if constexpr (kVector<N> == 4) {
     launch(Layout<32, 4, kStreams>{});
   }
 }
 
-template <typename T, typename Launch>
+template <typename N, typename Launch>
 void WithLayout(const NormSizes& sizes, const Launch& launch) {
-  const int vectors = sizes.channels / kVector<T>;
+  const int vectors = sizes.channels / kVector<N>;
   if (Fused(sizes)) {
-    WithLayout<T, 2>(vectors, launch);
+    WithLayout<N, 2>(vectors, launch);
   } else {
-    WithLayout<T, 1>(vectors, launch);
+    WithLayout<N, 1>(vectors, launch);
   }
 }
 
@@ -270,23 +270,23 @@ bool AllAligned(Pointers... pointers) {
 
 }  // namespace
 
-template <typename T, typename A>
-void LaunchNormForward(const NormForward<T, A>& rows, cudaStream_t stream) {
+template <typename T, typename N, typename A>
+void LaunchNormForward(const NormForward<T, N, A>& rows, cudaStream_t stream) {
   const NormSizes& sizes = rows.sizes;
   if (sizes.positions == 0) return;
   if constexpr (sizeof(T) < 8) {
-    if (FitsRegisters<T>(sizes) &&
+    if (FitsRegisters<N>(sizes) &&
         AllAligned(rows.residual, rows.branch, rows.weight, rows.bias, rows.sum, rows.normal)) {
-      WithLayout<T>(sizes, [&](auto layout) {
+      WithLayout<N>(sizes, [&](auto layout) {
         using L = decltype(layout);
         const dim3 blocks(Divide(sizes.positions, L::kGroups),
                           static_cast<unsigned>(sizes.modalities / L::kStreams));
-        Launch(NormForwardKernel<L, T>, blocks, kThreads, 0, stream, rows);
+        Launch(NormForwardKernel<L, T, N>, blocks, kThreads, 0, stream, rows);
       });
       return;
     }
   }
-  Launch(NormForwardAny<T, A>, Divide(sizes.positions, kAnyWarps), kAnyThreads, 0, stream, rows);
+  Launch(NormForwardAny<T, N, A>, Divide(sizes.positions, kAnyWarps), kAnyThreads, 0, stream, rows);
 }
 
 int NormSlots(const NormSizes& sizes) {
@@ -301,19 +301,19 @@ int NormSlots(const NormSizes& sizes) {
   return slots < most ? slots : most;
 }
 
-template <typename T, typename A>
-void LaunchNormBackward(const NormBackward<T, A>& rows, int slots, cudaStream_t stream) {
+template <typename T, typename N, typename A>
+void LaunchNormBackward(const NormBackward<T, N, A>& rows, int slots, cudaStream_t stream) {
   const NormSizes& sizes = rows.sizes;
   bool done = false;
   if constexpr (sizeof(T) < 8) {
-    if (slots > 0 && FitsRegisters<T>(sizes) &&
+    if (slots > 0 && FitsRegisters<N>(sizes) &&
         AllAligned(rows.sum_gradient, rows.normal_gradient, rows.sum, rows.weight,
                    rows.residual_gradient, rows.branch_gradient)) {
-      WithLayout<T>(sizes, [&](auto layout) {
+      WithLayout<N>(sizes, [&](auto layout) {
         using L = decltype(layout);
         const dim3 blocks(static_cast<unsigned>(slots),
                           static_cast<unsigned>(sizes.modalities / L::kStreams));
-        Launch(NormBackwardKernel<L, T>, blocks, kThreads, 0, stream, rows);
+        Launch(NormBackwardKernel<L, T, N>, blocks, kThreads, 0, stream, rows);
       });
       done = true;
     }
@@ -322,13 +322,13 @@ void LaunchNormBackward(const NormBackward<T, A>& rows, int slots, cudaStream_t 
     if (rows.residual_gradient || rows.branch_gradient) {
       const std::size_t shared =
           2 * sizeof(A) * kAnyWarps * static_cast<std::size_t>(sizes.modalities);
-      Launch(NormBackwardAny<T, A>, Divide(sizes.positions, kAnyWarps), kAnyThreads, shared, stream,
-             rows);
+      Launch(NormBackwardAny<T, N, A>, Divide(sizes.positions, kAnyWarps), kAnyThreads, shared,
+             stream, rows);
     }
     if (rows.partial) {
       const dim3 blocks(Divide(sizes.channels, kColumns), static_cast<unsigned>(slots),
                         static_cast<unsigned>(sizes.modalities));
-      Launch(NormAffineAny<T, A>, blocks, dim3(kColumns, kSlices), 0, stream, rows,
+      Launch(NormAffineAny<T, N, A>, blocks, dim3(kColumns, kSlices), 0, stream, rows,
              static_cast<int>(Divide(sizes.positions, slots)));
     }
   }
@@ -338,13 +338,15 @@ void LaunchNormBackward(const NormBackward<T, A>& rows, int slots, cudaStream_t 
   }
 }
 
-#define M3L_INSTANTIATE(T, A)                                                    \
-  template void LaunchNormForward<T, A>(const NormForward<T, A>&, cudaStream_t); \
-  template void LaunchNormBackward<T, A>(const NormBackward<T, A>&, int, cudaStream_t);
-M3L_INSTANTIATE(float, float)
-M3L_INSTANTIATE(double, double)
-M3L_INSTANTIATE(__half, float)
-M3L_INSTANTIATE(__nv_bfloat16, float)
+#define M3L_INSTANTIATE(T, N, A)                                                       \
+  template void LaunchNormForward<T, N, A>(const NormForward<T, N, A>&, cudaStream_t); \
+  template void LaunchNormBackward<T, N, A>(const NormBackward<T, N, A>&, int, cudaStream_t);
+M3L_INSTANTIATE(float, float, float)
+M3L_INSTANTIATE(double, double, double)
+M3L_INSTANTIATE(__half, __half, float)
+M3L_INSTANTIATE(__nv_bfloat16, __nv_bfloat16, float)
+M3L_INSTANTIATE(float, __half, float)
+M3L_INSTANTIATE(float, __nv_bfloat16, float)
 #undef M3L_INSTANTIATE
 
 }  // namespace m3l::cuda

@@ -11,8 +11,8 @@ namespace m3l::cuda {
 constexpr int kAnyThreads = 128;
 constexpr int kAnyWarps = kAnyThreads / 32;
 
-template <typename T, typename A>
-__global__ void __launch_bounds__(kAnyThreads) NormForwardAny(NormForward<T, A> rows) {
+template <typename T, typename N, typename A>
+__global__ void __launch_bounds__(kAnyThreads) NormForwardAny(NormForward<T, N, A> rows) {
   const NormSizes sizes = rows.sizes;
   const int position =
       static_cast<int>(blockIdx.x) * kAnyWarps + static_cast<int>(threadIdx.x) / 32;
@@ -57,15 +57,15 @@ __global__ void __launch_bounds__(kAnyThreads) NormForwardAny(NormForward<T, A> 
     for (int c = lane; c < n; c += 32) {
       const std::int64_t i = static_cast<std::int64_t>(m) * n + c;
       rows.normal[offset + c] =
-          Narrow<T>((Widen(x[c]) - mean) * rstd * rows.weight[i] + rows.bias[i]);
+          Narrow<N>((Widen(x[c]) - mean) * rstd * rows.weight[i] + rows.bias[i]);
     }
   }
 }
 
 /** The gradient of one element of the sum, by the row's two means of its projections. */
-template <typename T, typename A>
-__device__ __forceinline__ A SumGradient(const NormBackward<T, A>& rows, std::int64_t i, A weight,
-                                         A mean, A rstd, A along_one, A along_normal) {
+template <typename T, typename N, typename A>
+__device__ __forceinline__ A SumGradient(const NormBackward<T, N, A>& rows, std::int64_t i,
+                                         A weight, A mean, A rstd, A along_one, A along_normal) {
   const A normal = (Widen(rows.sum[i]) - mean) * rstd;
   const A gradient = Widen(rows.normal_gradient[i]) * weight;
   const A direct = rows.sum_gradient ? Widen(rows.sum_gradient[i]) : static_cast<A>(0);
@@ -73,8 +73,8 @@ __device__ __forceinline__ A SumGradient(const NormBackward<T, A>& rows, std::in
 }
 
 /** Shared memory: for each warp and modality, the row's two means: 2 · M · kAnyWarps of A. */
-template <typename T, typename A>
-__global__ void __launch_bounds__(kAnyThreads) NormBackwardAny(NormBackward<T, A> rows) {
+template <typename T, typename N, typename A>
+__global__ void __launch_bounds__(kAnyThreads) NormBackwardAny(NormBackward<T, N, A> rows) {
   const NormSizes sizes = rows.sizes;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -127,16 +127,16 @@ __global__ void __launch_bounds__(kAnyThreads) NormBackwardAny(NormBackward<T, A
           if (j != m) branch += other * factor(j) * gradient(j);
         }
       }
-      rows.branch_gradient[i] = Narrow<T>(branch);
+      rows.branch_gradient[i] = Narrow<N>(branch);
     }
   }
 }
 
 /** Blocks of 32 columns × 8 rows: the sums of weight and bias over a slot of one modality's rows.
  */
-template <typename T, typename A>
+template <typename T, typename N, typename A>
 __global__ void __launch_bounds__(kColumns* kSlices)
-    NormAffineAny(NormBackward<T, A> rows, int length) {
+    NormAffineAny(NormBackward<T, N, A> rows, int length) {
   __shared__ A sums[2][kSlices][kColumns];
   const NormSizes sizes = rows.sizes;
   const int c = static_cast<int>(blockIdx.x) * kColumns + static_cast<int>(threadIdx.x);

@@ -11,36 +11,31 @@
 
 namespace m3l::cuda {
 
-/** kVector<T> elements from an address that is a multiple of 16. */
-template <typename T>
-__device__ __forceinline__ void LoadVector(const T* from, ComputesIn<T> (&to)[kVector<T>]) {
-  const uint4 raw = *reinterpret_cast<const uint4*>(from);
-  T values[kVector<T>];
-  __builtin_memcpy(values, &raw, sizeof(raw));
+/** kCount elements, a multiple of kVector<T>, from an address that is a multiple of 16. */
+template <int kCount, typename T>
+__device__ __forceinline__ void LoadVector(const T* from, ComputesIn<T> (&to)[kCount]) {
+  static_assert(kCount % kVector<T> == 0);
 #pragma unroll
-  for (int i = 0; i < kVector<T>; ++i) to[i] = Widen(values[i]);
+  for (int first = 0; first < kCount; first += kVector<T>) {
+    const uint4 raw = *reinterpret_cast<const uint4*>(from + first);
+    T values[kVector<T>];
+    __builtin_memcpy(values, &raw, sizeof(raw));
+#pragma unroll
+    for (int i = 0; i < kVector<T>; ++i) to[first + i] = Widen(values[i]);
+  }
 }
 
-template <typename T>
-__device__ __forceinline__ void StoreVector(T* to, const ComputesIn<T> (&from)[kVector<T>]) {
-  T values[kVector<T>];
+template <int kCount, typename T>
+__device__ __forceinline__ void StoreVector(T* to, const ComputesIn<T> (&from)[kCount]) {
+  static_assert(kCount % kVector<T> == 0);
 #pragma unroll
-  for (int i = 0; i < kVector<T>; ++i) values[i] = Narrow<T>(from[i]);
-  uint4 raw;
-  __builtin_memcpy(&raw, values, sizeof(raw));
-  *reinterpret_cast<uint4*>(to) = raw;
-}
-
-/** kCount floats, a multiple of 4, from an address that is a multiple of 16. */
-template <int kCount>
-__device__ __forceinline__ void LoadFloats(const float* from, float (&to)[kCount]) {
+  for (int first = 0; first < kCount; first += kVector<T>) {
+    T values[kVector<T>];
 #pragma unroll
-  for (int i = 0; i < kCount; i += 4) {
-    const float4 raw = *reinterpret_cast<const float4*>(from + i);
-    to[i] = raw.x;
-    to[i + 1] = raw.y;
-    to[i + 2] = raw.z;
-    to[i + 3] = raw.w;
+    for (int i = 0; i < kVector<T>; ++i) values[i] = Narrow<T>(from[first + i]);
+    uint4 raw;
+    __builtin_memcpy(&raw, values, sizeof(raw));
+    *reinterpret_cast<uint4*>(to + first) = raw;
   }
 }
 
