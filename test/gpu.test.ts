@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -118,5 +118,55 @@ describe('the report', () => {
     ]) {
       expect(found).toContain(text);
     }
+  });
+});
+
+const { nvcc } = (await script('compile-cuda.mjs')).findNvcc();
+
+describe('the count of instructions', () => {
+  it('31 knows a kernel by its name and types, and leaves layouts out', async () => {
+    const { kernelOf } = await script('gpu/sass.mjs');
+    const inside = 'm3l::cuda::(anonymous namespace)::';
+    const layout = `${inside}Layout<32, 2, 1>`;
+    const norm = `void ${inside}NormForwardKernel<${layout}, float, __nv_bfloat16>(m3l::cuda::NormForward<float>)`;
+    expect(kernelOf(norm)).toEqual({ name: 'NormForwardKernel', types: 'float, bfloat16' });
+    const plain = `${inside}CountPixels(long const*, float)`;
+    expect(kernelOf(plain)).toEqual({ name: 'CountPixels', types: '' });
+  });
+
+  it('32 reads what ptxas and cuobjdump print', async () => {
+    const { instructionsPrinted, registersTold } = await script('gpu/sass.mjs');
+    const told = `ptxas info    : Compiling entry function '_Z1kv' for 'sm_90'
+ptxas info    : Function properties for _Z1kv
+    8 bytes stack frame, 12 bytes spill stores, 8 bytes spill loads
+ptxas info    : Used 104 registers, used 1 barriers`;
+    expect([...registersTold(told)]).toEqual([['_Z1kv', { registers: 104, spilled: 12 }]]);
+    const printed = `\t\tFunction : _Z1kv
+\t.headerflags\t@"EF_CUDA_SM90"
+        /*0000*/                   LDC R1, c[0x0][0x28] ;       /* 0x00000a00ff017b82 */
+                                                                /* 0x000e620000000800 */
+        /*0010*/              @!P0 EXIT ;                       /* 0x000000000000094d */
+                                                                /* 0x000fea0003800000 */
+        /*0020*/                   BRA 0x20;                    /* 0xfffffffc00fc7947 */
+                                                                /* 0x000fc0000383ffff */
+        /*0030*/                   NOP;                         /* 0x0000000000007918 */
+                                                                /* 0x000fc00000000000 */`;
+    expect([...instructionsPrinted(printed)]).toEqual([['_Z1kv', 3]]);
+  });
+
+  if (nvcc === null) console.warn('gpu: instructions are not counted here, there is no nvcc');
+  it.skipIf(nvcc === null)('33 counts as many more as a kernel has more', async () => {
+    const { instructionsOf } = await script('gpu/sass.mjs');
+    const count = (additions: number) => {
+      const more = 'asm volatile("add.f32 %0, %0, %1;" : "+f"(x) : "f"(y));'.repeat(additions);
+      const text = `extern "C" __global__ void k(float* to, float y) { float x = *to; ${more} *to = x; }`;
+      const [source, cubin] = [join(out, 'k.cu'), join(out, 'k.cubin')];
+      writeFileSync(source, text);
+      const args = ['-arch=sm_90', '-cubin', source, '-o', cubin];
+      expect(spawnSync(nvcc, args).status).toBe(0);
+      return instructionsOf(readFileSync(cubin)).get('k');
+    };
+    expect(count(1000) - count(200)).toBe(800);
+    expect(() => instructionsOf(Buffer.from('text'))).toThrow(/ELF/);
   });
 });

@@ -259,6 +259,11 @@ def operators(check):
         check.note("operators", {one["name"]: one["status"] for one in outcomes if one.get("onDevice")})
 
 
+def sass(check):
+    """That scripts/gpu/sass.mjs, which wrote docs/gpu.md without it, counts as cuobjdump does."""
+    check.step("sass", 60, [check.node, "scripts/gpu/sass.mjs", "--compare"])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=585)
@@ -294,6 +299,8 @@ def main():
             run(check)
     if kernels and check.given.device == "cuda" and asked("sanitizer"):
         sanitizer(check, kernels)
+    if check.node and check.given.device == "cuda" and asked("sass"):
+        sass(check)
     failed = [step["name"] for step in check.result["steps"] if not step["ok"]]
     print(f"check: {len(check.result['steps'])} steps, not ok: {', '.join(failed) or 'none'}; {check.out}/results.json", flush=True)
     sys.exit(1 if failed else 0)
