@@ -1,9 +1,10 @@
-// npm test after setup: lint, the CUDA kernels' compilation, types, every test. The last line reads
-// 'N passed, N failed'. (The kernels' tests on the CUDA ones, emulated: npm run test:emulated-cuda.)
+// npm test after setup: lint, the CUDA kernels' compilation, types, every test, and those of the kernels
+// once more on the CUDA ones, emulated. The last line reads 'N passed, N failed'.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileCuda } from './compile-cuda.mjs';
+import { testEmulatedCuda } from './emulated-cuda.mjs';
 import { lint } from './lint.mjs';
 import { vitest } from './vitest.mjs';
 
@@ -21,10 +22,12 @@ function types(project) {
 
 const filters = process.argv.slice(2);
 const checks = filters.length > 0 ? [] : [...lint(), compileCuda(), types('test')];
-const tests = vitest(filters);
+const runs = [vitest(filters), ...(filters.length > 0 ? [] : [await testEmulatedCuda()])];
 for (const { name, ok } of checks) console.error(`${ok ? 'ok  ' : 'FAIL'} ${name}`);
-const failed = tests.failed + checks.filter(({ ok }) => !ok).length;
-const passed = tests.passed + checks.filter(({ ok }) => ok).length;
-const skipped = tests.skipped > 0 ? `, ${tests.skipped} skipped` : '';
+/** @param {'passed' | 'failed' | 'skipped'} outcome */
+const sum = (outcome) => runs.reduce((total, run) => total + run[outcome], 0);
+const failed = sum('failed') + checks.filter(({ ok }) => !ok).length;
+const passed = sum('passed') + checks.filter(({ ok }) => ok).length;
+const skipped = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : '';
 console.log(`${passed} passed, ${failed} failed${skipped}`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);
