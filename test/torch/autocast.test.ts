@@ -73,6 +73,12 @@ describe('autocast', () => {
           ...([half, tokens.to('float16'), null, ones, zeros, 2, 0.8, 1e-6] as const),
         ) as torch.Tensor[];
         expect(wide!.dtype).toBe('float32');
+        const add = (base: torch.Tensor, map: torch.Tensor) =>
+          m3l!.upsample_sum!(base, [map], [1, 3], 2, 3, true) as torch.Tensor;
+        const small = half.narrow(1, 0, 3);
+        expect(add(half, small).dtype).toBe('bfloat16');
+        expect(add(tokens, small).dtype).toBe('float32');
+        expect(add(half, small.to('float32')).dtype).toBe('float32');
         const logits = torch.randn([1, 3, 4, 4]).to('bfloat16');
         const labels = m3l!.upsample_argmax!(logits, [8, 8]) as torch.Tensor;
         expect(labels.shape).toEqual([1, 8, 8]);
