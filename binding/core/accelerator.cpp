@@ -12,27 +12,23 @@ int device_count(const Call& /*call*/) { return cuda_device_count(); }
 
 bool available(const Call& /*call*/) { return cuda_device_count() > 0; }
 
-c10::Device device_at(const Call& call) { return with_index(device_of(call.text(0, "device"))); }
-
-int current_device(const Call& call) { return device_at(call).index(); }
+int current_device(const Call& call) { return call.device(0).index(); }
 
 /// exchangeDevice(device): the index of the one before.
 int exchange_device(const Call& call) {
-  const c10::Device device = device_at(call);
+  const c10::Device device = call.device(0);
   return guard_of(device).exchangeDevice(device).index();
 }
 
 void synchronize(const Call& call) {
-  const c10::Device device = device_at(call);
+  const c10::Device device = call.device(0);
   guard_of(device).synchronizeDevice(device.index());
 }
 
 Napi::Value synchronize_async(const Call& call) {
-  const c10::Device device = device_at(call);
-  const Napi::Env env = call.env();
-  return run_async(
-      call.state(), "", [device] { guard_of(device).synchronizeDevice(device.index()); },
-      [env]() -> Napi::Value { return env.Undefined(); });
+  const c10::Device device = call.device(0);
+  return run_async(call.state(), "",
+                   [device] { guard_of(device).synchronizeDevice(device.index()); });
 }
 
 /// It keeps no figures before the device's first use.
@@ -52,7 +48,7 @@ void add(Napi::Object to, const std::string& name,
 }
 
 Napi::Value memory_statistics(const Call& call) {
-  const c10::Device device = device_at(call);
+  const c10::Device device = call.device(0);
   const auto stats = allocator_of(device).getDeviceStats(device.index());
   const Napi::Object result = Napi::Object::New(call.env());
   add(result, "allocatedBytes", stats.allocated_bytes);
@@ -69,7 +65,7 @@ Napi::Value memory_statistics(const Call& call) {
 
 /// Bytes that the driver has to give, and all that the device has.
 Napi::Value device_memory(const Call& call) {
-  const c10::Device device = device_at(call);
+  const c10::Device device = call.device(0);
   const auto [free, total] = allocator_of(device).getMemoryInfo(device.index());
   const Napi::Object result = Napi::Object::New(call.env());
   result.Set("free", static_cast<double>(free));
@@ -78,7 +74,7 @@ Napi::Value device_memory(const Call& call) {
 }
 
 void reset_peak_memory(const Call& call) {
-  const c10::Device device = device_at(call);
+  const c10::Device device = call.device(0);
   allocator_of(device).resetPeakStats(device.index());
 }
 

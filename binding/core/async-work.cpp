@@ -45,7 +45,7 @@ class AsyncWork final : public Napi::AsyncWorker {
       if (fault_ != nullptr) {
         std::rethrow_exception(fault_);
       }
-      deferred_.Resolve(finish_());
+      deferred_.Resolve(finish_ ? finish_() : Env().Undefined());
     } catch (...) {
       deferred_.Reject(error_to_js(state_, std::current_exception(), where_).Value());
     }

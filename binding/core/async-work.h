@@ -15,9 +15,9 @@ enum class Retry { kNever, kOnce };
 /**
  * Runs `work` on another thread, with the gradient, inference and autocast modes of this one, on
  * its device and streams. It must touch nothing of JavaScript's. The promise is of what `finish`
- * gives on this thread after. `where` names the operator in errors.
+ * gives on this thread after, of undefined without one. `where` names the operator in errors.
  */
 Napi::Promise run_async(Environment& state, std::string where, std::function<void()> work,
-                        std::function<Napi::Value()> finish, Retry retry = Retry::kNever);
+                        std::function<Napi::Value()> finish = nullptr, Retry retry = Retry::kNever);
 
 }  // namespace m3l

@@ -28,7 +28,7 @@ Napi::Value call_async_with(const Arguments& arguments, const Operator& op) {
   }
   return run_async(
       state, op.name,
-      [&op, stack, given] {
+      [&op, stack, given = std::move(given)] {
         *stack = given;
         call_boxed(op, *stack);
       },
@@ -83,14 +83,9 @@ Napi::Value backward_async(const Call& call) {
   const bool retain_graph = call.boolean(2, "retainGraph");
   const bool create_graph = call.boolean(3, "createGraph");
   const auto inputs = call.tensors(4, "inputs");
-  const Napi::Env env = call.env();
-  return run_async(
-      call.state(), "",
-      [=] {
-        torch::autograd::backward(roots, gradients, retain_graph || create_graph, create_graph,
-                                  inputs);
-      },
-      [env]() -> Napi::Value { return env.Undefined(); });
+  return run_async(call.state(), "", [=] {
+    torch::autograd::backward(roots, gradients, retain_graph || create_graph, create_graph, inputs);
+  });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "devices.h"
 #include "integers.h"
 
 namespace m3l {
@@ -53,6 +54,10 @@ std::string Call::text(size_t index, const char* what) const {
     refuse(what, "a string", value);
   }
   return value.As<Napi::String>();
+}
+
+c10::Device Call::device(size_t index) const {
+  return with_index(device_of(text(index, "device")));
 }
 
 Handle Call::handle(size_t index) const {

@@ -29,6 +29,8 @@ class Call {
   [[nodiscard]] int64_t integer(size_t index, const char* what) const;
   [[nodiscard]] bool boolean(size_t index, const char* what) const;
   [[nodiscard]] std::string text(size_t index, const char* what) const;
+  /// By its name; the current one where that has no index.
+  [[nodiscard]] c10::Device device(size_t index) const;
   [[nodiscard]] Handle handle(size_t index) const;
   /// A handle that is not stale; throws M3L_DISPOSED otherwise.
   [[nodiscard]] Handle live_handle(size_t index) const;

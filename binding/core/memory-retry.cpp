@@ -23,9 +23,7 @@ std::string gigabytes(uint64_t bytes) {
 }  // namespace
 
 void free_unused(Environment& state) {
-  Napi::MemoryManagement::AdjustExternalMemory(state.env, kPressureBytes);
-  Napi::MemoryManagement::AdjustExternalMemory(state.env, -kPressureBytes);
-  state.tracker.collect();
+  state.tracker.collect(kPressureBytes);
   empty_device_cache();
 }
 

@@ -14,24 +14,19 @@ namespace {
 
 constexpr napi_type_tag kEvent = {0x51e0c2a97b3d4f68, 0x8f2ad63b190c47e5};
 
-c10::Device device_at(const Call& call, size_t index) {
-  return with_index(device_of(call.text(index, "device")));
-}
-
 /// Of two arguments: the device, and the stream's number there.
 c10::Stream stream_at(const Call& call, size_t index) {
-  return c10::Stream(c10::Stream::UNSAFE, device_at(call, index),
-                     call.integer(index + 1, "stream"));
+  return c10::Stream(c10::Stream::UNSAFE, call.device(index), call.integer(index + 1, "stream"));
 }
 
 int64_t current_stream(const Call& call) {
-  const c10::Device device = device_at(call, 0);
+  const c10::Device device = call.device(0);
   return guard_of(device).getStream(device).id();
 }
 
 /// newStream(device, priority): one of libtorch's pool; below 0 the device prefers its work.
 int64_t new_stream(const Call& call) {
-  const c10::Device device = device_at(call, 0);
+  const c10::Device device = call.device(0);
   const int64_t priority = call.integer(1, "priority");
   if (priority < -8 || priority > 0) {
     throw CoreError("M3L_ARGUMENT", "priority: expected an integer from -8 to 0, found " +
@@ -58,10 +53,8 @@ void synchronize_stream(const Call& call) {
 
 Napi::Value synchronize_stream_async(const Call& call) {
   const c10::Stream stream = stream_at(call, 0);
-  const Napi::Env env = call.env();
-  return run_async(
-      call.state(), "", [stream] { guard_of(stream.device()).synchronizeStream(stream); },
-      [env]() -> Napi::Value { return env.Undefined(); });
+  return run_async(call.state(), "",
+                   [stream] { guard_of(stream.device()).synchronizeStream(stream); });
 }
 
 /// recordStream(handle, device, stream): the tensor's memory is not lent anew before the stream has
@@ -114,15 +107,11 @@ Napi::Value synchronize_event_async(const Call& call) {
   // Read here: the event may be recorded anew while the other thread waits.
   const bool recorded = event->was_marked_for_recording();
   void* const native = event->eventId();
-  const Napi::Env env = call.env();
-  return run_async(
-      call.state(), "",
-      [event, recorded, native] {
-        if (recorded) {
-          guard_of(event->device_type()).synchronizeEvent(native);
-        }
-      },
-      [env]() -> Napi::Value { return env.Undefined(); });
+  return run_async(call.state(), "", [event, recorded, native] {
+    if (recorded) {
+      guard_of(event->device_type()).synchronizeEvent(native);
+    }
+  });
 }
 
 /// Milliseconds.

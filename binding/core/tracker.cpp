@@ -17,8 +17,6 @@ constexpr size_t kSweepCount = 4096;
 /// So many bytes more than after the last collection, or half as many again, and V8 is asked to
 /// collect: a collection then costs little beside what was allocated.
 constexpr uint64_t kCollectBytes = uint64_t{128} << 20;
-// V8 collects before it accepts this much external memory more.
-constexpr int64_t kPressureBytes = int64_t{1} << 30;
 
 }  // namespace
 
@@ -147,9 +145,9 @@ size_t Tracker::sweep_pages() {
   return released;
 }
 
-void Tracker::collect() {
-  Napi::MemoryManagement::AdjustExternalMemory(env_, kPressureBytes);
-  Napi::MemoryManagement::AdjustExternalMemory(env_, -kPressureBytes);
+void Tracker::collect(int64_t pressure) {
+  Napi::MemoryManagement::AdjustExternalMemory(env_, pressure);
+  Napi::MemoryManagement::AdjustExternalMemory(env_, -pressure);
   sweep();
   bytes_at_collection_ = bytes_at_sweep_;
 }

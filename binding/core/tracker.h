@@ -35,8 +35,9 @@ class Tracker {
   void track_page(Napi::Object page, std::span<const double> handles);
   /// Releases the handles whose objects are gone; returns how many.
   size_t sweep();
-  /// Asks V8 for a full collection, then sweeps.
-  void collect();
+  /// Asks V8 for a full collection, which it begins before it accepts so many bytes of external
+  /// memory more, then sweeps.
+  void collect(int64_t pressure = int64_t{1} << 30);
   [[nodiscard]] size_t count() const;
 
  private:

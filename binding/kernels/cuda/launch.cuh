@@ -1,5 +1,5 @@
 // How kernels are launched, and get memory whose size the launch gives: the two things that only
-// nvcc can read. On the CPU both are emulation/emulator.h's, so that all else compiles with either.
+// nvcc can read. On the CPU both are emulation/launch.h's, so that all else compiles with either.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -148,9 +148,7 @@ std::uint64_t ResultOf(const Thread& mine, int first_of_warp, unsigned mask) {
   std::uint64_t lanes = 0;
   for (int lane = 0; lane < kLanes; ++lane) {
     if ((mask >> lane & 1U) == 0) continue;
-    const std::uint64_t value = of(lane).value;
-    const bool is = mine.kind == Exchange::kMatch ? value == mine.value : value != 0;
-    if (is) lanes |= std::uint64_t{1} << lane;
+    if (of(lane).value == mine.value) lanes |= std::uint64_t{1} << lane;
   }
   return lanes;
 }

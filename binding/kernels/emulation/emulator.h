@@ -54,11 +54,11 @@ void* DynamicSharedMemory();
 /** Waits until all threads of the block that have not ended are at this line. */
 void Barrier(std::source_location where);
 
-enum class Exchange : std::uint8_t { kSync, kShuffle, kMatch, kBallot };
+enum class Exchange : std::uint8_t { kSync, kShuffle, kMatch };
 
 /**
  * Waits until all lanes of `mask` ask for the same. kShuffle gives the value of lane `source`,
- * kMatch and kBallot the lanes whose value is this one's, or is not 0.
+ * kMatch the lanes whose value is this one's.
  */
 std::uint64_t ExchangeInWarp(Exchange kind, unsigned mask, std::uint64_t value, int source,
                              std::source_location where);

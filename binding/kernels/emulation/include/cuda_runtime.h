@@ -53,8 +53,6 @@ inline void __syncthreads(M3lSourceLine where = M3lSourceLine::current()) {
   m3l::emulation::Barrier(where);
 }
 
-[[noreturn]] inline void __trap() { m3l::emulation::Fail("__trap()"); }
-
 template <typename T>
 std::uint64_t M3lBits(T value) {
   static_assert(sizeof(T) <= sizeof(std::uint64_t));
@@ -78,11 +76,6 @@ inline void __syncwarp(unsigned mask = 0xffffffffU,
 }
 
 template <typename T>
-T __shfl_sync(unsigned mask, T value, int source, M3lSourceLine where = M3lSourceLine::current()) {
-  return M3lShuffle(mask, value, source & 31, where);
-}
-
-template <typename T>
 T __shfl_xor_sync(unsigned mask, T value, int bits,
                   M3lSourceLine where = M3lSourceLine::current()) {
   return M3lShuffle(mask, value, m3l::emulation::Lane() ^ bits, where);
@@ -96,21 +89,9 @@ T __shfl_down_sync(unsigned mask, T value, int by, M3lSourceLine where = M3lSour
 }
 
 template <typename T>
-T __shfl_up_sync(unsigned mask, T value, int by, M3lSourceLine where = M3lSourceLine::current()) {
-  const int source = m3l::emulation::Lane() - by;
-  return M3lShuffle(mask, value, source >= 0 ? source : m3l::emulation::Lane(), where);
-}
-
-template <typename T>
 unsigned __match_any_sync(unsigned mask, T value, M3lSourceLine where = M3lSourceLine::current()) {
   return static_cast<unsigned>(m3l::emulation::ExchangeInWarp(m3l::emulation::Exchange::kMatch,
                                                               mask, M3lBits(value), 0, where));
-}
-
-inline unsigned __ballot_sync(unsigned mask, bool value,
-                              M3lSourceLine where = M3lSourceLine::current()) {
-  return static_cast<unsigned>(m3l::emulation::ExchangeInWarp(m3l::emulation::Exchange::kBallot,
-                                                              mask, value ? 1 : 0, 0, where));
 }
 
 // One thread runs at a time.
@@ -125,24 +106,6 @@ template <typename T>
 T atomicExch(T* to, std::type_identity_t<T> value) {
   const T before = *to;
   *to = value;
-  return before;
-}
-template <typename T>
-T atomicOr(T* to, std::type_identity_t<T> value) {
-  const T before = *to;
-  *to = before | value;
-  return before;
-}
-template <typename T>
-T atomicMax(T* to, std::type_identity_t<T> value) {
-  const T before = *to;
-  *to = std::max(before, value);
-  return before;
-}
-template <typename T>
-T atomicCAS(T* to, std::type_identity_t<T> expected, std::type_identity_t<T> value) {
-  const T before = *to;
-  if (before == expected) *to = value;
   return before;
 }
 
