@@ -1,95 +1,17 @@
 import { nn, torch } from 'm3l';
 import { describe, expect, it } from 'vitest';
 import { gradcheck } from '../helpers/gradcheck.js';
+import {
+  type Arguments,
+  cases,
+  composed,
+  fused,
+  randomArguments,
+} from '../helpers/residual-norm.js';
 
 type Tensor = torch.Tensor;
 const devices = torch.cuda.isAvailable() ? ['cpu', 'cuda'] : ['cpu'];
 if (devices.length === 1) console.log('fuse_residual_norm on CUDA: skipped, no GPU here');
-
-interface Arguments {
-  residual: Tensor;
-  branch: Tensor;
-  scale: Tensor | null;
-  weight: Tensor;
-  bias: Tensor;
-  modalities: number;
-  ratio: number;
-}
-
-const eps = 1e-6;
-
-const fused = (a: Arguments): [sum: Tensor, normal: Tensor] =>
-  torch.ops.m3l!.fuse_residual_norm!(
-    a.residual,
-    a.branch,
-    a.scale,
-    a.weight,
-    a.bias,
-    a.modalities,
-    a.ratio,
-    eps,
-  ) as [Tensor, Tensor];
-
-const modalityNorm = (x: Tensor, weight: Tensor, bias: Tensor, modalities: number) =>
-  torch.ops.m3l!.modality_norm!(x, weight, bias, modalities, eps) as Tensor;
-
-function composedNorm(x: Tensor, weight: Tensor, bias: Tensor, modalities: number): Tensor {
-  const normal = torch.layerNorm(x, [x.shape[2]!], null, null, eps);
-  const split = normal.unflatten(0, [modalities, -1]);
-  return split
-    .mul(weight.view([modalities, 1, 1, -1]))
-    .add(bias.view([modalities, 1, 1, -1]))
-    .flatten(0, 1);
-}
-
-function composed(a: Arguments): [sum: Tensor, normal: Tensor] {
-  const streams = a.branch.unflatten(0, [a.modalities, -1]);
-  const other = a.modalities > 1 ? (1 - a.ratio) / (a.modalities - 1) : 0;
-  const own = a.modalities > 1 ? a.ratio : 1;
-  const others = streams.sum([0], true).sub(streams);
-  let branch = streams.mul(own).add(others.mul(other)).flatten(0, 1);
-  if (a.scale) branch = branch.mul(a.scale.view([-1, 1, 1]));
-  const sum = a.residual.add(branch);
-  return [sum, composedNorm(sum, a.weight, a.bias, a.modalities)];
-}
-
-interface Case {
-  shape: [modalities: number, batch: number, tokens: number, channels: number];
-  ratio: number;
-  dropped: boolean;
-}
-
-function randomArguments({ shape, ratio, dropped }: Case, device: string): Arguments {
-  const [modalities, batch, tokens, channels] = shape;
-  const options = { dtype: 'float32', device } as const;
-  const rows = modalities * batch;
-  const leaf = (size: number[]) => torch.randn(size, options).requiresGrad_();
-  return {
-    residual: leaf([rows, tokens, channels]),
-    branch: leaf([rows, tokens, channels]),
-    scale: dropped ? torch.rand([rows], options).lt(0.7).to('float32').div(0.7) : null,
-    weight: leaf([modalities, channels]),
-    bias: leaf([modalities, channels]),
-    modalities,
-    ratio,
-  };
-}
-
-const cases: Case[] = [
-  { shape: [2, 3, 16, 32], ratio: 0.8, dropped: true },
-  { shape: [2, 3, 40, 64], ratio: 0.8, dropped: false },
-  { shape: [2, 1, 1, 1], ratio: 0.8, dropped: true },
-  { shape: [2, 2, 33, 13], ratio: 0.6, dropped: true },
-  { shape: [2, 2, 7, 160], ratio: 1, dropped: true },
-  { shape: [2, 2, 7, 320], ratio: 1, dropped: false },
-  { shape: [3, 2, 5, 20], ratio: 0.5, dropped: true },
-  { shape: [3, 1, 9, 256], ratio: 0.7, dropped: false },
-  { shape: [1, 2, 70, 24], ratio: 0.8, dropped: true },
-  { shape: [1, 2, 11, 512], ratio: 1, dropped: false },
-  { shape: [4, 1, 3, 1030], ratio: 0.9, dropped: true },
-  // Whole vectors of float32, none of bfloat16.
-  { shape: [2, 2, 9, 20], ratio: 0.8, dropped: true },
-];
 
 const inputsOf = (a: Arguments) => [a.residual, a.branch, a.weight, a.bias];
 
@@ -360,54 +282,6 @@ describe.each(devices)('fuse_residual_norm on %s', (device) => {
       expect(wrong({ bias: zeros([2, 9]) })).toThrow(/fuse_residual_norm: weight or bias is/);
       expect(wrong({ residual: zeros([6, 4]) })).toThrow(/fuse_residual_norm: tokens are \[6, 4\]/);
       expect(wrong({ residual: zeros([6, 4, 8]).to('int64') })).toThrow(/fuse_residual_norm/);
-    });
-  });
-});
-
-describe.each(devices)('modality_norm on %s', (device) => {
-  it.each(cases.filter(({ shape }) => shape[3] > 1))('is a LayerNorm each, $shape', (given) => {
-    torch.scope(() => {
-      const { residual: x, weight, bias, modalities } = randomArguments(given, device);
-      const found = modalityNorm(x, weight, bias, modalities);
-      const wanted = composedNorm(x, weight, bias, modalities);
-      expect(found).toBeCloseToTensor(wanted, { rtol: 2e-5, atol: 2e-5 });
-      const gradOutputs = [torch.randn([...x.shape], { device })];
-      const inputs = [x, weight, bias];
-      const expected = torch.grad([wanted], inputs, { gradOutputs });
-      for (const [i, gradient] of torch.grad([found], inputs, { gradOutputs }).entries()) {
-        expect(gradient!).toBeCloseToTensor(expected[i]!, { rtol: 1e-4, atol: 2e-4 });
-      }
-    });
-  });
-
-  it('takes tokens that are a view of an image, and works without gradients', () => {
-    torch.scope(() => {
-      const x = torch.randn([4, 8, 3, 5], { device }).permute([0, 2, 3, 1]).flatten(1, 2);
-      const [weight, bias] = [torch.randn([2, 8], { device }), torch.randn([2, 8], { device })];
-      const wanted = composedNorm(x, weight, bias, 2);
-      const run = () => modalityNorm(x, weight, bias, 2);
-      for (const found of [run(), torch.noGrad(run), torch.inferenceMode(run)]) {
-        expect(found).toBeCloseToTensor(wanted, { rtol: 2e-5, atol: 2e-5 });
-      }
-    });
-  });
-
-  it('has the right gradients', () => {
-    torch.scope(() => {
-      const leaf = (size: number[]) =>
-        torch.randn(size, { dtype: 'float64', device }).requiresGrad_();
-      gradcheck(
-        (x, weight, bias) => modalityNorm(x!, weight!, bias!, 2).pow(2),
-        [leaf([4, 3, 5]), leaf([2, 5]), leaf([2, 5])],
-      );
-    });
-  });
-
-  it('refuses what does not fit', () => {
-    torch.scope(() => {
-      const x = torch.randn([4, 3, 5], { device });
-      const affine = torch.ones([3, 5], { device });
-      expect(() => modalityNorm(x, affine, affine, 2)).toThrow(/weight or bias is .*\[3, 5\]/);
     });
   });
 });
