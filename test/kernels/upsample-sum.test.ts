@@ -189,6 +189,28 @@ describe.each(devices)('upsample_sum on %s', (device) => {
     },
   );
 
+  it('rounds to halves as libtorch does: every one of them, and a constant added', () => {
+    torch.scope(() => {
+      const bits = torch
+        .arange(2 ** 16)
+        .to('int32')
+        .sub(2 ** 15)
+        .to('int16');
+      const every = bits.view('float16').to(device);
+      const base = every.view([1, 2 ** 14, 4]);
+      for (const constant of [0, 1, 16, -65504, 65504, 2 ** -24, 3 * 2 ** -25, 2 ** -14]) {
+        const map = torch.full([1, 1, 4], constant, { device }).to('float16');
+        const grids: Case['grids'] = [
+          [2 ** 7, 2 ** 7],
+          [1, 1],
+        ];
+        const found = fused([base, map], grids, false);
+        const wanted = base.to('float32').add(map.to('float32')).to('float16');
+        expect(found).toBeCloseToTensor(wanted, { rtol: 0, atol: 0 });
+      }
+    });
+  });
+
   it('takes what lies between 16 bytes, is strided or expanded, and any number of maps', () => {
     torch.scope(() => {
       const { grids } = CASES[4]!;

@@ -1,6 +1,7 @@
 #include "../adamw_ema.h"
 
 #include "adamw_ema_lists.h"
+#include "narrow.h"
 #include "vector.h"
 
 namespace m3l {
@@ -19,21 +20,21 @@ struct Coefficients {
 };
 
 /** `teacher` null: without. As at::_fused_adamw_ on the CPU, operation by operation. */
-template <typename T, typename Acc>
+template <Start kStart, typename T, typename Acc>
 M3L_VECTORISED void AdamwRange(T* __restrict parameter, const T* __restrict gradient,
                                T* __restrict exp_avg, T* __restrict exp_avg_sq,
                                T* __restrict teacher, int64_t count, const Coefficients<Acc>& by) {
   const Coefficients<Acc> c = by;
   const auto step = [&](int64_t i) {
-    const auto g = static_cast<Acc>(gradient[i]);
-    const auto m = static_cast<Acc>(exp_avg[i]);
+    const auto g = cpu::Widened<Acc>(gradient[i]);
+    const auto m = cpu::Widened<Acc>(exp_avg[i]);
     const Acc mean = m + c.gradient_share * (g - m);
-    const Acc square = static_cast<Acc>(exp_avg_sq[i]) * c.beta2 + c.square_share * g * g;
+    const Acc square = cpu::Widened<Acc>(exp_avg_sq[i]) * c.beta2 + c.square_share * g * g;
     const Acc root = std::sqrt(square) / c.bias_correction2_sqrt + c.eps;
-    const Acc next = static_cast<Acc>(parameter[i]) * c.decay - c.step_size * mean / root;
-    exp_avg[i] = static_cast<T>(mean);
-    exp_avg_sq[i] = static_cast<T>(square);
-    parameter[i] = static_cast<T>(next);
+    const Acc next = cpu::Widened<Acc>(parameter[i]) * c.decay - c.step_size * mean / root;
+    exp_avg[i] = cpu::Narrowed<T>(mean);
+    exp_avg_sq[i] = cpu::Narrowed<T>(square);
+    parameter[i] = cpu::Narrowed<T>(next);
   };
   if (teacher == nullptr) {
     for (int64_t i = 0; i < count; ++i) {
@@ -43,8 +44,8 @@ M3L_VECTORISED void AdamwRange(T* __restrict parameter, const T* __restrict grad
   }
   for (int64_t i = 0; i < count; ++i) {
     step(i);
-    teacher[i] =
-        static_cast<T>(c.average(static_cast<Acc>(teacher[i]), static_cast<Acc>(parameter[i])));
+    teacher[i] = cpu::Narrowed<T>(c.average.template Of<kStart>(cpu::Widened<Acc>(teacher[i]),
+                                                                cpu::Widened<Acc>(parameter[i])));
   }
 }
 
@@ -89,11 +90,13 @@ void AdamwEmaOnCpu(const AdamwLists& lists, const AdamwOptions& options) {
           return tensor.mutable_data_ptr<scalar_t>() + begin;
         };
         ParallelOverLists(lists.parameters, [&](size_t i, int64_t begin, int64_t count) {
-          AdamwRange<scalar_t, Acc>(at(lists.parameters[i], begin),
-                                    lists.gradients[i].const_data_ptr<scalar_t>() + begin,
-                                    at(lists.exp_avgs[i], begin), at(lists.exp_avg_sqs[i], begin),
-                                    lists.teachers.empty() ? nullptr : at(lists.teachers[i], begin),
-                                    count, coefficients[i]);
+          WithStart(coefficients[i].average.start, [&](auto start) {
+            AdamwRange<start()>(at(lists.parameters[i], begin),
+                                lists.gradients[i].const_data_ptr<scalar_t>() + begin,
+                                at(lists.exp_avgs[i], begin), at(lists.exp_avg_sqs[i], begin),
+                                lists.teachers.empty() ? nullptr : at(lists.teachers[i], begin),
+                                count, coefficients[i]);
+          });
         });
       });
 }

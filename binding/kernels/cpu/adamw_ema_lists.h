@@ -4,30 +4,51 @@
 #include <ATen/OpMathType.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <type_traits>
 
 #include "../torch.h"
 #include "vector.h"
 
 namespace m3l {
 
-/** factor · teacher + (1 − factor) · student, from the nearer end, as at::lerp; factor 0 copies. */
+/** Which end an average is reckoned from, the nearer one, as at::lerp; factor 0 copies. */
+enum class Start : std::uint8_t { kTeacher, kStudent, kCopy };
+
+/** factor · teacher + (1 − factor) · student. */
 template <typename Acc>
 struct Average {
   Acc coefficient;
-  bool from_student;
-  bool copies;
+  Start start;
 
   explicit Average(double factor)
       : coefficient(static_cast<Acc>(1 - factor < 0.5 ? 1 - factor : -factor)),
-        from_student(!(1 - factor < 0.5)),
-        copies(factor == 0) {}
+        start(factor == 0        ? Start::kCopy
+              : 1 - factor < 0.5 ? Start::kTeacher
+                                 : Start::kStudent) {}
 
-  Acc operator()(Acc teacher, Acc student) const {
-    const Acc moved = (from_student ? student : teacher) + coefficient * (student - teacher);
-    // Whatever the teacher held, NaN included.
-    return copies ? student : moved;
+  /** kStart: `start`, which a loop must know while it is compiled, or it is not vectorised. */
+  template <Start kStart>
+  [[nodiscard]] Acc Of(Acc teacher, Acc student) const {
+    if constexpr (kStart == Start::kCopy) {
+      return student;  // whatever the teacher held, NaN included
+    } else {
+      return (kStart == Start::kStudent ? student : teacher) + coefficient * (student - teacher);
+    }
   }
 };
+
+template <typename Run>
+void WithStart(Start start, const Run& run) {
+  switch (start) {
+    case Start::kTeacher:
+      return run(std::integral_constant<Start, Start::kTeacher>{});
+    case Start::kStudent:
+      return run(std::integral_constant<Start, Start::kStudent>{});
+    case Start::kCopy:
+      return run(std::integral_constant<Start, Start::kCopy>{});
+  }
+}
 
 /**
  * Calls `work(tensor index, first element, count)` in parallel, each thread with one stretch of the

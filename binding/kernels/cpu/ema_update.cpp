@@ -1,18 +1,19 @@
 #include "../ema_update.h"
 
 #include "adamw_ema_lists.h"
+#include "narrow.h"
 #include "vector.h"
 
 namespace m3l {
 namespace {
 
-template <typename T>
+template <Start kStart, typename T>
 M3L_VECTORISED void EmaRange(T* __restrict teacher, const T* __restrict student, int64_t count,
                              Average<at::opmath_type<T>> average) {
   using Acc = at::opmath_type<T>;
   for (int64_t i = 0; i < count; ++i) {
-    teacher[i] =
-        static_cast<T>(average(static_cast<Acc>(teacher[i]), static_cast<Acc>(student[i])));
+    teacher[i] = cpu::Narrowed<T>(
+        average.template Of<kStart>(cpu::Widened<Acc>(teacher[i]), cpu::Widened<Acc>(student[i])));
   }
 }
 
@@ -24,8 +25,10 @@ void EmaUpdateOnCpu(const std::vector<at::Tensor>& teachers,
       at::kHalf, at::kBFloat16, teachers[0].scalar_type(), "ema_update_", [&] {
         const Average<at::opmath_type<scalar_t>> average(value);
         ParallelOverLists(teachers, [&](size_t index, int64_t begin, int64_t count) {
-          EmaRange<scalar_t>(teachers[index].mutable_data_ptr<scalar_t>() + begin,
-                             students[index].const_data_ptr<scalar_t>() + begin, count, average);
+          WithStart(average.start, [&](auto start) {
+            EmaRange<start()>(teachers[index].mutable_data_ptr<scalar_t>() + begin,
+                              students[index].const_data_ptr<scalar_t>() + begin, count, average);
+          });
         });
       });
 }

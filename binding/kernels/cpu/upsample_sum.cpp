@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "narrow.h"
 #include "vector.h"
 
 namespace m3l {
@@ -47,7 +48,7 @@ template <typename T, typename A>
 M3L_VECTORISED void Between(const T* __restrict low, const T* __restrict high, A weight,
                             int64_t count, A* __restrict to) {
   for (int64_t i = 0; i < count; ++i) {
-    to[i] = (A(1) - weight) * static_cast<A>(low[i]) + weight * static_cast<A>(high[i]);
+    to[i] = (A(1) - weight) * cpu::Widened<A>(low[i]) + weight * cpu::Widened<A>(high[i]);
   }
 }
 
@@ -68,11 +69,11 @@ M3L_VECTORISED void Token(const T* base, const Neighbours<A>& near, int64_t coun
   const A* weight = near.weight.data();
 #pragma GCC ivdep  // NOLINT(clang-diagnostic-unknown-pragmas)
   for (int64_t i = 0; i < count; ++i) {
-    A sum = static_cast<A>(base[i]);
+    A sum = cpu::Widened<A>(base[i]);
     for (int m = 0; m < maps; ++m) {
       sum += (A(1) - weight[m]) * low[m][i] + weight[m] * high[m][i];
     }
-    to[i] = static_cast<T>(sum < least ? least : sum);  // NaN stays one
+    to[i] = cpu::Narrowed<T>(sum < least ? least : sum);  // NaN stays one
   }
 }
 

@@ -1,6 +1,7 @@
 #include "../upsample_sum.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "host.h"
 #include "native_type.h"
