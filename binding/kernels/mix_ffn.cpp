@@ -17,7 +17,21 @@ M3L_OPERATORS(library) {
   library.def(
       "mix_ffn(Tensor tokens, Tensor in_weight, Tensor in_bias, Tensor weight, Tensor bias, "
       "Tensor out_weight, Tensor out_bias, int height, int width) -> Tensor");
+  library.def(
+      "mix_ffn_hidden_backward(Tensor gradient, Tensor hidden, Tensor weight, Tensor bias, "
+      "Tensor out_weight, int height, int width, bool out_weight_needed) "
+      "-> (Tensor hidden, Tensor weight, Tensor bias, Tensor out_weight)");
 }
+
+/**
+ * From the gradient of mix_ffn's result that of its first product, `hidden`, of the convolution's
+ * weight and bias, and (if needed) of the second product's weight, for which the activation is
+ * computed anew.
+ */
+using MixFfnHiddenBackward = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>(
+    const at::Tensor& gradient, const at::Tensor& hidden, const at::Tensor& weight,
+    const at::Tensor& bias, const at::Tensor& out_weight, int64_t height, int64_t width,
+    bool out_weight_needed);
 
 at::Tensor Convolved(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& bias,
                      int64_t height, int64_t width) {
@@ -52,6 +66,35 @@ void Check(const at::Tensor& tokens, const Weights& weights, int64_t height, int
   check("out", weights.out_weight, weights.out_bias, channels, hidden);
 }
 
+/** By the operators of the convolution, where no kernel does it better. */
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> HiddenBackward(
+    const at::Tensor& gradient, const at::Tensor& hidden, const at::Tensor& weight,
+    const at::Tensor& bias, const at::Tensor& out_weight, int64_t height, int64_t width,
+    bool out_weight_needed) {
+  static const auto convolution = c10::Dispatcher::singleton()
+                                      .findSchemaOrThrow("m3l::token_dwconv_gelu_backward", "")
+                                      .typed<TokenDwconvGeluBackward>();
+  at::Tensor of_out_weight;
+  if (out_weight_needed) {
+    const auto activated = Convolved(hidden, weight, bias, height, width);
+    of_out_weight = Matrix(gradient).t().mm(Matrix(activated));
+  }
+  auto [of_hidden, of_weight, of_bias] = convolution.call(
+      Linear(gradient, out_weight.t(), std::nullopt), hidden, weight, bias, height, width);
+  return {of_hidden, of_weight, of_bias, of_out_weight};
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> HiddenBackwardOp(
+    const at::Tensor& gradient, const at::Tensor& hidden, const at::Tensor& weight,
+    const at::Tensor& bias, const at::Tensor& out_weight, int64_t height, int64_t width,
+    bool out_weight_needed) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("m3l::mix_ffn_hidden_backward", "")
+                             .typed<MixFfnHiddenBackward>();
+  const at::AutoDispatchBelowADInplaceOrView below;
+  return op.call(gradient, hidden, weight, bias, out_weight, height, width, out_weight_needed);
+}
+
 struct MixFfnFunction : torch::autograd::Function<MixFfnFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& tokens,
                             const at::Tensor& in_weight, const at::Tensor& in_bias,
@@ -71,9 +114,6 @@ struct MixFfnFunction : torch::autograd::Function<MixFfnFunction> {
     // A second derivative would silently be missing.
     TORCH_CHECK(!at::GradMode::is_enabled(),
                 "mix_ffn: its backward cannot be differentiated (createGraph)");
-    static const auto convolution = c10::Dispatcher::singleton()
-                                        .findSchemaOrThrow("m3l::token_dwconv_gelu_backward", "")
-                                        .typed<TokenDwconvGeluBackward>();
     const auto saved = context->get_saved_variables();
     const auto& tokens = saved[0];
     const auto& hidden = saved[1];
@@ -85,16 +125,12 @@ struct MixFfnFunction : torch::autograd::Function<MixFfnFunction> {
     const auto width = context->saved_data["width"].toInt();
     const auto gradient = gradients[0].contiguous();
     torch::autograd::variable_list result(9);
-    if (context->needs_input_grad(5)) {
-      const auto activated = Convolved(hidden, weight, bias, height, width);
-      result[5] = Matrix(gradient).t().mm(Matrix(activated));
-    }
     if (context->needs_input_grad(6)) {
       result[6] = Matrix(gradient).sum(0);
     }
     at::Tensor of_hidden;
-    std::tie(of_hidden, result[3], result[4]) = convolution.call(
-        Linear(gradient, out_weight.t(), std::nullopt), hidden, weight, bias, height, width);
+    std::tie(of_hidden, result[3], result[4], result[5]) = HiddenBackwardOp(
+        gradient, hidden, weight, bias, out_weight, height, width, context->needs_input_grad(5));
     if (context->needs_input_grad(1)) {
       result[1] = Matrix(of_hidden).t().mm(Matrix(tokens));
     }
@@ -125,6 +161,10 @@ at::Tensor MixFfn(const at::Tensor& tokens, const at::Tensor& in_weight, const a
 }
 
 M3L_KERNELS(CompositeImplicitAutograd, library) { library.impl("mix_ffn", MixFfn); }
+
+M3L_KERNELS(CompositeExplicitAutograd, library) {
+  library.impl("mix_ffn_hidden_backward", HiddenBackward);
+}
 
 }  // namespace
 }  // namespace m3l

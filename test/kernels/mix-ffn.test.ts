@@ -89,6 +89,54 @@ describe.each(devices)('mix_ffn on %s', (device) => {
     });
   });
 
+  it.each(['bfloat16', 'float16', 'float64'] as const)(
+    'computes in %s the activation anew where its slope is: the forward’s',
+    (dtype) => {
+      torch.scope(() => {
+        const { m3l: operators } = torch.ops;
+        const backward = operators.mix_ffn_hidden_backward;
+        const tolerance = { bfloat16: 2 ** -7, float16: 2 ** -10, float64: 1e-12 }[dtype];
+        for (const [batch, height, width, channels, hidden] of [
+          ...SIZES,
+          [0, 3, 4, 5, 8],
+        ] as const) {
+          const make = (...shape: number[]) => torch.randn(shape, { device }).to(dtype);
+          const gradient = make(batch, height * width, channels);
+          const tokens = make(batch, height * width, hidden);
+          const [weight, bias] = [make(hidden, 1, 3, 3).mul(0.4), make(hidden)];
+          const outWeight = make(channels, hidden).mul(channels ** -0.5);
+          const grid = [height, width] as const;
+          const activated = operators.token_dwconv_gelu(tokens, weight, bias, ...grid);
+          const wanted = [
+            ...operators.token_dwconv_gelu_backward(
+              gradient.matmul(outWeight),
+              ...([tokens, weight, bias] as const),
+              ...grid,
+            ),
+            gradient.flatten(0, 1).t().mm(activated.flatten(0, 1)),
+          ];
+          const found = backward(gradient, tokens, weight, bias, outWeight, ...grid, true);
+          for (const [i, truth] of wanted.entries()) {
+            expect(found[i]!.dtype).toBe(dtype);
+            const atol = tolerance * (truth.numel() > 0 ? truth.abs().max().item() : 0);
+            expect(found[i]!).toBeCloseToTensor(truth, { rtol: 0, atol });
+          }
+          const without = backward(gradient, tokens, weight, bias, outWeight, ...grid, false);
+          expect(without[0].equal(found[0])).toBe(true);
+        }
+        const [gradient, tokens] = [0, 1].map(() => torch.zeros([2, 6, 4], { device }));
+        const [weight, bias] = [
+          torch.zeros([4, 1, 3, 3], { device }),
+          torch.zeros([4], { device }),
+        ];
+        const square = torch.zeros([4, 4], { device });
+        expect(() => backward(gradient!, tokens!, weight, bias, square, 2, 4, true)).toThrow(
+          /tokens are \[2, 6, 4\], expected \[B, 8, C\]/,
+        );
+      });
+    },
+  );
+
   it('keeps of the hidden tokens the first product alone for its backward', () => {
     torch.scope(() => {
       // A grid that a process's memory shows; emulated kernels would take minutes for so many threads.

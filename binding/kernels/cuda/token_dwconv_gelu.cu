@@ -5,7 +5,7 @@
 //
 // Elements read and written of [B, N, C] in global memory:
 //   forward      x read, y written                            2
-//   backward     x, gradient read, slope written              3
+//   backward     x, gradient read, slope written              3, with the activation 4
 //                slope read, gradient of x written            2
 // and beyond those, per band, two rows; per block of columns, two columns, which the second-level
 // cache mostly has; and the partial sums of the taps, 10 for every band of every 8 columns.
@@ -174,12 +174,13 @@ __global__ void __launch_bounds__(kConvolveThreads, sizeof(T) == 8 ? 1 : 2)
   }
 }
 
-/** Nine inputs are held, since the gradients of the taps need them with the slope's. */
-template <typename T, int kCount>
+/** Nine inputs are held, since the gradients of the taps need them with the slope's. kActivated:
+ * the forward's result is written too, to the same bits. */
+template <typename T, int kCount, bool kActivated>
 __global__ void __launch_bounds__(kSlopeThreads, sizeof(T) == 8 ? 2 : 3)
     Slope(const T* __restrict__ gradient, const T* __restrict__ x,
           const ComputesIn<T>* __restrict__ taps, TokenGrid grid, Cut cut, T* __restrict__ slope,
-          ComputesIn<T>* __restrict__ partial) {
+          T* __restrict__ activated, ComputesIn<T>* __restrict__ partial) {
   using A = ComputesIn<T>;
   __shared__ A sums[kColumnsPerBlock][kTaps][kSlopeLanes * kCount];
   const Place place(grid, cut, kCount);
@@ -211,6 +212,7 @@ __global__ void __launch_bounds__(kSlopeThreads, sizeof(T) == 8 ? 2 : 3)
       for (int j = 0; j < 3; ++j) coming.packed[j].Unpack(inputs[6 + j]);
       A values[kCount];
       raw.Unpack(values);
+      A made[kCount];
 #pragma unroll
       for (int i = 0; i < kCount; ++i) {
         A before = weights[9][i];
@@ -219,6 +221,7 @@ __global__ void __launch_bounds__(kSlopeThreads, sizeof(T) == 8 ? 2 : 3)
         A cdf;
         A density;
         Normal<T>(before, cdf, density);
+        made[i] = before * cdf;
         values[i] *= cdf + before * density;
 #pragma unroll
         for (int k = 0; k < 9; ++k) sum[k][i] += values[i] * inputs[k][i];
@@ -226,6 +229,10 @@ __global__ void __launch_bounds__(kSlopeThreads, sizeof(T) == 8 ? 2 : 3)
       }
       raw.Pack(values);
       raw.Store(slope + place.Offset(grid, row));
+      if (kActivated) {
+        raw.Pack(made);
+        raw.Store(activated + place.Offset(grid, row));
+      }
     }
   }
 #pragma unroll
@@ -277,14 +284,15 @@ void LaunchConvolveAligned(const T* x, const ComputesIn<T>* taps, const TokenGri
 
 template <typename T, int kCount>
 void LaunchSlope(const T* gradient, const T* x, const ComputesIn<T>* taps, const TokenGrid& grid,
-                 T* slope, ComputesIn<T>* partial, cudaStream_t stream) {
+                 T* slope, T* activated, ComputesIn<T>* partial, cudaStream_t stream) {
   // Bands by the channels of the vector kernel: TokenDwconvSlots knows no alignment.
   Cut cut(grid, kSlopeLanes * kSlopeVector<T>);
   cut.channel_blocks = (grid.channels + kSlopeLanes * kCount - 1) / (kSlopeLanes * kCount);
   const auto blocks = static_cast<unsigned>(cut.Slots(grid) * cut.channel_blocks);
   if (blocks == 0) return;
   const dim3 threads(kSlopeLanes, kColumnsPerBlock);
-  Launch(Slope<T, kCount>, blocks, threads, 0, stream, gradient, x, taps, grid, cut, slope,
+  const auto kernel = activated ? &Slope<T, kCount, true> : &Slope<T, kCount, false>;
+  Launch(kernel, blocks, threads, 0, stream, gradient, x, taps, grid, cut, slope, activated,
          partial);
 }
 
@@ -309,13 +317,14 @@ int TokenDwconvSlots(const TokenGrid& grid) {
 
 template <typename T, typename A>
 void LaunchTokenDwconvSlope(const T* gradient, const T* x, const A* taps, const TokenGrid& grid,
-                            T* slope, A* partial, A* taps_gradient, cudaStream_t stream) {
-  const bool aligned =
-      grid.channels % kSlopeVector<T> == 0 && Aligned(gradient) && Aligned(x) && Aligned(slope);
+                            T* slope, T* activated, A* partial, A* taps_gradient,
+                            cudaStream_t stream) {
+  const bool aligned = grid.channels % kSlopeVector<T> == 0 && Aligned(gradient) && Aligned(x) &&
+                       Aligned(slope) && Aligned(activated);
   if (aligned) {
-    LaunchSlope<T, kSlopeVector<T>>(gradient, x, taps, grid, slope, partial, stream);
+    LaunchSlope<T, kSlopeVector<T>>(gradient, x, taps, grid, slope, activated, partial, stream);
   } else {
-    LaunchSlope<T, 1>(gradient, x, taps, grid, slope, partial, stream);
+    LaunchSlope<T, 1>(gradient, x, taps, grid, slope, activated, partial, stream);
   }
   LaunchAddSlots(partial, TokenDwconvSlots<T>(grid), kTaps * grid.channels, taps_gradient, stream);
 }
@@ -327,7 +336,7 @@ void LaunchTokenDwconvSlope(const T* gradient, const T* x, const A* taps, const 
                                                               const TokenGrid&, T*, cudaStream_t); \
   template int TokenDwconvSlots<T>(const TokenGrid&);                                              \
   template void LaunchTokenDwconvSlope<T, ComputesIn<T>>(const T*, const T*, const ComputesIn<T>*, \
-                                                         const TokenGrid&, T*, ComputesIn<T>*,     \
+                                                         const TokenGrid&, T*, T*, ComputesIn<T>*, \
                                                          ComputesIn<T>*, cudaStream_t);
 M3L_INSTANTIATE(float)
 M3L_INSTANTIATE(double)

@@ -30,9 +30,10 @@ template <typename T>
 int TokenDwconvSlots(const TokenGrid& grid);
 
 /** From the gradient of y that of the convolution's outputs, `slope`, and of the taps: `partial`
- * [slots, 10, C] is scratch, `taps_gradient` [10, C]. */
+ * [slots, 10, C] is scratch, `taps_gradient` [10, C]. y itself goes to `activated`, unless null. */
 template <typename T, typename A>
 void LaunchTokenDwconvSlope(const T* gradient, const T* x, const A* taps, const TokenGrid& grid,
-                            T* slope, A* partial, A* taps_gradient, cudaStream_t stream);
+                            T* slope, T* activated, A* partial, A* taps_gradient,
+                            cudaStream_t stream);
 
 }  // namespace m3l::cuda
