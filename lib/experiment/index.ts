@@ -69,6 +69,7 @@ export { createNetworks, disposeNetworks, loadNetworks } from './networks.js';
 export { checkSheet, PictureError } from './picture-file.js';
 export { type PredictOptions, predict } from './predict.js';
 export { type FailedScene, type PredictManyOptions, predictMany } from './predict-many.js';
+export type { ThreadDeath } from './predictor/engine.js';
 export type {
   ImagePrediction,
   Pixels,

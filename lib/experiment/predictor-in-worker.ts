@@ -2,7 +2,7 @@ import { type CallOptions, inWorker, type WorkerModel } from '../inference/index
 import { workerModelShape } from '../inference/rules.js';
 import type { ForwardOptions, Head, Prediction } from '../models/index.js';
 import { checkArguments } from '../torch/check-arguments.js';
-import { ArgumentError, describe } from '../torch/errors.js';
+import { ArgumentError, describe, type M3lError } from '../torch/errors.js';
 import type { Tensor } from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
 import * as is from '../torch/rules.js';
@@ -82,6 +82,11 @@ export class WorkerPredictor implements NetworkFacts {
   ): Promise<Tensor[]> {
     const [rest, signal] = split(options, 'predictClasses');
     return this.#model.call('predictClasses', [inputs, rest], signal);
+  }
+
+  /** Why it answers no more, once it does not: M3L_WORKER_CLOSED, M3L_WORKER_DIED. */
+  get ended(): Promise<M3lError> {
+    return this.#model.ended;
   }
 
   /** Ends the thread as soon as no operator runs there; calls that wait are rejected at once. */

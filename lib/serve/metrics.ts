@@ -20,6 +20,7 @@ export class Metrics {
   readonly #model: Histogram = histogram(SECONDS);
   readonly #missing = new Map<string, number>();
   #images = 0;
+  #restarts = 0;
 
   request(route: string, status: number, seconds: number): void {
     add(this.#requests, labels({ route, status: String(status) }));
@@ -39,6 +40,10 @@ export class Metrics {
     for (const modality of missing) add(this.#missing, labels({ modality }));
   }
 
+  restart(): void {
+    this.#restarts += 1;
+  }
+
   /** @param now what is counted nowhere but is so at this moment, by name */
   text(now: Readonly<Record<string, number>>): string {
     const memory = process.memoryUsage.rss();
@@ -51,6 +56,11 @@ export class Metrics {
         this.#seconds,
       ),
       ...counter('m3l_predictions_total', 'Scenes segmented.', new Map([['', this.#images]])),
+      ...counter(
+        'm3l_model_restarts_total',
+        'Threads of the model that were started anew.',
+        new Map([['', this.#restarts]]),
+      ),
       ...counter('m3l_missing_modality_total', 'Scenes without a modality.', this.#missing),
       ...histograms(
         'm3l_batch_size',

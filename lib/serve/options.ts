@@ -7,7 +7,7 @@ import * as is from '../torch/rules.js';
 export interface ServeOptions
   extends Pick<
     OpenPredictorOptions,
-    'checkpoint' | 'device' | 'sets' | 'maxBatch' | 'window' | 'maxQueue'
+    'checkpoint' | 'device' | 'sets' | 'maxBatch' | 'window' | 'maxQueue' | 'restarts'
   > {
   /** Where it listens (127.0.0.1: this machine alone). */
   host?: string;
@@ -49,6 +49,7 @@ export function settingsOf(options: ServeOptions): ServeSettings {
         maxBatch: 8,
         window: 2,
         maxQueue: 64,
+        restarts: 5,
       },
       ...{ host: '127.0.0.1', port: 8080, hosts: [], cors: [], keys: [] },
       ...{ maxBytes: 32 << 20, maxPixels: 2 ** 22, maxItems: 32 },
@@ -63,6 +64,7 @@ export function settingsOf(options: ServeOptions): ServeSettings {
     maxBatch: is.count,
     window: is.notNegative,
     maxQueue: is.count,
+    restarts: is.index,
     host: is.text,
     port: is.index,
     hosts: is.listOf(is.text),

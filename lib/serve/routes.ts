@@ -62,8 +62,8 @@ export function addRoutes(server: FastifyInstance, served: Served): void {
   server.get('/model', () => modelOf(served));
   server.get('/health', () => ({ status: 'ok' }));
   server.get('/ready', () => {
-    if (predictor.alive) return { status: 'ready' };
-    throw new HttpError(503, 'M3L_WORKER_DIED', 'the model has died: start the server anew.');
+    if (predictor.fault !== null) throw predictor.fault;
+    return { status: 'ready' };
   });
   server.get('/metrics', (_, reply) => {
     const { waiting, running } = predictor.load;

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { type ImagePredictor, openPredictor, RunFolder } from '../experiment/index.js';
 import { urlOf, whyNotThere } from '../http/host.js';
 import { checkArguments } from '../torch/check-arguments.js';
+import type { M3lError } from '../torch/errors.js';
 import { packageVersion } from '../torch/installation.js';
 import { withDefaults } from '../torch/require.js';
 import * as is from '../torch/rules.js';
@@ -16,6 +17,8 @@ export class Server {
   /** Where it is asked: `http://127.0.0.1:8080`. */
   readonly url: string;
   readonly predictor: ImagePredictor;
+  /** Settles where the model died and is not started anew any more, with why; else it never does. */
+  readonly failed: Promise<M3lError>;
   readonly #server: FastifyInstance;
   readonly #state: { closing: boolean };
   readonly #graceSeconds: number;
@@ -25,6 +28,7 @@ export class Server {
     url: string,
     parts: {
       predictor: ImagePredictor;
+      failed: Promise<M3lError>;
       server: FastifyInstance;
       state: { closing: boolean };
       graceSeconds: number;
@@ -32,6 +36,7 @@ export class Server {
   ) {
     this.url = url;
     this.predictor = parts.predictor;
+    this.failed = parts.failed;
     this.#server = parts.server;
     this.#state = parts.state;
     this.#graceSeconds = parts.graceSeconds;
@@ -40,10 +45,19 @@ export class Server {
   static async start(run: RunFolder | string, options: ServeOptions): Promise<Server> {
     const settings = settingsOf(options);
     const metrics = new Metrics();
-    const { checkpoint, device, sets, maxBatch, window, maxQueue, maxPixels } = settings;
+    const { checkpoint, device, sets, maxBatch, window, maxQueue, maxPixels, restarts } = settings;
+    let fail!: (error: M3lError) => void;
+    const failed = new Promise<M3lError>((resolve) => {
+      fail = resolve;
+    });
     const predictor = await openPredictor(run, {
-      ...{ checkpoint, device, sets, maxBatch, window, maxQueue, maxPixels },
+      ...{ checkpoint, device, sets, maxBatch, window, maxQueue, maxPixels, restarts },
       onBatch: (batch) => metrics.batch(batch),
+      onDeath({ error, restartIn }) {
+        settings.log(error.message);
+        if (restartIn === null) fail(error);
+        else metrics.restart();
+      },
     });
     const state = { closing: false };
     const server = createServer(settings, state, metrics);
@@ -51,7 +65,8 @@ export class Server {
     addRoutes(server, { predictor, settings, metrics, version });
     try {
       const url = await listen(server, settings);
-      return new Server(url, { predictor, server, state, graceSeconds: settings.graceSeconds });
+      const { graceSeconds } = settings;
+      return new Server(url, { predictor, failed, server, state, graceSeconds });
     } catch (error) {
       await server.close();
       await predictor.close();

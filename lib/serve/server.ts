@@ -62,7 +62,7 @@ export function createServer(
     const { status, code, message, fault } = errorAnswer(error);
     if (fault)
       log(`${request.method} ${request.url.slice(0, 200)}: ${(error as Error)?.stack ?? error}`);
-    if (status === 429) reply.header('retry-after', '1');
+    if (status === 429 || code === 'M3L_WORKER_DIED') reply.header('retry-after', '1');
     if (status === 401) reply.header('www-authenticate', 'Bearer');
     // What of a body was not read would be taken for the next request.
     if (!request.raw.complete) reply.header('connection', 'close');

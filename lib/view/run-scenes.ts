@@ -194,9 +194,13 @@ export class RunScenes {
     if (network?.checkpoint === latest) return network;
     // Others that waited for the same may have opened it meanwhile.
     if (this.#network === before && !this.#closed) {
-      this.#network = this.#open(latest);
-      // Whoever waits for it is told of a failure; nobody may.
-      this.#network.catch(() => {});
+      const opened = this.#open(latest);
+      this.#network = opened;
+      // One whose thread died is opened anew. Whoever waits for it is told of a failure; nobody may.
+      const forget = () => {
+        if (this.#network === opened) this.#network = null;
+      };
+      opened.then(({ predictor }) => predictor.ended.then(forget)).catch(() => {});
       await network?.predictor.close();
     }
     if (this.#closed) throw new M3lError('M3L_WORKER_CLOSED', 'The run was closed meanwhile.');

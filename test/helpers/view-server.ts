@@ -12,9 +12,13 @@ export interface ViewServer {
   end(): Promise<number | null>;
 }
 
-export async function startView(args: readonly string[], cwd = process.cwd()): Promise<ViewServer> {
-  const env: NodeJS.ProcessEnv = { ...process.env, OMP_NUM_THREADS: '1' };
-  delete env.NODE_OPTIONS;
+export async function startView(
+  args: readonly string[],
+  cwd = process.cwd(),
+  more: NodeJS.ProcessEnv = {},
+): Promise<ViewServer> {
+  const { NODE_OPTIONS: _, ...inherited } = process.env;
+  const env = { ...inherited, OMP_NUM_THREADS: '1', ...more };
   const child = spawn(process.execPath, [main, 'view', ...args, '--no-open'], { cwd, env });
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

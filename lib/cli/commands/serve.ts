@@ -19,6 +19,7 @@ interface Options {
   maxItems: number;
   timeout: number;
   grace: number;
+  restarts: number;
   checkpoint: (typeof CHECKPOINTS)[number];
   device?: string;
   set: string[];
@@ -53,6 +54,12 @@ export function addServe(program: Command): void {
       30,
     )
     .option('--grace <seconds>', 'for what is under way when it ends', number(86_400), 10)
+    .option(
+      '--restarts <n>',
+      'how often within 10 minutes a model that died is started anew, before the server ends',
+      wholeNumber({ least: 0, most: 1000 }),
+      5,
+    )
     .option('--checkpoint <which>', CHECKPOINTS.join(' or '), oneOf(CHECKPOINTS), 'latest')
     .option('--device <device>', 'auto, cpu, cuda or cuda:N (default: as trained)', deviceOrAuto)
     .option('--set <key=value...>', 'override keys of the configuration', [])
@@ -75,7 +82,7 @@ export function addServe(program: Command): void {
         ...(options.device !== undefined && { device: options.device }),
         ...{ maxBatch: options.batch, window: options.window, maxQueue: options.queue },
         ...{ maxBytes: options.maxMegabytes << 20, maxPixels: options.maxPixels },
-        ...{ maxItems: options.maxItems, graceSeconds: options.grace },
+        ...{ maxItems: options.maxItems, graceSeconds: options.grace, restarts: options.restarts },
         ...{ uploadSeconds: options.timeout, answerSeconds: options.timeout },
         log: printNote,
       });
@@ -87,10 +94,14 @@ export function addServe(program: Command): void {
       const { signal, stop } = listenForInterruption({
         note: '\nAnswering what is under way; once more to stop at once.',
       });
-      if (!signal.aborted)
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      const interrupted = new Promise<null>((resolve) => {
+        signal.addEventListener('abort', () => resolve(null));
+        if (signal.aborted) resolve(null);
+      });
+      const failed = await Promise.race([server.failed, interrupted]);
       const answered = await server.close();
       stop();
+      if (failed !== null) throw failed;
       if (answered) return;
       printNote(`Cut off what was not answered after ${options.grace} seconds (--grace).`);
       process.exitCode = EXIT.failure;

@@ -1,14 +1,12 @@
-import { inWorker } from '../../inference/index.js';
 import { checkArguments } from '../../torch/check-arguments.js';
 import { ArgumentError, describe, M3lError } from '../../torch/errors.js';
-import * as torch from '../../torch/index.js';
 import { fromPortable } from '../../torch/portable-error.js';
 import { withDefaults } from '../../torch/require.js';
 import * as is from '../../torch/rules.js';
-import { calmThreads } from '../networks.js';
 import { RunFolder } from '../run-folder.js';
-import { type NetworkFacts, type RunNetwork, RunPredictor } from '../run-predictor.js';
+import type { NetworkFacts, RunNetwork } from '../run-predictor.js';
 import { Batcher } from './batcher.js';
+import { type Engine, engineHere, type ThreadDeath, ThreadEngine } from './engine.js';
 import {
   type ImagePrediction,
   type Pixels,
@@ -41,6 +39,10 @@ export interface OpenPredictorOptions {
   maxPixels?: number;
   /** Is told of each batch when it is done. */
   onBatch?: ((batch: { size: number; seconds: number }) => void) | undefined;
+  /** How often within ten minutes the model's thread is started anew where it died (5). */
+  restarts?: number;
+  /** Is told of each death of that thread. */
+  onDeath?: ((death: ThreadDeath) => void) | undefined;
 }
 
 /** What `ImagePredictor.predict` takes by name. */
@@ -51,13 +53,6 @@ export interface PredictImagesOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What a predictor asks: the network of a run, here or in a worker. */
-interface Engine {
-  segment(requests: SceneRequest[]): Promise<SceneAnswer[]>;
-  picture(images: SceneRequest['images']): Promise<Pixels>;
-  close(): Promise<void>;
-}
-
 /** A run's network that segments images in memory; made by {@link openPredictor}. */
 export class ImagePredictor {
   /** What the model takes and tells: modalities (`specs`), classes, colours. */
@@ -65,10 +60,9 @@ export class ImagePredictor {
   readonly #engine: Engine;
   readonly #batcher: Batcher<SceneRequest, SceneAnswer>;
   readonly #maxPixels: number;
-  #died: unknown = null;
+  #closed: M3lError | null = null;
 
   private constructor(
-    facts: NetworkFacts,
     engine: Engine,
     {
       onBatch,
@@ -76,16 +70,13 @@ export class ImagePredictor {
       ...options
     }: Required<Pick<OpenPredictorOptions, Bounds>> & Pick<OpenPredictorOptions, 'onBatch'>,
   ) {
-    this.facts = facts;
+    this.facts = engine.facts;
     this.#engine = engine;
     this.#maxPixels = maxPixels;
     this.#batcher = new Batcher(async (requests) => {
       const start = performance.now();
       try {
         return await engine.segment(requests);
-      } catch (error) {
-        this.#died = error;
-        throw error;
       } finally {
         onBatch?.({ size: requests.length, seconds: (performance.now() - start) / 1000 });
       }
@@ -96,15 +87,17 @@ export class ImagePredictor {
     run: RunFolder | string,
     options: OpenPredictorOptions,
   ): Promise<ImagePredictor> {
-    const { checkpoint, device, sets, worker, ...rest } = optionsOf(options);
+    const { checkpoint, device, sets, worker, restarts, onDeath, ...rest } = optionsOf(options);
     const network: RunNetwork = {
       checkpoint,
       run: typeof run === 'string' ? run : run.path,
       sets: [...(sets ?? []), ...(device === undefined ? [] : [`device=${device}`])],
       measure: false,
     };
-    const { facts, engine } = await (worker ? inThread(network) : here(network));
-    return new ImagePredictor(facts, engine, rest);
+    const engine = worker
+      ? await ThreadEngine.open(network, { restarts, onDeath })
+      : await engineHere(network);
+    return new ImagePredictor(engine, rest);
   }
 
   /** Predictions that wait for the model, and those that it works on. */
@@ -112,9 +105,14 @@ export class ImagePredictor {
     return { waiting: this.#batcher.waiting, running: this.#batcher.running };
   }
 
-  /** Whether it can still predict: not after `close`, nor where its thread died. */
+  /** Why it cannot predict now: M3L_PREDICTOR_CLOSED, M3L_WORKER_DIED; null where it can. */
+  get fault(): M3lError | null {
+    return this.#closed ?? this.#engine.fault;
+  }
+
+  /** Whether it can predict now: not after `close`, nor while its thread is dead. */
   get alive(): boolean {
-    return this.#died === null;
+    return this.fault === null;
   }
 
   /**
@@ -160,18 +158,17 @@ export class ImagePredictor {
    */
   async picture(name: string, image: PredictorImage): Promise<Pixels> {
     checkArguments('picture', { name, image }, { name: is.text, image: is.record });
-    if (this.#died !== null) throw this.#died;
+    if (this.#closed !== null) throw this.#closed;
     return this.#engine.picture(sourcesOf({ [name]: image }, this.facts, this.#maxPixels));
   }
 
   /** Ends it, and its thread; predictions that were not made are rejected. */
   async close(): Promise<void> {
-    const closed = new M3lError(
+    this.#closed ??= new M3lError(
       'M3L_PREDICTOR_CLOSED',
       'the predictor was closed before it answered, expected it open until then: open another, or close it later',
     );
-    this.#died ??= closed;
-    this.#batcher.close(closed);
+    this.#batcher.close(this.#closed);
     await this.#engine.close();
   }
 
@@ -180,6 +177,7 @@ export class ImagePredictor {
   }
 }
 
+type Optional = 'device' | 'sets' | 'onBatch' | 'onDeath';
 type Bounds = 'maxBatch' | 'window' | 'maxQueue' | 'maxPixels';
 
 /**
@@ -207,12 +205,12 @@ export function openPredictor(
 
 function optionsOf(given: OpenPredictorOptions) {
   const options = withDefaults<
-    Required<Omit<OpenPredictorOptions, 'device' | 'sets' | 'onBatch'>> &
-      Pick<OpenPredictorOptions, 'device' | 'sets' | 'onBatch'>
+    Required<Omit<OpenPredictorOptions, Optional>> & Pick<OpenPredictorOptions, Optional>
   >(
     'openPredictor',
     {
-      ...{ checkpoint: 'latest', device: undefined, sets: [], worker: true, onBatch: undefined },
+      ...{ checkpoint: 'latest', device: undefined, sets: [], worker: true, restarts: 5 },
+      ...{ onBatch: undefined, onDeath: undefined },
       ...{ maxBatch: 8, window: 2, maxQueue: 256, maxPixels: 2 ** 26 },
     },
     given,
@@ -227,6 +225,8 @@ function optionsOf(given: OpenPredictorOptions) {
     maxQueue: is.count,
     maxPixels: is.count,
     onBatch: is.maybe(is.callback),
+    restarts: is.index,
+    onDeath: is.maybe(is.callback),
   });
   if (options.window > 60_000) {
     throw new ArgumentError(
@@ -234,36 +234,4 @@ function optionsOf(given: OpenPredictorOptions) {
     );
   }
   return options;
-}
-
-async function inThread(network: RunNetwork): Promise<{ facts: NetworkFacts; engine: Engine }> {
-  calmThreads();
-  const model = await inWorker<RunPredictor>(new URL('../run-predictor.js', import.meta.url), {
-    data: network,
-  });
-  try {
-    const facts = await model.call('facts', []);
-    const segment = (requests: SceneRequest[]) => model.call('segment', [requests]);
-    const picture = (images: SceneRequest['images']) => model.call('picture', [images]);
-    return { facts, engine: { segment, picture, close: () => model.close() } };
-  } catch (error) {
-    await model.close();
-    throw error;
-  }
-}
-
-async function here(network: RunNetwork): Promise<{ facts: NetworkFacts; engine: Engine }> {
-  const model = torch.detached(() => new RunPredictor(network));
-  let working: Promise<unknown> = Promise.resolve();
-  const segment = (requests: SceneRequest[]) => {
-    const answers = torch.detached(() => model.segment(requests));
-    working = answers.catch(() => {});
-    return answers;
-  };
-  const picture = (images: SceneRequest['images']) => model.picture(images);
-  const close = async () => {
-    await working;
-    model.dispose();
-  };
-  return { facts: model.facts(), engine: { segment, picture, close } };
 }

@@ -30,6 +30,11 @@ export class ModelLine {
   #current: Current | null = null;
   #ready = false;
   #ended: M3lError | null = null;
+  #tellEnd!: (reason: M3lError) => void;
+  /** Why it answers no more, once it does not: M3L_WORKER_CLOSED, M3L_WORKER_DIED. */
+  readonly ended = new Promise<M3lError>((resolve) => {
+    this.#tellEnd = resolve;
+  });
 
   constructor() {
     // The program's flags are not the thread's: with --input-type of a `node -e` it cannot start.
@@ -141,6 +146,7 @@ export class ModelLine {
   #end(error: M3lError): void {
     if (this.#ended !== null) return;
     this.#ended = error;
+    this.#tellEnd(error);
     const calls = [...(this.#current?.call ? [this.#current.call] : []), ...this.#waiting];
     for (const call of calls) this.#abandon(call, error);
   }

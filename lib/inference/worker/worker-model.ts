@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { checkArguments } from '../../torch/check-arguments.js';
-import { ArgumentError, describe } from '../../torch/errors.js';
+import { ArgumentError, describe, type M3lError } from '../../torch/errors.js';
 import { requireIterable, requireText, withDefaults } from '../../torch/require.js';
 import * as is from '../../torch/rules.js';
 import { ModelLine } from './model-line.js';
@@ -98,6 +98,11 @@ export class WorkerModel<Model extends Callable = { forward(...inputs: unknown[]
     const reply = await this.#line.ask([...args], (given) => ({ method, args: given }), signal);
     // In the scope of who awaits, which is this function's.
     return unpack(reply) as Result<Model[Name]>;
+  }
+
+  /** Why it answers no more, once it does not: M3L_WORKER_CLOSED, M3L_WORKER_DIED. */
+  get ended(): Promise<M3lError> {
+    return this.#line.ended;
   }
 
   /** Ends the thread as soon as no operator runs there; calls that wait are rejected at once. */
