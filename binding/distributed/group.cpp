@@ -24,17 +24,25 @@ constexpr Milliseconds kSlice(1000);
 /// By how much libtorch's own error, which says more, may come after the time is up.
 constexpr Milliseconds kGrace(1000);
 
+/// Of this process's next collective, whatever its group.
+std::atomic<int64_t> next_number{1};
+
 /// What `ask` gives, or nothing where it throws or takes longer: a store behind a cable that was
 /// pulled may never answer, and the thread that asked is then left behind.
 std::optional<bool> within(Milliseconds limit, std::function<bool()> ask) {
   auto answer = std::make_shared<std::promise<bool>>();
   auto result = answer->get_future();
-  std::thread([answer, ask = std::move(ask)] {
+  std::thread([answer, ask = std::move(ask)]() mutable {
+    bool given = false;
+    std::exception_ptr error;
     try {
-      answer->set_value(ask());
+      given = ask();
     } catch (...) {
-      answer->set_exception(std::current_exception());
+      error = std::current_exception();
     }
+    // What it holds of a store is not held longer than by who has asked.
+    ask = nullptr;
+    error ? answer->set_exception(error) : answer->set_value(given);
   }).detach();
   if (result.wait_for(limit) != std::future_status::ready) {
     return std::nullopt;
@@ -114,7 +122,8 @@ c10::intrusive_ptr<c10d::ProcessGroup> connect_all(const GroupOptions& options,
 
 }  // namespace
 
-Group::Group(const GroupOptions& options) : options_(options), store_(meet(options)) {
+Group::Group(const GroupOptions& options)
+    : options_(options), store_(meet(options)), first_number_(next_number) {
   try {
     group_ = connect_all(options_, store_);
   } catch (const std::exception&) {
@@ -157,12 +166,17 @@ c10::intrusive_ptr<c10d::Backend> Group::backend_for(c10::DeviceType device) {
 int64_t Group::begin(Pending pending) {
   sweep();
   const std::lock_guard lock(mutex_);
-  const int64_t number = next_number_++;
+  const int64_t number = next_number++;
   pending_.emplace(number, std::move(pending));
   return number;
 }
 
 void Group::wait(int64_t number) {
+  if (number < first_number_) {
+    fail("STATE",
+         "this collective's group was left before it was waited for: wait() for what was begun, ",
+         "then destroyProcessGroup()");
+  }
   std::optional<Pending> taken;
   {
     const std::lock_guard lock(mutex_);

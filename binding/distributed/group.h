@@ -19,6 +19,8 @@ using Clock = std::chrono::steady_clock;
 /// What a group is made of; `agreement` must be the same text in all ranks.
 struct GroupOptions {
   std::string backend;
+  /// `tcp`, which rank 0 holds as long as the group lives; `agent`, torchrun's, which outlives it;
+  /// `file`.
   std::string store;
   std::string address;
   int64_t port;
@@ -57,7 +59,8 @@ class Group {
 
   /// The number to wait for it by.
   int64_t begin(Pending pending);
-  /// Returns at once for one that was waited for. Throws as soon as it or another rank has failed.
+  /// Returns at once for one that was waited for. Throws as soon as it or another rank has failed,
+  /// and for one of a group that was left.
   void wait(int64_t number);
   void wait(Pending& pending);
   bool done(int64_t number);
@@ -75,7 +78,8 @@ class Group {
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
   std::mutex mutex_;
   std::map<int64_t, Pending> pending_;
-  int64_t next_number_ = 1;
+  /// Those before are of earlier groups of this process.
+  int64_t first_number_;
   std::string broken_;
   std::atomic<bool> store_lost_{false};
 };
@@ -84,7 +88,7 @@ class Group {
 inline constexpr const char* kGroupName = "default";
 
 /// The store of the options, where all ranks have come and agree.
-c10::intrusive_ptr<c10d::Store> meet(const GroupOptions& options);
+c10::intrusive_ptr<c10d::Store> meet(GroupOptions options);
 
 /// Null where there is none.
 std::shared_ptr<Group> find_group();

@@ -1,4 +1,6 @@
 // The process's one group as operators: made, asked for, given up.
+#include <thread>
+
 #include "../interface-version.h"
 #include "errors.h"
 #include "group.h"
@@ -44,8 +46,15 @@ void initialise(std::string backend, std::string store, std::string address, int
 
 void destroy() {
   std::shared_ptr<Group> gone;
-  const std::lock_guard lock(state().mutex);
-  gone.swap(state().group);
+  {
+    const std::lock_guard lock(state().mutex);
+    gone.swap(state().group);
+  }
+  // A thread of Node's pool may wait for a collective; its group's store and name are free after
+  // that.
+  while (gone.use_count() > 1) {
+    std::this_thread::sleep_for(Milliseconds(1));
+  }
 }
 
 std::tuple<int64_t, int64_t, std::string> describe() {

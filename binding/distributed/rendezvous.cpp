@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <numeric>
+#include <random>
 #include <thread>
 
 #include "errors.h"
@@ -17,7 +19,22 @@ constexpr Milliseconds kLongestLook(200);
 /// For how long the rank that holds the store stays after a refusal, so that the others read it.
 constexpr Milliseconds kLastLook(1000);
 
-c10::intrusive_ptr<c10d::Store> open_store(const GroupOptions& options) {
+/// Of this process alone, on whatever machine.
+const std::string& own_name() {
+  static const auto* const name = [] {
+    std::random_device random;
+    return new std::string(c10::str(random(), "-", random(), "-", random(), "-", random()));
+  }();
+  return *name;
+}
+
+/// How often this process has met others there; asked and raised by one thread at a time.
+int64_t& meetings_at(const std::string& place) {
+  static auto* const meetings = new std::map<std::string, int64_t>;
+  return (*meetings)[place];
+}
+
+c10::intrusive_ptr<c10d::Store> open_store(const GroupOptions& options, Milliseconds timeout) {
   if (options.store == "file") {
     // c10d would try for minutes.
     const auto folder = std::filesystem::absolute(options.address).parent_path();
@@ -28,7 +45,7 @@ c10::intrusive_ptr<c10d::Store> open_store(const GroupOptions& options) {
   tcp.port = static_cast<uint16_t>(options.port);
   tcp.isServer = options.hosts_store;
   tcp.waitWorkers = false;
-  tcp.timeout = options.timeout;
+  tcp.timeout = timeout;
   // libtorch brings a libuv, whose functions Node's own of another version would stand in for.
   tcp.useLibUV = false;
   return c10::make_intrusive<c10d::TCPStore>(options.address, tcp);
@@ -38,9 +55,13 @@ std::string place_of(const GroupOptions& options) {
   return options.store == "file" ? options.address : c10::str(options.address, ":", options.port);
 }
 
-c10::intrusive_ptr<c10d::Store> reach_store(const GroupOptions& options) {
+c10::intrusive_ptr<c10d::Store> reach_store(const GroupOptions& options,
+                                            Clock::time_point deadline) {
   try {
-    return open_store(options);
+    const auto left = std::chrono::duration_cast<Milliseconds>(deadline - Clock::now());
+    auto store = open_store(options, std::max(left, kLook));
+    store->setTimeout(options.timeout);
+    return store;
   } catch (const std::exception&) {
     const std::string why = reason();
     if (options.store == "file") {
@@ -58,6 +79,28 @@ c10::intrusive_ptr<c10d::Store> reach_store(const GroupOptions& options) {
          seconds_text(options.timeout),
          ": see that rank 0 runs, and that its address and port (MASTER_ADDR, MASTER_PORT) are ",
          "reached from here (", why, ")");
+  }
+}
+
+/// The store that this group's rank 0 holds. An earlier group's at the same address may be open
+/// still, as its rank 0 leaves later than this rank: that one knows this process.
+c10::intrusive_ptr<c10d::Store> reach_new_store(const GroupOptions& options,
+                                                Clock::time_point deadline) {
+  while (true) {
+    const auto store = reach_store(options, deadline);
+    try {
+      if (store->add("process/" + own_name(), 1) == 1) {
+        return store;
+      }
+    } catch (const c10::Error&) {
+      // It was closed meanwhile.
+    }
+    if (Clock::now() > deadline) {
+      fail("TIMEOUT", "rank ", options.rank, " found only the store of an earlier group at ",
+           place_of(options), " for ", seconds_text(options.timeout),
+           ": destroyProcessGroup() and then initProcessGroup() are for all ranks");
+    }
+    std::this_thread::sleep_for(kLook);
   }
 }
 
@@ -110,10 +153,18 @@ void wait_for(c10d::Store& store, const std::vector<int64_t>& ranks,
 
 }  // namespace
 
-c10::intrusive_ptr<c10d::Store> meet(const GroupOptions& options) {
+c10::intrusive_ptr<c10d::Store> meet(GroupOptions options) {
   const auto deadline = Clock::now() + options.timeout;
-  const auto reached = reach_store(options);
-  const auto store = c10::make_intrusive<c10d::PrefixStore>(options.prefix, reached);
+  int64_t& meetings = meetings_at(place_of(options));
+  // c10d removes a file when all have left it, a rank that is on its way to the next group or not.
+  if (options.store == "file" && meetings > 0) {
+    options.address += c10::str(".", meetings);
+  }
+  const bool outlives = options.store == "agent";
+  const auto prefix = outlives ? c10::str(options.prefix, "/", meetings) : options.prefix;
+  const auto reached =
+      options.store == "tcp" ? reach_new_store(options, deadline) : reach_store(options, deadline);
+  const auto store = c10::make_intrusive<c10d::PrefixStore>(prefix, reached);
   try {
     if (store->add(c10::str("joined/", options.rank), 1) != 1) {
       refuse(*store, options, "MISMATCH",
@@ -143,6 +194,7 @@ c10::intrusive_ptr<c10d::Store> meet(const GroupOptions& options) {
     fail("STORE", "the store at ", place_of(options), " was lost (", reason(),
          "): rank 0 has ended");
   }
+  ++meetings;
   return store;
 }
 

@@ -23,8 +23,6 @@ export { type BucketOptions, GradientBuckets } from './distributed/gradient-buck
 export type { JsonValue, ProcessGroup, ReduceOperation } from './distributed/process-group.js';
 export type { Work } from './distributed/work.js';
 
-/** How many groups this thread has made: those after the first meet elsewhere in a store that stays. */
-let made = 0;
 /** Of the group in use; false in a thread that did not make it and in one without. */
 let checks = true;
 
@@ -57,10 +55,9 @@ export function initProcessGroup(options: InitOptions = {}): ProcessGroup {
     ...[backend, place.store, place.address, place.port, place.hostsStore],
     ...[
       ...[place.rank, place.worldSize, Math.ceil(timeoutSeconds * 1000)],
-      ...[`m3l/${place.attempt}/${made}`, agreement(place, backend, checkCollectives)],
+      ...[`m3l/${place.attempt}`, agreement(place, backend, checkCollectives)],
     ],
   );
-  made++;
   checks = checkCollectives;
   return processGroup();
 }
@@ -92,7 +89,8 @@ export function isAvailable(): boolean {
 
 /**
  * Leaves the group, if there is one, after what was begun has ended. A process may end without; whoever
- * goes on to another group may not.
+ * goes on to another group may not. That one may meet at the same address, and no rank need wait for the others
+ * to leave.
  */
 export function destroyProcessGroup(): void {
   if (isAvailable()) call('destroy');

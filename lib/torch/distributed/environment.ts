@@ -23,7 +23,8 @@ export interface InitOptions {
 
 /** A place to meet and who comes. */
 export interface Rendezvous {
-  readonly store: 'tcp' | 'file';
+  /** Held by rank 0 as long as the group lives, by torchrun's agent, or a file. */
+  readonly store: 'tcp' | 'agent' | 'file';
   /** A host, or the file's path. */
   readonly address: string;
   readonly port: number;
@@ -55,7 +56,7 @@ export function rendezvousOf(options: InitOptions): Rendezvous {
     const byAgent = process.env.TORCHELASTIC_USE_AGENT_STORE === 'True';
     return {
       ...common,
-      store: 'tcp',
+      store: byAgent ? 'agent' : 'tcp',
       address: variable('MASTER_ADDR', 'initMethod'),
       port: portOf(integerVariable('MASTER_PORT', 'initMethod', 1), 'MASTER_PORT'),
       hostsStore: rank === 0 && !byAgent,
