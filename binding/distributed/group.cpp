@@ -90,7 +90,7 @@ std::shared_ptr<gloo::transport::Device> gloo_device(const GroupOptions& options
     return Gloo::createDeviceForInterface(interface);
   }
   const auto address =
-      options.store == "tcp" ? address_towards(options.address, options.port) : std::nullopt;
+      options.store != "file" ? address_towards(options.address, options.port) : std::nullopt;
   return address ? Gloo::createDeviceForHostname(*address) : Gloo::createDefaultDevice();
 }
 

@@ -126,15 +126,17 @@ void require_same(c10d::Store& store, const GroupOptions& options, int64_t rank)
 }
 
 /// Waits for keys that the given ranks set, until the deadline; ends early where a rank has
-/// refused.
-void wait_for(c10d::Store& store, const std::vector<int64_t>& ranks,
-              const std::function<std::string(int64_t)>& key, const GroupOptions& options,
-              Clock::time_point deadline) {
+/// refused. `look` is what is done meanwhile.
+void wait_for(
+    c10d::Store& store, const std::vector<int64_t>& ranks,
+    const std::function<std::string(int64_t)>& key, const GroupOptions& options,
+    Clock::time_point deadline, const std::function<void()>& look = [] {}) {
   std::vector<std::string> keys;
   for (const int64_t rank : ranks) {
     keys.push_back(key(rank));
   }
   for (Milliseconds pause = kLook; !store.check(keys); pause = std::min(2 * pause, kLongestLook)) {
+    look();
     if (store.check({"refused"})) {
       C10_THROW_ERROR(Error, store.get_to_str("refused"));
     }
@@ -151,6 +153,46 @@ void wait_for(c10d::Store& store, const std::vector<int64_t>& ranks,
   }
 }
 
+/// In a store that outlives groups nothing tells an earlier one's keys from this one's, and
+/// torchrun's agents do not count their restarts alike: rank 0 tells each process by its name where
+/// they meet.
+class Invitations {
+ public:
+  Invitations(c10d::Store& store, std::string place) : store_(store), place_(std::move(place)) {}
+
+  void send(const std::vector<int64_t>& ranks) {
+    for (const int64_t rank : ranks) {
+      if (!store_.check({here(rank)})) {
+        continue;
+      }
+      // An earlier process of that rank may have left its name.
+      auto name = store_.get_to_str(here(rank));
+      if (invited_[rank] != name) {
+        store_.set(c10::str(invitation(name), "/", kPlace), place_);
+        invited_[rank] = std::move(name);
+      }
+    }
+  }
+
+  static std::string await(const c10::intrusive_ptr<c10d::Store>& store, const std::string& name,
+                           const GroupOptions& options, Clock::time_point deadline) {
+    // Of this process alone: what it says there, a refusal too, no later one reads.
+    c10d::PrefixStore own(invitation(name), store);
+    store->set(here(options.rank), name);
+    wait_for(own, {0}, [](int64_t) { return kPlace; }, options, deadline);
+    return own.get_to_str(kPlace);
+  }
+
+ private:
+  static constexpr const char* kPlace = "place";
+  static std::string here(int64_t rank) { return c10::str("m3l/here/", rank); }
+  static std::string invitation(const std::string& name) { return "m3l/invitation/" + name; }
+
+  c10d::Store& store_;
+  std::string place_;
+  std::map<int64_t, std::string> invited_;
+};
+
 }  // namespace
 
 c10::intrusive_ptr<c10d::Store> meet(GroupOptions options) {
@@ -161,11 +203,18 @@ c10::intrusive_ptr<c10d::Store> meet(GroupOptions options) {
     options.address += c10::str(".", meetings);
   }
   const bool outlives = options.store == "agent";
-  const auto prefix = outlives ? c10::str(options.prefix, "/", meetings) : options.prefix;
+  const auto name = c10::str(own_name(), "/", meetings);
   const auto reached =
       options.store == "tcp" ? reach_new_store(options, deadline) : reach_store(options, deadline);
-  const auto store = c10::make_intrusive<c10d::PrefixStore>(prefix, reached);
+  c10::intrusive_ptr<c10d::Store> store;
   try {
+    auto prefix = options.prefix;
+    if (outlives) {
+      prefix =
+          options.rank == 0 ? "m3l/" + name : Invitations::await(reached, name, options, deadline);
+    }
+    Invitations invitations(*reached, prefix);
+    store = c10::make_intrusive<c10d::PrefixStore>(prefix, reached);
     if (store->add(c10::str("joined/", options.rank), 1) != 1) {
       refuse(*store, options, "MISMATCH",
              c10::str("another process has come as rank ", options.rank, " to ", place_of(options),
@@ -177,7 +226,11 @@ c10::intrusive_ptr<c10d::Store> meet(GroupOptions options) {
     if (options.rank == 0) {
       std::vector<int64_t> others(options.world_size - 1);
       std::iota(others.begin(), others.end(), 1);
-      wait_for(*store, others, key_of, options, deadline);
+      wait_for(*store, others, key_of, options, deadline, [&] {
+        if (outlives) {
+          invitations.send(others);
+        }
+      });
       for (const int64_t rank : others) {
         require_same(*store, options, rank);
       }

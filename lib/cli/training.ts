@@ -1,4 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Config, RunFolder, TrainOptions, TrainSummary } from '../experiment/index.js';
 import type { distributed } from '../torch/index.js';
@@ -30,7 +31,10 @@ export function takeTrainingOptions(command: Command): Command {
     )
     .option('--set <key=value...>', 'override keys of the configuration', [])
     .option('--out <folder>', 'run folder (default: runs/NAME-TIME)')
-    .option('--resume [run]', 'go on with a run: its folder, --out’s, or the newest in runs/')
+    .option(
+      '--resume [run]',
+      'go on with a run: its folder, --out’s (begun where there is none), or the newest in runs/',
+    )
     .option('--no-check', 'do not look at all data first (see m3l check)')
     .option(
       '--nproc <n>',
@@ -129,7 +133,12 @@ async function openRun(
   const { requireDataRoot, resolveConfig, resumeConfig, RunFolder } = await import(
     '../experiment/index.js'
   );
-  if (resume === undefined) {
+  const begins =
+    resume === true &&
+    file !== undefined &&
+    out !== undefined &&
+    !existsSync(join(out, 'config.yaml'));
+  if (resume === undefined || begins) {
     if (file === undefined) {
       throw new UsageError(
         `Give a configuration: m3l ${command} CONFIG.yaml, or go on with --resume.`,

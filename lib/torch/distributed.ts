@@ -55,7 +55,7 @@ export function initProcessGroup(options: InitOptions = {}): ProcessGroup {
     ...[backend, place.store, place.address, place.port, place.hostsStore],
     ...[
       ...[place.rank, place.worldSize, Math.ceil(timeoutSeconds * 1000)],
-      ...[`m3l/${place.attempt}`, agreement(place, backend, checkCollectives)],
+      ...['m3l', agreement(place, backend, checkCollectives)],
     ],
   );
   checks = checkCollectives;

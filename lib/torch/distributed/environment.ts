@@ -32,8 +32,6 @@ export interface Rendezvous {
   readonly hostsStore: boolean;
   readonly rank: number;
   readonly worldSize: number;
-  /** Which of several attempts at the same store this is. */
-  readonly attempt: number;
 }
 
 /** @throws M3lError M3L_DISTRIBUTED_ENVIRONMENT that names what is missing */
@@ -46,7 +44,7 @@ export function rendezvousOf(options: InitOptions): Rendezvous {
       `found rank ${rank} of ${worldSize}, expected one from 0 to ${worldSize - 1} (RANK, WORLD_SIZE)`,
     );
   }
-  const common = { rank, worldSize, attempt: 0 };
+  const common = { rank, worldSize };
   if (initMethod.startsWith('file://')) {
     const address = initMethod.slice('file://'.length);
     if (address !== '') return { ...common, store: 'file', address, port: 0, hostsStore: false };
@@ -60,7 +58,6 @@ export function rendezvousOf(options: InitOptions): Rendezvous {
       address: variable('MASTER_ADDR', 'initMethod'),
       port: portOf(integerVariable('MASTER_PORT', 'initMethod', 1), 'MASTER_PORT'),
       hostsStore: rank === 0 && !byAgent,
-      attempt: byAgent ? integerOr('TORCHELASTIC_RESTART_COUNT', 0) : 0,
     };
   }
   const found = /^tcp:\/\/(?:\[([^\]]+)\]|([^:/[\]]+)):(\d+)\/?$/.exec(initMethod);
