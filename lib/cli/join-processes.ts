@@ -1,21 +1,9 @@
-import type { Shard } from '../data/index.js';
 import type { distributed } from '../torch/index.js';
 import { UsageError } from './output.js';
 
 /** Whether this process is one of several that torchrun or `--nproc` started. */
 export function isOneOfSeveral(): boolean {
   return Number(process.env.WORLD_SIZE ?? 1) > 1;
-}
-
-/** This process's place among several by the environment; null: it is alone. */
-export function placeOf(): Shard | null {
-  if (!isOneOfSeveral()) return null;
-  const [rank, worldSize] = [Number(process.env.RANK), Number(process.env.WORLD_SIZE)];
-  if (Number.isInteger(rank) && rank >= 0 && rank < worldSize) return { rank, worldSize };
-  throw new UsageError(
-    `found RANK=${process.env.RANK} and WORLD_SIZE=${process.env.WORLD_SIZE}, expected a rank from 0 to ` +
-      `${worldSize - 1}. Start the processes by torchrun, or unset both.`,
-  );
 }
 
 /** Whether this process is the one that tells: the first of several, or the only one. */

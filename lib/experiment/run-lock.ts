@@ -1,4 +1,15 @@
-import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -14,13 +25,18 @@ const ownerSchema = z.object({
 });
 type Owner = z.infer<typeof ownerSchema>;
 
+/** How often a lock that is held is written anew, which shows other hosts that its process lives. */
+const TOUCH_SECONDS = 15;
+
 /**
  * Keeps other processes from writing to a folder until the function that comes back is called, or
  * this process ends in whatever way: the lock of a process that is gone is taken over.
  *
+ * @param silentSeconds after how long a process of another host that has not touched its lock counts as gone:
+ *   never by default
  * @throws RunError M3L_RUN_LOCKED naming the process that has it; M3L_RUN_WRITE
  */
-export function lockFolder(folder: string): () => void {
+export function lockFolder(folder: string, silentSeconds = Infinity): () => void {
   const file = join(folder, 'run.lock');
   const owner: Owner = {
     pid: process.pid,
@@ -33,7 +49,7 @@ export function lockFolder(folder: string): () => void {
   try {
     writeFileSync(mine, text);
     try {
-      acquire(file, mine);
+      acquire(file, mine, silentSeconds);
     } finally {
       rmSync(mine, { force: true });
     }
@@ -45,7 +61,9 @@ export function lockFolder(folder: string): () => void {
       { cause: error },
     );
   }
+  const touching = setInterval(() => touch(file, text), TOUCH_SECONDS * 1000).unref();
   const release = () => {
+    clearInterval(touching);
     process.off('exit', release);
     if (read(file) === text) rmSync(file, { force: true });
   };
@@ -53,15 +71,48 @@ export function lockFolder(folder: string): () => void {
   return release;
 }
 
-/** Whether a process that lives, or that of another host, has the lock of a folder. */
-export function isLocked(folder: string): boolean {
-  const found = read(join(folder, 'run.lock'));
+/**
+ * Whether a process that lives, or that of another host, has the lock of a folder.
+ * @param silentSeconds as `lockFolder` has it
+ */
+export function isLocked(folder: string, silentSeconds = Infinity): boolean {
+  const file = join(folder, 'run.lock');
+  const found = read(file);
   const owner = found === null ? null : parse(found);
-  return owner !== null && isAlive(owner);
+  if (owner === null) return false;
+  if (silentSeconds === Infinity || owner.host === hostname()) return isAlive(owner);
+  const probe = join(folder, `.run.lock.${process.pid}-${Date.now()}.tmp`);
+  writeFileSync(probe, '');
+  try {
+    return !isSilent(file, probe, silentSeconds);
+  } finally {
+    rmSync(probe, { force: true });
+  }
+}
+
+/** Writes what is there already: the time of it is that of the file system, which all hosts share. */
+function touch(file: string, text: string): void {
+  try {
+    if (read(file) !== text) return;
+    const handle = openSync(file, 'r+');
+    try {
+      writeSync(handle, text, 0);
+    } finally {
+      closeSync(handle);
+    }
+  } catch {
+    // It counts as silent where this goes on.
+  }
+}
+
+/** @param probe a file beside it, just written */
+function isSilent(file: string, probe: string, seconds: number): boolean {
+  const [locked, now] = [file, probe].map((each) => statSync(each, { throwIfNoEntry: false }));
+  return locked === undefined || now!.mtimeMs - locked.mtimeMs > seconds * 1000;
 }
 
 /** A link appears with its content, and only where nothing is. */
-function acquire(file: string, mine: string): void {
+function acquire(file: string, mine: string, silentSeconds: number): void {
   for (;;) {
     try {
       linkSync(mine, file);
@@ -72,7 +123,8 @@ function acquire(file: string, mine: string): void {
     const found = read(file);
     if (found === null) continue;
     const owner = parse(found);
-    if (owner !== null && isAlive(owner)) throw locked(file, owner);
+    const silent = owner?.host !== hostname() && isSilent(file, mine, silentSeconds);
+    if (owner !== null && isAlive(owner) && !silent) throw locked(file, owner);
     removeStale(file, found, `${mine}.stale.tmp`);
   }
 }

@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BenchmarkEvent, benchmarkTable, readSuite, runSuite } from 'm3l/experiment';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
+import { m3l, type Outcome } from '../cli/m3l.js';
 import { temporaryFolder } from '../data/fixtures.js';
 
 const folder = temporaryFolder();
@@ -74,11 +75,75 @@ test('what is stopped says how to go on, and has trained nothing more', async ()
     runSuite(suite, { folder: join(folder, 'stopped'), signal: AbortSignal.abort() }),
   ).rejects.toThrow(`--out ${join(folder, 'stopped')}`);
   expect(readdirSync(join(folder, 'stopped')).sort()).toEqual([
+    '.claims',
     'results.json',
     'results.md',
     'results.png',
   ]);
 });
+
+/** Which trainings a launcher has begun, by their seeds. */
+const begunBy = ({ stderr }: Outcome) =>
+  [...stderr.matchAll(/seed (\d+) begins/g)].map(([, seed]) => Number(seed));
+
+test('two processes take each training of a suite once, and both have the whole table', async () => {
+  file('shared.yaml', SUITE.replace('[5]', '[1, 2, 3]'));
+  const args = [
+    'benchmark',
+    join(folder, 'shared.yaml'),
+    '--out',
+    join(folder, 'shared'),
+    '--json',
+  ];
+  const both = await Promise.all([m3l(args), m3l(args)]);
+  // Three of each of the two experiments, of which one always fails.
+  expect(both.flatMap(begunBy).sort()).toEqual([1, 1, 2, 2, 3, 3]);
+  for (const outcome of both) {
+    expect(begunBy(outcome).length, outcome.stderr).toBeGreaterThan(0);
+    const { rows } = JSON.parse(outcome.stdout);
+    expect(rows[0].failed).toEqual([]);
+    expect(rows[0].all.values).toHaveLength(3);
+    expect(rows[1].failed).toHaveLength(3);
+    expect(rows[1].failed[0].reason).toContain('nix.pth does not exist');
+  }
+}, 60_000);
+
+test('the training of a process that is lost is taken on, on this host or another', async () => {
+  const text = SUITE.replace('[5]', '[1, 2]').replace(/ {2}lost:.*\n/, '');
+  file('left.yaml', text);
+  const out = join(folder, 'left');
+  // One of a host that has been silent for longer than it may be.
+  const claim = join(out, '.claims', 'plain-2');
+  mkdirSync(claim, { recursive: true });
+  const owner = { pid: 1, host: 'elsewhere', process: null, since: 'yesterday' };
+  writeFileSync(join(claim, 'run.lock'), `${JSON.stringify(owner)}\n`);
+  const before = new Date(Date.now() - 200_000);
+  utimesSync(join(claim, 'run.lock'), before, before);
+
+  const args = [
+    'benchmark',
+    join(folder, 'left.yaml'),
+    '--out',
+    out,
+    '--json',
+    '--set',
+    'iterations=12',
+  ];
+  let killed = false;
+  const killOnce = (said: string, kill: () => void) => {
+    if (killed || !said.includes('begins')) return;
+    killed = true;
+    kill();
+  };
+  const first = await m3l(args, {
+    onStderr: (said, child) => killOnce(said, () => setTimeout(() => child.kill('SIGKILL'), 1000)),
+  });
+  expect(first.signal).toBe('SIGKILL');
+  const second = await m3l(args);
+  expect(second.code, second.stderr).toBe(0);
+  expect(new Set([...begunBy(first), ...begunBy(second)])).toEqual(new Set([1, 2]));
+  expect(JSON.parse(second.stdout).rows[0].all.values).toHaveLength(2);
+}, 60_000);
 
 test('a suite is checked before anything is trained', () => {
   const refusal = (text: string, options = {}) => {

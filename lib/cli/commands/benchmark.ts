@@ -3,7 +3,7 @@ import type { BenchmarkEvent } from '../../experiment/index.js';
 import { seeds, wholeNumber, words } from '../arguments.js';
 import { examples } from '../command-line.js';
 import { listenForInterruption } from '../interruption.js';
-import { placeOf } from '../join-processes.js';
+import { isOneOfSeveral } from '../join-processes.js';
 import { EXIT, printJson, printNote, printResult, UsageError } from '../output.js';
 import { duration } from '../progress.js';
 
@@ -39,7 +39,7 @@ export function addBenchmark(program: Command): void {
       examples(
         'M3L_DATA=/data m3l benchmark paper --only sid-0.1-supervised,sid-0.1-m3l --out runs/paper',
         'm3l benchmark my-suite.yaml --seeds 3 --jobs 4',
-        'torchrun --nnodes 4 --no-python … m3l benchmark my-suite.yaml --out /shared/runs',
+        'm3l benchmark my-suite.yaml --out /shared/runs  # the same on each machine',
       ),
     )
     .action(async (name: string, options: Options) => {
@@ -56,10 +56,9 @@ export function addBenchmark(program: Command): void {
         for (const each of list) printResult(`${each.name.padEnd(36)} ${each.title}`);
         return printNote(`${list.length} experiments, seeds ${suite.seeds.join(', ')}`);
       }
-      const shard = placeOf();
-      if (shard !== null && options.out === undefined) {
+      if (isOneOfSeveral() && options.out === undefined) {
         throw new UsageError(
-          `${shard.worldSize} processes share the suite (WORLD_SIZE): name the folder that all reach with --out.`,
+          `${process.env.WORLD_SIZE} processes share the suite (WORLD_SIZE): name the folder that all reach with --out.`,
         );
       }
       const folder = options.out ?? freshName(`benchmark-${suite.name}`);
@@ -68,7 +67,6 @@ export function addBenchmark(program: Command): void {
         const report = await runSuite(suite, {
           folder,
           jobs,
-          ...(shard === null ? {} : { shard }),
           signal: interruption.signal,
           onEvent: watcher(),
         });

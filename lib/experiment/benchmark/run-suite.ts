@@ -1,9 +1,8 @@
 import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Shard } from '../../data/index.js';
-import { shardShape } from '../../data/rules.js';
 import { makeFolder, writeFileAtomic } from '../../torch/atomic-write.js';
 import { checkArguments } from '../../torch/check-arguments.js';
 import * as is from '../../torch/rules.js';
@@ -14,10 +13,13 @@ import { finishedRun } from '../finished-run.js';
 import { RunFolder } from '../run-folder.js';
 import type { TrainSummary } from '../train.js';
 import { drawBenchmark } from './chart.js';
+import { Claims } from './claims.js';
 import type { RunnerMessage } from './runner-message.js';
 import type { BenchmarkJob, Published, Suite } from './suite-file.js';
 import { benchmarkTable } from './table.js';
 
+/** How often it is looked whether another process has ended a training. */
+const LOOK_MS = 500;
 const RUNNER = fileURLToPath(new URL('runner.js', import.meta.url));
 
 /** An experiment of a suite over its seeds; plain JSON. */
@@ -54,11 +56,6 @@ export interface RunSuiteOptions {
   folder: string;
   /** Trainings at a time; 1 by default. */
   jobs?: number;
-  /**
-   * Which of several processes this one is, each of which trains its share of the suite into the same folder
-   * (the only one). Each writes the table of what is there as it ends: that of the last is whole.
-   */
-  shard?: Shard;
   /** Stops the running ones after their step, with everything saved. */
   signal?: AbortSignal;
   onEvent?: (event: BenchmarkEvent) => void;
@@ -67,7 +64,9 @@ export interface RunSuiteOptions {
 /**
  * Trains every experiment of a suite from each seed, each in a process of its own, and writes the table.
  * What the folder holds is not trained again; what was stopped is gone on with. One that fails does not
- * stop the others: its reason stands in its row.
+ * stop the others: its reason stands in its row. Several processes, on one machine or on several that reach the
+ * folder, may do so at once: each training is taken by one of them, by another where that one is lost (at once on
+ * its machine, after two minutes on others), and all wait for the last.
  *
  * @throws RunError M3L_BENCHMARK_STOPPED where `signal` was aborted: all is saved
  */
@@ -77,35 +76,58 @@ export async function runSuite(suite: Suite, options: RunSuiteOptions): Promise<
     { suite, options },
     {
       suite: is.shape('Suite', { seeds: is.list, experiments: is.list }),
-      options: is.shape('options', { folder: is.text, shard: is.maybe(shardShape) }),
+      options: is.shape('options', { folder: is.text }),
     },
   );
   const { folder, jobs = 1, signal, onEvent = () => {} } = options;
-  const { rank, worldSize } = options.shard ?? { rank: 0, worldSize: 1 };
   const target = resolve(folder);
   makeFolder(target);
+  const claims = new Claims(target);
   const all = suite.experiments.flatMap((experiment) => experiment.jobs);
   const failures = new Map<BenchmarkJob, string>();
-  const waiting = all
-    .map((job, i) => ({ job, index: i + 1, of: all.length }))
-    .filter((_, i) => i % worldSize === rank);
+  const open = new Set(all.map((job, i) => ({ job, index: i + 1, of: all.length })));
+  /** Ends a job that is over, whoever has trained it. */
+  const isOver = (place: Place): boolean => {
+    const { job } = place;
+    const reason = claims.failure(nameOf(job));
+    if (reason !== null) failures.set(job, reason);
+    else if (summaryOf(pathOf(target, job), job) === null) return false;
+    if (open.delete(place))
+      onEvent(reason === null ? { ...place, kind: 'kept' } : { ...place, kind: 'failed', reason });
+    return true;
+  };
+  const train = async (place: Place) => {
+    const { job } = place;
+    const path = pathOf(target, job);
+    await claims.untilLeft(path, signal);
+    if (signal?.aborted || isOver(place)) return;
+    open.delete(place);
+    onEvent({ ...place, kind: 'begun' });
+    const ended = await trainApart(job, path, signal, (iteration, iterations) =>
+      onEvent({ ...place, kind: 'step', iteration, iterations }),
+    );
+    if (ended.kind === 'failed') {
+      failures.set(job, ended.reason);
+      claims.fail(nameOf(job), ended.reason);
+      onEvent({ ...place, kind: 'failed', reason: ended.reason });
+    }
+    if (ended.kind === 'done') onEvent({ ...place, kind: 'done' });
+  };
   const worker = async () => {
-    for (let next = waiting.shift(); next && !signal?.aborted; next = waiting.shift()) {
-      const path = pathOf(target, next.job);
-      if (summaryOf(path, next.job) !== null) {
-        onEvent({ ...next, kind: 'kept' });
-        continue;
+    while (open.size > 0 && !signal?.aborted) {
+      let trained = false;
+      for (const place of [...open]) {
+        if (signal?.aborted || !open.has(place) || isOver(place)) continue;
+        const release = claims.take(nameOf(place.job));
+        if (release === null) continue;
+        try {
+          await train(place);
+        } finally {
+          release();
+        }
+        trained = true;
       }
-      const place = next;
-      onEvent({ ...place, kind: 'begun' });
-      const ended = await trainApart(next.job, path, signal, (iteration, iterations) =>
-        onEvent({ ...place, kind: 'step', iteration, iterations }),
-      );
-      if (ended.kind === 'failed') {
-        failures.set(next.job, ended.reason);
-        onEvent({ ...next, kind: 'failed', reason: ended.reason });
-      }
-      if (ended.kind === 'done') onEvent({ ...next, kind: 'done' });
+      if (!trained && open.size > 0) await pause(LOOK_MS);
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
@@ -122,8 +144,19 @@ export async function runSuite(suite: Suite, options: RunSuiteOptions): Promise<
   return report;
 }
 
-function pathOf(folder: string, { experiment, seed }: BenchmarkJob): string {
-  return join(folder, `${experiment}-${seed}`);
+/** A job, and which of how many it is. */
+interface Place {
+  job: BenchmarkJob;
+  index: number;
+  of: number;
+}
+
+function nameOf({ experiment, seed }: BenchmarkJob): string {
+  return `${experiment}-${seed}`;
+}
+
+function pathOf(folder: string, job: BenchmarkJob): string {
+  return join(folder, nameOf(job));
 }
 
 type Ended = Extract<RunnerMessage, { kind: 'done' | 'stopped' | 'failed' }>;
