@@ -25,6 +25,8 @@ interface Outcome {
   values: Float32Array;
   /** Of each tensor of the training's state the sum of absolute values. */
   sums: Record<string, number>;
+  /** The running statistics of each BatchNorm. */
+  running: [string, number[]][];
   /** Whether they are equal in all processes. */
   same: boolean;
 }
@@ -136,6 +138,32 @@ describe('a batch that two processes share', { timeout: 600_000 }, () => {
     // A BatchNorm takes away what these add to a channel.
     const rounding = 'model' in setting ? /linear_c\d\.proj\.bias$/ : undefined;
     expectSame(await run(setting, 1), await run(setting, 2), rounding);
+  });
+
+  it('trains with live BatchNorm for ten steps as one process does', async () => {
+    const setting = {
+      framework: 'mean-teacher',
+      steps: 10,
+      sgd: 0.002,
+      model: { freezeBatchNorm: false },
+      options: { freezeBatchNorm: false },
+    };
+    const [one, two] = [await run(setting, 1), await run(setting, 2)];
+    expect(two.same).toBe(true);
+    expect(one.reports).toHaveLength(10);
+    for (const [t, { loss }] of one.reports.entries()) {
+      const apart = Math.abs(two.reports[t]!.loss - loss);
+      expect(apart, `loss of step ${t}`).toBeLessThan(1e-4 * loss);
+    }
+    // Mean and variance of student and teacher.
+    expect(one.running).toHaveLength(4);
+    for (const [i, [name, values]] of one.running.entries()) {
+      for (const [channel, value] of values.entries()) {
+        const apart = Math.abs(two.running[i]![1][channel]! - value);
+        expect(apart, `${name}[${channel}]`).toBeLessThan(1e-4 * Math.max(1, Math.abs(value)));
+      }
+    }
+    expect(Math.max(...one.running[0]![1].map(Math.abs))).toBeGreaterThan(1e-3);
   });
 
   it('takes each process’s own loss and the gradients’ mean with lossOver: process', async () => {

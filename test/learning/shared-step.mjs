@@ -7,10 +7,10 @@ import { writeFileSync } from 'node:fs';
 import { torch } from 'm3l';
 import { createFramework, peersOf, Trainer } from 'm3l/learning';
 import { createModel } from 'm3l/models';
-import { AdamW } from 'm3l/optim';
+import { AdamW, SGD } from 'm3l/optim';
 
 const SIZE = 32;
-const { framework: name, model = {}, options = {}, steps = 1 } = JSON.parse(process.argv[2]);
+const { framework: name, model = {}, options = {}, steps = 1, sgd } = JSON.parse(process.argv[2]);
 const worldSize = Number(process.env.WORLD_SIZE ?? 1);
 const group = worldSize > 1 ? torch.distributed.initProcessGroup({ timeoutSeconds: 60 }) : null;
 const peers = group === null ? undefined : peersOf(group);
@@ -69,7 +69,10 @@ const framework = createFramework(name, {
   ...(peers ? { peers } : {}),
 });
 const trained = framework.trainable.flatMap((each) => framework.networks[each].parameters());
-const optimizer = new AdamW([{ params: trained, lr: 1e-4 }]);
+// Adam makes a whole step of a gradient that is rounding alone.
+const optimizer = sgd
+  ? new SGD([{ params: trained, lr: sgd }])
+  : new AdamW([{ params: trained, lr: 1e-4 }]);
 const trainer = new Trainer({
   framework,
   optimizer,
@@ -99,11 +102,14 @@ const { tensors } = trainer.state();
 const sums = Object.fromEntries(
   Object.entries(tensors).map(([key, tensor]) => [key, tensor.to('float64').abs().sum().item()]),
 );
+const running = Object.entries(tensors)
+  .filter(([key]) => key.includes('.running_'))
+  .map(([key, tensor]) => [key, [...tensor.toTypedArray()]]);
 // The teacher of every process is the same, bit for bit.
 const all = group?.allGatherObject(sums).map((each) => JSON.stringify(each)) ?? [];
 const same = all.every((each) => each === all[0]);
 if (rank === 0) {
-  writeFileSync(process.argv[3], JSON.stringify({ reports, gradients, sums, same }));
+  writeFileSync(process.argv[3], JSON.stringify({ reports, gradients, sums, running, same }));
   writeFileSync(`${process.argv[3]}.gradients`, Buffer.concat(values.map(bytesOf)));
 }
 trainer.dispose();
