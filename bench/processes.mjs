@@ -1,16 +1,20 @@
 /**
  * Two processes of one thread against one of two, on two cores: Linear Fusion B0 at 128², M3L, 4 labelled and
- * 4 unlabelled images a step. `node bench/processes.mjs [rounds]`; alternating, medians.
+ * 4 unlabelled images a step. `node bench/processes.mjs [rounds [steps]]`; alternating, medians.
  */
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-const STEPS = 6;
+const [ROUNDS = 3, STEPS = 6] = process.argv.slice(2).map(Number);
+if (![ROUNDS, STEPS - 1].every((count) => Number.isInteger(count) && count > 0)) {
+  console.error('processes: expected [rounds [steps]], a whole number above 0 and one above 1');
+  process.exit(2);
+}
 
 if (process.env.RANK !== undefined) await train();
-else await compare(Number(process.argv[2] ?? 3));
+else await compare(ROUNDS);
 
 async function compare(rounds) {
   const load = loadavg()[0].toFixed(1);
@@ -48,10 +52,14 @@ async function run(processes, threads) {
         MASTER_ADDR: '127.0.0.1',
         MASTER_PORT: String(port),
       };
-      const child = spawn(process.execPath, [fileURLToPath(import.meta.url)], {
-        env,
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
+      const child = spawn(
+        process.execPath,
+        [fileURLToPath(import.meta.url), ROUNDS, STEPS].map(String),
+        {
+          env,
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
       let said = '';
       child.stdout.on('data', (text) => {
         said += text;
@@ -67,9 +75,9 @@ async function run(processes, threads) {
 }
 
 async function train() {
-  const { torch, optim } = await import('m3l');
-  const { createFramework, peersOf, Trainer } = await import('m3l/learning');
-  const { createModel } = await import('m3l/models');
+  const { torch, optim } = await import('../dist/index.js');
+  const { createFramework, peersOf, Trainer } = await import('../dist/learning/index.js');
+  const { createModel } = await import('../dist/models/index.js');
   const worldSize = Number(process.env.WORLD_SIZE);
   const group = worldSize > 1 ? torch.distributed.initProcessGroup() : null;
   let waited = 0;

@@ -15,6 +15,8 @@ export interface Outcome {
 export interface RunOptions {
   cwd?: string;
   env?: Record<string, string>;
+  /** Of Node itself, before the script. */
+  nodeOptions?: readonly string[];
   /** Called with everything on stderr so far whenever there is more. */
   onStderr?: (text: string, child: ChildProcess) => void;
   /** Shell commands to run first, such as `ulimit`. */
@@ -23,14 +25,14 @@ export interface RunOptions {
 
 /** Runs the built command line as a user would, in a child process. */
 export function m3l(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  const { cwd, env = {}, onStderr, prelude } = options;
+  const { cwd, env = {}, nodeOptions = [], onStderr, prelude } = options;
   // One thread: tests run side by side, and waiting threads would spin on each other's cores.
   const all: NodeJS.ProcessEnv = { ...process.env, OMP_NUM_THREADS: '1', ...env };
   // Vitest's own settings must not reach the child.
   delete all.NODE_OPTIONS;
   const child =
     prelude === undefined
-      ? spawn(process.execPath, [main, ...args], { cwd, env: all })
+      ? spawn(process.execPath, [...nodeOptions, main, ...args], { cwd, env: all })
       : spawn('sh', ['-c', `${prelude}; exec "$0" "$@"`, process.execPath, main, ...args], {
           cwd,
           env: all,

@@ -2,12 +2,14 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { torch } from 'm3l';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { m3l, type Outcome } from './m3l.js';
 
 // One tiny training in one process, and in two that are let be, stopped, killed and misled.
 
 const ITERATIONS = 6;
+const DIE_AT = new URL('die-at.mjs', import.meta.url).href;
 let folder: string;
 let config: string;
 let alone: Outcome;
@@ -86,15 +88,6 @@ function onceAfter(steps: number, act: (child: ChildProcess) => void) {
   };
 }
 
-function processOf(launcher: ChildProcess, rank: number): number {
-  const { pid } = launcher;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-  const found = children.find((child) =>
-    readFileSync(`/proc/${child}/environ`, 'utf8').split('\0').includes(`RANK=${rank}`),
-  );
-  return Number(found);
-}
-
 describe('a training in two processes', { timeout: 600_000 }, () => {
   it('has the losses and the evaluation of one process, and one result', async () => {
     const { code, stdout, stderr } = await m3l(together('two'));
@@ -116,19 +109,31 @@ describe('a training in two processes', { timeout: 600_000 }, () => {
     expectAsAlone('stopped');
   });
 
-  it('ends where a process is killed, naming its rank, and goes on from the last step', async () => {
-    const killed = await m3l(together('killed', '--timeout', '60'), {
-      onStderr: onceAfter(2, (child) => process.kill(processOf(child, 1), 'SIGKILL')),
-    });
-    expect(killed.code).toBe(1);
-    expect(killed.stderr).toContain('rank 1 was ended by SIGKILL');
-    expect(killed.stderr).toMatch(/m3l, rank 0: .*M3L_DISTRIBUTED_(PEER|TIMEOUT)/);
-    expect(killed.stderr).toContain('is saved');
-    const resumed = await m3l([
-      ...['train', '--resume', run('killed'), '--nproc', '2', '--json', '--no-check'],
-    ]);
+  it.each([
+    ['forward', 1],
+    ['backward', 1],
+    ['checkpoint', 0],
+  ])('loses no checkpoint where one dies in %s', async (where, rank) => {
+    const options = { env: { DIE_AT: `${rank}:${where}` }, nodeOptions: ['--import', DIE_AT] };
+    const died = await m3l(together(where, '--timeout', '30'), options);
+    expect(died.code, died.stderr).toBe(1);
+    expect(died.stderr).toContain(`rank ${rank} was ended by SIGKILL`);
+    const lost = rank === 0 ? 'the store does not answer .*\\(rank 0,' : 'rank 1 has ended';
+    expect(died.stderr).toMatch(
+      new RegExp(`m3l, rank ${1 - rank}: .*${lost}.*M3L_DISTRIBUTED_PEER`),
+    );
+    // The first process, which writes, saves what was trained where another dies.
+    expect(died.stderr.includes('is saved')).toBe(rank !== 0);
+    const processes = where === 'forward' ? ['--nproc', '2'] : [];
+    const resumed = await m3l(['train', '--resume', run(where), ...processes, '--no-check']);
     expect(resumed.code, resumed.stderr).toBe(0);
-    expectAsAlone('killed');
+    expectAsAlone(where);
+  });
+
+  it.skipIf(torch.cuda.isAvailable())('refuses a device that is not there', async () => {
+    const { code, stderr } = await m3l(together('nowhere', '--set', 'device=cuda:7'));
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('M3L_NO_CUDA');
   });
 
   it('says which size of a batch would do', async () => {

@@ -85,6 +85,19 @@ describe('torch.distributed, told wrongly', () => {
     for (const { said } of sizes) {
       expect(said[0]).toMatch(/^M3L_DISTRIBUTED_MISMATCH: rank \d has .*\d ranks.*started alike/);
     }
+    const other = `
+      import fs from 'node:fs';
+      import { syncBuiltinESMExports } from 'node:module';
+      if (process.env.RANK === '1') {
+        const read = fs.readFileSync;
+        fs.readFileSync = (file, ...more) =>
+          String(file).endsWith('package.json') ? '{"name":"m3l","version":"0.0.1"}' : read(file, ...more);
+        syncBuiltinESMExports();
+      }
+      ${program}`;
+    for (const { said, stderr } of await runRanks(2, other)) {
+      expect(said[0], stderr).toMatch(/^M3L_DISTRIBUTED_MISMATCH: .*m3l 0\.0\.1, .*started alike/);
+    }
     const same = await runRanks(3, program, (rank) => ({ RANK: rank === 0 ? '0' : '1' }));
     for (const { said } of same.slice(0, 1)) {
       expect(said[0]).toMatch(/^M3L_DISTRIBUTED_MISMATCH: another process has come as rank 1/);
