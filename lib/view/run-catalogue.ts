@@ -1,6 +1,6 @@
-import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { RunFolder } from '../experiment/index.js';
+import { foldersIn, isRun } from '../experiment/runs/list-runs.js';
 import { HttpError } from '../http/errors.js';
 import { statIfThere } from '../torch/stat.js';
 import type { RunEntry } from './api.js';
@@ -12,8 +12,8 @@ const DEFAULT_RUNS = 'runs';
 const AT_ONCE = 32;
 
 /**
- * The runs to look at: folders of runs, and the runs in given folders, which are looked for anew whenever
- * the list is asked for. A run has an id, which requests name it by: no request can name a path.
+ * The runs to look at: folders of runs, and the runs in given folders, however deep, which are looked for anew
+ * whenever the list is asked for. A run has an id, which requests name it by: no request can name a path.
  */
 export class RunCatalogue {
   /** Folders of runs, or of folders of them. */
@@ -34,9 +34,7 @@ export class RunCatalogue {
 
   /** All runs, the one last written to first. */
   async list(): Promise<RunEntry[]> {
-    const folders = (
-      await Promise.all(this.given.map((path) => this.#runsIn(resolve(path))))
-    ).flat();
+    const folders = this.given.flatMap((path) => foldersIn(resolve(path), isShown));
     const entries = await eachOf([...new Set(folders)], (folder) => this.#entry(folder));
     return entries
       .filter((entry) => entry !== null)
@@ -54,12 +52,6 @@ export class RunCatalogue {
       'M3L_RUN_MISSING',
       `'${id}' is no run in ${this.given.join(', ')}. It may have been moved or removed.`,
     );
-  }
-
-  async #runsIn(path: string): Promise<string[]> {
-    if (await isRun(path)) return [path];
-    const names = await readdir(path).catch(() => []);
-    return names.map((name) => join(path, name));
   }
 
   async #entry(folder: string): Promise<RunEntry | null> {
@@ -85,9 +77,8 @@ export class RunCatalogue {
   }
 }
 
-async function isRun(path: string): Promise<boolean> {
-  return (await statOf(join(path, 'config.yaml')))?.isFile() ?? false;
-}
+/** A configuration alone has its page too. */
+const isShown = (names: readonly string[]) => isRun(names) || names.includes('config.yaml');
 
 async function eachOf<Item, Result>(
   items: readonly Item[],

@@ -81,6 +81,13 @@ function rawly(
 }
 
 describe('m3l view, the server', () => {
+  it('finds the runs of a suite, a folder further down', async () => {
+    const nested = fabricate('suite/m3l-1', { 'config.yaml': CONFIG, 'metrics.jsonl': step(1) });
+    const { body: list } = await ask<RunEntry[]>('/api/runs');
+    rmSync(join(folder, 'runs', 'suite'), { recursive: true });
+    expect(list.find(({ folder: at }) => at === nested)?.id).toBe('m3l-1');
+  });
+
   it('tells of runs that are whole, cut short, or of a newer version', async () => {
     const { body: list } = await ask<RunEntry[]>('/api/runs');
     expect(list.map(({ id }) => id).sort()).toEqual(['bomb', 'cut', 'good', 'newer']);

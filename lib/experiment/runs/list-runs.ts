@@ -61,8 +61,8 @@ export function listRuns(folder: string): ListedRun[] {
   return found.sort((a, b) => (b.when ?? '').localeCompare(a.when ?? ''));
 }
 
-/** The folders that are runs, or were to be. */
-function foldersIn(root: string): string[] {
+/** The folders that are runs, or were to be, as the names in them tell. */
+export function foldersIn(root: string, holdsRun = isRun): string[] {
   const runs: string[] = [];
   const seen = new Set<string>();
   const visit = (path: string, depth: number) => {
@@ -76,7 +76,7 @@ function foldersIn(root: string): string[] {
     } catch {
       return;
     }
-    if (isRun(names)) {
+    if (holdsRun(names)) {
       runs.push(path);
       return;
     }
@@ -91,7 +91,7 @@ function foldersIn(root: string): string[] {
   return runs;
 }
 
-function isRun(names: readonly string[]): boolean {
+export function isRun(names: readonly string[]): boolean {
   const has = (name: string) => names.includes(name);
   return has('metrics.jsonl') || has('checkpoints') || (has('config.yaml') && has('run.lock'));
 }
