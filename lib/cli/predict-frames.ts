@@ -43,12 +43,21 @@ export async function predictFrames(folder: string, options: Options): Promise<v
   const out = options.out === '-' ? process.stdout : createWriteStream(options.out);
   const failed = once(out, 'error').then(([error]) => Promise.reject(error));
   failed.catch(() => {});
+  /** A line of JSON, where the frames do not go. */
+  const tell = (event: object) => {
+    const line = JSON.stringify(event);
+    if (out === process.stdout) printNote(line);
+    else process.stdout.write(`${line}\n`);
+  };
   let [written, sensors] = [0, {} as Record<string, { frames: number; dropped: number }>];
   try {
     const found = predictStream(predictor, {
       ...{ sources, frames, everyFrame, outputs: streamOutputs(write), stallSeconds: stall },
       signal: interruption.signal,
-      onSensor: (name, fault, count) => printNote(noteOf(name, fault, count)),
+      onSensor: (name, fault, count) =>
+        json
+          ? tell({ event: 'sensor', name, fault, frames: count })
+          : printNote(noteOf(name, fault, count)),
     });
     for await (const each of found) {
       await Promise.race([writeWhole(out, await encodeFrame(each, write)), failed]);
@@ -60,7 +69,7 @@ export async function predictFrames(folder: string, options: Options): Promise<v
     interruption.stop();
     await predictor.close();
   }
-  if (json) printNote(JSON.stringify({ written, sensors }));
+  if (json) tell({ event: 'end', written, sensors });
   else printNote(summaryOf(written, sensors));
   if (interruption.signal.aborted) process.exitCode = EXIT.interrupted;
   else if (written === 0) process.exitCode = EXIT.failure;

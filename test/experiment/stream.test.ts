@@ -215,4 +215,31 @@ describe('m3l predict --stream', () => {
     expect(corner(3)[0]! - corner(3)[1]!).toBeGreaterThan(90);
     expect(corner(0)[0]! - corner(0)[1]!).toBeLessThan(90);
   });
+
+  test('07 tells programs of it in lines of JSON, on the output that has no frames', () => {
+    const rgb = file('rgb.raw', ...times(3, frame.rgb));
+    const depth = file('depth.raw', frame.depth);
+    const told = (out: string, stream: 'stdout' | 'stderr') => {
+      const result = spawnSync(
+        process.execPath,
+        [
+          ...[main, 'predict', tiny.run, '--out', out, '--json', '--write', 'classes'],
+          ...['--stream', `rgb=${rgb}`, `depth=${depth}`],
+          ...['--frames', `rgb=${raw.rgb}`, `depth=${raw.depth}`],
+        ],
+        { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '', OMP_NUM_THREADS: '1' } },
+      );
+      expect(result.status, result.stderr).toBe(0);
+      return result[stream]
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+    };
+    const expected = [
+      { event: 'sensor', name: 'depth', fault: 'ended', frames: 1 },
+      { event: 'end', written: 3 },
+    ];
+    expect(told(join(tiny.folder, 'found.raw'), 'stdout')).toMatchObject(expected);
+    expect(told('-', 'stderr')).toMatchObject(expected);
+  });
 });
