@@ -335,7 +335,10 @@ function history(log: readonly MetricsLine[]): { reports: EvaluationReport[]; se
 
 /** Bytes that the process, or on a GPU its tensors, have. */
 function memoryOn(device: string): number {
-  return device === 'cpu' ? process.memoryUsage.rss() : torch.cuda.memory(device).allocated;
+  // The allocator's own count: `cuda.memory` asks the driver too.
+  return device === 'cpu'
+    ? process.memoryUsage.rss()
+    : torch.cuda.memoryStats(device)['allocatedBytes.current']!;
 }
 
 function parameterCount(network: SegmentationModel): number {
