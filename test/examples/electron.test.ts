@@ -29,7 +29,7 @@ const images = join(folder, 'images');
 const { build } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
 const unpack = `{${build.asarUnpack.join(',')}}`;
 
-describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 60_000 }, () => {
+describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240_000 }, () => {
   let app: ElectronApplication;
   let page: Page;
   let close: () => Promise<void>;
@@ -63,7 +63,7 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 60_
       XDG_CONFIG_HOME: join(folder, 'config'),
     });
     const window = await started.app.firstWindow();
-    window.setDefaultTimeout(30_000);
+    window.setDefaultTimeout(90_000);
     window.on('console', (message) => {
       if (message.type() === 'error') faults.push(message.text());
     });
