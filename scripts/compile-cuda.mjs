@@ -1,8 +1,10 @@
 // Compiles every CUDA kernel with nvcc alone, warnings as errors: no GPU and no libtorch needed. With
 // --link also the registrations beside them, and links all kernels against the CUDA libtorch.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, freemem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { home, installForLinking } from './libtorch.mjs';
@@ -52,8 +54,8 @@ function sources(ending) {
     .sort();
 }
 
-/** One after the other: each takes a processor and a gigabyte. */
-export function compileCuda() {
+/** As many at a time as there are processors, and two gigabytes for each. */
+export async function compileCuda() {
   const name = 'cuda: compile';
   const found = findNvcc();
   if (found.nvcc === null) {
@@ -64,26 +66,25 @@ export function compileCuda() {
   for (const header of sources('.cuh')) shared.update(readFileSync(join(folder, header)));
   const stamps = join(home(), 'cuda-compiled');
   mkdirSync(stamps, { recursive: true });
+  const waiting = sources('.cu');
   let ok = true;
-  for (const file of sources('.cu')) {
-    const key = shared
-      .copy()
-      .update(readFileSync(join(folder, file)))
-      .digest('hex')
-      .slice(0, 32);
-    const stamp = join(stamps, key);
-    if (existsSync(stamp)) continue;
-    console.error(`${name} ${file}`);
-    const { status } = spawnSync(
-      found.nvcc,
-      [...FLAGS, '-c', join(folder, file), '-o', '/dev/null'],
-      {
+  const compiler = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const source = join(folder, file);
+      const key = shared.copy().update(readFileSync(source)).digest('hex').slice(0, 32);
+      const stamp = join(stamps, key);
+      if (existsSync(stamp)) continue;
+      console.error(`${name} ${file}`);
+      const child = spawn(found.nvcc, [...FLAGS, '-c', source, '-o', '/dev/null'], {
         stdio: ['ignore', 2, 2],
-      },
-    );
-    if (status === 0) writeFileSync(stamp, `${file}\n`);
-    else ok = false;
-  }
+      });
+      const [status] = await once(child, 'exit');
+      if (status === 0) writeFileSync(stamp, `${file}\n`);
+      else ok = false;
+    }
+  };
+  const atOnce = Math.max(1, Math.min(cpus().length, Math.floor(freemem() / 2 ** 31)));
+  await Promise.all(Array.from({ length: atOnce }, compiler));
   return { name, ok };
 }
 
@@ -131,7 +132,7 @@ export async function linkCuda() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const results = [compileCuda()];
+  const results = [await compileCuda()];
   if (process.argv.includes('--link')) results.push(await linkCuda());
   for (const { name, ok } of results) console.error(`${ok ? 'ok  ' : 'FAIL'} ${name}`);
   process.exit(results.every(({ ok }) => ok) ? 0 : 1);

@@ -21,7 +21,7 @@ function types(project) {
 }
 
 const filters = process.argv.slice(2);
-const checks = filters.length > 0 ? [] : [...lint(), compileCuda(), types('test')];
+const checks = filters.length > 0 ? [] : [...lint(), await compileCuda(), types('test')];
 const runs = [vitest(filters), ...(filters.length > 0 ? [] : [await testEmulatedCuda()])];
 for (const { name, ok } of checks) console.error(`${ok ? 'ok  ' : 'FAIL'} ${name}`);
 /** @param {'passed' | 'failed' | 'skipped'} outcome */
