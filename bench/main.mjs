@@ -1,10 +1,11 @@
-// npm run bench [-- --only NAME] [--json] [--runs N] [--write] [--list]
+// npm run bench [-- --only NAME] [--json] [--runs N] [--section HEADING] [--write] [--list]
+// --section: what is written is a section of the page, not the table of all.
 // Every case runs beside its peer, alternating; what counts is the ratio ours/peer of the medians.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadCases } from './cases.mjs';
 import { inProcess } from './child.mjs';
-import { markdown, table } from './report.mjs';
+import { markdown, table, withCases } from './report.mjs';
 
 const DOCUMENT = new URL('../docs/benchmarks.md', import.meta.url);
 
@@ -16,6 +17,7 @@ function options() {
         runs: { type: 'string' },
         json: { type: 'boolean', default: false },
         write: { type: 'boolean', default: false },
+        section: { type: 'string' },
         list: { type: 'boolean', default: false },
       },
     }).values;
@@ -68,7 +70,11 @@ for (const { name } of cases) {
 if (!chosen.json) console.log(table(results));
 if (chosen.write) {
   const before = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, 'utf8') : '';
-  writeFileSync(DOCUMENT, markdown(results, before));
+  const { section, only } = chosen;
+  writeFileSync(
+    DOCUMENT,
+    section === undefined ? markdown(results, before) : withCases(before, section, results, only),
+  );
   console.error('bench: docs/benchmarks.md is written');
 }
 process.exitCode = complete && results.every(({ ok }) => ok) ? 0 : 1;

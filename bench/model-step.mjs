@@ -61,7 +61,10 @@ export function createModelStep(name) {
       }),
     modalities: modalities.map((each) => ({ name: each, kind: each })),
     // In the paper's Linear Fusion it is in no group; the peer's is in one, and has no gradient.
-    options: { alpha: name === 'channel-exchange' ? 'trained' : 'untrained' },
+    options: {
+      alpha: name === 'channel-exchange' ? 'trained' : 'untrained',
+      freezeBatchNorm: frozen,
+    },
   });
   const { student } = framework.networks;
   const rates = { encoderLr: RATE, decoderLr: RATE, weightDecay: 0 };

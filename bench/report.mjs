@@ -58,6 +58,22 @@ function withSection(text, heading, body) {
 const markdownTable = (headings, lines) =>
   [row(headings), row(headings.map(() => '---')), ...lines.map(row)].join('\n');
 
+/** A text of docs/benchmarks.md with a section of some cases replaced. */
+export function withCases(text, heading, results, only) {
+  const command = `npm run bench -- ${only.map((name) => `--only ${name}`).join(' ')}`;
+  return withSection(
+    text,
+    heading,
+    `
+Written by \`${command} --section '${heading}' --write\`
+(${when()}, ${processors()}).
+
+${markdownTable(HEADINGS, rows(results))}
+
+${titles(results)}`,
+  );
+}
+
 /** A text of docs/benchmarks.md with its cost curve replaced. */
 export function withCurve(text, points) {
   const lines = points.map(({ name, ms, megabytes }) => [
@@ -149,7 +165,7 @@ ${markdownTable(
     [
       new Date().toISOString().slice(0, 10),
       commit(),
-      `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
+      processors(),
       LOAD,
       String(torch.getNumThreads()),
       process.version,
@@ -162,12 +178,17 @@ ${markdownTable(HEADINGS, rows(results))}
 
 What the cases are:
 
-${results.map(({ name, title, runs }) => `- \`${name}\`: ${title}. Median of ${runs}.`).join('\n')}
+${titles(results)}
 
-Again: \`npm run bench [-- --only NAME] [--runs N] [--json] [--write]\`. The exit code is 1 where a
+Again: \`npm run bench [-- --only NAME] [--runs N] [--json] [--section HEADING] [--write]\`. The exit code is 1 where a
 target is missed.
 ${sections.map((section) => `\n${section.trimEnd()}\n`).join('')}`;
 }
+
+const titles = (results) =>
+  results.map(({ name, title, runs }) => `- \`${name}\`: ${title}. Median of ${runs}.`).join('\n');
+
+const processors = () => `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}`;
 
 function commit() {
   const git = (...args) => spawnSync('git', args, { encoding: 'utf8' }).stdout?.trim();
