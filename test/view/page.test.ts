@@ -155,7 +155,12 @@ describe.skipIf(browser === null)('m3l view, in a browser', { timeout: 300_000 }
 
   it('04 draws curves on while a training runs', async () => {
     const out = join(folder, 'runs', 'live');
-    const training = m3l(['train', config, '--out', out, '--no-check', '--set', 'iterations=24']);
+    // So many that it does not end before the page has been opened.
+    const steps = 240;
+    const training = m3l([
+      ...['train', config, '--out', out, '--no-check'],
+      ...['--set', `iterations=${steps}`],
+    ]);
     const page = await opened(view.url);
     await page.getByRole('link', { name: 'live', exact: false }).click();
     const iteration = () =>
@@ -179,7 +184,7 @@ describe.skipIf(browser === null)('m3l view, in a browser', { timeout: 300_000 }
     await expect.poll(painted, { timeout: WAIT }).not.toBe(drawnBefore);
     expect((await training).code).toBe(0);
     await page.locator('.state.finished').first().waitFor();
-    await expect.poll(iteration, { timeout: WAIT }).toBe(24);
+    await expect.poll(iteration, { timeout: WAIT }).toBe(steps);
     // And says so where a run is removed under it.
     rmSync(out, { recursive: true, force: true });
     await page.locator('.state.gone').first().waitFor();
