@@ -1,14 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { torch } from 'm3l';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { m3l, type Outcome } from './m3l.js';
+import { expectAsAlone, trainAlone } from './shared-training.js';
 
 // One tiny training in one process, and in two that are let be, stopped, killed and misled.
 
-const ITERATIONS = 6;
 const DIE_AT = new URL('die-at.mjs', import.meta.url).href;
 let folder: string;
 let config: string;
@@ -16,66 +16,14 @@ let alone: Outcome;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'm3l-processes-'));
-  const rooms = await m3l([
-    ...['rooms', join(folder, 'rooms'), '--labelled', '4', '--unlabelled', '4', '--val', '5'],
-    ...['--size', '36x48', '--workers', '0'],
-  ]);
-  expect(rooms.code, rooms.stderr).toBe(0);
-  config = join(folder, 'tiny.yaml');
-  writeFileSync(config, CONFIG);
-  alone = await m3l(['train', config, '--out', run('alone'), '--json', '--no-check']);
-  expect(alone.code, alone.stderr).toBe(0);
+  ({ config, alone } = await trainAlone(folder));
 }, 300_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const CONFIG = `
-data:
-  root: rooms
-  classes: 13
-  lists: { labelled: train_labelled.txt, unlabelled: train_unlabelled.txt, val: val.txt }
-  crop: 32
-  evaluationSize: [36, 48]
-model: { backbone: mit-b0, dropout: 0, dropPath: 0 }
-framework: m3l
-optimiser: { encoderLr: 1e-5, decoderLr: 3e-5 }
-iterations: ${ITERATIONS}
-batch: { labelled: 2, unlabelled: 4 }
-evaluate: { every: 3, batch: 2, samples: 1 }
-checkpoint: { every: 1 }
-threads: 1
-workers: 0
-seed: 3
-`;
-
 const run = (name: string) => join(folder, name);
 const together = (name: string, ...more: string[]) =>
   ['train', config, '--nproc', '2', '--out', run(name), '--no-check', '--json', ...more] as const;
-
-interface Line {
-  kind: string;
-  iteration: number;
-  loss: number;
-  robustMeanIoU: number;
-}
-
-function lines(name: string, kind: string): Line[] {
-  const text = readFileSync(join(run(name), 'metrics.jsonl'), 'utf8');
-  const all = text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Line);
-  return all.filter((line) => line.kind === kind);
-}
-
-function expectAsAlone(name: string): void {
-  const expected = lines('alone', 'train');
-  const found = lines(name, 'train');
-  expect(found.map(({ iteration }) => iteration)).toEqual(expected.map((line) => line.iteration));
-  for (const [i, { loss }] of found.entries()) {
-    expect(Math.abs(loss - expected[i]!.loss), `loss ${i}`).toBeLessThan(1e-4 * expected[i]!.loss);
-  }
-}
 
 /** Calls back once, with the launcher, when so many steps are told of or more. */
 function onceAfter(steps: number, act: (child: ChildProcess) => void) {
@@ -92,7 +40,7 @@ describe('a training in two processes', { timeout: 600_000 }, () => {
   it('has the losses and the evaluation of one process, and one result', async () => {
     const { code, stdout, stderr } = await m3l(together('two'));
     expect(code, stderr).toBe(0);
-    expectAsAlone('two');
+    expectAsAlone(folder, 'two');
     const [one, two] = [alone.stdout, stdout].map((text) => JSON.parse(text).evaluation);
     expect(two.images).toBe(one.images);
     expect(two.robustMeanIoU).toBeCloseTo(one.robustMeanIoU, 2);
@@ -106,7 +54,7 @@ describe('a training in two processes', { timeout: 600_000 }, () => {
     expect(stopped.stderr).toContain('M3L_INTERRUPTED');
     const resumed = await m3l(['train', '--resume', run('stopped'), '--json', '--no-check']);
     expect(resumed.code, resumed.stderr).toBe(0);
-    expectAsAlone('stopped');
+    expectAsAlone(folder, 'stopped');
   });
 
   it.each([
@@ -127,7 +75,7 @@ describe('a training in two processes', { timeout: 600_000 }, () => {
     const processes = where === 'forward' ? ['--nproc', '2'] : [];
     const resumed = await m3l(['train', '--resume', run(where), ...processes, '--no-check']);
     expect(resumed.code, resumed.stderr).toBe(0);
-    expectAsAlone(where);
+    expectAsAlone(folder, where);
   });
 
   it.skipIf(torch.cuda.isAvailable())('refuses a device that is not there', async () => {

@@ -1,9 +1,10 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { m3l, main } from './m3l.js';
+import { main } from './m3l.js';
+import { expectAsAlone, trainAlone } from './shared-training.js';
 
 // One tiny training in one process, and in two that PyTorch's own launcher starts, on one host and on two.
 
@@ -16,63 +17,19 @@ const links = hosts.map((_, i) => `m3l${i}-${process.pid}`);
 const namespaces = torchrun && spawnSync('ip', ['netns', 'add', hosts[0]!.name]).status === 0;
 if (torchrun && !namespaces) console.log("skipped: 'ip netns add' needs root and iproute2");
 
-const ITERATIONS = 6;
-const CONFIG = `
-data:
-  root: rooms
-  classes: 13
-  lists: { labelled: train_labelled.txt, unlabelled: train_unlabelled.txt, val: val.txt }
-  crop: 32
-  evaluationSize: [36, 48]
-model: { backbone: mit-b0, dropout: 0, dropPath: 0 }
-framework: m3l
-optimiser: { encoderLr: 1e-5, decoderLr: 3e-5 }
-iterations: ${ITERATIONS}
-batch: { labelled: 2, unlabelled: 4 }
-evaluate: { every: 3, batch: 2, samples: 1 }
-checkpoint: { every: 1 }
-threads: 1
-workers: 0
-seed: 3
-`;
 let folder: string;
 let config: string;
 
 beforeAll(async () => {
   if (!torchrun) return;
   folder = mkdtempSync(join(tmpdir(), 'm3l-torchrun-'));
-  config = join(folder, 'tiny.yaml');
-  writeFileSync(config, CONFIG);
-  const rooms = await m3l([
-    ...['rooms', join(folder, 'rooms'), '--labelled', '4', '--unlabelled', '4', '--val', '5'],
-    ...['--size', '36x48', '--workers', '0'],
-  ]);
-  expect(rooms.code, rooms.stderr).toBe(0);
-  const alone = await m3l(['train', config, '--out', join(folder, 'alone'), '--no-check']);
-  expect(alone.code, alone.stderr).toBe(0);
+  ({ config } = await trainAlone(folder));
 }, 120_000);
 
 afterAll(() => {
   if (folder) rmSync(folder, { recursive: true, force: true });
   if (namespaces) for (const { name } of hosts) spawnSync('ip', ['netns', 'del', name]);
 });
-
-function losses(name: string): [number, number][] {
-  const lines = readFileSync(join(folder, name, 'metrics.jsonl'), 'utf8')
-    .trim()
-    .split('\n');
-  const all = lines.map((line) => JSON.parse(line) as Record<string, number | string>);
-  const steps = all.filter(({ kind }) => kind === 'train');
-  return steps.map(({ iteration, loss }) => [Number(iteration), Number(loss)]);
-}
-
-function expectAsAlone(name: string): void {
-  const [expected, found] = [losses('alone'), losses(name)];
-  expect(found.map(([iteration]) => iteration)).toEqual(expected.map(([iteration]) => iteration));
-  for (const [i, [, loss]] of found.entries()) {
-    expect(Math.abs(loss - expected[i]![1]), `loss ${i}`).toBeLessThan(1e-4 * expected[i]![1]);
-  }
-}
 
 interface Ended {
   code: number | null;
@@ -105,7 +62,7 @@ describe.skipIf(!torchrun)('torchrun --no-python m3l train', { timeout: 120_000 
     const args = [...RUN, '--standalone', '--nproc-per-node', '2', ...training('two')];
     const { code, stderr } = await launch('python3', args);
     expect(code, stderr).toBe(0);
-    expectAsAlone('two');
+    expectAsAlone(folder, 'two');
   });
 
   it.skipIf(!namespaces)('goes on where a process of two hosts is killed', async () => {
@@ -143,6 +100,6 @@ describe.skipIf(!torchrun)('torchrun --no-python m3l train', { timeout: 120_000 
     expect(killed).toBe(true);
     const told = ends.map(({ stderr }) => stderr).join('\n');
     expect(told).toContain('rank 1 has ended');
-    expectAsAlone('host-0');
+    expectAsAlone(folder, 'host-0');
   });
 });
