@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { StreamWrites } from '../experiment/stream/writes.js';
 import { listenForInterruption } from './interruption.js';
-import { EXIT, printNote } from './output.js';
+import { EXIT, printNote, printResult } from './output.js';
 
 interface Options {
   stream: Record<string, string>;
@@ -44,11 +44,8 @@ export async function predictFrames(folder: string, options: Options): Promise<v
   const failed = once(out, 'error').then(([error]) => Promise.reject(error));
   failed.catch(() => {});
   /** A line of JSON, where the frames do not go. */
-  const tell = (event: object) => {
-    const line = JSON.stringify(event);
-    if (out === process.stdout) printNote(line);
-    else process.stdout.write(`${line}\n`);
-  };
+  const tell = (event: object) =>
+    (out === process.stdout ? printNote : printResult)(JSON.stringify(event));
   let [written, sensors] = [0, {} as Record<string, { frames: number; dropped: number }>];
   try {
     const found = predictStream(predictor, {

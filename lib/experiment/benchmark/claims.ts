@@ -9,7 +9,8 @@ import { isLocked, lockFolder } from '../run-lock.js';
 
 /** After how long a launcher or training of another host that no longer touches its lock is gone. */
 const SILENT_SECONDS = 120;
-const LOOK_MS = 500;
+/** How often it is looked whether another process is done. */
+export const LOOK_MS = 500;
 
 const failureSchema = z.object({ reason: z.string() });
 

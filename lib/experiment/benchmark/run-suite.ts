@@ -13,13 +13,11 @@ import { finishedRun } from '../finished-run.js';
 import { RunFolder } from '../run-folder.js';
 import type { TrainSummary } from '../train.js';
 import { drawBenchmark } from './chart.js';
-import { Claims } from './claims.js';
+import { Claims, LOOK_MS } from './claims.js';
 import type { RunnerMessage } from './runner-message.js';
 import type { BenchmarkJob, Published, Suite } from './suite-file.js';
 import { benchmarkTable } from './table.js';
 
-/** How often it is looked whether another process has ended a training. */
-const LOOK_MS = 500;
 const RUNNER = fileURLToPath(new URL('runner.js', import.meta.url));
 
 /** An experiment of a suite over its seeds; plain JSON. */
