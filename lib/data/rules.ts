@@ -68,7 +68,7 @@ export const normalisationShape = is.shape('Normalisation', {
   mean: is.listOf(is.finite),
   std: is.listOf(is.finite),
 });
-export const shardShape = is.shape('Shard', { rank: is.finite, worldSize: is.finite });
+const shardShape = is.shape('Shard', { rank: is.finite, worldSize: is.finite });
 export const trainingSamplerOptionsShape = is.shape('TrainingSamplerOptions', {
   length: is.finite,
   batchSize: is.finite,
