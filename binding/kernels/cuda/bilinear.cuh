@@ -3,6 +3,8 @@
 
 #include <cuda_runtime.h>
 
+#include "bilinear_scale.h"
+
 namespace m3l::cuda {
 
 template <typename T>
@@ -17,24 +19,16 @@ struct BilinearPoint {
   }
 };
 
-/**
- * One axis; T is what positions are computed in, with torch's own rounding. kAligned: the first and
- * the last output lie on the first and the last input (align_corners true), else pixels are areas.
- */
+/** One axis; T is what positions are computed in, with torch's own rounding. */
 template <typename T, bool kAligned = true>
-struct BilinearAxis {
-  int from;
-  int to;
-  T scale;
+struct BilinearAxis : BilinearScale<T, kAligned> {
+  using BilinearScale<T, kAligned>::BilinearScale;
+  using BilinearScale<T, kAligned>::from;
+  using BilinearScale<T, kAligned>::to;
+  using BilinearScale<T, kAligned>::scale;
 
-  BilinearAxis() = default;
-  BilinearAxis(int inputs, int outputs) : from(inputs), to(outputs), scale(0) {
-    if (!kAligned) {
-      scale = static_cast<T>(inputs) / static_cast<T>(outputs);
-    } else if (outputs > 1) {
-      scale = static_cast<T>(inputs - 1) / static_cast<T>(outputs - 1);
-    }
-  }
+  __device__ __forceinline__ explicit BilinearAxis(const BilinearScale<T, kAligned>& axis)
+      : BilinearScale<T, kAligned>(axis) {}
 
   __device__ __forceinline__ T Position(int i) const {
     if constexpr (kAligned) {

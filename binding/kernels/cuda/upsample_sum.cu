@@ -1,5 +1,6 @@
 // Tokens on grids, channels last: a thread takes 16 bytes of channels of several pixels in a line,
 // so that what lies between two of a map's pixels is read once for all that it is upsampled to.
+#include "bilinear.cuh"
 #include "rows.cuh"
 #include "upsample_sum.cuh"
 
@@ -88,10 +89,11 @@ __global__ void __launch_bounds__(kThreads) UpsampleSumStrips(UpsampleSum<T> sum
     if (x < width) Load<kCount>(sum.base + start + x * channels, total[x]);
   }
   for (int m = 0; m < sum.count; ++m) {
-    const MapAxes<T> axes = sum.axes[m];
-    const auto row = axes.rows.At(y);
-    const std::int64_t line = axes.columns.from * channels;
-    const T* const above = sum.maps[m] + (sample * axes.rows.from + row.index) * line + channel;
+    const BilinearAxis<A, false> rows(sum.axes[m].rows);
+    const BilinearAxis<A, false> columns(sum.axes[m].columns);
+    const auto row = rows.At(y);
+    const std::int64_t line = columns.from * channels;
+    const T* const above = sum.maps[m] + (sample * rows.from + row.index) * line + channel;
     const T* const below = above + (row.next - row.index) * line;
     const auto load = [&](int column, A(&to)[kCount]) {
       Between<kCount>(above + column * channels, below + column * channels, row.weight, to);
@@ -103,7 +105,7 @@ __global__ void __launch_bounds__(kThreads) UpsampleSumStrips(UpsampleSum<T> sum
 #pragma unroll
     for (int x = 0; x < kWidth; ++x) {
       if (x >= width) break;
-      const auto column = axes.columns.At(left + x);
+      const auto column = columns.At(left + x);
       if (column.index != at) {
         if (column.index == at + 1) {
 #pragma unroll
@@ -141,7 +143,8 @@ constexpr int kCells = 4;
 template <int kCount, typename T>
 __global__ void __launch_bounds__(kThreads) GatherCells(UpsampleSumBackward<T> sum) {
   using A = ComputesIn<T>;
-  const auto [rows, columns] = sum.axes;
+  const BilinearAxis<A, false> rows(sum.axes.rows);
+  const BilinearAxis<A, false> columns(sum.axes.columns);
   Item item;
   const auto channel = static_cast<std::int64_t>(item.Take(sum.channels / kCount)) * kCount;
   const int column = static_cast<int>(item.Take(columns.from));

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "bilinear.cuh"
+#include "bilinear_scale.h"
 #include "element.cuh"
 
 namespace m3l::cuda {
@@ -15,8 +15,8 @@ constexpr int kMostMaps = 16;
 /** Between the grid of a map and that of the sum. */
 template <typename T>
 struct MapAxes {
-  BilinearAxis<ComputesIn<T>, false> rows;
-  BilinearAxis<ComputesIn<T>, false> columns;
+  BilinearScale<ComputesIn<T>, false> rows;
+  BilinearScale<ComputesIn<T>, false> columns;
 };
 
 /** base and to [B, height, width, C] of T (float, double, __half, __nv_bfloat16), each map
