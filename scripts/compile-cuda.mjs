@@ -1,13 +1,22 @@
-// Compiles every CUDA kernel with nvcc alone, warnings as errors: no GPU and no libtorch needed. With
-// --link also the registrations beside them, and links all kernels against the CUDA libtorch.
+// Compiles every CUDA kernel with nvcc, and the registrations beside them with the C++ compiler against
+// libtorch's and CUDA's own headers, warnings as errors: no GPU and no libtorch with CUDA needed. With --link
+// also links all of it against the CUDA libtorch.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, freemem } from 'node:os';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { cpus, freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { home, installForLinking } from './libtorch.mjs';
+import { home, install, installForLinking } from './libtorch.mjs';
 import { which } from './tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -54,19 +63,17 @@ function sources(ending) {
     .sort();
 }
 
-/** As many at a time as there are processors, and two gigabytes for each. */
-export async function compileCuda() {
-  const name = 'cuda: compile';
-  const found = findNvcc();
-  if (found.nvcc === null) {
-    console.error(`${name} skipped: ${found.reason}`);
-    return { name, ok: true };
-  }
-  const shared = createHash('sha256').update(found.version).update(FLAGS.join(' '));
-  for (const header of sources('.cuh')) shared.update(readFileSync(join(folder, header)));
+/**
+ * Compiles what has not been compiled before: as many files at a time as there are processors, and two
+ * gigabytes for each.
+ * @param {string} name @param {string[]} files of `folder` @param {import('node:crypto').Hash} shared
+ * @param {(source: string) => [command: string, ...args: string[]] | Promise<[command: string, ...args: string[]]>} command
+ * @returns {Promise<boolean>} whether all went well
+ */
+async function compileChanged(name, files, shared, command) {
   const stamps = join(home(), 'cuda-compiled');
   mkdirSync(stamps, { recursive: true });
-  const waiting = sources('.cu');
+  const waiting = [...files];
   let ok = true;
   const compiler = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
@@ -75,9 +82,8 @@ export async function compileCuda() {
       const stamp = join(stamps, key);
       if (existsSync(stamp)) continue;
       console.error(`${name} ${file}`);
-      const child = spawn(found.nvcc, [...FLAGS, '-c', source, '-o', '/dev/null'], {
-        stdio: ['ignore', 2, 2],
-      });
+      const [program, ...args] = await command(source);
+      const child = spawn(program, args, { stdio: ['ignore', 2, 2] });
       const [status] = await once(child, 'exit');
       if (status === 0) writeFileSync(stamp, `${file}\n`);
       else ok = false;
@@ -85,7 +91,80 @@ export async function compileCuda() {
   };
   const atOnce = Math.max(1, Math.min(cpus().length, Math.floor(freemem() / 2 ** 31)));
   await Promise.all(Array.from({ length: atOnce }, compiler));
-  return { name, ok };
+  return ok;
+}
+
+/** @param {string} nvcc @param {string} version */
+function compileKernels(nvcc, version) {
+  const shared = createHash('sha256').update(version).update(FLAGS.join(' '));
+  for (const header of headers(folder)) shared.update(readFileSync(header));
+  return compileChanged('cuda: compile', sources('.cu'), shared, (source) => [
+    nvcc,
+    ...[...FLAGS, '-c', source, '-o', '/dev/null'],
+  ]);
+}
+
+/**
+ * Their headers are of the libtorch without CUDA, which has them all but the one that its build writes.
+ * @param {string} nvcc @param {string} version
+ */
+async function compileRegistrations(nvcc, version) {
+  const { stderr } = spawnSync(nvcc, ['--dryrun', '-c', 'x.cpp', '-o', 'x.o'], {
+    encoding: 'utf8',
+  });
+  const [, toolkit = '/usr/local/cuda'] = /^#\$ TOP=(.+)$/m.exec(stderr ?? '') ?? [];
+  const libtorch = await install({ variant: 'cpu' });
+  const flags = [
+    ...['-std=c++20', '-Wall', '-Wextra', '-Werror', '-DC10_CUDA_NO_CMAKE_CONFIGURE_FILE'],
+    ...['include', 'include/torch/csrc/api/include'].flatMap((part) => [
+      '-isystem',
+      join(libtorch, part),
+    ]),
+    ...['-isystem', join(toolkit, 'include')],
+  ];
+  const compiler = process.env.CXX || 'c++';
+  const shared = createHash('sha256').update(version).update(flags.join(' '));
+  for (const header of headers(join(folder, '..'), folder)) shared.update(readFileSync(header));
+  const scratch = mkdtempSync(join(tmpdir(), 'm3l-registrations-'));
+  const first = join(scratch, 'first.h');
+  writeFileSync(first, `#include "${join(folder, 'host.h')}"\n`);
+  /** @type {Promise<unknown> | undefined} */
+  let precompiled;
+  try {
+    return await compileChanged('cuda: registration', sources('.cpp'), shared, async (source) => {
+      precompiled ??= once(
+        spawn(compiler, [...flags, '-x', 'c++-header', first, '-o', `${first}.gch`], {
+          stdio: ['ignore', 2, 2],
+        }),
+        'exit',
+      );
+      await precompiled;
+      return [compiler, ...flags, '-fsyntax-only', '-include', first, source];
+    });
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+/** @param {...string} folders */
+function headers(...folders) {
+  return folders.flatMap((where) =>
+    readdirSync(where)
+      .filter((name) => /\.(h|cuh)$/.test(name))
+      .sort()
+      .map((name) => join(where, name)),
+  );
+}
+
+export async function compileCuda() {
+  const name = 'cuda: compile';
+  const found = findNvcc();
+  if (found.nvcc === null) {
+    console.error(`${name} skipped: ${found.reason}`);
+    return { name, ok: true };
+  }
+  const kernels = await compileKernels(found.nvcc, found.version);
+  return { name, ok: (await compileRegistrations(found.nvcc, found.version)) && kernels };
 }
 
 /**
