@@ -19,6 +19,7 @@ const NONE = 'Not run on a GPU yet: there are no figures.';
  * @property {{ passed: number, failed: number, skipped: number, failures: string[] }} [tests]
  * @property {Benchmark[]} [bench]
  * @property {Record<string, string>} [operators]
+ * @property {string[]} [operatorFaults]
  * @property {number} seconds
  */
 
@@ -41,7 +42,16 @@ const gigabytes = (bytes) => (bytes === undefined ? '–' : (bytes / 1e9).toFixe
 
 /** @param {Results} results @returns {string} */
 export function section(results) {
-  const { machine, steps, twin, tests, bench = [], operators, seconds } = results;
+  const {
+    machine,
+    steps,
+    twin,
+    tests,
+    bench = [],
+    operators,
+    operatorFaults = [],
+    seconds,
+  } = results;
   const parts = [
     table(
       ['machine', ''],
@@ -68,7 +78,10 @@ export function section(results) {
   if (operators) {
     const outcomes = Object.values(operators);
     const equal = outcomes.filter((outcome) => outcome === 'equal').length;
-    parts.push(`PyTorch's operator database on the device: ${equal} of ${outcomes.length} equal.`);
+    parts.push(
+      `PyTorch's operator database on the device: ${equal} of ${outcomes.length} equal.`,
+      ...operatorFaults.map((fault) => `- ${fault}`),
+    );
   }
   if (bench.length > 0) parts.push(...steppings(bench));
   if (twin?.times) {

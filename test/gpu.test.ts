@@ -105,6 +105,7 @@ describe('the report', () => {
         { name: 'cuda-step-b2-540-bfloat16', ours: 10, peer: 40, ratio: 0.25, unit: 'ms' },
       ],
       operators: { add: 'equal', sub: 'wrong' },
+      operatorFaults: ['sub: the values differ'],
     };
     const found = withResults(page, results);
     expect(found).not.toContain('there are no figures');
@@ -115,6 +116,7 @@ describe('the report', () => {
       '| cuda-step-b2-540-bfloat16 | – | 10.0 | 40.0 | 4.00 × | 10.0 × | – | – | – |',
       '| copy | – | 3000 | 100 % |',
       'database on the device: 1 of 2 equal',
+      '- sub: the values differ',
     ]) {
       expect(found).toContain(text);
     }

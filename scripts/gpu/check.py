@@ -256,7 +256,9 @@ def operators(check):
                          M3L_OP_DB_DEVICE=check.given.device)
     if code == 0:
         outcomes = json_lines(read(file) or "")
-        check.note("operators", {one["name"]: one["status"] for one in outcomes if one.get("onDevice")})
+        there = [one for one in outcomes if one.get("onDevice")]
+        check.note("operators", {one["name"]: one["status"] for one in there})
+        check.note("operatorFaults", [f"{one['name']}: {' '.join(one['detail'].split())[:300]}" for one in there if one["status"] != "equal"])
 
 
 def sass(check):
