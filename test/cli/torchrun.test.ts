@@ -1,15 +1,23 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { libtorch } from '../../dist/torch/native.js';
 import { main } from './m3l.js';
 import { expectAsAlone, trainAlone } from './shared-training.js';
 
 // One tiny training in one process, and in two that PyTorch's own launcher starts, on one host and on two.
 
 const RUN = ['-m', 'torch.distributed.run'];
-const torchrun = spawnSync('python3', [...RUN, '--help']).status === 0;
+// Where python3 has no PyTorch, the wheel that libtorch came in is one.
+const { NODE_OPTIONS: _, ...environment } = process.env;
+const wheel = dirname(libtorch().folder);
+const env = [
+  environment,
+  { ...environment, PYTHONPATH: [wheel, environment.PYTHONPATH ?? []].flat().join(delimiter) },
+].find((each) => spawnSync('python3', [...RUN, '--help'], { env: each }).status === 0);
+const torchrun = env !== undefined;
 if (!torchrun) console.log('skipped: python3 has no torch.distributed.run (pip install torch)');
 
 const hosts = [0, 1].map((i) => ({ name: `m3l-${process.pid}-${i}`, address: `10.93.7.${i + 1}` }));
@@ -33,6 +41,7 @@ afterAll(() => {
 
 interface Ended {
   code: number | null;
+  stdout: string;
   stderr: string;
 }
 
@@ -41,14 +50,17 @@ function launch(
   args: readonly string[],
   onStderr: (text: string) => void = () => {},
 ): Promise<Ended> {
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
   let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
     onStderr(stderr);
   });
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stderr })));
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr })));
 }
 
 const training = (name: string) =>
@@ -63,6 +75,22 @@ describe.skipIf(!torchrun)('torchrun --no-python m3l train', { timeout: 120_000 
     const { code, stderr } = await launch('python3', args);
     expect(code, stderr).toBe(0);
     expectAsAlone(folder, 'two');
+  });
+
+  it('shares the trainings of a suite, and one process tells of all', async () => {
+    const suite = join(folder, 'suite.yaml');
+    writeFileSync(suite, 'seeds: [1, 2, 3]\nexperiments: { tiny: { config: tiny.yaml } }\n');
+    const { code, stdout, stderr } = await launch('python3', [
+      ...[...RUN, '--standalone', '--nproc-per-node', '2', '--no-python', process.execPath, main],
+      ...['benchmark', suite, '--out', join(folder, 'suite'), '--set', 'iterations=2', '--json'],
+    ]);
+    expect(code, stderr).toBe(0);
+    const { rows } = JSON.parse(stdout);
+    expect(rows).toMatchObject([{ experiment: 'tiny', failed: [] }]);
+    expect(rows[0].all.values).toHaveLength(3);
+    for (const seed of [1, 2, 3]) {
+      expect(stderr.match(new RegExp(`seed ${seed} begins`, 'g')), stderr).toHaveLength(1);
+    }
   });
 
   it.skipIf(!namespaces)('goes on where a process of two hosts is killed', async () => {

@@ -3,7 +3,7 @@ import type { BenchmarkEvent } from '../../experiment/index.js';
 import { seeds, wholeNumber, words } from '../arguments.js';
 import { examples } from '../command-line.js';
 import { listenForInterruption } from '../interruption.js';
-import { isOneOfSeveral } from '../join-processes.js';
+import { isOneOfSeveral, tells } from '../join-processes.js';
 import { EXIT, printJson, printNote, printResult, UsageError } from '../output.js';
 import { duration } from '../progress.js';
 
@@ -43,7 +43,9 @@ export function addBenchmark(program: Command): void {
       ),
     )
     .action(async (name: string, options: Options) => {
-      const { freshName, readSuite, runSuite } = await import('../../experiment/index.js');
+      const { benchmarkTable, freshName, readSuite, runSuite } = await import(
+        '../../experiment/index.js'
+      );
       const { seeds: chosen, only, set: sets, jobs, json, dryRun } = options;
       const suite = readSuite(name, {
         sets,
@@ -70,12 +72,11 @@ export function addBenchmark(program: Command): void {
           signal: interruption.signal,
           onEvent: watcher(),
         });
-        if (json) printJson(report);
-        else {
-          const { benchmarkTable } = await import('../../experiment/index.js');
-          printResult(benchmarkTable(report));
+        if (tells()) {
+          if (json) printJson(report);
+          else printResult(benchmarkTable(report));
+          printNote(`\n${folder}: results.md, results.json, results.png`);
         }
-        printNote(`\n${folder}: results.md, results.json, results.png`);
         if (report.rows.some(({ failed }) => failed.length > 0)) process.exitCode = EXIT.failure;
       } finally {
         interruption.stop();
