@@ -1,39 +1,30 @@
 #!/usr/bin/env node
-// node bench/all-reduce.mjs [RANKS …]: milliseconds of an all-reduce by bytes between processes of this
-// machine (Gloo, loopback, one thread each), of a barrier and of what the check of shapes adds; and of the
-// gradients of MiT-B0, alone and while the backward runs. Default: 2 4.
-import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
+// node bench/all-reduce.mjs [RANKS …] [--json] [--write]: milliseconds of an all-reduce by bytes between
+// processes of this machine (Gloo, loopback, one thread each), of a barrier, and of the gradients of MiT-B0, alone
+// and while the backward runs. Default: 2 4. --write writes docs/scaling.md as well.
+import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { torch } from '../dist/index.js';
 import { Segformer } from '../dist/models/index.js';
+import { writeBetween } from '../scripts/between-markers.mjs';
+import { inRanks } from './ranks.mjs';
 
-const BYTES = [4, 4096, 65536, 2 ** 20, 4 * 2 ** 20, 16 * 2 ** 20, 64 * 2 ** 20];
+const SIZES = [4, 4096, 65536, 2 ** 20, 4 * 2 ** 20, 16 * 2 ** 20, 64 * 2 ** 20];
+const BUCKETS = [1e6, 4e6, 25e6];
 const ROUNDS = 9;
 
-/** @param {number} ranks */
-async function launch(ranks) {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = /** @type {{ port: number }} */ (server.address());
-  await new Promise((resolve) => server.close(resolve));
-  const children = Array.from({ length: ranks }, (_, rank) =>
-    spawn(process.execPath, [fileURLToPath(import.meta.url)], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: {
-        ...process.env,
-        ...{ OMP_NUM_THREADS: '1', MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(port) },
-        ...{ WORLD_SIZE: String(ranks), RANK: String(rank), M3L_BENCH_RANK: 'yes' },
-      },
-    }),
-  );
-  await Promise.all(
-    children.map((child) => new Promise((resolve) => child.once('close', resolve))),
-  );
-}
+/**
+ * @typedef {{ bytes: number, ms: number }} Reduced
+ * @typedef {{ bucketBytes: number, ms: number, waitedMs: number }} Bucketed
+ * @typedef {{ ranks: number, barrierMs: number, allReduce: Reduced[], gradients: { bytes: number,
+ *   stepMs: number, reduceMs: number, buckets: Bucketed[] } }} Measured
+ */
+
+/** @param {number[]} values */
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 /**
- * The least time of a call, as others may use the machine, that all ranks begin together.
+ * The median time of a call that all ranks begin together.
  * @param {import('../dist/torch/distributed.js').ProcessGroup} group @param {() => void} call
  */
 function timed(group, call) {
@@ -44,29 +35,25 @@ function timed(group, call) {
     call();
     if (round > 0) times.push(performance.now() - before);
   }
-  return Math.min(...times);
+  return median(times);
 }
 
+/** @returns {Measured} */
 function measure() {
   const { distributed } = torch;
   const group = distributed.initProcessGroup({ timeoutSeconds: 300, checkCollectives: false });
-  const say = (/** @type {string} */ line) => group.rank === 0 && console.log(line);
-  say(`${group.worldSize} ranks`);
-  say(`  barrier, also the check of shapes ${timed(group, () => group.barrier()).toFixed(3)} ms`);
-  for (const bytes of BYTES) {
+  const allReduce = SIZES.map((bytes) => {
     const tensor = torch.ones([bytes / 4]);
     const ms = timed(group, () => group.allReduce(tensor));
-    const rate = ((2 * (group.worldSize - 1)) / group.worldSize) * (bytes / 1e6 / ms);
-    say(
-      `  all-reduce of ${String(bytes).padStart(9)} bytes ${ms.toFixed(3).padStart(9)} ms, ${rate.toFixed(2)} GB/s on each link`,
-    );
     tensor.dispose();
-  }
-  gradients(group, say);
+    return { bytes, ms };
+  });
+  const barrierMs = timed(group, () => group.barrier());
+  return { ranks: group.worldSize, barrierMs, allReduce, gradients: gradients(group) };
 }
 
-/** @param {import('../dist/torch/distributed.js').ProcessGroup} group @param {(line: string) => void} say */
-function gradients(group, say) {
+/** @param {import('../dist/torch/distributed.js').ProcessGroup} group */
+function gradients(group) {
   torch.manualSeed(0);
   const model = new Segformer({ backbone: 'mit-b0', modalities: 1, numClasses: 13 });
   const parameters = [...model.parameters()];
@@ -77,32 +64,110 @@ function gradients(group, say) {
       const [logits] = model.forwardHeads([input], [0]);
       logits.square().mean().backward();
     });
-  const alone = timed(group, step);
-  for (const bucketBytes of [1e6, 4e6, 25e6]) {
-    const buckets = new torch.distributed.GradientBuckets(parameters, group, { bucketBytes });
-    const { bytes } = buckets;
-    const flat = torch.ones([buckets.bytes / 4]);
-    const reduced = timed(group, () => group.allReduce(flat));
+  const stepMs = timed(group, step);
+  const bytes = parameters.reduce((sum, { nbytes }) => sum + nbytes, 0);
+  const flat = torch.ones([bytes / 4]);
+  const reduceMs = timed(group, () => group.allReduce(flat));
+  flat.dispose();
+  const buckets = BUCKETS.map((bucketBytes) => {
+    const made = new torch.distributed.GradientBuckets(parameters, group, { bucketBytes });
+    /** @type {number[]} */
     const waits = [];
-    const together = timed(group, () => {
+    const ms = timed(group, () => {
       step();
-      buckets.finish();
-      waits.push(buckets.waitedMs);
+      made.finish();
+      waits.push(made.waitedMs);
     });
-    const waited = Math.min(...waits.slice(1));
-    flat.dispose();
-    buckets.dispose();
-    say(
-      `  MiT-B0, ${bytes} bytes in buckets of ${bucketBytes}: forward and backward ${alone.toFixed(1)} ms, ` +
-        `all-reduce alone ${reduced.toFixed(1)} ms, together ${together.toFixed(1)} ms, of which waited ${waited.toFixed(1)} ms`,
+    made.dispose();
+    return { bucketBytes, ms, waitedMs: median(waits.slice(1)) };
+  });
+  return { bytes, stepMs, reduceMs, buckets };
+}
+
+/** @param {string[]} head @param {string[][]} rows */
+const table = (head, rows) =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+
+/** @param {number} bytes */
+const size = (bytes) =>
+  bytes < 1024
+    ? `${bytes} bytes`
+    : bytes < 2 ** 20
+      ? `${bytes / 1024} KiB`
+      : `${bytes / 2 ** 20} MiB`;
+
+/** @param {Measured[]} found @param {string} load */
+function report(found, load) {
+  const ms = (/** @type {number} */ value) => value.toPrecision(3);
+  const rate = (/** @type {number} */ ranks, /** @type {Reduced} */ { bytes, ms: taken }) =>
+    bytes < 4096 ? '–' : (((2 * (ranks - 1)) / ranks) * (bytes / 1e6 / taken)).toFixed(2);
+  const [{ model = 'processor' } = {}] = cpus();
+  return [
+    `${cpus().length} processors (${model.trim()}), load ${load} before; medians of ${ROUNDS}. Gloo over loopback, a thread a ` +
+      'rank; GB/s is what each link carries.',
+    table(
+      ['all-reduce of', ...found.flatMap(({ ranks }) => [`${ranks} ranks, ms`, 'GB/s'])],
+      [
+        ...SIZES.map((bytes, i) => [
+          size(bytes),
+          ...found.flatMap(({ ranks, allReduce }) => {
+            const one = /** @type {Reduced} */ (allReduce[i]);
+            return [ms(one.ms), rate(ranks, one)];
+          }),
+        ]),
+        ['barrier', ...found.flatMap(({ barrierMs }) => [ms(barrierMs), '–'])],
+      ],
+    ),
+    `The gradients of a MiT-B0 Segformer (${((found[0]?.gradients.bytes ?? 0) / 1e6).toFixed(1)} MB, 2 × 128² a rank), in buckets that ` +
+      'are reduced while the backward still runs:',
+    table(
+      ['', ...found.map(({ ranks }) => `${ranks} ranks, ms`)],
+      [
+        ['forward and backward alone', ...found.map(({ gradients: g }) => ms(g.stepMs))],
+        ['all-reduce alone', ...found.map(({ gradients: g }) => ms(g.reduceMs))],
+        ...BUCKETS.map((bytes, i) => [
+          `together, buckets of ${bytes / 1e6} MB (waited)`,
+          ...found.map(({ gradients: g }) => {
+            const { ms: taken, waitedMs } = /** @type {Bucketed} */ (g.buckets[i]);
+            return `${ms(taken)} (${ms(waitedMs)})`;
+          }),
+        ]),
+      ],
+    ),
+  ].join('\n\n');
+}
+
+async function main() {
+  const words = process.argv.slice(2);
+  const counts = words.filter((word) => !word.startsWith('--')).map(Number);
+  const unknown = words.find(
+    (word) => word.startsWith('--') && !['--json', '--write'].includes(word),
+  );
+  if (unknown !== undefined || !counts.every((count) => Number.isInteger(count) && count > 1)) {
+    console.error(
+      'all-reduce: expected [RANKS …] [--json] [--write], each RANKS a whole number above 1',
+    );
+    process.exit(2);
+  }
+  const load = loadavg()[0]?.toFixed(1) ?? '–';
+  const found = [];
+  for (const count of counts.length > 0 ? counts : [2, 4]) {
+    console.error(`${count} ranks`);
+    found.push(await inRanks(fileURLToPath(import.meta.url), { count, threads: 1 }));
+  }
+  console.log(words.includes('--json') ? JSON.stringify(found, null, 2) : report(found, load));
+  if (words.includes('--write')) {
+    writeBetween(
+      'scaling.md',
+      'all-reduce',
+      'node bench/all-reduce.mjs --write',
+      report(found, load),
     );
   }
 }
 
-if (process.env.M3L_BENCH_RANK) measure();
-else
-  for (const ranks of process.argv
-    .slice(2)
-    .map(Number)
-    .concat(process.argv.length > 2 ? [] : [2, 4]))
-    await launch(ranks);
+if (process.env.RANK === undefined) await main();
+else {
+  const measured = measure();
+  if (process.env.RANK === '0') console.log(JSON.stringify(measured));
+}

@@ -2,10 +2,9 @@
  * Two processes of one thread against one of two, on two cores: Linear Fusion B0 at 128², M3L, 4 labelled and
  * 4 unlabelled images a step. `node bench/processes.mjs [rounds [steps]]`; alternating, medians.
  */
-import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { inRanks } from './ranks.mjs';
 
 const [ROUNDS = 3, STEPS = 6] = process.argv.slice(2).map(Number);
 if (![ROUNDS, STEPS - 1].every((count) => Number.isInteger(count) && count > 0)) {
@@ -18,10 +17,12 @@ else await compare(ROUNDS);
 
 async function compare(rounds) {
   const load = loadavg()[0].toFixed(1);
+  const file = fileURLToPath(import.meta.url);
+  const args = [ROUNDS, STEPS];
   const found = { one: [], two: [] };
   for (let round = 0; round < rounds; round++) {
-    found.one.push(await run(1, 2));
-    found.two.push(await run(2, 1));
+    found.one.push(await inRanks(file, { count: 1, threads: 2, args }));
+    found.two.push(await inRanks(file, { count: 2, threads: 1, args }));
   }
   const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
   const of = (key, name) => median(found[key].map((each) => each[name]));
@@ -34,44 +35,6 @@ async function compare(rounds) {
   console.log(`ratio of the times: ${(two / one).toFixed(2)}`);
   console.log(`waiting for each other: ${(100 * of('two', 'waiting')).toFixed(1)} % of a step`);
   console.log(`gradients sent: ${(of('two', 'bytes') / 1e6).toFixed(1)} MB a step`);
-}
-
-/** Figures of the first process. */
-async function run(processes, threads) {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((listening) => server.once('listening', listening));
-  const { port } = server.address();
-  await new Promise((closed) => server.close(closed));
-  const outputs = await Promise.all(
-    Array.from({ length: processes }, (_, rank) => {
-      const env = {
-        ...process.env,
-        OMP_NUM_THREADS: String(threads),
-        RANK: String(rank),
-        WORLD_SIZE: String(processes),
-        MASTER_ADDR: '127.0.0.1',
-        MASTER_PORT: String(port),
-      };
-      const child = spawn(
-        process.execPath,
-        [fileURLToPath(import.meta.url), ROUNDS, STEPS].map(String),
-        {
-          env,
-          stdio: ['ignore', 'pipe', 'inherit'],
-        },
-      );
-      let said = '';
-      child.stdout.on('data', (text) => {
-        said += text;
-      });
-      return new Promise((settle, fail) => {
-        child.on('close', (code) =>
-          code === 0 ? settle(said) : fail(new Error(`rank ${rank} ended with ${code}`)),
-        );
-      });
-    }),
-  );
-  return JSON.parse(outputs[0]);
 }
 
 async function train() {

@@ -1,6 +1,6 @@
 /** Processes that are ranks of one group, over loopback. */
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
+import { freePort } from '../../dist/cli/launch.js';
 
 const library = new URL('../../dist/index.js', import.meta.url).href;
 
@@ -10,15 +10,6 @@ export interface RankResult {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stderr: string;
-}
-
-/** A port that nobody held a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /**

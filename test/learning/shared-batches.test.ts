@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../dist/cli/launch.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'm3l-shared-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -56,15 +56,6 @@ async function run(setting: object, processes: number): Promise<Outcome> {
   await Promise.all(ends);
   const { buffer } = Uint8Array.from(readFileSync(`${out}.gradients`));
   return { ...JSON.parse(readFileSync(out, 'utf8')), values: new Float32Array(buffer) };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((settle) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => settle(port));
-    });
-  });
 }
 
 /** ‖a − b‖ / ‖a‖ over all gradients; those that one has the other has too. */

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../dist/cli/launch.js';
 import { type TinyRun, tinyRun } from '../helpers/tiny-run.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -43,10 +43,7 @@ test('01 the program that predicts', async () => {
 });
 
 test('02 the server by fastify', async () => {
-  const free = createServer().listen(0, '127.0.0.1');
-  await once(free, 'listening');
-  const { port } = free.address() as { port: number };
-  await new Promise((resolve) => free.close(resolve));
+  const port = await freePort();
   const child = started("import Fastify from 'fastify'", { PORT: String(port) });
   const ended = once(child, 'exit');
   try {

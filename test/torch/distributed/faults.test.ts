@@ -1,7 +1,8 @@
 import { createServer } from 'node:net';
 import { torch } from 'm3l';
 import { afterEach, describe, expect, it } from 'vitest';
-import { freePort, runRanks } from '../../helpers/ranks.js';
+import { freePort } from '../../../dist/cli/launch.js';
+import { runRanks } from '../../helpers/ranks.js';
 
 const { distributed } = torch;
 const variables = ['RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT', 'LOCAL_RANK'];
