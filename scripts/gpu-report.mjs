@@ -3,9 +3,8 @@
 // its column. Without results the note says that there are none. No figure comes from anywhere else.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { withBetween } from './between-markers.mjs';
 
-const BEGIN = '<!-- Between these marks: node scripts/gpu-report.mjs -->';
-const END = '<!-- to here -->';
 const NONE = 'Not run on a GPU yet: there are no figures.';
 
 /**
@@ -135,10 +134,8 @@ function steppings(bench) {
 
 /** The page with what stands between its marks replaced. @param {string} page @param {Results | null} results */
 export function withResults(page, results) {
-  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`the page lacks the marks ${BEGIN} and ${END}`);
   const text = results === null ? NONE : section(results);
-  return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n\n${page.slice(end)}`;
+  return withBetween(page, 'gpu', 'node scripts/gpu-report.mjs', text);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
