@@ -23,8 +23,8 @@ const LICENCE = /(^|\/)(licen[cs]es?|notices?|copying|third[-_ ]?party[-_ ]?noti
 export type Keep = 'runtime' | 'headers' | 'whole';
 
 /**
- * Whether a path is kept. Paths are as in a wheel: `torch/lib/libc10.so`, `nvidia/cudnn/lib/…`,
- * `torch-2.13.0.dist-info/licenses/LICENSE`.
+ * Whether a path is kept; of NVIDIA's headers NCCL's alone, since nvcc brings the others. Paths are as in a
+ * wheel: `torch/lib/libc10.so`, `nvidia/cudnn/lib/…`, `torch-2.13.0.dist-info/licenses/LICENSE`.
  */
 export function isKept(path: string, keep: Keep): boolean {
   if (keep === 'whole') return true;
@@ -37,7 +37,9 @@ export function isKept(path: string, keep: Keep): boolean {
     return name === 'METADATA' || LICENCE.test(path) || path.includes('.dist-info/licenses/');
   }
   if (/^(torch\/[^/]+|nvidia\/[^/]+\/[^/]+)$/.test(path)) return LICENCE.test(path);
-  return keep === 'headers' && /^torch\/(include|share\/cmake)\//.test(path);
+  return (
+    keep === 'headers' && /^(torch\/(include|share\/cmake)|nvidia\/nccl\/include)\//.test(path)
+  );
 }
 
 /** The cache's name of a version: `2.13.0+cpu` is `2.13.0-cpu`. */

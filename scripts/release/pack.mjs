@@ -86,6 +86,26 @@ function refuseUnfitNatives() {
   );
 }
 
+/** What `m3l libtorch install --variant cu130` gives has CUDA: so must have what is built for it. */
+async function refuseWithoutCuda() {
+  const { PINS } = await import('../../dist/libtorch/pins.js');
+  const { version } = PINS.cu130;
+  const minor = version.split('.', 2).join('.');
+  const folder = join(native, `torch-${minor}`);
+  if (!existsSync(folder)) return;
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) =>
+    basename(name),
+  );
+  const missing = ['m3l_kernels_cuda.so', 'm3l_distributed_nccl.so'].filter(
+    (name) => !files.includes(name),
+  );
+  if (missing.length === 0) return;
+  throw new PackError(
+    `${folder} lacks ${missing.join(' and ')}: it was built without CUDA. Build it for libtorch ${version}, with nvcc on the PATH: ` +
+      'npx m3l libtorch install --variant cu130 --with-headers, then npm run build:addon with its folder',
+  );
+}
+
 /** @param {string} folder the staged package @param {string} out */
 function pack(folder, out) {
   const { status, stdout, stderr } = spawnSync(
@@ -144,6 +164,7 @@ async function main() {
   if (!given['allow-dirty']) refuseDirty();
   refuseUnfitNatives();
   buildLibrary();
+  await refuseWithoutCuda();
   const libtorch = resolve(given.libtorch ?? (await install({ variant: 'cpu' })));
   const out = resolve(given.out);
   const stage = join(out, 'stage');

@@ -144,12 +144,20 @@ describe('an install', () => {
       join(folder, 'site'),
       torchFiles({
         version: '2.14.1+cu130',
-        files: { ...files, 'nvidia/cudnn/lib/libcudnn.so.9': elf() },
+        files: {
+          ...files,
+          'nvidia/cudnn/lib/libcudnn.so.9': elf(),
+          'nvidia/nccl/include/nccl.h': '',
+        },
       }),
     );
     const done = await install(site);
     expect(done).toMatchObject({ name: '2.14.1-cu130', variant: 'cu130' });
     expect(existsSync(join(done.folder, '../nvidia/cudnn/lib/libcudnn.so.9'))).toBe(true);
+    const header = '../nvidia/nccl/include/nccl.h';
+    expect(existsSync(join(done.folder, header))).toBe(false);
+    const compiling = await install(site, { keep: 'headers' });
+    expect(existsSync(join(compiling.folder, header))).toBe(true);
     rmSync(join(site, 'nvidia'), { recursive: true });
     await refused('M3L_LIBTORCH_CONTENT', /libcudnn\.so\.9.*--variant cu130/s, site, {
       force: true,
