@@ -23,8 +23,8 @@ const LICENCE = /(^|\/)(licen[cs]es?|notices?|copying|third[-_ ]?party[-_ ]?noti
 export type Keep = 'runtime' | 'headers' | 'whole';
 
 /**
- * Whether a path is kept; of NVIDIA's headers NCCL's alone, since nvcc brings the others. Paths are as in a
- * wheel: `torch/lib/libc10.so`, `nvidia/cudnn/lib/…`, `torch-2.13.0.dist-info/licenses/LICENSE`.
+ * Whether a path is kept. Paths are as in a wheel: `torch/lib/libc10.so`, `nvidia/cudnn/lib/…`,
+ * `torch-2.13.0.dist-info/licenses/LICENSE`.
  */
 export function isKept(path: string, keep: Keep): boolean {
   if (keep === 'whole') return true;
@@ -38,7 +38,7 @@ export function isKept(path: string, keep: Keep): boolean {
   }
   if (/^(torch\/[^/]+|nvidia\/[^/]+\/[^/]+)$/.test(path)) return LICENCE.test(path);
   return (
-    keep === 'headers' && /^(torch\/(include|share\/cmake)|nvidia\/nccl\/include)\//.test(path)
+    keep === 'headers' && /^(torch\/(include|share\/cmake)|nvidia\/[^/]+\/include)\//.test(path)
   );
 }
 
