@@ -3,9 +3,10 @@ import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import * as is from '../torch/rules.js';
 import { samplePlane } from './augment.js';
-import { resizeGeometry } from './geometry.js';
+import { type Geometry, resizeGeometry } from './geometry.js';
 import { type ImageSource, imageSource } from './image-source.js';
 import { kindOf, type ModalitySpec } from './modality.js';
+import type { Plane } from './plane.js';
 import { modalitySpecShape } from './rules.js';
 import { readScene, type SceneOptions } from './scene.js';
 
@@ -46,9 +47,20 @@ export async function loadInputs(
   const { planes, reference, ...scene } = await readScene(specs, files, options);
   const [height, width] = options.size ?? [scene.height, scene.width];
   const geometry = resizeGeometry(width, height, options.nearest);
+  const inputs = inputTensors(specs, planes, geometry, options.device);
+  return { inputs, size: [reference.height, reference.width] };
+}
+
+/** The inputs of one prediction of planes that were read, null where one is missing. */
+export function inputTensors(
+  specs: readonly ModalitySpec[],
+  planes: readonly (Plane | null)[],
+  geometry: Geometry,
+  device = 'cpu',
+): (Tensor | null)[] {
+  const { height, width } = geometry;
   const arrays = planes.map((plane) => plane && samplePlane(plane, geometry));
-  const { device = 'cpu' } = options;
-  const inputs = torch.detached(() =>
+  return torch.detached(() =>
     torch.scope(() =>
       arrays.map((array, m) => {
         if (!array) return null;
@@ -58,5 +70,4 @@ export async function loadInputs(
       }),
     ),
   );
-  return { inputs, size: [reference.height, reference.width] };
 }

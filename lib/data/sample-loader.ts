@@ -88,7 +88,10 @@ interface DecodedSample {
 /** Decodes samples, and keeps those that fit into its cache. */
 export class SampleLoader {
   private readonly cache = new Map<number, DecodedSample>();
+  private readonly decoding = new Map<number, Promise<DecodedSample>>();
   private cachedBytes = 0;
+  /** Samples that were read from their files so far. */
+  decodes = 0;
 
   constructor(private readonly options: SampleLoaderOptions) {
     checkArguments('SampleLoader', { options }, { options: sampleLoaderOptionsShape });
@@ -176,9 +179,17 @@ export class SampleLoader {
       this.cache.set(index, known);
       return known;
     }
-    const fresh = await this.decode(sample);
-    // The same sample may have been decoded meanwhile, and must not be counted twice.
-    this.cachedBytes -= this.cache.get(index)?.bytes ?? 0;
+    // Whoever asks for it meanwhile waits for the same.
+    const decoding = this.decoding.get(index);
+    if (decoding) return decoding;
+    const begun = this.decode(sample)
+      .then((fresh) => this.keep(index, fresh))
+      .finally(() => this.decoding.delete(index));
+    this.decoding.set(index, begun);
+    return begun;
+  }
+
+  private keep(index: number, fresh: DecodedSample): DecodedSample {
     this.cache.set(index, fresh);
     this.cachedBytes += fresh.bytes;
     for (const [oldest, { bytes }] of this.cache) {
@@ -190,6 +201,7 @@ export class SampleLoader {
   }
 
   private async decode(sample: Sample): Promise<DecodedSample> {
+    this.decodes += 1;
     const { modalities, labelRule, transform, resize, align } = this.options;
     const sizes = { resize, align, nearest: transform.nearest };
     const [scene, raw] = await Promise.all([

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { IGNORE_LABEL, loadInputs } from '../data/index.js';
+import { IGNORE_LABEL } from '../data/index.js';
 import { findCheckpoint } from '../experiment/checkpoint.js';
 import { classNames, paletteOf } from '../experiment/classes.js';
 import { openSources } from '../experiment/datasets.js';
@@ -173,9 +173,7 @@ export class RunScenes {
     size: [number, number],
   ): Promise<Answer> {
     const { checkpoint, predictor } = await this.#opened();
-    const { files } = this.reader.sample(index);
-    const given = files.map((file, m) => (missing.includes(m) ? null : file));
-    const { inputs } = await loadInputs(predictor.specs, given, predictor.loading);
+    const inputs = await this.reader.inputs(index, missing, predictor.loading);
     try {
       return await torch.scope(async () => {
         const [classes] = await predictor.predictClasses(inputs, { size, heads: ['ensemble'] });

@@ -1,26 +1,35 @@
 import sharp from 'sharp';
-import { nearestPixel } from '../data/geometry.js';
+import { nearestPixel, resizeGeometry } from '../data/geometry.js';
 import {
   IGNORE_LABEL,
+  type InputOptions,
   kindOf,
   type LabelRule,
   type LoadedSample,
   type ModalitySpec,
+  type NearestRule,
   normalisationOf,
   type Sample,
   SampleLoader,
   type Transform,
 } from '../data/index.js';
+import { inputTensors } from '../data/inputs.js';
+import type { SampleTask } from '../data/sample-loader.js';
 import { datasetOf } from '../experiment/datasets.js';
 import type { Config } from '../experiment/index.js';
 import { sizingOf } from '../experiment/sizing.js';
 import { HttpError } from '../http/errors.js';
+import type { Tensor } from '../torch/index.js';
+import { ByteCache } from './byte-cache.js';
 
 /** Longer sides are reduced: no screen shows more, and a page of many pictures stays quick. */
 export const LONGEST_SIDE = 1024;
 /** Smaller pictures are sent as they are, larger ones with a little loss. */
 const LOSSLESS = 1 << 18;
-const CACHE = 64 << 20;
+/** Of decoded scenes: a few large ones, or a hundred small ones. */
+const DECODED = 192 << 20;
+/** Of scenes as they are shown, whose pictures and label are asked for one by one. */
+const LOADED = 64 << 20;
 
 /** [height, width] that a picture is shown at. */
 export function shownSize(height: number, width: number): [number, number] {
@@ -41,6 +50,8 @@ export class SceneReader {
   readonly specs: readonly ModalitySpec[];
   readonly labelRule: LabelRule;
   readonly #loader: SampleLoader;
+  readonly #loaded = new ByteCache<LoadedSample>(LOADED, bytesOf);
+  readonly #nearest: NearestRule;
 
   constructor(config: Config, samples: readonly Sample[], transform?: Transform) {
     const { modalities, labelRule, resize, align } = datasetOf(config, samples);
@@ -48,6 +59,7 @@ export class SceneReader {
     this.specs = modalities;
     this.labelRule = labelRule;
     const { nearest } = sizingOf(config);
+    this.#nearest = nearest;
     this.#loader = new SampleLoader({
       modalities,
       labelRule,
@@ -55,7 +67,7 @@ export class SceneReader {
       align,
       transform: transform ?? { kind: 'evaluation', nearest },
       seed: config.seed,
-      cacheBytes: CACHE,
+      cacheBytes: DECODED,
     });
   }
 
@@ -72,7 +84,34 @@ export class SceneReader {
 
   /** @param draw which of the augmentations, where the transform draws */
   load(index: number, draw = 0): Promise<LoadedSample> {
-    return this.#loader.load({ sample: this.sample(index), index, epoch: draw, position: index });
+    const task = this.#task(index, draw);
+    return this.#loaded.get(`${index} ${draw}`, () => this.#loader.load(task));
+  }
+
+  /** How often a scene was decoded. */
+  get decodes(): number {
+    return this.#loader.decodes;
+  }
+
+  /**
+   * What a network is given of a scene as it is stored: M × [1, 3, H, W] as of `loadInputs`, null where
+   * a modality is missing.
+   * @param missing indices
+   */
+  async inputs(
+    index: number,
+    missing: readonly number[],
+    { size, device }: Pick<InputOptions, 'size' | 'device'>,
+  ): Promise<(Tensor | null)[]> {
+    const { planes, height, width } = await this.#loader.loadRaw(this.#task(index, 0));
+    const [toHeight, toWidth] = size ?? [height, width];
+    const given = planes.map((plane, m) => (missing.includes(m) ? null : plane));
+    const geometry = resizeGeometry(toWidth, toHeight, this.#nearest);
+    return inputTensors(this.specs, given, geometry, device);
+  }
+
+  #task(index: number, draw: number): SampleTask {
+    return { sample: this.sample(index), index, epoch: draw, position: index };
   }
 
   /** @throws HttpError 404 of a modality that there is not; DataError of a file */
@@ -104,6 +143,10 @@ export class SceneReader {
     const size = shownSize(labelHeight, labelWidth);
     return { classes: reduced(label, [labelHeight, labelWidth], size), size };
   }
+}
+
+function bytesOf({ planes, label }: LoadedSample): number {
+  return [...planes, ...(label ? [label] : [])].reduce((sum, each) => sum + each.byteLength, 0);
 }
 
 async function encode(pixels: Uint8Array, height: number, width: number): Promise<SentPicture> {
