@@ -118,15 +118,12 @@ export function VirtualList({
   label,
   row,
   onSight,
-  follow,
 }: {
   count: number;
   rowHeight: number;
   label: string;
   row: (index: number) => JSX.Element;
   onSight?: (from: number, to: number) => void;
-  /** A row to keep in sight. */
-  follow?: number;
 }) {
   const box = useRef<HTMLDivElement>(null);
   const [sight, setSight] = useState({ from: 0, to: 30 });
@@ -150,15 +147,6 @@ export function VirtualList({
     };
   }, [count, rowHeight]);
   useEffect(() => onSight?.(sight.from, Math.min(count, sight.to)), [sight, count, onSight]);
-  useEffect(() => {
-    const element = box.current!;
-    if (follow === undefined) return;
-    const top = follow * rowHeight;
-    if (top < element.scrollTop) element.scrollTop = top;
-    else if (top + rowHeight > element.scrollTop + element.clientHeight) {
-      element.scrollTop = top + rowHeight - element.clientHeight;
-    }
-  }, [follow, rowHeight]);
   const shown = Array.from(
     { length: Math.max(0, Math.min(count, sight.to) - sight.from) },
     (_, i) => sight.from + i,
