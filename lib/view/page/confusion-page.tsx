@@ -1,6 +1,6 @@
-import { useEffect, useState } from 'preact/hooks';
 import type { ConfusionProgress, SceneSet } from '../api.js';
-import { many, Refusal, useJson } from './ask.js';
+import { many, useJson } from './ask.js';
+import { type FeedKind, useFeed } from './feed.js';
 import type { LiveRun } from './live.js';
 import { Choice, Empty, Problem, Scroll, Waiting } from './parts.js';
 import { linkTo, type Route, replaceRoute } from './route.js';
@@ -51,36 +51,24 @@ export function ConfusionPage({ runs, route }: { runs: readonly LiveRun[]; route
   );
 }
 
+const COUNTING: FeedKind<ConfusionProgress | null> = {
+  start: null,
+  events: ['progress', 'done'],
+  take: (_, data) => data as ConfusionProgress,
+  isDone: (progress) => progress !== null && progress.done === progress.images,
+};
+
 function Counted({ id, without, titled }: { id: string; without: string; titled: boolean }) {
   // Its classes and scenes are its own: runs beside it may have others.
   const { value: set, error: unread } = useJson<SceneSet>(
     `/api/runs/${encodeURIComponent(id)}/scenes`,
   );
-  const [progress, setProgress] = useState<ConfusionProgress | null>(null);
-  const [failure, setError] = useState<Refusal | null>(null);
+  const query = many('without', without === '' ? [] : [without]);
+  const { state: progress, error: failure } = useFeed(
+    `/api/runs/${encodeURIComponent(id)}/confusion?${query}`,
+    COUNTING,
+  );
   const error = unread ?? failure;
-  useEffect(() => {
-    const query = many('without', without === '' ? [] : [without]);
-    const source = new EventSource(`/api/runs/${encodeURIComponent(id)}/confusion?${query}`);
-    const take = ({ data, type }: MessageEvent<string>) => {
-      setProgress(JSON.parse(data) as ConfusionProgress);
-      if (type === 'done') source.close();
-    };
-    source.addEventListener('progress', take);
-    source.addEventListener('done', take);
-    source.addEventListener('failed', ({ data }: MessageEvent<string>) => {
-      const { code, message } = JSON.parse(data) as { code: string; message: string };
-      setError(new Refusal(code, message));
-      source.close();
-    });
-    source.addEventListener('error', () => {
-      if (source.readyState !== EventSource.CLOSED) return;
-      setError(
-        new Refusal('M3L_VIEW_GONE', 'The server does not answer this. Load the page anew.'),
-      );
-    });
-    return () => source.close();
-  }, [id, without]);
   const { done = 0, images = set?.names.length ?? 0 } = progress ?? {};
   return (
     <section aria-label={`Confusion matrix of ${id}`}>

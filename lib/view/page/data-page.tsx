@@ -1,8 +1,9 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import type { DataHome } from '../api.js';
-import { type Refusal, useJson } from './ask.js';
+import { useJson } from './ask.js';
 import { type CheckProgress, ClassShares, Findings } from './data-check.js';
 import { DataScenePage } from './data-scene-page.js';
+import { type FeedKind, useFeed } from './feed.js';
 import { Problem, Waiting } from './parts.js';
 import { linkTo, type Route } from './route.js';
 
@@ -47,26 +48,14 @@ export function DataPage({ route }: { route: Route }) {
   );
 }
 
+const CHECK: FeedKind<CheckProgress> = {
+  start: { done: 0, scenes: 0, report: null, problem: null },
+  events: ['check'],
+  take: (_, data) => data as CheckProgress,
+  isDone: ({ report, problem }) => report !== null || problem !== null,
+};
+
 function useCheck(): CheckProgress {
-  const [progress, setProgress] = useState<CheckProgress>({
-    done: 0,
-    scenes: 0,
-    report: null,
-    problem: null,
-  });
-  useEffect(() => {
-    const source = new EventSource('/api/data/check');
-    source.addEventListener('check', ({ data }: MessageEvent<string>) => {
-      const found = JSON.parse(data) as CheckProgress;
-      setProgress(found);
-      if (found.report !== null || found.problem !== null) source.close();
-    });
-    source.addEventListener('failed', ({ data }: MessageEvent<string>) => {
-      const { message } = JSON.parse(data) as Refusal;
-      setProgress((before) => ({ ...before, problem: message }));
-      source.close();
-    });
-    return () => source.close();
-  }, []);
-  return progress;
+  const { state, error } = useFeed('/api/data/check', CHECK);
+  return error === null ? state : { ...state, problem: error.message };
 }

@@ -1,6 +1,6 @@
-import { useEffect, useState } from 'preact/hooks';
 import type { Curves, EvaluationPoint, LatestEvaluation, RunSummary, RunUpdate } from '../api.js';
-import { many, Refusal } from './ask.js';
+import { many, type Refusal } from './ask.js';
+import { type FeedKind, useFeed } from './feed.js';
 
 /** A run as it is known by now. */
 export interface LiveRun {
@@ -12,29 +12,22 @@ export interface LiveRun {
   latest: LatestEvaluation | null;
 }
 
-/** The runs, growing while they train. The browser takes up a broken connection again by itself. */
-export function useLiveRuns(ids: readonly string[]): {
-  runs: LiveRun[];
-  error: Refusal | null;
-} {
-  const [known, setKnown] = useState<ReadonlyMap<string, LiveRun>>(new Map());
-  const [error, setError] = useState<Refusal | null>(null);
-  const path = `/api/live?${many('run', ids)}`;
-  useEffect(() => {
-    setError(null);
-    const source = new EventSource(path);
-    source.addEventListener('run', ({ data }: MessageEvent<string>) => {
-      const update = JSON.parse(data) as RunUpdate;
-      setKnown((before) => new Map(before).set(update.id, grown(before.get(update.id), update)));
-    });
-    source.addEventListener('failed', ({ data }: MessageEvent<string>) => {
-      const { code, message } = JSON.parse(data) as { code: string; message: string };
-      setError(new Refusal(code, message));
-      source.close();
-    });
-    return () => source.close();
-  }, [path]);
-  return { runs: ids.flatMap((id) => known.get(id) ?? []), error };
+type Known = ReadonlyMap<string, LiveRun>;
+
+const LIVE: FeedKind<Known> = {
+  start: new Map(),
+  events: ['run'],
+  take(before, data) {
+    const update = data as RunUpdate;
+    return new Map(before).set(update.id, grown(before.get(update.id), update));
+  },
+  rests: true,
+};
+
+/** The runs, growing while they train. */
+export function useLiveRuns(ids: readonly string[]): { runs: LiveRun[]; error: Refusal | null } {
+  const { state, error } = useFeed(`/api/live?${many('run', ids)}`, LIVE);
+  return { runs: ids.flatMap((id) => state.get(id) ?? []), error };
 }
 
 function grown(before: LiveRun | undefined, update: RunUpdate): LiveRun {
@@ -47,12 +40,15 @@ function grown(before: LiveRun | undefined, update: RunUpdate): LiveRun {
     summary,
     train: joined(before.train, train),
     health: joined(before.health, health),
-    evaluations: [...before.evaluations, ...evaluations],
+    evaluations:
+      evaluations.length === 0 ? before.evaluations : [...before.evaluations, ...evaluations],
     latest: latest ?? before.latest,
   };
 }
 
+/** The same where nothing came, so that its charts need not be drawn. */
 function joined(before: Curves, more: Curves): Curves {
+  if (more.x.length === 0) return before;
   const names = new Set([...Object.keys(before.columns), ...Object.keys(more.columns)]);
   const column = ({ x, columns }: Curves, name: string) => columns[name] ?? x.map(() => null);
   return {

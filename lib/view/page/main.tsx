@@ -10,6 +10,7 @@ import './styles/tables.css';
 import type { Home } from '../api.js';
 import { useJson } from './ask.js';
 import { DataPage } from './data-page.js';
+import { useConnectionLost } from './feed.js';
 import { Problem, Waiting } from './parts.js';
 import { useRoute } from './route.js';
 import { RunList } from './run-list.js';
@@ -26,6 +27,7 @@ function Page() {
           m3l
         </a>
         <span class="soft">{home === null ? ' ' : `${home.version}`}</span>
+        <Connection />
       </header>
       {error && (
         <main class="page">
@@ -41,6 +43,15 @@ function Page() {
       )}
       {home !== null && <Inside home={home} route={route} />}
     </>
+  );
+}
+
+function Connection() {
+  const isLost = useConnectionLost();
+  return (
+    <span role="status" class={isLost ? 'connection lost' : 'connection'}>
+      {isLost && 'Connection lost: this may be old. Trying again …'}
+    </span>
   );
 }
 
