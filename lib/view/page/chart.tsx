@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
+import { memo } from './memo.js';
 import { short } from './text.js';
 import { DASHES, type Theme, useTheme } from './theme.js';
 
@@ -29,7 +30,13 @@ interface ChartProps {
 const HEIGHT = 210;
 
 /** Lines over one axis. The values under the pointer, or the last, stand beside their names. */
-export function Chart({ title, lines, across = 'iteration', format = short, ...rest }: ChartProps) {
+export const Chart = memo(function Chart({
+  title,
+  lines,
+  across = 'iteration',
+  format = short,
+  ...rest
+}: ChartProps) {
   const theme = useTheme();
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -107,7 +114,7 @@ export function Chart({ title, lines, across = 'iteration', format = short, ...r
       </ul>
     </figure>
   );
-}
+});
 
 export const colourOf = ({ curves }: Theme, index: number) => curves[index % curves.length]!;
 const dashOf = (index: number) => DASHES[index % DASHES.length]!;

@@ -1,8 +1,9 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Curves } from '../api.js';
 import { Chart, type Line, smoothed } from './chart.js';
 import type { LiveRun } from './live.js';
 import { Empty } from './parts.js';
+import { linkTo, type Route, replaceRoute } from './route.js';
 import { measureName, percent, short } from './text.js';
 
 /** Charts of one run hold what belongs together; of several, one measure each, a line a run. */
@@ -28,9 +29,14 @@ const GROUPS: readonly Group[] = [
   { title: 'Gradient norm', of: (name) => name === 'gradientNorm', log: true },
 ];
 
-export function CurvesPage({ runs }: { runs: readonly LiveRun[] }) {
-  const [smoothing, setSmoothing] = useState(0.6);
-  const [log, setLog] = useState(false);
+const USUAL_SMOOTHING = 0.6;
+
+export function CurvesPage({ runs, route }: { runs: readonly LiveRun[]; route: Route }) {
+  const linked = smoothingOf(route);
+  const [smoothing, setSmoothing] = useState(linked);
+  useEffect(() => setSmoothing(linked), [linked]);
+  const log = route.query.get('scale') === 'log';
+  const charts = useCharts(runs, smoothing);
   if (runs.every(({ train, evaluations }) => train.x.length + evaluations.length === 0)) {
     return (
       <Empty title="Nothing is logged yet">
@@ -38,7 +44,13 @@ export function CurvesPage({ runs }: { runs: readonly LiveRun[] }) {
       </Empty>
     );
   }
-  const charts = [...evaluationCharts(runs), ...trainCharts(runs, smoothing)];
+  const go = (to: { smoothing: number; log: boolean }) =>
+    replaceRoute(
+      linkTo(route.path, {
+        smoothing: to.smoothing === USUAL_SMOOTHING ? '' : `${to.smoothing}`,
+        scale: to.log ? 'log' : '',
+      }),
+    );
   return (
     <>
       <div class="bar">
@@ -51,6 +63,7 @@ export function CurvesPage({ runs }: { runs: readonly LiveRun[] }) {
             step="0.01"
             value={smoothing}
             onInput={(event) => setSmoothing(Number(event.currentTarget.value))}
+            onChange={() => go({ smoothing, log })}
           />
           <output>{smoothing.toFixed(2)}</output>
         </label>
@@ -58,7 +71,7 @@ export function CurvesPage({ runs }: { runs: readonly LiveRun[] }) {
           <input
             type="checkbox"
             checked={log}
-            onChange={(event) => setLog(event.currentTarget.checked)}
+            onChange={(event) => go({ smoothing, log: event.currentTarget.checked })}
           />
           Logarithmic loss
         </label>
@@ -78,6 +91,29 @@ export function CurvesPage({ runs }: { runs: readonly LiveRun[] }) {
       </div>
     </>
   );
+}
+
+function smoothingOf({ query }: Route): number {
+  const given = query.get('smoothing');
+  const wanted = given === null ? USUAL_SMOOTHING : Number(given);
+  return wanted >= 0 && wanted <= 0.99 ? wanted : USUAL_SMOOTHING;
+}
+
+/** Of each kind the same until something came of it: what did not change is not drawn anew. */
+function useCharts(runs: readonly LiveRun[], smoothing: number): ChartOf[] {
+  const evaluations = useMemo(
+    () => evaluationCharts(runs),
+    runs.map((run) => run.evaluations),
+  );
+  const train = useMemo(
+    () => trainCharts(runs, smoothing),
+    [smoothing, ...runs.map((run) => run.train)],
+  );
+  const health = useMemo(
+    () => healthCharts(runs),
+    runs.map((run) => run.health),
+  );
+  return [...evaluations, ...train, ...health];
 }
 
 interface ChartOf {
@@ -128,14 +164,15 @@ function trainCharts(runs: readonly LiveRun[], smoothing: number): ChartOf[] {
   const names = namesIn(runs.map(({ train }) => train));
   const grouped = GROUPS.map((group) => ({ ...group, names: names.filter(group.of) }));
   const rest = names.filter((name) => !GROUPS.some((group) => group.of(name)));
-  const health = namesIn(runs.map((run) => run.health));
-  const train = [...grouped, ...rest.map(single)].flatMap((group) =>
+  return [...grouped, ...rest.map(single)].flatMap((group) =>
     chartsOf(runs, group, ({ train }) => train, smoothing),
   );
-  const healthy = health
+}
+
+function healthCharts(runs: readonly LiveRun[]): ChartOf[] {
+  return namesIn(runs.map(({ health }) => health))
     .map(single)
-    .flatMap((group) => chartsOf(runs, group, (run) => run.health, 0));
-  return [...train, ...healthy];
+    .flatMap((group) => chartsOf(runs, group, ({ health }) => health, 0));
 }
 
 const single = (name: string) => ({ title: capital(measureName(name)), names: [name], log: false });

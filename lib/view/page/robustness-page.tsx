@@ -1,3 +1,4 @@
+import { useMemo } from 'preact/hooks';
 import type { CaseReport, RunRobustness } from '../api.js';
 import { useJson } from './ask.js';
 import { Chart, type Line } from './chart.js';
@@ -29,6 +30,18 @@ function Curves({ run: { id, summary } }: { run: LiveRun }) {
   const { value, error } = useJson<RunRobustness | { curves: null }>(
     `/api/runs/${encodeURIComponent(id)}/robustness`,
   );
+  const lines = useMemo(
+    () =>
+      (value?.curves ?? []).map(
+        ({ corruption, modalities, points }): Line => ({
+          name: `${corruption} of ${modalities.join(', ')}`,
+          x: points.map(({ severity }) => severity),
+          y: points.map(({ meanIoU }) => meanIoU),
+          points: true,
+        }),
+      ),
+    [value],
+  );
   if (error) return <Problem error={error} />;
   if (value === null) return <Waiting what="Reading robustness.json" />;
   if (value.curves === null) {
@@ -40,21 +53,15 @@ function Curves({ run: { id, summary } }: { run: LiveRun }) {
       </Empty>
     );
   }
-  const lines = value.curves.map(
-    ({ corruption, modalities, points }): Line => ({
-      name: `${corruption} of ${modalities.join(', ')}`,
-      x: points.map(({ severity }) => severity),
-      y: points.map(({ meanIoU }) => meanIoU),
-      points: true,
-    }),
-  );
-  return (
-    <Chart title={`${id}: mIoU (%)`} lines={lines} across="severity" format={(v) => percent(v)} />
-  );
+  return <Chart title={`${id}: mIoU (%)`} lines={lines} across="severity" format={inPercent} />;
 }
 
 function Calibration({ run: { id, latest } }: { run: LiveRun }) {
-  const cases = (latest?.heads[0]?.cases ?? []).filter(({ reliability }) => reliability);
+  const cases = useMemo(
+    () => (latest?.heads[0]?.cases ?? []).filter(({ reliability }) => reliability),
+    [latest],
+  );
+  const lines = useMemo(() => [diagonal, ...cases.map(lineOf)], [cases]);
   if (cases.length === 0) {
     return (
       <Empty title={`${id}: not measured`}>
@@ -67,13 +74,17 @@ function Calibration({ run: { id, latest } }: { run: LiveRun }) {
   return (
     <Chart
       title={`${id}: how often it is right`}
-      lines={[diagonal, ...cases.map(lineOf)]}
+      lines={lines}
       across="how sure it is"
-      range={[0, 1]}
-      format={(value) => percent(value, 0)}
+      range={WHOLE}
+      format={roughly}
     />
   );
 }
+
+const WHOLE = [0, 1] as const;
+const inPercent = (value: number | null) => percent(value);
+const roughly = (value: number | null) => percent(value, 0);
 
 const diagonal: Line = { name: 'ideal', x: [0, 1], y: [0, 1], colour: 6 };
 

@@ -77,7 +77,7 @@ function View({
   if (runs.length < ids.length) return <Waiting what="Reading what was logged" />;
   const trouble = runs.flatMap(({ summary }) => summary.problem ?? []);
   const views: Record<Exclude<Tab, 'scenes' | 'configuration'>, ComponentChildren> = {
-    curves: <CurvesPage runs={runs} />,
+    curves: <CurvesPage runs={runs} route={route} />,
     classes: <ClassesPage runs={runs} route={route} />,
     confusion: <ConfusionPage runs={runs} route={route} />,
     robustness: <RobustnessPage runs={runs} />,
