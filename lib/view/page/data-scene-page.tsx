@@ -3,14 +3,17 @@ import type { DataHome, SceneNames } from '../api.js';
 import { useJson } from './ask.js';
 import { LayerSlider } from './layer-slider.js';
 import { Legend } from './legend.js';
-import { paintClasses, rgbOf } from './painting.js';
+import { useLast, useStable } from './memo.js';
+import { rgbOf, usePainted } from './painting.js';
 import { Choice, Problem, Switch } from './parts.js';
 import { linkTo, type Route, replaceRoute } from './route.js';
 import { useClasses, usePictures } from './scene-data.js';
 import { shares } from './scene-measures.js';
 import { SceneNavigation } from './scene-navigation.js';
-import { useKeys } from './scene-page.js';
-import { type Layer, Stage } from './stage.js';
+import { placeOf, useKeys } from './scene-page.js';
+import { type Seam, useLinkedSeam } from './seam.js';
+import { Stage } from './stage.js';
+import type { Layer } from './stage-layers.js';
 
 /** Scenes of the lists as they are stored, and as training draws them anew each time. */
 export function DataScenePage({ home, route }: { home: DataHome; route: Route }) {
@@ -22,11 +25,16 @@ export function DataScenePage({ home, route }: { home: DataHome; route: Route })
   const page = 200 * Math.floor(index / 200);
   const { value: list } = useJson<SceneNames>(`/api/data/${split.name}/names?from=${page}`);
   const name = list?.names[index - page] ?? '';
-  const go = (to: { split?: string; index?: number; draw?: number | null }) => {
+  const at = placeOf(route.query, home.modalities.length, 0);
+  const go = useStable((to: { split?: string; index?: number; draw?: number | null }) => {
     const next = { split: split.name, index, draw, ...to };
-    const query: Record<string, string> = next.draw === null ? {} : { draw: `${next.draw}` };
+    const query = {
+      draw: next.draw === null ? '' : `${next.draw}`,
+      layer: seam.at === 0 ? '' : `${seam.at}`,
+    };
     replaceRoute(linkTo(['data', 'scenes', next.split, `${next.index + 1}`], query));
-  };
+  });
+  const seam = useLinkedSeam(at, () => go({}));
   useKeys((key) => {
     if (key === 'ArrowRight') go({ index: Math.min(split.scenes - 1, index + 1) });
     else if (key === 'ArrowLeft') go({ index: Math.max(0, index - 1) });
@@ -65,7 +73,7 @@ export function DataScenePage({ home, route }: { home: DataHome; route: Route })
           </button>
         </div>
       </div>
-      <DataScene key={split.name} home={home} split={split} index={index} draw={draw} name={name} />
+      <DataScene {...{ home, split, index, draw, name, seam }} />
       <p class="soft keys-help">
         <kbd>←</kbd> <kbd>→</kbd> scenes · <kbd>a</kbd> as training draws it · <kbd>n</kbd> draw
         again
@@ -74,35 +82,41 @@ export function DataScenePage({ home, route }: { home: DataHome; route: Route })
   );
 }
 
+const NONE: readonly string[] = [];
+
 function DataScene({
   home,
   split,
   index,
   draw,
   name,
+  seam,
 }: {
   home: DataHome;
   split: DataHome['splits'][number];
   index: number;
   draw: number | null;
   name: string;
+  seam: Seam;
 }) {
-  const [at, setAt] = useState(0);
   const [only, setOnly] = useState<number | null>(null);
   const base = `/api/data/${split.name}/${index}`;
   const query = draw === null ? '' : `?draw=${draw}`;
+  // As it is drawn is a scene of its own: its label lies over its own pictures alone.
+  const scene = `${base}${query}`;
   const own = home.modalities.map((modality) => modality.name);
   const { images, error } = usePictures(
+    scene,
     own.map((modality) => `${base}/pictures/${encodeURIComponent(modality)}${query}`),
   );
-  const label = useClasses(split.labelled ? `${base}/label${query}` : null);
+  const label = useClasses(scene, split.labelled ? `${base}/label${query}` : null);
   const colours = useMemo(() => home.colours.map(rgbOf), [home]);
+  const image = usePainted(label.map, colours, only);
   const layers = useMemo((): Layer[] => {
     const pictures = own.map((each, m) => ({ name: each, image: images[m] ?? null }));
-    if (!split.labelled) return pictures;
-    const image = label.map && paintClasses(label.map, colours, only);
-    return [...pictures, { name: 'label', image, classes: label.map }];
-  }, [images, label.map, colours, only, split]);
+    return split.labelled ? [...pictures, { name: 'label', image, classes: label.map }] : pictures;
+  }, [images, image, split]);
+  const layerNames = useMemo(() => layers.map((each) => each.name), [home, split]);
   const rows = useMemo(() => {
     const found = label.map && shares(label.map, home.classes.length);
     return home.classes
@@ -118,12 +132,9 @@ function DataScene({
       .sort((a, b) => b.labelled! - a.labelled!);
   }, [label.map]);
   const first = images[0];
-  const aspect = label.map
-    ? label.map.height / label.map.width
-    : first
-      ? first.naturalHeight / first.naturalWidth
-      : 0.75;
-  const place = Math.min(at, layers.length - 1);
+  const size = useLast(
+    label.map ?? (first ? { height: first.naturalHeight, width: first.naturalWidth } : null),
+  );
   return (
     <div class="scenes">
       <section class="run-scene" aria-label={name}>
@@ -131,16 +142,15 @@ function DataScene({
           <div class={`stage-frame${label.busy ? ' busy' : ''}`}>
             <Stage
               layers={layers}
-              at={place}
-              aspect={aspect}
+              seam={seam}
+              aspect={size ? size.height / size.width : 0.75}
               cover={1}
               classNames={home.classes}
               coming="Reading the scene"
-              label={`${name}: ${layers[Math.round(place)]?.name}`}
-              onAt={setAt}
+              label={name}
             />
           </div>
-          <LayerSlider names={layers.map((each) => each.name)} off={[]} at={place} onAt={setAt} />
+          <LayerSlider names={layerNames} off={NONE} seam={seam} />
         </div>
         <div class="side">
           {label.error && <Problem error={label.error} />}

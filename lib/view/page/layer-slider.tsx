@@ -1,15 +1,16 @@
+import { type Seam, useSeam } from './seam.js';
+
 /** The slider from layer to layer; the names below it go there at once. */
 export function LayerSlider({
   names,
   off,
-  at,
-  onAt,
+  seam,
 }: {
   names: readonly string[];
   off: readonly string[];
-  at: number;
-  onAt: (at: number) => void;
+  seam: Seam;
 }) {
+  const at = useSeam(seam, (place) => place);
   const last = names.length - 1;
   const near = Math.round(at);
   const between = Math.abs(at - near) > 0.02;
@@ -26,7 +27,7 @@ export function LayerSlider({
         max={last}
         step="0.05"
         value={at}
-        onInput={(event) => onAt(Number(event.currentTarget.value))}
+        onInput={(event) => seam.move(Number(event.currentTarget.value))}
       />
       <div class="layer-names">
         {names.map((name, index) => (
@@ -35,7 +36,7 @@ export function LayerSlider({
             type="button"
             aria-pressed={!between && index === near}
             class={off.includes(name) ? 'off' : ''}
-            onClick={() => onAt(index)}
+            onClick={() => seam.move(index)}
           >
             {name}
           </button>

@@ -1,3 +1,4 @@
+import { memo } from './memo.js';
 import { percent } from './text.js';
 
 /** A class and what of the scene it is. */
@@ -11,7 +12,7 @@ export interface LegendRow {
 }
 
 /** The classes that occur; one that is pointed at stands out in the picture. */
-export function Legend({
+export const Legend = memo(function Legend({
   rows,
   only,
   onOnly,
@@ -61,4 +62,4 @@ export function Legend({
       </tbody>
     </table>
   );
-}
+});

@@ -1,3 +1,4 @@
+import { useMemo } from 'preact/hooks';
 import type { ClassMap } from './ask.js';
 
 const VOID = 255;
@@ -9,19 +10,41 @@ export function rgbOf(hex: string): Rgb {
   return [(value >> 16) & 255, (value >> 8) & 255, value & 255];
 }
 
+/** A pixel as image data holds it, of bytes in the order red, green, blue, opacity. */
+function pixelOf([red, green, blue]: Rgb, opacity: number): number {
+  const [pixel] = new Uint32Array(Uint8ClampedArray.of(red, green, blue, opacity).buffer);
+  return pixel!;
+}
+
+/** The pixel of each class a map may hold. */
+function pixelsOf(of: (found: number) => number): Uint32Array {
+  return Uint32Array.from({ length: 256 }, (_, found) => of(found));
+}
+
 /** Classes in their colours; of one that is pointed at, the others fade. */
 export function paintClasses(
   { classes, height, width }: ClassMap,
   colours: readonly Rgb[],
   only: number | null,
 ): HTMLCanvasElement {
-  return painted(height, width, (pixel, out) => {
-    const found = classes[pixel]!;
+  const pixels = pixelsOf((found) => {
     const colour = colours[found] ?? [0, 0, 0];
     const faded = only !== null && found !== only;
-    for (let c = 0; c < 3; c++) out[c] = faded ? 40 + 0.18 * colour[c]! : colour[c]!;
-    out[3] = found === VOID ? 110 : 255;
+    const [red, green, blue] = colour.map((part) => (faded ? 40 + 0.18 * part : part));
+    return pixelOf([red!, green!, blue!], found === VOID ? 110 : 255);
   });
+  return painted(height, width, (out) => {
+    for (let pixel = 0; pixel < out.length; pixel++) out[pixel] = pixels[classes[pixel]!]!;
+  });
+}
+
+/** Classes in their colours, painted when they or the colours are others. */
+export function usePainted(
+  map: ClassMap | null,
+  colours: readonly Rgb[],
+  only: number | null,
+): HTMLCanvasElement | null {
+  return useMemo(() => map && paintClasses(map, colours, only), [map, colours, only]);
 }
 
 /** Where a prediction is wrong, in the colour of what it says; what is right is faint. */
@@ -31,36 +54,37 @@ export function paintErrors(
   colours: readonly Rgb[],
 ): HTMLCanvasElement {
   const { height, width } = label;
-  return painted(height, width, (pixel, out) => {
-    const [truth, said] = [label.classes[pixel]!, prediction.classes[pixel]!];
-    const colour = colours[said] ?? [0, 0, 0];
-    const right = truth === said || truth === VOID;
-    for (let c = 0; c < 3; c++) out[c] = right ? 22 : colour[c]!;
-    out[3] = right ? 215 : 255;
+  const wrong = pixelsOf((said) => pixelOf(colours[said] ?? [0, 0, 0], 255));
+  const right = pixelOf([22, 22, 22], 215);
+  return painted(height, width, (out) => {
+    for (let pixel = 0; pixel < out.length; pixel++) {
+      const [truth, said] = [label.classes[pixel]!, prediction.classes[pixel]!];
+      out[pixel] = truth === said || truth === VOID ? right : wrong[said]!;
+    }
   });
 }
 
 /** White where two predictions differ. */
 export function paintChanges(one: ClassMap, other: ClassMap): HTMLCanvasElement {
-  return painted(one.height, one.width, (pixel, out) => {
-    out.fill(255);
-    out[3] = one.classes[pixel] === other.classes[pixel] ? 0 : 255;
+  const white = pixelOf([255, 255, 255], 255);
+  return painted(one.height, one.width, (out) => {
+    for (let pixel = 0; pixel < out.length; pixel++) {
+      out[pixel] = one.classes[pixel] === other.classes[pixel] ? 0 : white;
+    }
   });
 }
 
 function painted(
   height: number,
   width: number,
-  paint: (pixel: number, out: Uint8ClampedArray) => void,
+  paint: (pixels: Uint32Array) => void,
 ): HTMLCanvasElement {
   const canvas = document.createElement('canvas');
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext('2d')!;
   const image = context.createImageData(width, height);
-  for (let pixel = 0; pixel < height * width; pixel++) {
-    paint(pixel, image.data.subarray(4 * pixel, 4 * pixel + 4));
-  }
+  paint(new Uint32Array(image.data.buffer));
   context.putImageData(image, 0, 0);
   return canvas;
 }

@@ -2,52 +2,49 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { SceneSet } from '../api.js';
 import { type ClassMap, useJson } from './ask.js';
-import { Cases } from './cases.js';
+import { Cases, casesOf } from './cases.js';
 import { Legend } from './legend.js';
-import { paintChanges, paintClasses, paintErrors, rgbOf } from './painting.js';
+import { memo, useLast } from './memo.js';
+import { paintChanges, paintErrors, rgbOf, usePainted } from './painting.js';
 import { Problem } from './parts.js';
 import {
   classesAt,
+  pictureAt,
   picturePath,
   predictionPath,
   type SceneView,
+  scenePath,
   useClasses,
   usePictures,
 } from './scene-data.js';
 import { changed, measure, shares } from './scene-measures.js';
-import { type Layer, Stage } from './stage.js';
+import type { Seam } from './seam.js';
+import { Stage } from './stage.js';
+import type { Layer } from './stage-layers.js';
 import { percent } from './text.js';
 
 const NONE: readonly string[] = [];
 
-/** One run's view of one scene. */
-export function RunScene({
-  id,
-  stamp,
-  titled,
-  names,
-  view,
-  layers: layerNames,
-  onAt,
-  onOff,
-  children,
-}: {
+interface RunSceneProps {
   id: string;
   stamp: string;
   titled: boolean;
   /** Of the first run's list: another's scene is found by its name. */
   names: readonly string[];
   view: SceneView;
+  seam: Seam;
   layers: readonly string[];
-  onAt: (at: number) => void;
   onOff: (off: readonly string[]) => void;
   children: ComponentChildren;
-}) {
-  const { value: set, error } = useJson<SceneSet>(
-    `/api/runs/${encodeURIComponent(id)}/scenes`,
-    stamp,
-  );
-  const index = set === null ? -1 : set.names.indexOf(names[view.index]!);
+}
+
+/** One run's view of one scene. */
+export const RunScene = memo(function RunScene({ stamp, titled, names, ...shown }: RunSceneProps) {
+  const { id, view } = shown;
+  const path = `/api/runs/${encodeURIComponent(id)}/scenes`;
+  const { value: set, error } = useJson<SceneSet>(path, stamp);
+  const indexOf = (at: number) => set?.names.indexOf(names[at] ?? '') ?? -1;
+  const index = indexOf(view.index);
   return (
     <section class="run-scene" aria-label={id}>
       {titled && <h2>{id}</h2>}
@@ -56,61 +53,71 @@ export function RunScene({
         <div class="notice">This run was not evaluated on {names[view.index]}.</div>
       )}
       {set !== null && index >= 0 && (
-        <Shown {...{ id, set, index, view, layerNames, onAt, onOff, children }} />
+        <Shown {...shown} set={set} index={index} next={indexOf(view.index + 1)} />
       )}
     </section>
   );
-}
+});
 
 function Shown({
   id,
   set,
   index,
+  next,
   view,
-  layerNames,
-  onAt,
+  seam,
+  layers: layerNames,
   onOff,
   children,
-}: {
-  id: string;
+}: Omit<RunSceneProps, 'stamp' | 'titled' | 'names'> & {
   set: SceneSet;
   index: number;
-  view: SceneView;
-  layerNames: readonly string[];
-  onAt: (at: number) => void;
-  onOff: (off: readonly string[]) => void;
-  children: ComponentChildren;
+  /** The scene that is likely to be asked for next; -1: none. */
+  next: number;
 }) {
-  const { classes, modalities, labelled, checkpoint } = set;
-  const own = modalities.map(({ name }) => name);
-  const off = useMemo(() => view.off.filter((name) => own.includes(name)), [view.off, own.join()]);
+  const { classes, labelled, checkpoint } = set;
+  const own = useMemo(() => set.modalities.map(({ name }) => name), [set]);
+  const off = useMemo(() => view.off.filter((name) => own.includes(name)), [view.off, own]);
   const [only, setOnly] = useState<number | null>(null);
-  const path = (without: readonly string[]) => predictionPath(id, index, without, checkpoint);
-  const label = useClasses(
-    labelled ? `/api/runs/${encodeURIComponent(id)}/scenes/${index}/label` : null,
+  const scene = scenePath(id, index);
+  const cases = useMemo(
+    () => casesOf(own, (without) => predictionPath(scene, without, checkpoint)),
+    [scene, own, checkpoint],
   );
-  const prediction = useClasses(path(off));
-  const whole = useClasses(path(NONE));
+  const label = useClasses(scene, labelled ? `${scene}/label` : null);
+  const asked = predictionPath(scene, off, checkpoint);
+  const prediction = useClasses(scene, asked);
+  const whole = useClasses(scene, predictionPath(scene, NONE, checkpoint));
   const { images, error } = usePictures(
-    own.map((name) => picturePath(id, index, name, checkpoint ?? '')),
+    scene,
+    own.map((name) => picturePath(scene, name, checkpoint)),
   );
-  usePrefetch(own, path);
+  const isThere = !prediction.busy && !label.busy && images.every((image) => image !== null);
+  usePrefetch(isThere && next >= 0 ? scenePath(id, next) : null, {
+    own,
+    off,
+    labelled,
+    checkpoint,
+  });
 
   const colours = useMemo(() => set.colours.map(rgbOf), [set]);
-  const layers = useMemo(() => {
-    const labels = sameSize(label.map, prediction.map) ? label.map : null;
-    const paint = (map: ClassMap | null) => map && paintClasses(map, colours, only);
-    return layerNames.map((name): Layer => {
-      const m = own.indexOf(name);
-      if (m >= 0) return { name, image: images[m] ?? null, off: off.includes(name) };
-      if (name === 'label') return { name, image: paint(label.map), classes: label.map };
-      if (name === 'prediction')
-        return { name, image: paint(prediction.map), classes: prediction.map };
-      if (name !== 'errors') return { name, image: null };
-      const image = labels && prediction.map && paintErrors(labels, prediction.map, colours);
-      return { name, image, classes: null };
-    });
-  }, [layerNames.join(), images, label.map, prediction.map, colours, only, off]);
+  const labelImage = usePainted(label.map, colours, only);
+  const predictionImage = usePainted(prediction.map, colours, only);
+  const errors = useMemo(() => {
+    const both = label.map && prediction.map && sameSize(label.map, prediction.map);
+    return both ? paintErrors(label.map!, prediction.map!, colours) : null;
+  }, [label.map, prediction.map, colours]);
+  const layers = useMemo(
+    () =>
+      layerNames.map((name): Layer => {
+        const m = own.indexOf(name);
+        if (m >= 0) return { name, image: images[m] ?? null, off: off.includes(name) };
+        if (name === 'label') return { name, image: labelImage, classes: label.map };
+        if (name === 'prediction') return { name, image: predictionImage, classes: prediction.map };
+        return name === 'errors' ? { name, image: errors, classes: null } : { name, image: null };
+      }),
+    [layerNames, own, images, labelImage, predictionImage, errors, off],
+  );
   const measured = useMemo(
     () =>
       label.map && prediction.map && sameSize(label.map, prediction.map)
@@ -125,7 +132,7 @@ function Shown({
         : null,
     [whole.map, prediction.map],
   );
-  const flash = useFlash(prediction.map, index);
+  const flash = useFlash(prediction.map, scene);
   const rows = useMemo(() => {
     const truth = label.map && shares(label.map, classes.length);
     const said = prediction.map && shares(prediction.map, classes.length);
@@ -141,23 +148,24 @@ function Shown({
       .filter((row) => (row.labelled ?? 0) + (row.predicted ?? 0) > 0)
       .sort((a, b) => (b.labelled ?? b.predicted ?? 0) - (a.labelled ?? a.predicted ?? 0));
   }, [label.map, prediction.map, measured]);
-  const size = label.map ?? prediction.map;
+  const size = useLast(label.map ?? prediction.map);
   const failure = prediction.error ?? label.error;
-  const given = off.length === 0 ? 'with everything' : `without ${off.join(' and ')}`;
+  // Of the prediction that is shown: another may be coming.
+  const shownOff = useShownOff(off, prediction.path === asked || prediction.path === null);
+  const given = shownOff.length === 0 ? 'with everything' : `without ${shownOff.join(' and ')}`;
   return (
     <>
       <div class="stage-column">
         <div class={`stage-frame${prediction.busy ? ' busy' : ''}`}>
           <Stage
             layers={layers}
-            at={view.at}
+            seam={seam}
             aspect={size ? size.height / size.width : 0.75}
             cover={view.cover}
             flash={flash}
             classNames={classes}
             coming={failure ? 'The model does not answer' : 'Asking the model'}
-            label={`${set.names[index]}, ${given}: ${layerNames[Math.round(view.at)]}`}
-            onAt={onAt}
+            label={`${set.names[index]}, ${given}`}
           />
         </div>
         {children}
@@ -165,7 +173,7 @@ function Shown({
       <div class="side">
         {failure && <Problem error={failure} />}
         {error !== null && <div class="notice">A picture of this scene cannot be read.</div>}
-        <dl class="figures" aria-live="polite">
+        <dl class="figures" aria-live="polite" aria-busy={prediction.busy}>
           <div>
             <dt>mIoU here, {given}</dt>
             <dd>{percent(measured?.meanIoU)}</dd>
@@ -179,14 +187,7 @@ function Shown({
             <dd>{percent(differs)} %</dd>
           </div>
         </dl>
-        <Cases
-          modalities={own}
-          off={off}
-          label={label.map}
-          classes={classes.length}
-          path={path}
-          onOff={onOff}
-        />
+        <Cases cases={cases} off={off} label={label.map} classes={classes.length} onOff={onOff} />
         <Legend rows={rows} only={only} onOnly={setOnly} />
         <p class="soft">
           {checkpoint}, {set.names.length} scenes of the list val
@@ -200,29 +201,44 @@ function sameSize(one: ClassMap | null, other: ClassMap | null): boolean {
   return one?.height === other?.height && one?.width === other?.width;
 }
 
-/** What each sensor's loss does is asked for before somebody flips its switch. */
-function usePrefetch(own: readonly string[], path: (without: readonly string[]) => string): void {
-  const paths = own.length > 1 ? own.map((name) => path([name])) : [];
-  const key = paths.join('\n');
+/** What was missing when the prediction that is shown was made. */
+function useShownOff(off: readonly string[], isShown: boolean): readonly string[] {
+  const last = useRef(off);
+  if (isShown) last.current = off;
+  return last.current;
+}
+
+/** What a scene is shown of is asked for before it is gone to: once, when the one before is there. */
+function usePrefetch(
+  scene: string | null,
+  {
+    own,
+    off,
+    labelled,
+    checkpoint,
+  }: {
+    own: readonly string[];
+    off: readonly string[];
+    labelled: boolean;
+    checkpoint: string | null;
+  },
+): void {
   useEffect(() => {
-    let ended = false;
-    const all = async () => {
-      for (const each of paths) if (!ended) await classesAt(each).catch(() => null);
-    };
-    void all();
-    return () => {
-      ended = true;
-    };
-  }, [key]);
+    if (scene === null) return;
+    const nobody = () => {};
+    for (const name of own) pictureAt(picturePath(scene, name, checkpoint)).catch(nobody);
+    if (labelled) classesAt(`${scene}/label`).catch(nobody);
+    classesAt(predictionPath(scene, off, checkpoint)).catch(nobody);
+  }, [scene, own, off, checkpoint]);
 }
 
 /** Where a prediction differs from the one before, of the same scene. */
-function useFlash(map: ClassMap | null, index: number): HTMLCanvasElement | null {
-  const before = useRef<{ map: ClassMap | null; index: number }>({ map: null, index });
+function useFlash(map: ClassMap | null, scene: string): HTMLCanvasElement | null {
+  const before = useRef<{ map: ClassMap | null; scene: string }>({ map: null, scene });
   return useMemo(() => {
     const earlier = before.current;
-    before.current = { map, index };
-    if (map === null || earlier.map === null || earlier.index !== index) return null;
+    before.current = { map, scene };
+    if (map === null || earlier.map === null || earlier.scene !== scene) return null;
     return sameSize(map, earlier.map) ? paintChanges(earlier.map, map) : null;
   }, [map]);
 }

@@ -1,12 +1,13 @@
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo } from 'preact/hooks';
 import type { SceneSet } from '../api.js';
 import { type Refusal, useJson } from './ask.js';
 import { LayerSlider } from './layer-slider.js';
+import { useStable } from './memo.js';
 import { Empty, Problem, Switch, Waiting } from './parts.js';
 import { joinIds, linkTo, type Route, replaceRoute } from './route.js';
 import { RunScene } from './run-scene.js';
-import type { SceneView } from './scene-data.js';
 import { SceneNavigation } from './scene-navigation.js';
+import { useLinkedSeam } from './seam.js';
 
 /** Scenes, and what runs say of them with each sensor there or not. */
 export function ScenePage({
@@ -61,51 +62,58 @@ function Scenes({
   stamp: string;
   route: Route;
 }) {
-  const view = viewOf(route, set);
-  const [asOverlay, setAsOverlay] = useState(false);
-  const names = set.modalities.map(({ name }) => name);
-  const layerNames = [
-    ...names,
-    ...(set.labelled ? ['label'] : []),
-    'prediction',
-    ...(set.labelled ? ['errors'] : []),
-  ];
-  const go = (change: Partial<SceneView>) => {
-    const { index, off, at } = { ...view, ...change };
+  const { path, query } = route;
+  const text = `${query}`;
+  const { index, off, at, over } = useMemo(() => viewOf(route, set), [path[3], text, set]);
+  const names = useMemo(() => set.modalities.map(({ name }) => name), [set]);
+  const layerNames = useMemo(
+    () => [
+      ...names,
+      ...(set.labelled ? ['label'] : []),
+      'prediction',
+      ...(set.labelled ? ['errors'] : []),
+    ],
+    [names, set.labelled],
+  );
+  const go = useStable((change: Partial<Linked>) => {
+    const next = { index, off, at: seam.at, over, ...change };
     replaceRoute(
-      linkTo(['runs', joinIds(ids), 'scenes', `${index + 1}`], {
-        without: off.join(' '),
-        layer: at === names.length + (set.labelled ? 1 : 0) ? '' : `${at}`,
+      linkTo(['runs', joinIds(ids), 'scenes', `${next.index + 1}`], {
+        without: next.off.join(' '),
+        layer: next.at === predictionAt(set) ? '' : `${next.at}`,
+        over: next.over ? 'picture' : '',
       }),
     );
-  };
+  });
+  const seam = useLinkedSeam(at, (place) => go({ at: place }));
+  const onOff = useCallback((to: readonly string[]) => go({ off: to }), []);
   const turn = (name: string, on: boolean) => {
-    const off = names.filter((each) => (each === name ? !on : view.off.includes(each)));
-    if (off.length < names.length) go({ off });
+    const to = names.filter((each) => (each === name ? !on : off.includes(each)));
+    if (to.length < names.length) go({ off: to });
   };
   useKeys((key) => {
     const number = Number(key);
     const name = names[number - 1];
-    if (key === 'ArrowRight') go({ index: Math.min(set.names.length - 1, view.index + 1) });
-    else if (key === 'ArrowLeft') go({ index: Math.max(0, view.index - 1) });
-    else if (key === 'o') setAsOverlay(!asOverlay);
+    if (key === 'ArrowRight') go({ index: Math.min(set.names.length - 1, index + 1) });
+    else if (key === 'ArrowLeft') go({ index: Math.max(0, index - 1) });
+    else if (key === 'o') go({ over: !over });
     else if (key === '0') go({ off: [] });
-    else if (name !== undefined) turn(name, view.off.includes(name));
+    else if (name !== undefined) turn(name, off.includes(name));
   });
-  const left = names.length - view.off.length;
-  const cover = asOverlay ? 0.55 : 1;
-  const shown = useMemo(
-    () => ({ ...view, cover }),
-    [route.path.join('/'), `${route.query}`, cover],
+  const left = names.length - off.length;
+  const view = useMemo(() => ({ index, off, cover: over ? 0.55 : 1 }), [index, off, over]);
+  const slider = useMemo(
+    () => <LayerSlider names={layerNames} off={off} seam={seam} />,
+    [layerNames, off, seam],
   );
   return (
     <>
       <div class="bar scene-bar">
-        <SceneNavigation index={view.index} names={set.names} onGo={(index) => go({ index })} />
+        <SceneNavigation index={index} names={set.names} onGo={(to) => go({ index: to })} />
         <div class="switches">
           <span class="soft">The model is given</span>
           {names.map((name, m) => {
-            const on = !view.off.includes(name);
+            const on = !off.includes(name);
             return (
               <Switch
                 key={name}
@@ -121,8 +129,8 @@ function Scenes({
           <Switch
             label="over the picture"
             hint={<kbd>o</kbd>}
-            on={asOverlay}
-            onChange={setAsOverlay}
+            on={over}
+            onChange={(to) => go({ over: to })}
           />
         </div>
       </div>
@@ -134,12 +142,12 @@ function Scenes({
             stamp={stamp}
             titled={ids.length > 1}
             names={set.names}
-            view={shown}
+            view={view}
+            seam={seam}
             layers={layerNames}
-            onAt={(at) => go({ at })}
-            onOff={(off) => go({ off })}
+            onOff={onOff}
           >
-            <LayerSlider names={layerNames} off={view.off} at={view.at} onAt={(at) => go({ at })} />
+            {slider}
           </RunScene>
         ))}
       </div>
@@ -151,21 +159,40 @@ function Scenes({
   );
 }
 
-function viewOf({ path, query }: Route, set: SceneSet): Omit<SceneView, 'cover'> {
+/** What a link holds of the scenes. */
+interface Linked {
+  index: number;
+  off: readonly string[];
+  /** Which layer, as a seam has it. */
+  at: number;
+  /** Whether classes are drawn over the picture. */
+  over: boolean;
+}
+
+/** Which layer the prediction is. */
+const predictionAt = ({ modalities, labelled }: SceneSet) => modalities.length + (labelled ? 1 : 0);
+
+function viewOf({ path, query }: Route, set: SceneSet): Linked {
   const names = set.modalities.map(({ name }) => name);
   const wanted = Number(path[3] ?? '1') - 1;
   const index = Number.isInteger(wanted) ? Math.min(set.names.length - 1, Math.max(0, wanted)) : 0;
   const without = (query.get('without') ?? '').split(' ');
   const off = names.filter((name) => without.includes(name));
-  const prediction = names.length + (set.labelled ? 1 : 0);
+  const prediction = predictionAt(set);
   const last = prediction + (set.labelled ? 1 : 0);
-  const layer = query.get('layer');
-  const at = layer === null || Number.isNaN(Number(layer)) ? prediction : Number(layer);
   return {
     index,
     off: off.length === names.length ? [] : off,
-    at: Math.min(last, Math.max(0, at)),
+    at: placeOf(query, last, prediction),
+    over: query.get('over') === 'picture',
   };
+}
+
+/** Which layer a link is of. */
+export function placeOf(query: URLSearchParams, last: number, usual: number): number {
+  const layer = query.get('layer');
+  const at = layer === null || Number.isNaN(Number(layer)) ? usual : Number(layer);
+  return Math.min(last, Math.max(0, at));
 }
 
 /** Keys that no control under the focus has a use for. */

@@ -1,43 +1,39 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ClassMap } from './ask.js';
-
-/** What a stage can show; null while it is not there yet. */
-export interface Layer {
-  name: string;
-  image: CanvasImageSource | null;
-  /** Classes are drawn over the first layer where that is asked for. */
-  classes?: ClassMap | null;
-  /** Whether the model is not given this. */
-  off?: boolean;
-}
+import { memo } from './memo.js';
+import { type Seam, useSeam } from './seam.js';
+import { type Layer, LayerPictures, type Paper } from './stage-layers.js';
 
 interface StageProps {
   layers: readonly Layer[];
-  /** 0 to layers − 1: a whole number shows one layer, one between two of them, with a seam. */
-  at: number;
-  /** Height by width, before any layer has come. */
+  seam: Seam;
+  /** Height by width. */
   aspect: number;
   /** 0 to 1: how strongly classes cover the picture below. */
   cover: number;
   /** Drawn on top for a moment where it changes. */
   flash?: CanvasImageSource | null;
   classNames: readonly string[];
+  /** Of the scene, and what the model is given of it. */
   label: string;
   /** What is said while the layer is not there yet. */
   coming: string;
-  onAt: (at: number) => void;
 }
 
 const FLASH = 900;
+/** Radius of the seam's grip, CSS pixels. */
+const GRIP = 11;
 
 /** One picture, of which a seam moves from a layer to the next. */
-export function Stage(props: StageProps) {
-  const { layers, at, aspect, cover, flash = null, classNames, label, coming, onAt } = props;
+export const Stage = memo(function Stage(props: StageProps) {
+  const { layers, seam, aspect, cover, flash = null, classNames, label, coming } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(0);
   const [pointed, setPointed] = useState<{ x: number; y: number; text: string } | null>(null);
+  const near = useSeam(seam, Math.round);
   const flashed = useRef({ image: flash, since: 0 });
   if (flashed.current.image !== flash) flashed.current = { image: flash, since: performance.now() };
+  const pictures = useMemo(() => new LayerPictures(), []);
 
   useEffect(() => {
     const element = canvas.current!;
@@ -47,36 +43,51 @@ export function Stage(props: StageProps) {
   }, []);
   useEffect(() => {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    let frame = 0;
-    const draw = () => {
+    const paper = paperOf(canvas.current!, aspect);
+    pictures.show(layers, cover, paper);
+    const glow = () => {
       const { image, since } = flashed.current;
       const age = (performance.now() - since) / FLASH;
-      const glow = image === null || calm || age >= 1 ? 0 : 1 - age;
-      drawStage(canvas.current!, { layers, at, cover, aspect, flash: image, glow });
-      if (glow > 0) frame = requestAnimationFrame(draw);
+      return image === null || calm || age >= 1 ? 0 : 1 - age;
+    };
+    let frame = 0;
+    let drawn: number | null = null;
+    const draw = () => {
+      frame = 0;
+      const shine = glow();
+      drawStage(paper, pictures, { at: seam.at, before: shine > 0 ? null : drawn });
+      if (shine > 0) drawFlash(paper, flashed.current.image!, shine);
+      // Under a glow, and as it ends, all of it changes.
+      drawn = shine > 0 ? null : seam.at;
+      if (shine > 0) frame = requestAnimationFrame(draw);
     };
     draw();
-    return () => cancelAnimationFrame(frame);
-  }, [layers, at, aspect, cover, flash, width]);
+    const leave = seam.follow(() => {
+      if (frame === 0) frame = requestAnimationFrame(draw);
+    });
+    return () => {
+      leave();
+      cancelAnimationFrame(frame);
+    };
+  }, [layers, seam, aspect, cover, flash, width]);
 
   const point = (event: PointerEvent) => {
     const box = canvas.current!.getBoundingClientRect();
     const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-    if (event.buttons === 1) onAt(seamAt(at, x, layers.length));
+    if (event.buttons === 1) seam.move(seamAt(seam.at, x, layers.length));
     const texts = layers.flatMap(({ name, classes }) => {
       if (!classes || x < 0 || y < 0 || x >= 1 || y >= 1) return [];
-      const row = Math.floor(y * classes.height);
-      const found = classes.classes[row * classes.width + Math.floor(x * classes.width)]!;
-      return [`${name}: ${classNames[found] ?? 'void'}`];
+      return [`${name}: ${classNames[classUnder(classes, x, y)] ?? 'void'}`];
     });
     setPointed(texts.length === 0 ? null : { x, y, text: texts.join('\n') });
   };
+  const shown = layers[near];
   return (
     <div class="stage" style={{ aspectRatio: `${1 / aspect}`, '--aspect': 1 / aspect }}>
       <canvas
         ref={canvas}
         role="img"
-        aria-label={label}
+        aria-label={`${label}: ${shown?.name}`}
         onPointerDown={(event) => {
           event.currentTarget.setPointerCapture(event.pointerId);
           point(event);
@@ -84,7 +95,7 @@ export function Stage(props: StageProps) {
         onPointerMove={point}
         onPointerLeave={() => setPointed(null)}
       />
-      {layers[Math.round(at)]?.image === null && <span class="coming">{coming}</span>}
+      {shown?.image === null && <span class="coming">{coming}</span>}
       {pointed && (
         <span
           class={`pointed${pointed.x > 0.6 ? ' left' : ''}`}
@@ -96,6 +107,10 @@ export function Stage(props: StageProps) {
       )}
     </div>
   );
+});
+
+function classUnder({ classes, height, width }: ClassMap, x: number, y: number): number {
+  return classes[Math.floor(y * height) * width + Math.floor(x * width)]!;
 }
 
 /** Dragging on the picture moves the seam between the two layers that are shown. */
@@ -105,24 +120,8 @@ function seamAt(at: number, x: number, count: number): number {
   return below + Math.min(1, Math.max(0, 1 - x));
 }
 
-function drawStage(
-  canvas: HTMLCanvasElement,
-  {
-    layers,
-    at,
-    cover,
-    aspect,
-    flash,
-    glow,
-  }: {
-    layers: readonly Layer[];
-    at: number;
-    cover: number;
-    aspect: number;
-    flash: CanvasImageSource | null;
-    glow: number;
-  },
-): void {
+/** The canvas at as many pixels as the screen shows. */
+function paperOf(canvas: HTMLCanvasElement, aspect: number): Paper {
   const ratio = Math.min(2, devicePixelRatio);
   const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
   const height = Math.max(1, Math.round(width * aspect));
@@ -130,52 +129,45 @@ function drawStage(
     canvas.width = width;
     canvas.height = height;
   }
-  const context = canvas.getContext('2d')!;
-  context.clearRect(0, 0, width, height);
-  const below = Math.min(layers.length - 1, Math.floor(at));
+  return { context: canvas.getContext('2d')!, width, height, ratio };
+}
+
+/** @param before where the seam was drawn; null where more than the seam is another */
+function drawStage(
+  paper: Paper,
+  pictures: LayerPictures,
+  { at, before }: { at: number; before: number | null },
+): void {
+  const { context, width, height, ratio } = paper;
+  const below = Math.min(pictures.count - 1, Math.floor(at));
   const share = at - below;
-  const ground = layers[0]?.image ?? null;
-  const put = (layer: Layer | undefined) => {
-    if (layer === undefined) return;
-    if (layer.image === null) {
-      // What is not there yet: the scene, faintly.
-      context.globalAlpha = 0.35;
-      if (ground) context.drawImage(ground, 0, 0, width, height);
-      context.globalAlpha = 1;
-      return;
-    }
-    const classes = layer.classes !== undefined;
-    // Classes have edges; pictures of few pixels do not get any by being enlarged.
-    context.imageSmoothingEnabled = !classes;
-    context.imageSmoothingQuality = 'high';
-    if (classes && cover < 1 && ground) {
-      context.imageSmoothingEnabled = true;
-      context.drawImage(ground, 0, 0, width, height);
-      context.globalAlpha = cover;
-      context.imageSmoothingEnabled = false;
-    }
-    context.drawImage(layer.image, 0, 0, width, height);
-    context.globalAlpha = 1;
-    if (layer.off) hatch(context, width, height, ratio);
-  };
-  put(layers[below]);
   const seam = Math.round(width * (1 - share));
-  if (share > 0) {
-    context.save();
-    context.beginPath();
-    context.rect(seam, 0, width - seam, height);
-    context.clip();
-    context.clearRect(seam, 0, width - seam, height);
-    put(layers[below + 1]);
-    context.restore();
+  let [from, to] = [0, width];
+  if (before !== null && Math.floor(before) === below && share > 0 && before > below) {
+    // Between the same two layers only the strip that the seam went over is another.
+    const old = Math.round(width * (1 - (before - below)));
+    const grip = Math.ceil((GRIP + 2) * ratio);
+    from = Math.max(0, Math.min(seam, old) - grip);
+    to = Math.min(width, Math.max(seam, old) + grip);
   }
-  if (glow > 0 && flash) {
-    context.globalAlpha = 0.75 * glow;
-    context.imageSmoothingEnabled = false;
-    context.drawImage(flash, 0, 0, width, height);
-    context.globalAlpha = 1;
-  }
+  context.clearRect(from, 0, to - from, height);
+  const put = (layer: number, left: number, right: number) => {
+    const [start, end] = [Math.max(from, left), Math.min(to, right)];
+    if (end <= start) return;
+    const picture = pictures.of(layer);
+    if (picture === null) return;
+    context.drawImage(picture, start, 0, end - start, height, start, 0, end - start, height);
+  };
+  put(below, 0, share > 0 ? seam : width);
+  if (share > 0) put(below + 1, seam, width);
   if (share > 0 && share < 1) drawSeam(context, seam, height, ratio);
+}
+
+function drawFlash({ context, width, height }: Paper, image: CanvasImageSource, glow: number) {
+  context.globalAlpha = 0.75 * glow;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(image, 0, 0, width, height);
+  context.globalAlpha = 1;
 }
 
 function drawSeam(context: CanvasRenderingContext2D, x: number, height: number, ratio: number) {
@@ -184,7 +176,7 @@ function drawSeam(context: CanvasRenderingContext2D, x: number, height: number, 
   context.fillStyle = '#fff';
   context.fillRect(x - ratio, 0, 2 * ratio, height);
   context.beginPath();
-  context.arc(x, height / 2, 11 * ratio, 0, 2 * Math.PI);
+  context.arc(x, height / 2, GRIP * ratio, 0, 2 * Math.PI);
   context.fill();
   context.fillStyle = '#14171c';
   for (const way of [-1, 1]) {
@@ -194,23 +186,4 @@ function drawSeam(context: CanvasRenderingContext2D, x: number, height: number, 
     context.lineTo(x + way * 3 * ratio, height / 2 + 4 * ratio);
     context.fill();
   }
-}
-
-/** Over what the model is not given. */
-function hatch(
-  context: CanvasRenderingContext2D,
-  width: number,
-  height: number,
-  ratio: number,
-): void {
-  context.fillStyle = 'rgb(15 18 22 / 62%)';
-  context.fillRect(0, 0, width, height);
-  context.strokeStyle = 'rgb(255 255 255 / 16%)';
-  context.lineWidth = 2 * ratio;
-  context.beginPath();
-  for (let x = -height; x < width; x += 16 * ratio) {
-    context.moveTo(x, height);
-    context.lineTo(x + height, 0);
-  }
-  context.stroke();
 }
