@@ -3,6 +3,9 @@ import type { Curves } from './api.js';
 /** Points of a curve: twice as many as a wide screen shows. */
 const MOST = 4000;
 
+/** Of a value: more than a chart shows, and a third of what is written of it otherwise. */
+const DIGITS = 6;
+
 /**
  * Rows of named numbers over iterations, of a run of any length: every row at first, then every second,
  * every fourth, …
@@ -33,7 +36,7 @@ export class ThinnedCurves {
         );
     }
     this.#x.push(iteration);
-    for (const [name, column] of this.#columns) column.push(values[name] ?? null);
+    for (const [name, column] of this.#columns) column.push(rounded(values[name] ?? null));
     if (this.#x.length >= MOST) this.#thin();
   }
 
@@ -54,4 +57,8 @@ export class ThinnedCurves {
     this.#stride *= 2;
     this.thinned += 1;
   }
+}
+
+function rounded(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(DIGITS));
 }

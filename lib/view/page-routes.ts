@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import type { Home } from './api.js';
 
@@ -25,13 +26,17 @@ const POLICY = [
 export function addPageRoutes(server: FastifyInstance, home: Home): void {
   for (const [path, [file, type]] of Object.entries(FILES)) {
     const bytes = readFileSync(new URL(`./page/${file}`, import.meta.url));
-    server.get(path, async (_, reply) =>
+    const packed = gzipSync(bytes);
+    server.get(path, async ({ headers }, reply) => {
       reply
         .header('content-type', type)
         .header('content-security-policy', POLICY)
         .header('cache-control', 'no-cache')
-        .send(bytes),
-    );
+        .header('vary', 'accept-encoding');
+      // As through a tunnel, of which not all are quick.
+      if (!/\bgzip\b/.test(headers['accept-encoding'] ?? '')) return reply.send(bytes);
+      return reply.header('content-encoding', 'gzip').send(packed);
+    });
   }
   server.get('/api/home', async () => home);
 }

@@ -7,6 +7,7 @@ import { eventStream } from '../http/event-stream.js';
 import type { RunEntry, RunRobustness } from './api.js';
 import { sendClasses } from './class-bytes.js';
 import { readText } from './files.js';
+import { sendUnlessKnown } from './known.js';
 import { LiveRuns } from './live-runs.js';
 import { listQuery, sceneNumber } from './queries.js';
 import type { RunCatalogue } from './run-catalogue.js';
@@ -42,13 +43,16 @@ export function addRunRoutes(
     work: (scenes: RunScenes) => Result | Promise<Result>,
   ) => pool.use(await catalogue.folderOf(id), work);
 
-  server.get('/api/runs', () => catalogue.list());
+  server.get('/api/runs', async (request, reply) =>
+    sendUnlessKnown(request, reply, await catalogue.list()),
+  );
 
-  server.get('/api/summaries', async (request) => {
+  server.get('/api/summaries', async (request, reply) => {
     const ids = listQuery(request, 'run', MOST_SUMMARIES);
     const known = new Map((await catalogue.list()).map((entry) => [entry.id, entry]));
     const entries = ids.map((id) => known.get(id)).filter((entry): entry is RunEntry => !!entry);
-    return Promise.all(entries.map((entry) => summaries.of(entry)));
+    const found = await Promise.all(entries.map((entry) => summaries.of(entry)));
+    return sendUnlessKnown(request, reply, found);
   });
 
   server.get('/api/live', (request, reply) => {

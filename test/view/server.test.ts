@@ -210,6 +210,12 @@ describe('m3l view, the server', () => {
     const other = await startView([many], folder);
     const response = await fetch(`${other.url}/api/runs`);
     expect((await response.json()) as RunEntry[]).toHaveLength(1000);
+    // The page asks again and again: the list is sent where it is another.
+    const known = { 'if-none-match': response.headers.get('etag')! };
+    const again = await fetch(`${other.url}/api/runs`, { headers: known });
+    expect([again.status, await again.text()]).toEqual([304, '']);
+    writeFileSync(join(many, 'run-7', 'metrics.jsonl'), step(1));
+    expect((await fetch(`${other.url}/api/runs`, { headers: known })).status).toBe(200);
     expect(await other.end()).toBe(0);
   });
 
