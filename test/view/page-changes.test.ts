@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-import { cpSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -21,6 +21,16 @@ beforeAll(async () => {
   tiny = await tinyRun();
   for (const name of ['a', 'b'])
     cpSync(tiny.run, join(tiny.folder, 'runs', name), { recursive: true });
+  cpSync(tiny.run, join(tiny.folder, 'runs', 'long'), { recursive: true });
+  const step = (k: number) => ({
+    kind: 'train',
+    iteration: k,
+    loss: k,
+    seconds: 0.5,
+    parts: { s: k },
+  });
+  const lines = Array.from({ length: 40 }, (_, k) => JSON.stringify(step(k + 1)));
+  writeFileSync(join(tiny.folder, 'runs', 'long', 'metrics.jsonl'), `${lines.join('\n')}\n`);
   view = await startView(['runs'], tiny.folder);
 }, 120_000);
 
@@ -219,5 +229,46 @@ describe.skipIf(browser === null)('m3l view, as things change', { timeout: 300_0
     await page.getByText('Connection lost').waitFor({ state: 'hidden' });
     await page.close();
     expect(await again.end()).toBe(0);
+  });
+
+  it('tells the values of a chart along its axis by keys', async () => {
+    const page = await opened(`${view.url}/#/runs/long/curves?smoothing=0`);
+    const loss = page.getByRole('slider', { name: 'Loss', exact: true });
+    await loss.focus();
+    const told = () => loss.getAttribute('aria-valuetext');
+    expect(await told()).toMatch(/^iteration 40: loss 40/);
+    await page.keyboard.press('Home');
+    await expect.poll(told).toMatch(/^iteration 1: loss 1,/);
+    await page.keyboard.press('ArrowRight');
+    await expect.poll(told).toMatch(/^iteration 2: /);
+    // The charts of one group show the same place.
+    const rate = page.getByRole('slider', { name: 'Samples a second' });
+    expect(await rate.getAttribute('aria-valuetext')).toMatch(/^iteration 2: /);
+    await page.keyboard.press('Escape');
+    await expect.poll(told).toMatch(/^iteration 40: /);
+    await page.close();
+  });
+
+  it('holds in the link what is searched for, how curves are drawn, and which runs are compared', async () => {
+    const page = await opened(`${view.url}/#/?search=lon`);
+    await page.locator('.run-row').first().waitFor();
+    expect(await page.locator('.run-row').count()).toBe(1);
+    await page.getByRole('searchbox').fill('zzz');
+    await page.waitForURL(/search=zzz/);
+    await page.goto(`${view.url}/#/runs/a/curves`);
+    await page.getByLabel('Logarithmic loss').check();
+    await page.waitForURL(/scale=log/);
+    const slider = page.getByRole('slider', { name: 'Smoothing' });
+    await slider.focus();
+    await page.keyboard.press('Home');
+    await page.waitForURL(/smoothing=0&scale=log/);
+    await page.reload();
+    expect(await page.getByLabel('Logarithmic loss').isChecked()).toBe(true);
+    await expect.poll(() => slider.inputValue()).toBe('0');
+    await page.getByRole('link', { name: 'configuration' }).click();
+    await page.getByLabel('Compare with another run').selectOption('b');
+    await page.waitForURL(/runs\/a%2C%20b\/configuration/);
+    await page.getByText('These configurations are the same.').waitFor();
+    await page.close();
   });
 });

@@ -196,7 +196,7 @@ describe.skipIf(browser === null)('m3l view, in a browser', { timeout: 300_000 }
     for (const name of ['Compare whole', `Compare ${HOSTILE}`])
       await page.getByLabel(name, { exact: true }).check();
     await page.getByRole('link', { name: 'Compare 2 runs' }).click();
-    await page.getByRole('img', { name: /Robust mIoU/ }).waitFor();
+    await page.getByRole('slider', { name: /Robust mIoU/ }).waitFor();
     await page.getByRole('link', { name: 'configuration' }).click();
     await page.getByText('These configurations are the same.').waitFor();
     await page.getByRole('link', { name: 'scenes' }).click();

@@ -85,6 +85,20 @@ export const Chart = memo(function Chart({
   const index = at ?? x.length - 1;
   const place = x[index];
   const values = lines.map((_, i) => valueAt(data[i + 1]!, index, at === null));
+  const onKey = (event: KeyboardEvent) => {
+    const to = placeByKey(event.key, { at: index, last: x.length - 1 });
+    if (to === undefined || plot.current === null) return;
+    event.preventDefault();
+    point(to === null ? null : x[to]!);
+  };
+  /** As the pointer does; the charts of the group follow. */
+  const point = (place: number | null) => {
+    const plots = group === undefined ? [plot.current!] : uPlot.sync(group).plots;
+    for (const each of plots) {
+      const left = place === null ? -10 : each.valToPos(place, 'x');
+      each.setCursor({ left, top: place === null ? -10 : 0 });
+    }
+  };
   const told = lines.map(({ name }, i) => `${name} ${format(values[i]!)}`).join(', ');
   return (
     <figure class="chart">
@@ -92,7 +106,19 @@ export const Chart = memo(function Chart({
         <h3>{title}</h3>
         <span class="soft">{place === undefined ? '' : `${across} ${short(place)}`}</span>
       </figcaption>
-      <div class="plot" ref={box} role="img" aria-label={`${title}: ${told}`} />
+      <div
+        class="plot"
+        ref={box}
+        role="slider"
+        tabIndex={0}
+        aria-label={title}
+        aria-valuemin={0}
+        aria-valuemax={Math.max(0, x.length - 1)}
+        aria-valuenow={Math.max(0, index)}
+        aria-valuetext={`${place === undefined ? '' : `${across} ${short(place)}: `}${told}`}
+        onKeyDown={onKey}
+        onBlur={() => plot.current && point(null)}
+      />
       <ul class="keys">
         {lines.map(({ name, colour }, i) => (
           <li key={name}>
@@ -118,6 +144,22 @@ export const Chart = memo(function Chart({
 
 export const colourOf = ({ curves }: Theme, index: number) => curves[index % curves.length]!;
 const dashOf = (index: number) => DASHES[index % DASHES.length]!;
+
+/** Where a key leads along the axis; null: to no place, undefined: it is no key of a chart. */
+function placeByKey(key: string, { at, last }: { at: number; last: number }) {
+  const step = Math.max(1, Math.round(last / 20));
+  const places: Record<string, number | null> = {
+    ArrowLeft: at - 1,
+    ArrowRight: at + 1,
+    PageDown: at - step,
+    PageUp: at + step,
+    Home: 0,
+    End: last,
+    Escape: null,
+  };
+  const to = places[key];
+  return typeof to === 'number' ? Math.min(last, Math.max(0, to)) : to;
+}
 
 /** The last value there is, or the one at a place. */
 function valueAt(column: readonly (number | null | undefined)[], index: number, last: boolean) {

@@ -1,7 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { RunConfig } from '../api.js';
-import { askJson, asRefusal, type Refusal } from './ask.js';
+import type { RunConfig, RunEntry } from '../api.js';
+import { askJson, asRefusal, type Refusal, useJson } from './ask.js';
 import { Problem, Scroll, Waiting } from './parts.js';
+import { joinIds, linkTo, MOST_RUNS } from './route.js';
 
 /** Configurations side by side; what differs stands out, and alone where that is asked for. */
 export function ConfigPage({ ids }: { ids: readonly string[] }) {
@@ -56,7 +57,7 @@ export function ConfigPage({ ids }: { ids: readonly string[] }) {
             Only what differs ({all.filter(differs).length} of {all.length})
           </label>
         )}
-        {ids.length === 1 && <span class="soft">Select several runs in the list to compare.</span>}
+        <CompareWith ids={ids} />
       </div>
       {rows.length === 0 ? (
         <p class="soft">
@@ -89,5 +90,29 @@ export function ConfigPage({ ids }: { ids: readonly string[] }) {
         </Scroll>
       )}
     </>
+  );
+}
+
+/** Another run's configuration beside these. */
+function CompareWith({ ids }: { ids: readonly string[] }) {
+  const { value: runs } = useJson<RunEntry[]>('/api/runs');
+  const others = (runs ?? []).filter(({ id }) => !ids.includes(id));
+  if (others.length === 0 || ids.length >= MOST_RUNS) return null;
+  return (
+    <select
+      aria-label="Compare with another run"
+      value=""
+      onChange={({ currentTarget: { value } }) => {
+        if (value !== '')
+          location.hash = linkTo(['runs', joinIds([...ids, value]), 'configuration']);
+      }}
+    >
+      <option value="">Compare with …</option>
+      {others.map(({ id }) => (
+        <option key={id} value={id}>
+          {id}
+        </option>
+      ))}
+    </select>
   );
 }

@@ -61,7 +61,7 @@ function Inside({ home, route }: { home: Home; route: ReturnType<typeof useRoute
     if (isList) document.title = 'Runs – m3l';
   }, [isList]);
   if (home.kind === 'data') return <DataPage route={route} />;
-  if (isList) return <RunList where={home.where} />;
+  if (isList) return <RunList where={home.where} route={route} />;
   return <RunPage key={route.path[1]} route={route} />;
 }
 

@@ -27,6 +27,9 @@ export function linkTo(path: readonly string[], query: Readonly<Record<string, s
   return `#/${path.map(encodeURIComponent).join('/')}${text === '' ? '' : `?${text}`}`;
 }
 
+/** Runs side by side. */
+export const MOST_RUNS = 8;
+
 /** Runs in a link: commas may be part of a name, and are written twice then. */
 export const joinIds = (ids: readonly string[]) =>
   ids.map((id) => id.replaceAll(',', ',,')).join(', ');

@@ -2,17 +2,16 @@ import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import type { RunEntry, RunSummary } from '../api.js';
 import { askJson, asRefusal, many, type Refusal } from './ask.js';
 import { Empty, Problem, State, VirtualList, Waiting } from './parts.js';
-import { joinIds, linkTo } from './route.js';
+import { joinIds, linkTo, MOST_RUNS, type Route, replaceRoute } from './route.js';
 import { ago, percent } from './text.js';
 
 const LOOK_EVERY = 4000;
-const MOST_SELECTED = 8;
 
 /** All runs; those in sight are read, the others are only names. */
-export function RunList({ where }: { where: string }) {
+export function RunList({ where, route }: { where: string; route: Route }) {
   const [entries, setEntries] = useState<RunEntry[] | null>(null);
   const [error, setError] = useState<Refusal | null>(null);
-  const [search, setSearch] = useState('');
+  const search = route.query.get('search') ?? '';
   const [selected, setSelected] = useState<readonly string[]>([]);
   useEffect(() => {
     let ended = false;
@@ -40,7 +39,7 @@ export function RunList({ where }: { where: string }) {
     setSelected((before) =>
       before.includes(id)
         ? before.filter((each) => each !== id)
-        : [...before, id].slice(-MOST_SELECTED),
+        : [...before, id].slice(-MOST_RUNS),
     );
   return (
     <main class="page">
@@ -70,13 +69,17 @@ export function RunList({ where }: { where: string }) {
               aria-label="Search by name"
               placeholder="Search"
               value={search}
-              onInput={(event) => setSearch(event.currentTarget.value)}
+              onInput={(event) => replaceRoute(linkTo([], { search: event.currentTarget.value }))}
             />
             <span class="grow" />
             <a
               class="button"
               aria-disabled={selected.length < 2}
-              href={selected.length < 2 ? '#/' : linkTo(['runs', joinIds(selected), 'curves'])}
+              href={
+                selected.length < 2
+                  ? linkTo([], { search })
+                  : linkTo(['runs', joinIds(selected), 'curves'])
+              }
             >
               {selected.length < 2 ? 'Select runs to compare' : `Compare ${selected.length} runs`}
             </a>

@@ -7,14 +7,12 @@ import { CurvesPage } from './curves-page.js';
 import { type LiveRun, useLiveRuns } from './live.js';
 import { Problem, State, Waiting } from './parts.js';
 import { RobustnessPage } from './robustness-page.js';
-import { joinIds, linkTo, type Route, splitIds } from './route.js';
+import { joinIds, linkTo, MOST_RUNS, type Route, splitIds } from './route.js';
 import { ScenePage } from './scene-page.js';
 import { percent } from './text.js';
 
 const TABS = ['curves', 'scenes', 'classes', 'confusion', 'robustness', 'configuration'] as const;
 type Tab = (typeof TABS)[number];
-
-const MOST_RUNS = 8;
 
 /** One run, or several side by side. */
 export function RunPage({ route }: { route: Route }) {
