@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { reasonOf } from '../experiment/errors.js';
 import { HttpError } from '../http/errors.js';
@@ -93,7 +93,9 @@ export function addRunRoutes(
   server.get<ByScene>('/api/runs/:id/scenes/:index/prediction', async (request, reply) => {
     const { params } = request;
     const without = listQuery(request, 'without', 64);
-    const prediction = (scenes: RunScenes) => scenes.prediction(sceneNumber(params.index), without);
+    const signal = goneSignal(reply);
+    const prediction = (scenes: RunScenes) =>
+      scenes.prediction(sceneNumber(params.index), without, signal);
     return sendClasses(reply, await withScenes(params.id, prediction));
   });
 
@@ -111,6 +113,15 @@ export function addRunRoutes(
       }),
     );
   });
+}
+
+/** Aborted where the client goes before it was answered, as a page does whose scene was left. */
+function goneSignal({ raw }: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  raw.once('close', () => {
+    if (!raw.writableFinished) controller.abort(new Error('The client has gone.'));
+  });
+  return controller.signal;
 }
 
 /** Pictures of scenes stay as they are while the page is open. */

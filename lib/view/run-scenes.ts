@@ -29,6 +29,11 @@ interface Network {
   predictor: WorkerPredictor;
 }
 
+interface Asking {
+  readonly size: [number, number];
+  readonly signal: AbortSignal;
+}
+
 /** What the network of a checkpoint says, [height, width]. */
 interface Answer {
   readonly checkpoint: string;
@@ -90,17 +95,23 @@ export class RunScenes {
 
   /**
    * What the network says with modalities missing, at the size that the label is shown at.
+   * @param signal takes the asking back: the network is not asked where nobody waits any more
    * @throws EvaluationError M3L_MISSING_MODALITY; CheckpointError M3L_NO_CHECKPOINT
    */
-  async prediction(index: number, without: readonly string[]): Promise<PackedClasses> {
+  async prediction(
+    index: number,
+    without: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<PackedClasses> {
     const missing = this.#indices(without);
     const { checkpoint } = await this.#opened();
-    return this.#predictions.get(`${checkpoint} ${index} ${missing}`, async () => {
+    const ask = async (signal: AbortSignal) => {
       const { labelHeight, labelWidth, height, width } = await this.reader.load(index);
       const size = labelHeight > 0 ? shownSize(labelHeight, labelWidth) : shownSize(height, width);
-      const { classes } = await this.#classes(index, missing, size);
+      const { classes } = await this.#classes(index, missing, { size, signal });
       return packClasses(classes, ...size);
-    });
+    };
+    return this.#predictions.get(`${checkpoint} ${index} ${missing}`, ask, signal);
   }
 
   /**
@@ -125,7 +136,10 @@ export class RunScenes {
       signal.throwIfAborted();
       const { label, labelHeight, labelWidth } = await this.reader.load(index);
       if (label !== null) {
-        const answer = await this.#classes(index, missing, [labelHeight, labelWidth]);
+        const answer = await this.#classes(index, missing, {
+          size: [labelHeight, labelWidth],
+          signal,
+        });
         if (answer.checkpoint !== checkpoint) {
           // A later one answers: all are counted anew, of one network.
           checkpoint = answer.checkpoint;
@@ -152,31 +166,31 @@ export class RunScenes {
     return [...new Set(without.map((name) => modalityIndex(name, names)))].sort((a, b) => a - b);
   }
 
-  async #classes(
-    index: number,
-    missing: readonly number[],
-    size: [number, number],
-  ): Promise<Answer> {
+  async #classes(index: number, missing: readonly number[], options: Asking): Promise<Answer> {
     try {
-      return await this.#predict(index, missing, size);
+      return await this.#predict(index, missing, options);
     } catch (error) {
       // A later checkpoint took the place of the one that was asked.
       const replaced = error instanceof M3lError && error.code === 'M3L_WORKER_CLOSED';
       if (!replaced || this.#closed) throw error;
-      return this.#predict(index, missing, size);
+      return this.#predict(index, missing, options);
     }
   }
 
   async #predict(
     index: number,
     missing: readonly number[],
-    size: [number, number],
+    { size, signal }: Asking,
   ): Promise<Answer> {
     const { checkpoint, predictor } = await this.#opened();
     const inputs = await this.reader.inputs(index, missing, predictor.loading);
     try {
+      signal.throwIfAborted();
       return await torch.scope(async () => {
-        const [classes] = await predictor.predictClasses(inputs, { size, heads: ['ensemble'] });
+        const [classes] = await predictor.predictClasses(inputs, {
+          ...{ size, signal },
+          heads: ['ensemble'],
+        });
         const bytes = classes!.to({ dtype: 'uint8', device: 'cpu' }).toTypedArray() as Uint8Array;
         return { checkpoint, classes: bytes.slice() };
       });

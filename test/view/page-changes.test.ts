@@ -149,6 +149,29 @@ describe.skipIf(browser === null)('m3l view, as things change', { timeout: 300_0
     await page.close();
   });
 
+  it('takes back what it asked of a scene that was left', async () => {
+    const failed: string[] = [];
+    let release = () => {};
+    const page = await opened(`${view.url}/#/runs/a/scenes/1`, async (made) => {
+      release = await held(made, /\/scenes\/1\/prediction/);
+      made.on('requestfailed', (request) => {
+        const { pathname } = new URL(request.url());
+        if (pathname.endsWith('/prediction')) failed.push(pathname);
+      });
+    });
+    await settled(page);
+    await page.locator('body').press('ArrowRight');
+    await page.getByText('Asking the model').waitFor();
+    await page.locator('body').press('ArrowRight');
+    await expect.poll(() => failed).toEqual(['/api/runs/a/scenes/1/prediction']);
+    await settled(page);
+    // And asks again where one comes back.
+    release();
+    await page.locator('body').press('ArrowLeft');
+    await settled(page);
+    await page.close();
+  });
+
   it('says what its numbers are of while the model is asked without a sensor', async () => {
     let release = () => {};
     const page = await opened(`${view.url}/#/runs/a/scenes/1`, async (made) => {

@@ -29,6 +29,7 @@ export function predictionPath(
 interface Kept {
   asked: Promise<ClassMap>;
   map: ClassMap | null;
+  controller: AbortController;
 }
 
 const MOST_MAPS = 80;
@@ -36,20 +37,36 @@ const maps = new Map<string, Kept>();
 
 /** Classes that were asked for before are there at once. */
 export function classesAt(path: string): Promise<ClassMap> {
-  const known = maps.get(path);
+  const kept = maps.get(path) ?? ask(path);
   maps.delete(path);
-  const kept = known ?? { asked: askClasses(path), map: null };
-  if (known === undefined) {
-    kept.asked.then(
-      (map) => {
-        kept.map = map;
-      },
-      () => maps.delete(path),
-    );
-  }
   maps.set(path, kept);
   if (maps.size > MOST_MAPS) maps.delete(maps.keys().next().value!);
   return kept.asked;
+}
+
+function ask(path: string): Kept {
+  const controller = new AbortController();
+  const kept: Kept = { asked: askClasses(path, controller.signal), map: null, controller };
+  kept.asked.then(
+    (map) => {
+      kept.map = map;
+    },
+    () => forget(path, kept),
+  );
+  return kept;
+}
+
+function forget(path: string, kept: Kept): void {
+  if (maps.get(path) === kept) maps.delete(path);
+}
+
+/** What is still asked of a scene that was left is taken back: the next one does not wait for it. */
+function leave(scene: string): void {
+  for (const [path, kept] of maps) {
+    if (kept.map !== null || !path.startsWith(`${scene}/`)) continue;
+    maps.delete(path);
+    kept.controller.abort();
+  }
 }
 
 interface Found {
@@ -89,6 +106,7 @@ export function useClasses(scene: string, path: string | null): ShownClasses {
       ended = true;
     };
   }, [scene, path]);
+  useEffect(() => () => leave(scene), [scene]);
   if (path === null) return { map: null, path: null, busy: false, error: null };
   const failed = error !== null && error.path === path;
   const known = maps.get(path)?.map;
