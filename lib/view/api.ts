@@ -14,16 +14,14 @@ export type RunState = 'training' | 'finished' | 'stopped' | 'empty' | 'gone';
 
 /** A run in a line. */
 export interface RunSummary extends RunEntry {
-  name: string;
   framework: string | null;
   model: string | null;
   state: RunState;
   /** Iterations done, and asked for. */
   iteration: number;
   iterations: number | null;
-  /** The latest and the best robust mIoU. */
+  /** The best of its evaluations, as `m3l runs` tells it. */
   robustMeanIoU: number | null;
-  best: number | null;
   /** What of it cannot be read; the rest is there all the same. */
   problem: string | null;
 }

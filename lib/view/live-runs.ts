@@ -56,7 +56,7 @@ export class LiveRuns {
       train: train.length,
       health: health.length,
       evaluations: evaluations.length,
-      state: `${summary.state} ${summary.problem}`,
+      state: `${summary.state} ${summary.problem} ${summary.robustMeanIoU}`,
     };
     const before = known.get(id);
     if (before !== undefined && JSON.stringify(before) === JSON.stringify(now)) return null;

@@ -5,7 +5,6 @@ import { readText } from './files.js';
 
 /** As much of a configuration as lists show; what a newer version stored is no fault. */
 export interface ConfigFacts {
-  name: string | null;
   framework: string | null;
   model: string | null;
   iterations: number | null;
@@ -15,7 +14,7 @@ export interface ConfigFacts {
 
 /** A run's config.yaml as it stands: of another version it may hold what this one does not know. */
 export async function readRunConfig(file: string): Promise<RunConfig & { facts: ConfigFacts }> {
-  const nothing = { name: null, framework: null, model: null, iterations: null, images: null };
+  const nothing = { framework: null, model: null, iterations: null, images: null };
   try {
     const text = await readText(file);
     if (text === null) {
@@ -39,7 +38,6 @@ function factsOf(values: Readonly<Record<string, string>>): ConfigFacts {
   const whole = (key: string) => (/^\d+$/.test(values[key] ?? '') ? Number(values[key]) : null);
   const labelled = whole('batch.labelled');
   return {
-    name: of('name'),
     framework: of('framework.name', 'framework'),
     model: of('model.name', 'model'),
     iterations: whole('iterations'),

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { bestIn } from '../experiment/checkpoint-facts.js';
 import { parseMetrics } from '../experiment/metrics.js';
 import { isLocked } from '../experiment/run-lock.js';
 import type { RunEntry, RunState, RunSummary } from './api.js';
@@ -49,10 +50,10 @@ export class RunSummaries {
 
 async function summarise(folder: string, hasSummary: boolean): Promise<Kept['summary']> {
   const { facts, problem } = await readRunConfig(join(folder, 'config.yaml'));
-  const { name, framework, model, iterations } = facts;
+  const { framework, model, iterations } = facts;
   let iteration = 0;
-  let robust: number | null = null;
-  let best: number | null = null;
+  // The end of a long log may tell of no evaluation.
+  let best = bestIn(join(folder, 'checkpoints'))?.score ?? null;
   let trouble = problem;
   try {
     const end = await readText(join(folder, 'metrics.jsonl'), { most: END, last: true });
@@ -61,20 +62,17 @@ async function summarise(folder: string, hasSummary: boolean): Promise<Kept['sum
       if (line.kind !== 'evaluation') continue;
       const { robustMeanIoU } = line as { robustMeanIoU?: unknown };
       if (typeof robustMeanIoU !== 'number') continue;
-      robust = robustMeanIoU;
       best = Math.max(best ?? robustMeanIoU, robustMeanIoU);
     }
   } catch (error) {
     trouble ??= error instanceof Error ? error.message : String(error);
   }
   return {
-    name: name ?? folder,
     framework,
     model,
     iterations,
     iteration,
-    robustMeanIoU: robust,
-    best,
+    robustMeanIoU: best,
     problem: trouble,
     empty: iteration === 0,
     finished: hasSummary && (iterations === null || iteration >= iterations),

@@ -2,8 +2,10 @@
 /// <reference lib="dom.iterable" />
 import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { listRuns } from 'm3l/experiment';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunSummary } from '../../dist/view/api.js';
 import { openBrowser } from '../helpers/browser.js';
 import { type TinyRun, tinyRun } from '../helpers/tiny-run.js';
 import { startView, type ViewServer } from '../helpers/view-server.js';
@@ -105,6 +107,18 @@ async function held(page: Page, path: RegExp): Promise<() => void> {
 }
 
 describe.skipIf(browser === null)('m3l view, as things change', { timeout: 300_000 }, () => {
+  it('tells the best score that m3l runs tells, of a log without an evaluation at its end, too', async () => {
+    const answer = await fetch(`${view.url}/api/summaries?run=a&run=long`);
+    const told = (await answer.json()) as RunSummary[];
+    const listed = listRuns(join(tiny.folder, 'runs'));
+    for (const { id, robustMeanIoU } of told) {
+      const { robustMeanIoU: expected } = listed.find(({ run }) => run === id)!;
+      expect(expected).toBeGreaterThan(0);
+      expect(robustMeanIoU).toBe(expected);
+    }
+    expect(told).toHaveLength(2);
+  });
+
   it('asks for each part of a scene once, and for the next one beforehand', async () => {
     const asked: string[] = [];
     const page = await opened(`${view.url}/#/runs/a/scenes/1`, async (made) => {

@@ -190,7 +190,7 @@ function Row({
         </span>
         <span class="run-score">
           <b>{percent(summary?.robustMeanIoU)}</b>
-          <span class="soft">robust mIoU</span>
+          <span class="soft">best robust mIoU</span>
         </span>
       </a>
     </div>

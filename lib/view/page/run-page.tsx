@@ -104,7 +104,7 @@ function RunStates({ runs, several }: { runs: readonly LiveRun[]; several: boole
             {summary.iterations === null ? '' : ` of ${summary.iterations}`} iterations
           </span>
           <span>
-            robust mIoU <b>{percent(summary.robustMeanIoU)}</b>
+            best robust mIoU <b>{percent(summary.robustMeanIoU)}</b>
           </span>
         </li>
       ))}
