@@ -28,6 +28,7 @@ class Feed<State> {
   #source: EventSource | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
+  #frame = 0;
 
   constructor(
     private readonly path: string,
@@ -92,7 +93,11 @@ class Feed<State> {
     this.told = told;
     this.#ended = last;
     if (last) this.#close();
-    for (const listener of this.#listeners) listener();
+    // Events of several runs come at once: the page is drawn once for them.
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      for (const listener of this.#listeners) listener();
+    });
   }
 }
 
@@ -118,14 +123,17 @@ export function useConnectionLost(): boolean {
   return lost.size > 0;
 }
 
-/** What an address tells while the page shows it; all who ask for one share its connection. */
-export function useFeed<State>(path: string, kind: FeedKind<State>): Told<State> {
+/** What an address tells while the page shows it; all who ask for one share its connection. Null: nothing. */
+export function useFeed<State>(path: string | null, kind: FeedKind<State>): Told<State> {
   const [, update] = useReducer((count: number) => count + 1, 0);
-  let feed = feeds.get(path) as Feed<State> | undefined;
-  if (feed === undefined) {
-    feed = new Feed(path, kind);
-    feeds.set(path, feed as Feed<unknown>);
-  }
-  useEffect(() => feed.listen(() => update(undefined)), [feed]);
-  return feed.told;
+  const feed = path === null ? null : feedAt(path, kind);
+  useEffect(() => feed?.listen(() => update(undefined)), [feed]);
+  return feed?.told ?? { state: kind.start, error: null };
+}
+
+function feedAt<State>(path: string, kind: FeedKind<State>): Feed<State> {
+  const known = feeds.get(path) as Feed<State> | undefined;
+  const feed = known ?? new Feed(path, kind);
+  if (known === undefined) feeds.set(path, feed as Feed<unknown>);
+  return feed;
 }
