@@ -253,6 +253,21 @@ describe.skipIf(browser === null)('m3l view, as things change', { timeout: 300_0
     await page.close();
   });
 
+  it('counts the matrix of one run after the other', async () => {
+    let release = () => {};
+    const page = await opened(
+      `${view.url}/#/runs/${encodeURIComponent('a, b')}/confusion`,
+      async (made) => {
+        release = await held(made, /runs\/a\/confusion/);
+      },
+    );
+    await page.getByText('Waits for the run before').waitFor();
+    expect(await page.getByText('3 of 3 scenes').count()).toBe(0);
+    release();
+    await page.getByText('3 of 3 scenes').nth(1).waitFor();
+    await page.close();
+  });
+
   it('says that the connection is lost, and takes it up again', async () => {
     const other = await startView(['runs'], tiny.folder);
     const { port } = new URL(other.url);

@@ -1,3 +1,4 @@
+import { useCallback, useEffect, useState } from 'preact/hooks';
 import type { ConfusionProgress, SceneSet } from '../api.js';
 import { many, useJson } from './ask.js';
 import { type FeedKind, useFeed } from './feed.js';
@@ -28,6 +29,23 @@ export function ConfusionPage({ runs, route }: { runs: readonly LiveRun[]; route
   const names = set.modalities.map(({ name }) => name);
   const cases = names.length > 1 ? ['', ...names] : [''];
   const without = cases.find((name) => name === route.query.get('without')) ?? '';
+  return <Matrices key={without} {...{ runs, route, cases, without }} />;
+}
+
+/** One run is counted after the other: each takes a network, and a browser's connections are few. */
+function Matrices({
+  runs,
+  route,
+  cases,
+  without,
+}: {
+  runs: readonly LiveRun[];
+  route: Route;
+  cases: readonly string[];
+  without: string;
+}) {
+  const [ended, setEnded] = useState(0);
+  const onEnd = useCallback(() => setEnded((before) => before + 1), []);
   return (
     <>
       <div class="bar">
@@ -43,8 +61,14 @@ export function ConfusionPage({ runs, route }: { runs: readonly LiveRun[]; route
         <span class="soft">Rows: label. Columns: what the model says. Percent of the row.</span>
       </div>
       <div class="matrices">
-        {runs.map(({ id }) => (
-          <Counted key={`${id} ${without}`} id={id} without={without} titled={runs.length > 1} />
+        {runs.map(({ id }, place) => (
+          <Counted
+            key={`${id} ${without}`}
+            {...{ id, without }}
+            titled={runs.length > 1}
+            waits={place > ended}
+            onEnd={onEnd}
+          />
         ))}
       </div>
     </>
@@ -58,17 +82,31 @@ const COUNTING: FeedKind<ConfusionProgress | null> = {
   isDone: (progress) => progress !== null && progress.done === progress.images,
 };
 
-function Counted({ id, without, titled }: { id: string; without: string; titled: boolean }) {
+function Counted({
+  id,
+  without,
+  titled,
+  waits,
+  onEnd,
+}: {
+  id: string;
+  without: string;
+  titled: boolean;
+  waits: boolean;
+  onEnd: () => void;
+}) {
   // Its classes and scenes are its own: runs beside it may have others.
   const { value: set, error: unread } = useJson<SceneSet>(
     `/api/runs/${encodeURIComponent(id)}/scenes`,
   );
   const query = many('without', without === '' ? [] : [without]);
-  const { state: progress, error: failure } = useFeed(
-    `/api/runs/${encodeURIComponent(id)}/confusion?${query}`,
-    COUNTING,
-  );
+  const path = `/api/runs/${encodeURIComponent(id)}/confusion?${query}`;
+  const { state: progress, error: failure } = useFeed(waits ? null : path, COUNTING);
   const error = unread ?? failure;
+  const isEnded = error !== null || COUNTING.isDone!(progress);
+  useEffect(() => {
+    if (isEnded) onEnd();
+  }, [isEnded]);
   const { done = 0, images = set?.names.length ?? 0 } = progress ?? {};
   return (
     <section aria-label={`Confusion matrix of ${id}`}>
@@ -77,7 +115,11 @@ function Counted({ id, without, titled }: { id: string; without: string; titled:
         <Problem error={error} />
       ) : (
         <p class="soft counting" role="status">
-          {progress === null ? 'Opening the model' : `${done} of ${images} scenes`}
+          {progress === null
+            ? waits
+              ? 'Waits for the run before'
+              : 'Opening the model'
+            : `${done} of ${images} scenes`}
           <progress max={images} value={done} aria-label="Scenes counted" />
         </p>
       )}
