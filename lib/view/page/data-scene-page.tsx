@@ -146,7 +146,6 @@ function DataScene({
               aspect={size ? size.height / size.width : 0.75}
               cover={1}
               classNames={home.classes}
-              coming="Reading the scene"
               label={name}
             />
           </div>

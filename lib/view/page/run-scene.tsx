@@ -107,16 +107,21 @@ function Shown({
     const both = label.map && prediction.map && sameSize(label.map, prediction.map);
     return both ? paintErrors(label.map!, prediction.map!, colours) : null;
   }, [label.map, prediction.map, colours]);
+  const failure = prediction.error ?? label.error;
+  const coming = failure ? 'The model does not answer' : 'Asking the model';
   const layers = useMemo(
     () =>
       layerNames.map((name): Layer => {
         const m = own.indexOf(name);
         if (m >= 0) return { name, image: images[m] ?? null, off: off.includes(name) };
-        if (name === 'label') return { name, image: labelImage, classes: label.map };
-        if (name === 'prediction') return { name, image: predictionImage, classes: prediction.map };
-        return name === 'errors' ? { name, image: errors, classes: null } : { name, image: null };
+        if (name === 'label' && labelled) return { name, image: labelImage, classes: label.map };
+        if (name === 'prediction')
+          return { name, image: predictionImage, classes: prediction.map, coming };
+        if (name === 'errors' && labelled) return { name, image: errors, classes: null, coming };
+        // Of the run beside it.
+        return { name, image: null, coming: `This run has no ${name}` };
       }),
-    [layerNames, own, images, labelImage, predictionImage, errors, off],
+    [layerNames, own, images, labelImage, predictionImage, errors, off, coming],
   );
   const measured = useMemo(
     () =>
@@ -149,7 +154,6 @@ function Shown({
       .sort((a, b) => (b.labelled ?? b.predicted ?? 0) - (a.labelled ?? a.predicted ?? 0));
   }, [label.map, prediction.map, measured]);
   const size = useLast(label.map ?? prediction.map);
-  const failure = prediction.error ?? label.error;
   // Of the prediction that is shown: another may be coming.
   const shownOff = useShownOff(off, prediction.path === asked || prediction.path === null);
   const given = shownOff.length === 0 ? 'with everything' : `without ${shownOff.join(' and ')}`;
@@ -164,7 +168,6 @@ function Shown({
             cover={view.cover}
             flash={flash}
             classNames={classes}
-            coming={failure ? 'The model does not answer' : 'Asking the model'}
             label={`${set.names[index]}, ${given}`}
           />
         </div>

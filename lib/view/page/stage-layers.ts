@@ -8,6 +8,8 @@ export interface Layer {
   classes?: ClassMap | null;
   /** Whether the model is not given this. */
   off?: boolean;
+  /** What is said while it is not there. */
+  coming?: string;
 }
 
 /** What is drawn on: pixels of the screen, `ratio` of them to a CSS pixel. */

@@ -16,8 +16,6 @@ interface StageProps {
   classNames: readonly string[];
   /** Of the scene, and what the model is given of it. */
   label: string;
-  /** What is said while the layer is not there yet. */
-  coming: string;
 }
 
 const FLASH = 900;
@@ -26,7 +24,7 @@ const GRIP = 11;
 
 /** One picture, of which a seam moves from a layer to the next. */
 export const Stage = memo(function Stage(props: StageProps) {
-  const { layers, seam, aspect, cover, flash = null, classNames, label, coming } = props;
+  const { layers, seam, aspect, cover, flash = null, classNames, label } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(0);
   const [pointed, setPointed] = useState<{ x: number; y: number; text: string } | null>(null);
@@ -95,7 +93,7 @@ export const Stage = memo(function Stage(props: StageProps) {
         onPointerMove={point}
         onPointerLeave={() => setPointed(null)}
       />
-      {shown?.image === null && <span class="coming">{coming}</span>}
+      {shown?.image === null && <span class="coming">{shown.coming ?? 'Reading the scene'}</span>}
       {pointed && (
         <span
           class={`pointed${pointed.x > 0.6 ? ' left' : ''}`}
