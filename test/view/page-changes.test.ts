@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-import { cpSync, writeFileSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { listRuns } from 'm3l/experiment';
 import type { Browser, Page } from 'playwright-core';
@@ -250,6 +250,16 @@ describe.skipIf(browser === null)('m3l view, as things change', { timeout: 300_0
     await page.getByRole('link', { name: 'm3l' }).click();
     await page.locator('.run-row').first().waitFor();
     await expect.poll(open).toEqual([]);
+    await page.close();
+  });
+
+  it('says beside its scenes that a run was removed', async () => {
+    const run = join(tiny.folder, 'runs', 'removed');
+    cpSync(tiny.run, run, { recursive: true });
+    const page = await opened(`${view.url}/#/runs/removed/scenes/1`);
+    await settled(page);
+    rmSync(run, { recursive: true });
+    await page.getByText('the run was moved or removed').waitFor();
     await page.close();
   });
 

@@ -75,7 +75,9 @@ export function CurvesPage({ runs, route }: { runs: readonly LiveRun[]; route: R
           />
           Logarithmic loss
         </label>
-        <span class="soft grow">Drag across a chart to look closer; a double click shows all.</span>
+        <span class="soft grow">
+          Drag across a chart to look closer; a double click shows all. Arrow keys tell its values.
+        </span>
       </div>
       <div class="charts">
         {charts.map(({ title, lines, format, log: canLog }) => (

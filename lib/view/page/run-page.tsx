@@ -69,11 +69,15 @@ function View({
     const stamp = runs
       .map(({ summary, evaluations }) => `${summary.state} ${evaluations.length}`)
       .join();
-    return <ScenePage key={ids.join()} ids={ids} stamp={stamp} route={route} />;
+    return (
+      <>
+        <Troubles runs={runs.filter(({ summary }) => summary.state === 'gone')} />
+        <ScenePage key={ids.join()} ids={ids} stamp={stamp} route={route} />
+      </>
+    );
   }
   if (tab === 'configuration') return <ConfigPage ids={ids} />;
   if (runs.length < ids.length) return <Waiting what="Reading what was logged" />;
-  const trouble = runs.flatMap(({ summary }) => summary.problem ?? []);
   const views: Record<Exclude<Tab, 'scenes' | 'configuration'>, ComponentChildren> = {
     curves: <CurvesPage runs={runs} route={route} />,
     classes: <ClassesPage runs={runs} route={route} />,
@@ -82,12 +86,25 @@ function View({
   };
   return (
     <>
-      {trouble.map((each) => (
-        <div key={each} class="notice problem">
-          {each}
-        </div>
-      ))}
+      <Troubles runs={runs} />
       {views[tab]}
+    </>
+  );
+}
+
+/** What of runs cannot be read. */
+function Troubles({ runs }: { runs: readonly LiveRun[] }) {
+  return (
+    <>
+      {runs.flatMap(({ id, summary: { problem } }) =>
+        problem === null
+          ? []
+          : [
+              <div key={id} class="notice problem" role="alert">
+                {problem}
+              </div>,
+            ],
+      )}
     </>
   );
 }

@@ -30,7 +30,7 @@ export function ScenePage({
   if (set.names.length === 0) return <Empty title="The list holds no scene" />;
   if (set.checkpoint === null) {
     return (
-      <Empty title="This run has no checkpoint yet">
+      <Empty title="This run has no checkpoint">
         <p>What the model says is shown as soon as training has saved it for the first time.</p>
       </Empty>
     );
