@@ -5,19 +5,16 @@ import * as torch from '../torch/index.js';
 import * as is from '../torch/rules.js';
 import { reasonOf } from './errors.js';
 import { checkOutputs } from './picture-file.js';
+import type { NetworkOptions } from './predictor/scene-network.js';
 import { runFolderShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
 import { type LoadedScene, type PredictedScene, ScenePredictor } from './scene-predictor.js';
 import type { Scene } from './scenes.js';
 
 /** What `predictMany` takes by name. */
-export interface PredictManyOptions {
+export interface PredictManyOptions extends NetworkOptions {
   /** How many scenes alike, one after another, are computed at once; 1 by default. */
   batch?: number;
-  checkpoint?: 'best' | 'latest';
-  device?: string | undefined;
-  /** `key=value` overrides of the run's configuration. */
-  sets?: readonly string[] | undefined;
   /** Told on which device it computes, where that was not plainly asked for. */
   onNote?: ((text: string) => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -46,13 +43,8 @@ export async function* predictMany(
     { run, scenes, options },
     { run: runFolderShape, scenes: is.iterable, options: is.record },
   );
-  const { batch = 1, checkpoint, device, sets = [], onNote, signal } = options;
-  const all = device === undefined ? sets : [...sets, `device=${device}`];
-  using predictor = new ScenePredictor(run, {
-    ...(checkpoint && { checkpoint }),
-    sets: all,
-    onNote,
-  });
+  const { batch = 1, signal, checkpoint, device, sets, onNote } = options;
+  using predictor = new ScenePredictor(run, { checkpoint, device, sets, onNote });
   let waiting: LoadedScene[] = [];
   const flush = async (): Promise<(PredictedScene | FailedScene)[]> => {
     const now = waiting;

@@ -1,16 +1,13 @@
 import { checkArguments } from '../torch/check-arguments.js';
 import { checkOutputs } from './picture-file.js';
+import type { NetworkOptions } from './predictor/scene-network.js';
 import { predictOptionsShape, runFolderShape } from './rules.js';
 import type { RunFolder } from './run-folder.js';
 import { type PredictedScene, ScenePredictor } from './scene-predictor.js';
 import type { Scene } from './scenes.js';
 
 /** What `predict` takes by name. */
-export interface PredictOptions extends Scene {
-  checkpoint?: 'best' | 'latest';
-  device?: string | undefined;
-  /** `key=value` overrides of the run's configuration. */
-  sets?: readonly string[] | undefined;
+export interface PredictOptions extends Scene, NetworkOptions {
   /** Told on which device it computes, where that was not plainly asked for. */
   onNote?: ((text: string) => void) | undefined;
 }
@@ -28,14 +25,9 @@ export async function predict(run: RunFolder, options: PredictOptions): Promise<
     { run: runFolderShape, options: predictOptionsShape },
   );
 
-  const { sets = [], device, checkpoint, onNote, ...scene } = options;
+  const { sets, device, checkpoint, onNote, ...scene } = options;
   checkOutputs(scene);
-  const all = device === undefined ? sets : [...sets, `device=${device}`];
-  using predictor = new ScenePredictor(run, {
-    ...(checkpoint && { checkpoint }),
-    sets: all,
-    onNote,
-  });
+  using predictor = new ScenePredictor(run, { checkpoint, device, sets, onNote });
   const [found] = await predictor.segment([await predictor.load(scene)]);
   return found!;
 }

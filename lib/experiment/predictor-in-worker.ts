@@ -7,17 +7,13 @@ import type { Tensor } from '../torch/index.js';
 import { withDefaults } from '../torch/require.js';
 import * as is from '../torch/rules.js';
 import { calmThreads } from './networks.js';
+import { type NetworkOptions, networkOf } from './predictor/scene-network.js';
 import { networkFactsShape } from './rules.js';
 import { RunFolder } from './run-folder.js';
 import type { NetworkFacts, RunClassesOptions, RunPredictor } from './run-predictor.js';
 
 /** What `predictorInWorker` takes by name. */
-export interface WorkerPredictorOptions {
-  checkpoint?: 'best' | 'latest';
-  /** Overrides that of the run's configuration. */
-  device?: string | undefined;
-  /** `key=value` overrides of the run's configuration. */
-  sets?: readonly string[] | undefined;
+export interface WorkerPredictorOptions extends NetworkOptions {
   /** As of `optimizeForInference` (true). */
   measure?: boolean;
 }
@@ -119,21 +115,14 @@ export async function predictorInWorker(
     { run: is.either(is.text, is.instance(RunFolder)), options: is.record },
   );
 
-  const { device, sets, ...rest } = withDefaults<
-    Required<Omit<WorkerPredictorOptions, 'device' | 'sets'>> &
-      Pick<WorkerPredictorOptions, 'device' | 'sets'>
-  >(
+  const { measure, ...which } = withDefaults<NetworkOptions & { measure: boolean }>(
     'predictorInWorker',
     { checkpoint: 'latest', device: undefined, sets: [], measure: true },
     options,
   );
   calmThreads();
   const model = await inWorker<RunPredictor>(new URL('./run-predictor.js', import.meta.url), {
-    data: {
-      ...rest,
-      run: typeof run === 'string' ? run : run.path,
-      sets: [...(sets ?? []), ...(device === undefined ? [] : [`device=${device}`])],
-    },
+    data: networkOf(run, which, { measure }),
   });
   try {
     return new WorkerPredictor(model, await model.call('facts', []));

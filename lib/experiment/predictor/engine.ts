@@ -4,8 +4,9 @@ import { M3lError } from '../../torch/errors.js';
 import * as torch from '../../torch/index.js';
 import { reasonOf } from '../errors.js';
 import { calmThreads } from '../networks.js';
-import { type NetworkFacts, type RunNetwork, RunPredictor } from '../run-predictor.js';
+import { type NetworkFacts, RunPredictor } from '../run-predictor.js';
 import type { Pixels, SceneRequest } from './images.js';
+import type { RunNetwork } from './scene-network.js';
 import type { SceneAnswer } from './segment-images.js';
 
 export interface Engine {

@@ -1,21 +1,17 @@
-import { loadInputs } from '../../data/index.js';
 import { modalityPicture } from '../../evaluation/index.js';
 import * as torch from '../../torch/index.js';
-import type { Config } from '../config/config.js';
-import { specsOf } from '../networks.js';
-import { loadingOf } from '../prediction-options.js';
 import type { Pixels, SceneRequest } from './images.js';
+import type { SceneNetwork } from './scene-network.js';
 
 /** The one image that there is, as its kind is drawn. */
 export async function imagePicture(
-  config: Config,
+  network: SceneNetwork,
   images: SceneRequest['images'],
 ): Promise<Pixels> {
-  const specs = specsOf(config);
   const at = images.findIndex((image) => image !== null);
-  const { inputs } = await loadInputs(specs, images, loadingOf(config));
+  const { inputs } = await network.load(images);
   try {
-    const { pixels, width, height } = modalityPicture(inputs[at]!, specs[at]!);
+    const { pixels, width, height } = modalityPicture(inputs[at]!, network.specs[at]!);
     return { data: pixels, width, height, channels: 3 };
   } finally {
     torch.dispose(inputs);

@@ -3,7 +3,7 @@ import { DataError, type ImageSource, type PictureData } from '../../data/index.
 import { ArgumentError, describe } from '../../torch/errors.js';
 import { modalityIndex } from '../evaluate.js';
 import type { NetworkFacts } from '../run-predictor.js';
-import type { PredictedScene } from '../scene-predictor.js';
+import type { FoundClass } from './scene-network.js';
 
 /** Pixels in memory: rows from the top, channels of a pixel side by side. */
 export interface Pixels {
@@ -26,13 +26,17 @@ export const PREDICTION_OUTPUTS = ['palette', 'overlay', 'overlayPixels', 'proba
 export type PredictionOutput = (typeof PREDICTION_OUTPUTS)[number];
 
 /** What a model found in the images of one scene. */
-export interface ImagePrediction extends Pick<PredictedScene, 'missing' | 'fill'> {
+export interface ImagePrediction {
   readonly width: number;
   readonly height: number;
   /** [H, W]: the class of each pixel. */
   readonly classes: Uint8Array;
   /** The classes that were found, the largest first; `share` of all pixels. */
-  readonly found: PredictedScene['classes'];
+  readonly found: FoundClass[];
+  /** Modalities that were not given. */
+  readonly missing: string[];
+  /** What stood for them; null where the model has a mask token or nothing is missing. */
+  readonly fill: string | null;
   /** PNG: classes as numbers, in the classes' colours. */
   readonly palette?: Uint8Array;
   /** PNG: the first image, classes in colour over it. */
@@ -53,7 +57,8 @@ export interface SceneRequest {
 /**
  * The images in the order of the modalities.
  * @throws EvaluationError M3L_MISSING_MODALITY for a name that is none; DataError M3L_DATA_OPTIONS for no
- *   image at all, M3L_IMAGE_PIXELS; ArgumentError
+ *   image at all, M3L_IMAGE_PIXELS; ArgumentError. That pixels are as many as they say is looked at by who
+ *   reads them.
  */
 export function sourcesOf(
   images: PredictorImages,
@@ -86,13 +91,6 @@ function sourceOf(name: string, image: PredictorImage, maxPixels: number) {
     throw new DataError(
       'M3L_IMAGE_PIXELS',
       `${name}: found ${width} × ${height} pixels, expected at most ${maxPixels} in all. Send a smaller image.`,
-    );
-  }
-  if (data.length !== width * height * channels) {
-    throw new DataError(
-      'M3L_IMAGE_FORMAT',
-      `${name}: found ${data.length} values, expected ${width} × ${height} pixels of ${channels} channels: ` +
-        `${width * height * channels}. Give width, height and channels as they are.`,
     );
   }
   return { name, picture: { width, height, channels, data: compact(data) } };

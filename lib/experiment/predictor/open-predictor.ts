@@ -4,7 +4,7 @@ import { fromPortable } from '../../torch/portable-error.js';
 import { withDefaults } from '../../torch/require.js';
 import * as is from '../../torch/rules.js';
 import { RunFolder } from '../run-folder.js';
-import type { NetworkFacts, RunNetwork } from '../run-predictor.js';
+import type { NetworkFacts } from '../run-predictor.js';
 import { Batcher } from './batcher.js';
 import { type Engine, engineHere, type ThreadDeath, ThreadEngine } from './engine.js';
 import {
@@ -17,16 +17,11 @@ import {
   type SceneRequest,
   sourcesOf,
 } from './images.js';
+import { type NetworkOptions, networkOf } from './scene-network.js';
 import type { SceneAnswer } from './segment-images.js';
 
 /** What `openPredictor` takes by name. */
-export interface OpenPredictorOptions {
-  /** Default: `latest`. */
-  checkpoint?: 'best' | 'latest';
-  /** Overrides that of the run's configuration. */
-  device?: string | undefined;
-  /** `key=value` overrides of the run's configuration. */
-  sets?: readonly string[] | undefined;
+export interface OpenPredictorOptions extends NetworkOptions {
   /** In a thread of its own (default), so that the event loop never waits for the model. */
   worker?: boolean;
   /** Predictions that are made together, at most (8). */
@@ -88,12 +83,7 @@ export class ImagePredictor {
     options: OpenPredictorOptions,
   ): Promise<ImagePredictor> {
     const { checkpoint, device, sets, worker, restarts, onDeath, ...rest } = optionsOf(options);
-    const network: RunNetwork = {
-      checkpoint,
-      run: typeof run === 'string' ? run : run.path,
-      sets: [...(sets ?? []), ...(device === undefined ? [] : [`device=${device}`])],
-      measure: false,
-    };
+    const network = networkOf(run, { checkpoint, device, sets });
     const engine = worker
       ? await ThreadEngine.open(network, { restarts, onDeath })
       : await engineHere(network);
