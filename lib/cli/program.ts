@@ -78,6 +78,11 @@ for (const add of [
 try {
   await program.parseAsync();
 } catch (error) {
+  if ((error as { code?: unknown } | null)?.code === 'M3L_WORKER_STUCK') {
+    report(error, process.argv.includes('--json'));
+    // Any other end would wait for the thread.
+    process.kill(process.pid, 'SIGKILL');
+  }
   // What commander still throws are help and version, told by then.
   process.exitCode =
     error instanceof CommanderError

@@ -32,10 +32,10 @@ export interface NetworkFacts {
 export type RunClassesOptions = Partial<Omit<PredictClassesOptions, 'specs' | 'size'>> &
   Pick<PredictClassesOptions, 'size'>;
 
-/** What the thread of a model is started with. */
+/** What a thread that is watched makes its model of. */
 export interface ThreadData extends RunNetwork {
-  /** One number, which grows as long as the model works; see watchdog.ts. */
-  readonly pulse?: Int32Array;
+  /** One number, which grows as long as the model gets on; see watchdog.ts. */
+  readonly pulse: Int32Array;
 }
 
 /** In a worker this is the model; it lives as long as the thread. */
@@ -43,7 +43,7 @@ export class RunPredictor {
   readonly #network: SceneNetwork;
   readonly #pulse: Int32Array | undefined;
 
-  constructor({ pulse, ...network }: ThreadData) {
+  constructor({ pulse, ...network }: RunNetwork & Partial<ThreadData>) {
     this.#network = new SceneNetwork(network);
     this.#pulse = pulse;
   }
@@ -93,4 +93,4 @@ export class RunPredictor {
 }
 
 /** The factory that a worker calls. */
-export default (data: ThreadData): RunPredictor => new RunPredictor(data);
+export default (data: RunNetwork & Partial<ThreadData>): RunPredictor => new RunPredictor(data);

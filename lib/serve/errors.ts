@@ -26,6 +26,7 @@ const STATUS: Readonly<Record<string, number>> = {
   M3L_PREDICTOR_CLOSED: 503,
   M3L_WORKER_CLOSED: 503,
   M3L_WORKER_DIED: 503,
+  M3L_WORKER_STUCK: 503,
 };
 
 /** What the server library throws, in words that say what to do. */

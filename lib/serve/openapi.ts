@@ -19,7 +19,7 @@ const REFUSALS = {
   413: 'Too many bytes, pixels or items.',
   415: 'Neither multipart nor an image.',
   429: 'Too much is asked at once: ask again after Retry-After seconds.',
-  503: 'The server ends, the model took too long, or it died and is started anew.',
+  503: 'The server ends, the model took too long, or it died or hung and is started anew.',
 };
 
 const reference = (name: keyof typeof COMPONENTS) => ({ $ref: `#/components/schemas/${name}` });
@@ -88,7 +88,7 @@ export function openApi(modalities: readonly string[], version: string): object 
       '/model': get('What the model takes and tells.', json('Model', 'The model.')),
       '/health': get('Whether the server runs.', json('Health', 'It does.')),
       '/ready': get('Whether it takes requests.', json('Health', 'It does.'), {
-        503: json('Error', 'It ends, or its model has died and is started anew.'),
+        503: json('Error', 'It ends, or its model has died or hung and is started anew.'),
       }),
       '/metrics': get('Counts, for Prometheus.', {
         description: 'Text format 0.0.4.',

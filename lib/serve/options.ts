@@ -28,17 +28,26 @@ export interface ServeOptions
   /** Seconds that a request may take to arrive (30), and then to be answered (30). */
   uploadSeconds?: number;
   answerSeconds?: number;
+  /**
+   * Seconds that the model may work at one image or one pass before it is taken to hang, and started anew
+   * (120, or four times `answerSeconds` where that is more).
+   */
+  hangSeconds?: number;
   /** Seconds that `close` gives requests under way (10). */
   graceSeconds?: number;
   /** Is told what failed that is no client's doing. */
   log?: (text: string) => void;
 }
 
+/** Seconds; timers count no more than 24 of it. */
+const DAY = 86_400;
+
 /** The options with all that is left out. */
 export type ServeSettings = Required<Omit<ServeOptions, 'device'>> & Pick<ServeOptions, 'device'>;
 
 /** @throws ArgumentError */
 export function settingsOf(options: ServeOptions): ServeSettings {
+  const hangSeconds = Math.min(DAY, Math.max(120, 4 * (options.answerSeconds ?? 0)));
   const settings = withDefaults<ServeSettings>(
     'serve',
     {
@@ -53,7 +62,7 @@ export function settingsOf(options: ServeOptions): ServeSettings {
       },
       ...{ host: '127.0.0.1', port: 8080, hosts: [], cors: [], keys: [] },
       ...{ maxBytes: 32 << 20, maxPixels: 2 ** 22, maxItems: 32 },
-      ...{ uploadSeconds: 30, answerSeconds: 30, graceSeconds: 10, log: () => {} },
+      ...{ uploadSeconds: 30, answerSeconds: 30, hangSeconds, graceSeconds: 10, log: () => {} },
     },
     options,
   );
@@ -62,20 +71,21 @@ export function settingsOf(options: ServeOptions): ServeSettings {
     device: is.maybe(is.text),
     sets: is.listOf(is.text),
     maxBatch: is.count,
-    window: is.notNegative,
+    window: is.atMost(is.notNegative, 60_000),
     maxQueue: is.count,
     restarts: is.index,
     host: is.text,
-    port: is.index,
+    port: is.atMost(is.index, 65_535),
     hosts: is.listOf(is.text),
     cors: is.listOf(is.text),
     keys: is.listOf(is.text),
     maxBytes: is.count,
     maxPixels: is.count,
     maxItems: is.count,
-    uploadSeconds: is.positive,
-    answerSeconds: is.positive,
-    graceSeconds: is.notNegative,
+    uploadSeconds: is.atMost(is.positive, DAY),
+    answerSeconds: is.atMost(is.positive, DAY),
+    hangSeconds: is.atMost(is.positive, DAY),
+    graceSeconds: is.atMost(is.notNegative, DAY),
     log: is.callback,
   });
   return settings;

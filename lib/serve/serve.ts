@@ -45,13 +45,14 @@ export class Server {
   static async start(run: RunFolder | string, options: ServeOptions): Promise<Server> {
     const settings = settingsOf(options);
     const metrics = new Metrics();
-    const { checkpoint, device, sets, maxBatch, window, maxQueue, maxPixels, restarts } = settings;
+    const { checkpoint, device, sets, maxBatch, window, maxQueue, maxPixels } = settings;
+    const { restarts, hangSeconds } = settings;
     let fail!: (error: M3lError) => void;
     const failed = new Promise<M3lError>((resolve) => {
       fail = resolve;
     });
     const predictor = await openPredictor(run, {
-      ...{ checkpoint, device, sets, maxBatch, window, maxQueue, maxPixels, restarts },
+      ...{ checkpoint, device, sets, maxBatch, window, maxQueue, maxPixels, restarts, hangSeconds },
       onBatch: (batch) => metrics.batch(batch),
       onDeath({ error, restartIn }) {
         settings.log(error.message);
@@ -78,11 +79,12 @@ export class Server {
    * Refuses what comes from now on, answers what is under way within the grace, and ends.
    * @param options `graceSeconds`: instead of those that it was started with
    * @returns whether all that was under way has been answered
+   * @throws M3lError M3L_WORKER_STUCK where the model's thread hangs in a native call
    */
   close(options: { graceSeconds?: number } = {}): Promise<boolean> {
     checkArguments('close', { options }, { options: is.record });
     const { graceSeconds } = withDefaults('close', { graceSeconds: this.#graceSeconds }, options);
-    checkArguments('close', { graceSeconds }, { graceSeconds: is.notNegative });
+    checkArguments('close', { graceSeconds }, { graceSeconds: is.atMost(is.notNegative, 86_400) });
     this.#closed ??= this.#end(graceSeconds);
     return this.#closed;
   }

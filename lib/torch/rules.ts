@@ -121,6 +121,11 @@ export function maybe(one: Rule): Rule {
   return rule(`${one.expected}, or undefined`, (v) => v === undefined || one.holds(v));
 }
 
+/** A number that has a bound, too. */
+export function atMost(one: Rule, most: number): Rule {
+  return rule(`${one.expected}, at most ${most}`, (v) => one.holds(v) && Number(v) <= most);
+}
+
 /** What may be null. */
 export function orNull(one: Rule): Rule {
   return rule(`${one.expected} or null`, (v) => v === null || one.holds(v));

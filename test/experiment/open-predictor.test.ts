@@ -158,15 +158,37 @@ describe.each([true, false])('openPredictor, worker: %s', (worker) => {
     }));
 });
 
-test('07 says what is wrong with a run and with options', async () => {
+test('07 slow is not hung: each image and each pass is a sign of life', async () => {
+  const sizes = [...Array(24).keys()].map((i) => 240 + 4 * i);
+  const images = await Promise.all(
+    sizes.map((width) => sharp(tiny.image('rgb')).resize(width, 240).png().toBuffer()),
+  );
+  let seconds = 0;
+  const all = (options: OpenPredictorOptions) =>
+    opened({ maxBatch: 24, ...options }, async (predictor) => {
+      const start = performance.now();
+      const found = await Promise.all(images.map((rgb) => predictor.predict({ rgb })));
+      seconds = (performance.now() - start) / 1000;
+      expect(found.map(({ width }) => width)).toEqual(sizes);
+    });
+  await all({});
+  const hangSeconds = seconds / 3;
+  await all({ hangSeconds, restarts: 0 });
+  expect(seconds).toBeGreaterThan(hangSeconds);
+});
+
+test('08 says what is wrong with a run and with options', async () => {
   await expect(openPredictor(join(tiny.folder, 'none'))).rejects.toMatchObject({
     code: expect.stringMatching(/^M3L_RUN/),
   });
   await expect(openPredictor(tiny.run, { maxBatch: 0 })).rejects.toThrow(/maxBatch/);
+  await expect(openPredictor(tiny.run, { window: 1e6 })).rejects.toThrow(/at most 60000/);
+  await expect(openPredictor(tiny.run, { hangSeconds: 0 })).rejects.toThrow(/hangSeconds/);
+  await expect(openPredictor(tiny.run, { hangSeconds: 1e9 })).rejects.toThrow(/at most 86400/);
   await expect(openPredictor(tiny.run, { wroker: true } as never)).rejects.toThrow(/wroker/);
 });
 
-test('08 a palette PNG reads back as class numbers', () =>
+test('09 a palette PNG reads back as class numbers', () =>
   opened({}, async (predictor) => {
     const { writeFile } = await import('node:fs/promises');
     const found = await predictor.predict({ rgb: tiny.image('rgb') }, { outputs: ['palette'] });

@@ -22,8 +22,8 @@ afterAll(() => {
   tiny.remove();
 });
 
-/** Has the model's thread die: in this moment, or when it is next asked. */
-async function kill(how: 'exit' | 'throw' | 'asked'): Promise<void> {
+/** Has the model's thread die, or hang: in this moment, or when it is next asked. */
+async function kill(how: 'exit' | 'throw' | 'asked' | 'hang'): Promise<void> {
   const channel = new BroadcastChannel('doomed thread');
   const heard = once(channel as unknown as EventTarget, 'message');
   channel.postMessage(how);
@@ -31,7 +31,7 @@ async function kill(how: 'exit' | 'throw' | 'asked'): Promise<void> {
   channel.close();
 }
 
-const predict = (server: Server) =>
+const predict = (server: Pick<Server, 'url'>) =>
   fetch(`${server.url}/predict?modality=rgb&output=classes`, {
     ...{ method: 'POST', headers: { 'content-type': 'image/png' } },
     body: new Uint8Array(tiny.image('rgb')),
@@ -120,7 +120,48 @@ test('03 the program ends then, with 1', async () => {
   expect(await said).toMatch(/^m3l: the model's thread .*code 3.* \[M3L_WORKER_DIED\]$/m);
 });
 
-test('04 m3l view opens the network anew where its thread died', async () => {
+test('04 a thread that hangs is ended, fails what it was asked, and another answers after it', async () => {
+  const logged: string[] = [];
+  const log = (text: string) => logged.push(text);
+  const server = await serve(tiny.run, { port: 0, hangSeconds: 1, log });
+  try {
+    const classes = new Uint8Array(await (await predict(server)).arrayBuffer());
+    await kill('hang');
+    const start = performance.now();
+    const asked = [predict(server), later(300).then(() => predict(server))];
+    for (const answer of asked) {
+      const { status, headers } = await answer;
+      expect([status, headers.get('retry-after')]).toEqual([503, '1']);
+    }
+    expect(performance.now() - start).toBeLessThan(5000);
+    const [status, message] = await ready(server);
+    expect(status).toBe(503);
+    expect(message).toMatch(/^M3L_WORKER_DIED .*no sign of life for 1 s.*started in 0\.5 s/);
+    await until(async () => (await ready(server))[0] === 200);
+    expect(new Uint8Array(await (await predict(server)).arrayBuffer())).toEqual(classes);
+    expect([await restarts(server), logged.length]).toEqual([1, 1]);
+  } finally {
+    await server.close();
+  }
+}, 60_000);
+
+test('05 one that hangs in a native call ends the program, which says so', async () => {
+  const child = spawn(process.execPath, [main, 'serve', tiny.run, '--port', '0', '--hang', '1'], {
+    env: { ...process.env, OMP_NUM_THREADS: '1', M3L_TEST_DEATH: 'stick' },
+  });
+  const ended = once(child, 'close');
+  const said = text(child.stderr);
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  child.kill('SIGUSR2');
+  await later(500);
+  const url = /http:\S+/.exec(String(line))![0];
+  expect((await predict({ url })).status).toBe(503);
+  expect((await fetch(`${url}/ready`)).status).toBe(503);
+  expect(await ended).toEqual([null, 'SIGKILL']);
+  expect(await said).toMatch(/hangs in a native call.*kill -9.*\[M3L_WORKER_STUCK\]$/m);
+}, 60_000);
+
+test('06 m3l view opens the network anew where its thread died', async () => {
   const { NODE_OPTIONS } = process.env;
   const view = await startView([tiny.run], tiny.folder, { NODE_OPTIONS });
   const asked = async (query: string) =>

@@ -340,5 +340,9 @@ describe('how it ends and what it bears', () => {
       await expect(serve(tiny.run, { port })).rejects.toMatchObject({ code: 'M3L_SERVE_LISTEN' });
     });
     await expect(serve(tiny.run, { prot: 1 } as never)).rejects.toThrow(/prot/);
+    // A timer of Node's that is told more than 24 days is over at once.
+    for (const name of ['uploadSeconds', 'answerSeconds', 'hangSeconds', 'graceSeconds']) {
+      await expect(serve(tiny.run, { [name]: 1e7 })).rejects.toThrow(`${name}, expected`);
+    }
   });
 });

@@ -18,6 +18,7 @@ interface Options {
   maxPixels: number;
   maxItems: number;
   timeout: number;
+  hang?: number;
   grace: number;
   restarts: number;
   checkpoint: (typeof CHECKPOINTS)[number];
@@ -53,10 +54,15 @@ export function addServe(program: Command): void {
       number(86_400),
       30,
     )
+    .option(
+      '--hang <seconds>',
+      'for one image or one pass of the model, before it is taken to hang and started anew (default: 120, or 4 × --timeout)',
+      number(86_400),
+    )
     .option('--grace <seconds>', 'for what is under way when it ends', number(86_400), 10)
     .option(
       '--restarts <n>',
-      'how often within 10 minutes a model that died is started anew, before the server ends',
+      'how often within 10 minutes a model that died or hung is started anew, before the server ends',
       wholeNumber({ least: 0, most: 1000 }),
       5,
     )
@@ -84,6 +90,7 @@ export function addServe(program: Command): void {
         ...{ maxBytes: options.maxMegabytes << 20, maxPixels: options.maxPixels },
         ...{ maxItems: options.maxItems, graceSeconds: options.grace, restarts: options.restarts },
         ...{ uploadSeconds: options.timeout, answerSeconds: options.timeout },
+        ...(options.hang !== undefined && { hangSeconds: options.hang }),
         log: printNote,
       });
       if (options.json) printJson({ url: server.url });

@@ -1,5 +1,5 @@
 import { checkArguments } from '../../torch/check-arguments.js';
-import { ArgumentError, describe, M3lError } from '../../torch/errors.js';
+import { M3lError } from '../../torch/errors.js';
 import { fromPortable } from '../../torch/portable-error.js';
 import { withDefaults } from '../../torch/require.js';
 import * as is from '../../torch/rules.js';
@@ -34,8 +34,10 @@ export interface OpenPredictorOptions extends NetworkOptions {
   maxPixels?: number;
   /** Is told of each batch when it is done. */
   onBatch?: ((batch: { size: number; seconds: number }) => void) | undefined;
-  /** How often within ten minutes the model's thread is started anew where it died (5). */
+  /** How often within ten minutes the model's thread is started anew where it died or hung (5). */
   restarts?: number;
+  /** Seconds that the thread may work at one image or one pass of the model before it is taken to hang (120). */
+  hangSeconds?: number;
   /** Is told of each death of that thread. */
   onDeath?: ((death: ThreadDeath) => void) | undefined;
 }
@@ -82,10 +84,11 @@ export class ImagePredictor {
     run: RunFolder | string,
     options: OpenPredictorOptions,
   ): Promise<ImagePredictor> {
-    const { checkpoint, device, sets, worker, restarts, onDeath, ...rest } = optionsOf(options);
+    const { checkpoint, device, sets, worker, restarts, hangSeconds, onDeath, ...rest } =
+      optionsOf(options);
     const network = networkOf(run, { checkpoint, device, sets });
     const engine = worker
-      ? await ThreadEngine.open(network, { restarts, onDeath })
+      ? await ThreadEngine.open(network, { restarts, hangSeconds, onDeath })
       : await engineHere(network);
     return new ImagePredictor(engine, rest);
   }
@@ -95,7 +98,7 @@ export class ImagePredictor {
     return { waiting: this.#batcher.waiting, running: this.#batcher.running };
   }
 
-  /** Why it cannot predict now: M3L_PREDICTOR_CLOSED, M3L_WORKER_DIED; null where it can. */
+  /** Why it cannot predict now: M3L_PREDICTOR_CLOSED, M3L_WORKER_DIED, M3L_WORKER_STUCK; null where it can. */
   get fault(): M3lError | null {
     return this.#closed ?? this.#engine.fault;
   }
@@ -152,7 +155,10 @@ export class ImagePredictor {
     return this.#engine.picture(sourcesOf({ [name]: image }, this.facts, this.#maxPixels));
   }
 
-  /** Ends it, and its thread; predictions that were not made are rejected. */
+  /**
+   * Ends it, and its thread; predictions that were not made are rejected.
+   * @throws M3lError M3L_WORKER_STUCK where the thread hangs in a native call
+   */
   async close(): Promise<void> {
     this.#closed ??= new M3lError(
       'M3L_PREDICTOR_CLOSED',
@@ -199,7 +205,8 @@ function optionsOf(given: OpenPredictorOptions) {
   >(
     'openPredictor',
     {
-      ...{ checkpoint: 'latest', device: undefined, sets: [], worker: true, restarts: 5 },
+      ...{ checkpoint: 'latest', device: undefined, sets: [], worker: true },
+      ...{ restarts: 5, hangSeconds: 120 },
       ...{ onBatch: undefined, onDeath: undefined },
       ...{ maxBatch: 8, window: 2, maxQueue: 256, maxPixels: 2 ** 26 },
     },
@@ -211,17 +218,13 @@ function optionsOf(given: OpenPredictorOptions) {
     sets: is.maybe(is.listOf(is.text)),
     worker: is.flag,
     maxBatch: is.count,
-    window: is.notNegative,
+    window: is.atMost(is.notNegative, 60_000),
     maxQueue: is.count,
     maxPixels: is.count,
     onBatch: is.maybe(is.callback),
     restarts: is.index,
+    hangSeconds: is.atMost(is.positive, 86_400),
     onDeath: is.maybe(is.callback),
   });
-  if (options.window > 60_000) {
-    throw new ArgumentError(
-      `openPredictor: found ${describe(options.window)} for window, expected at most 60000 ms`,
-    );
-  }
   return options;
 }

@@ -73,9 +73,12 @@ export class ModelLine {
     return answered.finally(() => signal.removeEventListener('abort', abandon));
   }
 
-  /** Ends the thread, as soon as no operator runs there; what is asked is rejected at once. */
-  async close(): Promise<void> {
-    this.#end(closed());
+  /**
+   * Ends the thread, as soon as no operator runs there; what is asked is rejected at once.
+   * @param reason why it ends, where it is not that nobody needs it any more
+   */
+  async close(reason?: Error): Promise<void> {
+    this.#end(reason === undefined ? closed() : died(reason));
     // What is handed over is received: terminated in between, the thread would leave it to nobody.
     while (this.#current?.taking) await new Promise((resolve) => setImmediate(resolve));
     await this.#worker.terminate();

@@ -110,6 +110,13 @@ export class WorkerModel<Model extends Callable = { forward(...inputs: unknown[]
     return this.#line.close();
   }
 
+  /** As `close`, of one that answers no more: what is asked is rejected with M3L_WORKER_DIED, for that reason. */
+  kill(reason: Error): Promise<void> {
+    checkArguments('kill', { reason }, { reason: is.instance(Error) });
+
+    return this.#line.close(reason);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
