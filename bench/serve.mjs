@@ -1,6 +1,6 @@
 // `m3l serve` under load by wrk: node bench/serve.mjs RUN RGB DEPTH [--requests 10000] [--connections 8]
-// [--onnx] [--torch]. Each server gets the same requests; what is lost or refused is counted, its memory
-// after a tenth of them is compared with that at the end, and its answer with ours.
+// [--onnx] [--torch] [--json]. Each server gets the same requests, after a tenth of them that is not counted;
+// what is lost or refused is counted, its memory looked at after each tenth, and its answer compared with ours.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,6 +23,7 @@ const { values, positionals } = parseArgs({
     threads: { type: 'string', default: '2' },
     onnx: { type: 'boolean', default: false },
     torch: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
   },
 });
 const [run, rgb, depth] = positionals;
@@ -58,7 +59,8 @@ async function started({ command, args, env = process.env }) {
   throw new Error(`${args.join(' ')} did not start`);
 }
 
-async function load(url, requests) {
+/** What wrk says of so many requests; `onTenth` is called after each tenth of them. */
+async function load(url, requests, onTenth = () => {}) {
   const args = [
     '-t1',
     `-c${values.connections}`,
@@ -74,13 +76,15 @@ async function load(url, requests) {
     String(requests),
   ];
   const wrk = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  wrk.stdout.on('data', (data) => {
-    text += data;
-    if (text.includes('REACHED')) wrk.kill('SIGINT');
-  });
-  await once(wrk, 'close');
-  return JSON.parse(/^RESULT (.*)$/m.exec(text)?.[1] ?? 'null');
+  const ended = once(wrk, 'close');
+  let result = null;
+  for await (const line of createInterface({ input: wrk.stdout })) {
+    if (line === 'TENTH') onTenth();
+    if (line === 'REACHED') wrk.kill('SIGINT');
+    if (line.startsWith('RESULT ')) result = JSON.parse(line.slice('RESULT '.length));
+  }
+  await ended;
+  return result;
 }
 
 const megabytes = ({ pid }) =>
@@ -121,6 +125,16 @@ if (values.torch) {
   servers['PyTorch, FastAPI'] = { ...program, args: [...program.args, model, values.threads] };
 }
 
+function tell(found) {
+  if (values.json) return console.log(JSON.stringify(found));
+  const { server, answers, refused, lost, perSecond, p50, p99, pixelsAsOurs, rss, exit } = found;
+  console.log(
+    `${server}: ${answers} answers, ${perSecond} a second, p50 ${p50} ms, p99 ${p99} ms; ` +
+      `${refused} refused, ${lost} lost; ${100 * pixelsAsOurs} % of pixels as ours; ended with ${exit}\n` +
+      `  RSS in MB before and after each tenth: ${rss.join(' ')}`,
+  );
+}
+
 let ours;
 for (const [name, program] of Object.entries(servers)) {
   const { child, url } = await started(program);
@@ -129,23 +143,16 @@ for (const [name, program] of Object.entries(servers)) {
   ours ??= classes;
   const same = classes.reduce((sum, value, i) => sum + (value === ours[i]), 0) / ours.length;
   const requests = Number(values.requests);
-  const warm = await load(url, Math.ceil(requests / 10));
-  const before = megabytes(child);
-  const result = await load(url, requests);
-  const after = megabytes(child);
+  await load(url, Math.ceil(requests / 10));
+  const rss = [megabytes(child)];
+  const result = await load(url, requests, () => rss.push(megabytes(child)));
   child.kill('SIGTERM');
   const [code, signal] = await once(child, 'exit');
-  console.log(
-    JSON.stringify({
-      ...{
-        server: name,
-        ...result,
-        perSecond: Math.round((10 * result.answers) / result.seconds) / 10,
-        pixelsAsOurs: Math.round(1e4 * same) / 1e4,
-      },
-      ...{ warm: warm.answers, rssBefore: before, rssAfter: after, exit: code ?? signal },
-      ...{ load: loadavg()[0] },
-    }),
-  );
+  tell({
+    ...{ server: name, ...result },
+    perSecond: Math.round((10 * result.answers) / result.seconds) / 10,
+    pixelsAsOurs: Math.round(1e4 * same) / 1e4,
+    ...{ rss, exit: code ?? signal, load: loadavg()[0] },
+  });
 }
 rmSync(folder, { recursive: true });

@@ -1,4 +1,5 @@
--- Posts one multipart body, which lies in a file, until there are so many answers; then says how it went.
+-- Posts one multipart body, which lies in a file, until there are so many answers; tells of each tenth of
+-- them, and then how it went.
 -- Arguments: body file, boundary, answers
 local wanted, answers, refused = 0, 0, 0
 
@@ -14,6 +15,10 @@ end
 function response(status)
   answers = answers + 1
   if status ~= 200 then refused = refused + 1 end
+  if answers <= wanted and math.floor(10 * answers / wanted) > math.floor(10 * (answers - 1) / wanted) then
+    print("TENTH")
+    io.stdout:flush()
+  end
   -- wrk sleeps until its time is over, whatever its threads do: who started it interrupts it.
   if answers == wanted then
     print("REACHED")

@@ -1,4 +1,5 @@
 /** What Prometheus reads: counters, gauges and histograms in its text format, version 0.0.4. */
+import * as torch from '../torch/index.js';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -75,10 +76,16 @@ export class Metrics {
         new Map([['', this.#model]]),
       ),
       ...Object.entries(now).flatMap(([name, value]) => gauge(name, value)),
+      ...gauge('m3l_tensor_bytes', tensorBytes()),
       ...gauge('process_resident_memory_bytes', memory),
       '',
     ].join('\n');
   }
+}
+
+/** Of all threads' tensors that live, on all devices. */
+function tensorBytes(): number {
+  return Object.values(torch.memory().allocatedByDevice).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function histogram(bounds: readonly number[]): Histogram {

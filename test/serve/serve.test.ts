@@ -294,6 +294,25 @@ describe('what it refuses', () => {
   });
 });
 
+test('10 keeps nothing of a request', async () => {
+  const bytes = async () => {
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    return Number(/^m3l_tensor_bytes (\d+)$/m.exec(text)![1]);
+  };
+  const ask = async (scene: number) => {
+    const images = { rgb: tiny.image('rgb', scene), depth: tiny.image('depth', scene) };
+    const outputs = ['palette', 'overlay', 'probabilities'];
+    const asked = outputs.map((output) => post(`/predict?output=${output}`, images));
+    await Promise.all(asked.map(async (answer) => (await answer).arrayBuffer()));
+    await raw('/predict?modality=rgb', images.rgb.subarray(0, 200));
+  };
+  for (let i = 0; i < 10; i++) await ask(i % 3);
+  const before = await bytes();
+  expect(before).toBeGreaterThan(1e7);
+  for (let i = 0; i < 50; i++) await ask(i % 3);
+  expect(await bytes()).toBe(before);
+});
+
 describe('how it ends and what it bears', () => {
   const started = async (options: ServeOptions, use: (one: Server) => Promise<void>) => {
     const one = await serve(tiny.run, { port: 0, ...options });
@@ -308,7 +327,7 @@ describe('how it ends and what it bears', () => {
       ...{ method: 'POST', body: form({ rgb: tiny.image('rgb') }), headers },
     });
 
-  test('10 refuses what it cannot take in time, asks for keys, answers what is under way', async () => {
+  test('11 refuses what it cannot take in time, asks for keys, answers what is under way', async () => {
     const key = 'a-key-of-some-length';
     const bearer = { authorization: `Bearer ${key}` };
     const options = { maxQueue: 2, maxBatch: 1, keys: ['another-key-of-that', key] };
@@ -333,7 +352,7 @@ describe('how it ends and what it bears', () => {
     expect(await late).toContain(200);
   });
 
-  test('11 gives up after its time, and says where it cannot listen', async () => {
+  test('12 gives up after its time, and says where it cannot listen', async () => {
     await started({ answerSeconds: 0.001 }, async (one) => {
       expect(await codesOf(ask(one))).toEqual([503, 'M3L_HTTP_TIMEOUT']);
       const port = Number(new URL(one.url).port);
