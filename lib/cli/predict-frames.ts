@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
+import type { PredictStreamOptions } from '../experiment/index.js';
 import type { StreamWrites } from '../experiment/stream/writes.js';
 import { listenForInterruption } from './interruption.js';
 import { EXIT, printNote, printResult } from './output.js';
@@ -27,10 +28,15 @@ const WORDS = {
 } as const;
 
 /** What stands in a note when a sensor is lost, or (null) is back. */
-function noteOf(name: string, fault: keyof typeof WORDS | null, frames: number): string {
-  return fault === null
-    ? `${name}: is back, with frame ${frames}`
-    : `${name}: ${WORDS[fault]} (after ${frames} frames); predicting without it`;
+function noteOf(
+  name: string,
+  fault: keyof typeof WORDS | null,
+  { frames, reason, left }: { frames: number; reason: string | null; left: boolean },
+): string {
+  if (fault === null) return `${name}: is back, with frame ${frames}`;
+  const then = left ? 'predicting without it' : 'no sensor is left to predict from';
+  const why = reason === null ? '' : `: ${reason}`;
+  return `${name}: ${WORDS[fault]} (after ${frames} frames)${why}; ${then}`;
 }
 
 export async function predictFrames(folder: string, options: Options): Promise<void> {
@@ -46,15 +52,19 @@ export async function predictFrames(folder: string, options: Options): Promise<v
   /** A line of JSON, where the frames do not go. */
   const tell = (event: object) =>
     (out === process.stdout ? printNote : printResult)(JSON.stringify(event));
+  const lost = new Set<string>();
+  const onSensor: PredictStreamOptions['onSensor'] = (name, fault, count, reason) => {
+    if (fault === null) lost.delete(name);
+    else lost.add(name);
+    const left = lost.size < Object.keys(sources).length;
+    if (json) tell({ event: 'sensor', name, fault, frames: count, ...(reason && { reason }) });
+    else printNote(noteOf(name, fault, { frames: count, reason, left }));
+  };
   let [written, sensors] = [0, {} as Record<string, { frames: number; dropped: number }>];
   try {
     const found = predictStream(predictor, {
       ...{ sources, frames, everyFrame, outputs: streamOutputs(write), stallSeconds: stall },
-      signal: interruption.signal,
-      onSensor: (name, fault, count) =>
-        json
-          ? tell({ event: 'sensor', name, fault, frames: count })
-          : printNote(noteOf(name, fault, count)),
+      ...{ signal: interruption.signal, onSensor },
     });
     for await (const each of found) {
       await Promise.race([writeWhole(out, await encodeFrame(each, write)), failed]);

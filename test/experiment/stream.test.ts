@@ -15,6 +15,8 @@ import {
 } from 'm3l/experiment';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { frameFormat, imageOf } from '../../dist/experiment/stream/frame-format.js';
+import { frameSplitter } from '../../dist/experiment/stream/frame-splitter.js';
 import { type TinyRun, tinyRun } from '../helpers/tiny-run.js';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -144,6 +146,61 @@ describe('predictStream', () => {
     const frames = { rgb: raw.rgb, depth: 'gray16le:30x30' };
     expect(await code({ sources: { rgb, depth: small }, frames })).toBe('M3L_SIZE_MISMATCH');
   });
+
+  test('05 says what came where that is no frame, or no whole one', async () => {
+    const reasons = async (format: string | null, ...bytes: Buffer[]) => {
+      const told: string[] = [];
+      const onSensor = (
+        ...[, fault, frames, reason]: [string, Fault | null, number, string | null]
+      ) => told.push([fault, frames, reason].join(' '));
+      const sources = { rgb: file('rgb.raw', ...bytes) };
+      await collected({ sources, frames: format === null ? {} : { rgb: format }, onSensor });
+      return told;
+    };
+    const { rgb } = frame;
+    const whole = 'rgb24:52x36, 52 × 36 × 3 = 5616 bytes';
+    expect(await reasons(raw.rgb, rgb)).toEqual([]);
+    expect(await reasons(raw.rgb, rgb.subarray(0, 100))).toEqual([
+      `ended 0 100 bytes came, expected at least one frame (${whole}); another size is said by --frames rgb=rgb24:WIDTHxHEIGHT`,
+    ]);
+    expect(await reasons(raw.rgb, rgb, rgb.subarray(0, 7))).toEqual([
+      expect.stringMatching(/^ended 1 the last 7 bytes are no whole frame .*cut off; another size/),
+    ]);
+    expect(await reasons(null, rgb)).toEqual([
+      expect.stringMatching(/^ended 0 5616 bytes came, .*JPEG.*raw pixels want their size/),
+    ]);
+    expect(await reasons(null)).toEqual(['ended 0 nothing came']);
+    // Without an end it is read to a bound, and no further.
+    const endless = Buffer.alloc(65 << 20, 1);
+    endless.write('\xff\xd8\xff\xda\0\x02', 'latin1');
+    expect(await reasons(null, endless)).toEqual([
+      expect.stringMatching(/^ended 0 found \d+ bytes without the end of a JPEG/),
+    ]);
+  });
+
+  test('06 copies no more of a frame than it must', () => {
+    const bytes = 3 * 640 * 480;
+    const format = frameFormat('rgb24:640x480');
+    const chunk = Buffer.allocUnsafeSlow(bytes);
+    const [same] = frameSplitter(format).push(chunk);
+    expect(same!.buffer).toBe(chunk.buffer);
+    const splitter = frameSplitter(format);
+    const [pooled] = [...splitter.push(chunk.subarray(9)), ...splitter.push(chunk.subarray(0, 9))];
+    expect(pooled!.buffer.byteLength).toBe(bytes);
+    for (const pixels of ['rgb24:640x480', 'bgr24:640x480', 'gray16le:960x480']) {
+      const { data } = imageOf(frameFormat(pixels), pooled!) as { data: Uint8Array };
+      expect(data.buffer).toBe(pooled!.buffer);
+    }
+    // A large JPEG that comes in small pieces: each once, not all that came before with each.
+    const jpeg = frameSplitter({ kind: 'mjpeg' });
+    jpeg.push(Buffer.from('\xff\xd8\xff\xda\0\x02', 'latin1'));
+    const piece = Buffer.alloc(1 << 10, 1);
+    const start = performance.now();
+    for (let i = 0; i < 24 << 10; i++) jpeg.push(piece);
+    expect(performance.now() - start).toBeLessThan(3000);
+    const [whole] = jpeg.push(Buffer.from('\xff\xd9', 'latin1'));
+    expect(whole!.length).toBe((24 << 20) + 8);
+  });
 });
 
 describe('m3l predict --stream', () => {
@@ -152,7 +209,7 @@ describe('m3l predict --stream', () => {
       env: { ...process.env, NODE_OPTIONS: '', OMP_NUM_THREADS: '1' },
     });
 
-  test('05 drops what comes too fast, tells of a pipe that falls silent, and writes classes', async () => {
+  test('07 drops what comes too fast, tells of a pipe that falls silent, and writes classes', async () => {
     const pipe = join(tiny.folder, 'depth.pipe');
     execFileSync('mkfifo', [pipe]);
     const child = m3l(
@@ -189,7 +246,7 @@ describe('m3l predict --stream', () => {
     expect(count! + dropped!).toBeLessThanOrEqual(came! + 1);
   });
 
-  test('06 shows it on the overlay, as MJPEG that others read', () => {
+  test('08 shows it on the overlay, as MJPEG that others read', () => {
     const rgb = file('rgb.raw', ...times(4, frame.rgb));
     const depth = file('depth.raw', ...times(2, frame.depth));
     const { status, stdout, stderr } = spawnSync(
@@ -216,7 +273,7 @@ describe('m3l predict --stream', () => {
     expect(corner(0)[0]! - corner(0)[1]!).toBeLessThan(90);
   });
 
-  test('07 tells programs of it in lines of JSON, on the output that has no frames', () => {
+  test('09 tells programs of it in lines of JSON, on the output that has no frames', () => {
     const rgb = file('rgb.raw', ...times(3, frame.rgb));
     const depth = file('depth.raw', frame.depth);
     const told = (out: string, stream: 'stdout' | 'stderr') => {

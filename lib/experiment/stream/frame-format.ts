@@ -54,20 +54,26 @@ export function frameFormat(text: string): FrameFormat {
   );
 }
 
-/** The image that a frame is. */
+/** What a frame is, in words: `rgb24:640x480, 640 × 480 × 3 = 921600 bytes`. */
+export function frameText(format: FrameFormat): string {
+  if (format.kind === 'mjpeg') return 'JPEG';
+  const { pixels, width, height, bytes } = format;
+  const each = PIXELS[pixels].channels * PIXELS[pixels].bytes;
+  return `${pixels}:${width}x${height}, ${width} × ${height} × ${each} = ${bytes} bytes`;
+}
+
+/** The image that a frame is, in the frame's memory, which must be its own. */
 export function imageOf(format: FrameFormat, frame: Buffer): PredictorImage {
   if (format.kind === 'mjpeg') return frame;
   const { pixels, width, height } = format;
   const { channels, bytes } = PIXELS[pixels];
-  if (bytes === 2) {
-    const copy = Buffer.from(frame);
-    if (pixels === 'gray16be') copy.swap16();
-    // Of its own memory, which begins at an even place.
-    const data = new Uint16Array(new Uint8Array(copy).buffer);
-    return { data, width, height, channels };
-  }
-  const data = new Uint8Array(frame);
-  if (pixels === 'bgr24') swapRedAndBlue(data);
+  const { buffer, byteOffset, length } = frame;
+  if (pixels === 'gray16be') frame.swap16();
+  if (pixels === 'bgr24') swapRedAndBlue(frame);
+  const data =
+    bytes === 2
+      ? new Uint16Array(buffer, byteOffset, length / 2)
+      : new Uint8Array(buffer, byteOffset, length);
   return { data, width, height, channels };
 }
 

@@ -6,7 +6,7 @@ const MOST_JPEG = 64 << 20;
 
 /** Cuts a stream of bytes into frames. */
 export interface FrameSplitter {
-  /** The frames that are whole with these bytes. */
+  /** The frames that are whole with these bytes, each in memory of its own. */
   push(chunk: Buffer): Buffer[];
   /** Bytes of a frame that is not whole. */
   readonly rest: number;
@@ -19,12 +19,11 @@ export function frameSplitter(format: FrameFormat): FrameSplitter {
 /** Frames that all have the same size. */
 class RawSplitter implements FrameSplitter {
   readonly #bytes: number;
-  #frame: Buffer;
+  #frame: Buffer | null = null;
   #filled = 0;
 
   constructor(bytes: number) {
     this.#bytes = bytes;
-    this.#frame = Buffer.allocUnsafeSlow(bytes);
   }
 
   get rest(): number {
@@ -32,14 +31,19 @@ class RawSplitter implements FrameSplitter {
   }
 
   push(chunk: Buffer): Buffer[] {
+    // As files are read: a frame at once, which nothing else lies beside.
+    if (this.#filled === 0 && chunk.buffer.byteLength === this.#bytes) {
+      if (chunk.length === this.#bytes) return [chunk];
+    }
     const frames: Buffer[] = [];
     for (let at = 0; at < chunk.length; ) {
+      this.#frame ??= Buffer.allocUnsafeSlow(this.#bytes);
       const count = chunk.copy(this.#frame, this.#filled, at);
       at += count;
       this.#filled += count;
       if (this.#filled < this.#bytes) break;
       frames.push(this.#frame);
-      this.#frame = Buffer.allocUnsafeSlow(this.#bytes);
+      this.#frame = null;
       this.#filled = 0;
     }
     return frames;
@@ -51,17 +55,19 @@ class RawSplitter implements FrameSplitter {
  * them too, are gone over by their lengths; within the picture FF stands before 00 or a restart.
  */
 class JpegSplitter implements FrameSplitter {
-  #pending: Buffer = Buffer.alloc(0);
+  /** Where the pending bytes lie, with room for more. */
+  #memory = Buffer.alloc(0);
+  #pending: Buffer = this.#memory;
   /** Up to where the pending bytes were looked at, and whether that is within the picture. */
   #at = 0;
   #inPicture = false;
 
   get rest(): number {
-    return this.#pending.length;
+    return this.#at === 0 ? 0 : this.#pending.length;
   }
 
   push(chunk: Buffer): Buffer[] {
-    this.#pending = Buffer.concat([this.#pending, chunk]);
+    this.#append(chunk);
     const frames: Buffer[] = [];
     for (let end = this.#end(); end !== null; end = this.#end()) {
       frames.push(Buffer.from(this.#pending.subarray(0, end)));
@@ -72,6 +78,19 @@ class JpegSplitter implements FrameSplitter {
       'M3L_STREAM_FORMAT',
       `found ${this.#pending.length} bytes without the end of a JPEG, expected MJPEG. Say how frames are written: --frames NAME=rgb24:640x480.`,
     );
+  }
+
+  #append(chunk: Buffer): void {
+    const length = this.#pending.length + chunk.length;
+    let start = this.#pending.byteOffset - this.#memory.byteOffset;
+    if (start + length > this.#memory.length) {
+      // Twice what is needed, or each chunk of a large frame would copy all that came before it.
+      this.#memory = Buffer.allocUnsafeSlow(2 * length);
+      this.#pending.copy(this.#memory);
+      start = 0;
+    }
+    chunk.copy(this.#memory, start + this.#pending.length);
+    this.#pending = this.#memory.subarray(start, start + length);
   }
 
   /** Where the first frame ends; null where it is not whole. */

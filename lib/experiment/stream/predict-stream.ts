@@ -25,8 +25,11 @@ export interface PredictStreamOptions {
   stallSeconds?: number;
   /** Seconds that one sensor's frame waits for the others' (0.1). */
   pairSeconds?: number;
-  /** Is told when a sensor is not looked at any more, and (null) when it is again. */
-  onSensor?: (name: string, fault: Fault | null, frames: number) => void;
+  /**
+   * Is told when a sensor is not looked at any more, and (null) when it is again; `reason` is what came that
+   * was no frame, where something did.
+   */
+  onSensor?: (name: string, fault: Fault | null, frames: number, reason: string | null) => void;
   /** Ends the stream. */
   signal?: AbortSignal | undefined;
 }
@@ -124,7 +127,11 @@ class Stream {
       throw new M3lError('M3L_STREAM_SOURCE', 'found no source, expected at least one modality.');
     }
     const opened = await Promise.all(
-      named.map(async (each) => ({ ...each, ...(await openSource(each.name, each.path)) })),
+      named.map(async (each) => {
+        const { name, path, format } = each;
+        const bytes = format.kind === 'raw' ? format.bytes : undefined;
+        return { ...each, ...(await openSource(name, path, bytes)) };
+      }),
     );
     const sensors = opened.map(
       ({ name, format, input, waits }) => new Sensor(name, format, input, waits || everyFrame),
@@ -176,7 +183,11 @@ class Stream {
       const late = since !== null && performance.now() - since >= pairSeconds * 1000;
       if (waiting.length > 0 && (due.length === 0 || (late && !this.#everyFrame))) return true;
       if (waiting.length === 0) {
-        if (this.#sensors.every(({ ended }) => ended)) return false;
+        if (this.#sensors.every(({ ended }) => ended)) {
+          for (const sensor of this.#sensors)
+            if (sensor.reason !== null) this.#tell(sensor, 'ended');
+          return false;
+        }
         for (const sensor of this.#sensors) this.#tellSilence(sensor);
       }
       await this.#change();
@@ -214,7 +225,8 @@ class Stream {
   #tell(sensor: Sensor, fault: Fault | null): void {
     if ((this.#faults.get(sensor) ?? null) === fault) return;
     this.#faults.set(sensor, fault);
-    this.#settings.onSensor(sensor.name, fault, sensor.frames);
+    const reason = fault === 'silent' || fault === 'ended' ? sensor.reason : null;
+    this.#settings.onSensor(sensor.name, fault, sensor.frames, reason);
   }
 
   async #images(): Promise<Record<string, PredictorImage | null>> {
@@ -225,10 +237,6 @@ class Stream {
   }
 
   async #look(sensor: Sensor): Promise<PredictorImage | null> {
-    if (sensor.error !== null && sensor.waiting === 0) {
-      const { error } = sensor;
-      if (error instanceof M3lError) throw error;
-    }
     const fresh = sensor.take();
     if (fresh === null) {
       if (sensor.ended) this.#tell(sensor, 'ended');

@@ -1,9 +1,10 @@
 /** One sensor of a stream: its latest frame, and whether it can be believed. */
 import type { Readable } from 'node:stream';
 import sharp from 'sharp';
+import { reasonOf } from '../errors.js';
 import type { PredictorImage } from '../predictor/images.js';
-import { type FrameFormat, imageOf } from './frame-format.js';
-import { frameSplitter } from './frame-splitter.js';
+import { type FrameFormat, frameText, imageOf } from './frame-format.js';
+import { type FrameSplitter, frameSplitter } from './frame-splitter.js';
 
 /** Why a sensor is not looked at; null: it is. */
 export type Fault = 'silent' | 'ended' | 'constant' | 'unreadable';
@@ -19,6 +20,8 @@ export class Sensor {
   readonly name: string;
   readonly #format: FrameFormat;
   readonly #input: Readable;
+  readonly #splitter: FrameSplitter;
+  #received = 0;
   #queue: Buffer[] = [];
   #wake: () => void = () => {};
   /** When the last frame came, or since when one is waited for; performance.now(). */
@@ -33,7 +36,24 @@ export class Sensor {
     this.name = name;
     this.#format = format;
     this.#input = input;
+    this.#splitter = frameSplitter(format);
     void this.#read(everyFrame);
+  }
+
+  /** What came that was no frame, or kept one from coming; null where all that came was frames. */
+  get reason(): string | null {
+    if (this.error !== null) return reasonOf(this.error);
+    const { rest } = this.#splitter;
+    const say =
+      this.#format.kind === 'mjpeg'
+        ? `raw pixels want their size, --frames ${this.name}=rgb24:WIDTHxHEIGHT`
+        : `another size is said by --frames ${this.name}=${this.#format.pixels}:WIDTHxHEIGHT`;
+    const frame = frameText(this.#format);
+    if (this.#received === 0) return this.ended ? 'nothing came' : null;
+    if (this.frames === 0)
+      return `${this.#received} bytes came, expected at least one frame (${frame}); ${say}`;
+    if (rest === 0 || !this.ended) return null;
+    return `the last ${rest} bytes are no whole frame (${frame}): it was cut off; ${say}`;
   }
 
   get waiting(): number {
@@ -62,10 +82,10 @@ export class Sensor {
   #resume: () => void = () => {};
 
   async #read(everyFrame: boolean): Promise<void> {
-    const splitter = frameSplitter(this.#format);
     try {
       for await (const chunk of this.#input) {
-        for (const frame of splitter.push(chunk as Buffer)) {
+        this.#received += (chunk as Buffer).length;
+        for (const frame of this.#splitter.push(chunk as Buffer)) {
           this.frames += 1;
           this.lastCame = performance.now();
           if (everyFrame) {

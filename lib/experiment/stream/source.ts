@@ -10,16 +10,27 @@ export interface Source {
   readonly waits: boolean;
 }
 
+/** Bytes that are read of a file at once, where its frames are not larger. */
+const LEAST_BYTES = 1 << 16;
+
 /**
  * Opens a file, a named pipe, a device, or `-`, the standard input.
+ * @param frameBytes those of a frame, where all have the same size: as many are read at once
  * @throws EvaluationError M3L_STREAM_SOURCE
  */
-export async function openSource(name: string, path: string): Promise<Source> {
+export async function openSource(
+  name: string,
+  path: string,
+  frameBytes = LEAST_BYTES,
+): Promise<Source> {
   if (path === '-') return { input: process.stdin, waits: fstatSync(0).isFile() };
   try {
     const found = await stat(path);
     if (found.isDirectory()) throw new Error('it is a folder');
-    if (!found.isFIFO()) return { input: createReadStream(path), waits: found.isFile() };
+    if (!found.isFIFO()) {
+      const highWaterMark = Math.max(LEAST_BYTES, frameBytes);
+      return { input: createReadStream(path, { highWaterMark }), waits: found.isFile() };
+    }
     // One that nobody writes yet must hold nothing: neither a thread nor the end of the program.
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const input = new Socket({ fd, readable: true, writable: false });
