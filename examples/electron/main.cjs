@@ -21,7 +21,7 @@ function firstRun() {
 /**
  * The process that predicts. `ask` answers in any order, and rejects with what went wrong there; where the
  * process died, the next question starts another.
- * @param {(text: string) => void} say
+ * @param {(status: { text: string, done: number, total: number }) => void} say
  */
 function predictorProcess(say) {
   /** @type {Electron.UtilityProcess | null} */
@@ -63,7 +63,7 @@ function predictorProcess(say) {
 /**
  * Rooms like those of the run, that its training never saw: the folder of each modality's images.
  * @param {string} run
- * @param {(text: string) => void} say
+ * @param {(status: { text: string, done: number, total: number }) => void} say
  * @returns {Promise<Record<string, string>>}
  */
 function renderRooms(run, say) {
@@ -71,7 +71,7 @@ function renderRooms(run, say) {
   const thread = new Worker(unpacked('rooms.cjs'), { workerData: { run, folder } });
   return new Promise((resolve, reject) => {
     thread.on('message', ({ done, total, folders }) => {
-      if (folders === undefined) say(`rendering rooms: ${done} of ${total}`);
+      if (folders === undefined) say({ text: 'rendering rooms', done, total });
       else resolve(folders);
     });
     thread.on('error', reject);
@@ -109,7 +109,7 @@ const FORMATS = { palette: 'png', overlay: 'png', classes: 'npy' };
 
 /** All that the page can ask for. Paths come from dialogs alone: one that it named could be any file. */
 function answerPage(window) {
-  const say = (text) => window.isDestroyed() || window.webContents.send('status', text);
+  const say = (status) => window.isDestroyed() || window.webContents.send('status', status);
   const ask = predictorProcess(say);
 
   /** @type {string | null} */
@@ -137,6 +137,7 @@ function answerPage(window) {
     closeFolder: (modality) => ask('take', { [modality]: null }),
     pictures: (frame) => ask('pictures', frame),
     predict: (request) => ask('predict', request),
+    stopSaving: () => ask('stopSaving'),
     async save(format, request) {
       if (format === 'all') {
         const folder = await chooseFolder(window, 'The folder to write all predictions into');

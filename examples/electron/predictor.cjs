@@ -7,6 +7,8 @@ const { dirname, join } = require('node:path');
 let predictor = null;
 /** The folder of each modality's images; null or absent: none. */
 let folders = {};
+/** Whether the writing of all frames is to end. */
+let stopsSaving = false;
 /** Images of the folders that belong together: `{ images: { rgb: file, … }, out: name }`. */
 let scenes = [];
 
@@ -92,12 +94,21 @@ const commands = {
     return `wrote ${path}`;
   },
 
+  stopSaving() {
+    stopsSaving = true;
+  },
+
   /** One that fails does not stop the others. */
   async saveAll({ folder, without }) {
+    stopsSaving = false;
     const all = scenes;
     const failures = [];
-    for (const [index, scene] of all.entries()) {
-      process.parentPort.postMessage({ status: `exporting: ${index + 1} of ${all.length}` });
+    let tried = 0;
+    for (const scene of all) {
+      if (stopsSaving) break;
+      tried += 1;
+      const status = { text: 'exporting', done: tried, total: all.length };
+      process.parentPort.postMessage({ status });
       const path = join(folder, `${scene.out}.png`);
       try {
         const images = await imagesOf(scene, { without });
@@ -109,7 +120,8 @@ const commands = {
         failures.push(`${scene.out}: ${error.message}`);
       }
     }
-    const written = `wrote ${all.length - failures.length} of ${all.length} to ${folder}`;
+    const stopped = tried < all.length ? 'stopped: ' : '';
+    const written = `${stopped}wrote ${tried - failures.length} of ${all.length} to ${folder}`;
     if (failures.length > 0) throw new Error(`${written}. First failure: ${failures[0]}`);
     return written;
   },

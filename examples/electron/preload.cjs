@@ -27,6 +27,8 @@ contextBridge.exposeInMainWorld('m3l', {
   predict: asks('predict'),
   /** Writes such a prediction as `palette`, `overlay` or `classes`, or of `all` frames: what was done. */
   save: asks('save'),
-  /** What something that takes long is busy with. */
-  onStatus: (listen) => ipcRenderer.on('status', (_event, text) => listen(text)),
+  /** Ends the writing of all frames after the one that is being written; what is written stays. */
+  stopSaving: asks('stopSaving'),
+  /** What something that takes long is busy with: `{ text }`, and how far it is, `done` of `total`. */
+  onStatus: (listen) => ipcRenderer.on('status', (_event, status) => listen(status)),
 });

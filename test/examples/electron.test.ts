@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { torch } from 'm3l';
@@ -14,12 +13,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { m3l } from '../cli/m3l.js';
 import { temporaryFolder } from '../data/fixtures.js';
 import { electronFolder, packageApp, startApp } from '../helpers/electron-app.js';
+import { handOf } from '../helpers/electron-hand.js';
 
 // The app as somebody uses it: packaged, on a screen, with a model that was trained, and Chromium's own
 // stand-in for a camera. Dialogs alone are answered by the test.
 
 const source = fileURLToPath(new URL('../../examples/electron/', import.meta.url));
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const electron = await electronFolder();
 const folder = temporaryFolder();
 const run = join(folder, 'run');
@@ -56,7 +55,10 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240
 
   async function start(args: readonly string[]) {
     const { LIBTORCH: _, M3L_ADDON_DIR: __, ...env } = process.env;
-    const camera = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
+    const camera = [
+      '--use-fake-device-for-media-stream=device-count=2',
+      '--use-fake-ui-for-media-stream',
+    ];
     const started = await startApp(program, [...camera, ...args], {
       ...env,
       M3L_HOME: join(folder, 'home'),
@@ -77,54 +79,9 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240
     expect(faults).toEqual([]);
   });
 
-  /** What the next dialog is answered. */
-  const choose = (path: string | null) =>
-    app.evaluate(({ dialog }, chosen) => {
-      const canceled = chosen === null;
-      const filePaths = chosen === null ? [] : [chosen];
-      dialog.showOpenDialog = async () => ({ canceled, filePaths });
-      dialog.showSaveDialog = async () => ({ canceled, filePath: chosen ?? '' });
-    }, path);
-  const press = (name: string) => page.getByRole('button', { name, exact: true }).click();
-  const flip = (name: string) => page.getByRole('switch', { name }).click();
-  const status = (text: string | RegExp) => page.locator('#status').getByText(text).waitFor();
-  const done = (text: string) =>
-    page.locator('#activity').getByText(text, { exact: true }).waitFor();
-  const error = (text: string | RegExp) => page.getByRole('alert').getByText(text).waitFor();
-  /** What axe finds wrong. */
-  async function inaccessible(): Promise<string[]> {
-    await page.evaluate(axe);
-    return page.evaluate(async () => {
-      type Run = () => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
-      const { violations } = await (window as unknown as { axe: { run: Run } }).axe.run();
-      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join()}`);
-    });
-  }
-  async function goTo(frame: string) {
-    const place = page.locator('#status');
-    while (!(await place.textContent())!.includes(frame)) {
-      const before = (await place.textContent())!;
-      await page.locator('body').press('ArrowRight');
-      await expect.poll(() => place.textContent()).not.toBe(before);
-    }
-  }
-  const openFolder = async (modality: string, path: string) => {
-    await choose(path);
-    await press(`Folder of ${modality}…`);
-  };
-  async function save(format: string, path: string) {
-    await choose(path);
-    await page.getByLabel('What to export').selectOption(format);
-    await press('Export…');
-  }
-
-  const canvas = (id: 'picture' | 'prediction') =>
-    page.locator(`#${id}`).evaluate((element) => (element as HTMLCanvasElement).toDataURL());
-  /** RGB of a canvas; where nothing is painted, black. */
-  async function pixels(id: 'picture' | 'prediction') {
-    const [, png] = (await canvas(id)).split(',');
-    return sharp(Buffer.from(png!, 'base64')).flatten().removeAlpha().raw().toBuffer();
-  }
+  const hand = handOf(() => ({ app, page }));
+  const { choose, press, flip, status, done, error, inaccessible, goTo } = hand;
+  const { openFolder, save, canvas, pixels, kill } = hand;
 
   const image = (modality: string, index: number) =>
     readFileSync(join(images, modality, `val_00000${index}.png`));
@@ -233,7 +190,72 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240
     await page.getByRole('alert').waitFor({ state: 'hidden' });
   });
 
-  it('06 takes a camera, and drops frames that it cannot keep up with', async () => {
+  it('06 stops exporting all of it where somebody says so, and tells what there is by then', async () => {
+    const [many, part] = ['many', 'part'].map((name) => join(folder, name)) as [string, string];
+    for (const path of [many, part]) mkdirSync(path);
+    const COUNT = 400;
+    for (let i = 0; i < COUNT; i++) {
+      copyFileSync(join(images, 'rgb/val_000000.png'), join(many, `frame_${i}.png`));
+    }
+    await press('Remove the folder of depth');
+    await openFolder('rgb', many);
+    await status(/^1 of 400: /);
+    await save('all', part);
+    await page
+      .locator('#activity')
+      .getByText(/^exporting: \d+ of 400$/)
+      .waitFor();
+    const progress = page.getByRole('progressbar', { name: 'How far it is' });
+    expect(await progress.getAttribute('max')).toBe('400');
+    await expect.poll(() => readdirSync(part).length).toBeGreaterThan(2);
+    await press('Stop the export');
+    const told = page.locator('#activity').getByText(/^stopped: wrote \d+ of 400 to /);
+    await told.waitFor();
+    const count = Number(/wrote (\d+)/.exec((await told.textContent())!)![1]);
+    const written = readdirSync(part);
+    expect([written.length, count < COUNT]).toEqual([count, true]);
+    const { classes } = await predictor.predict({ rgb: image('rgb', 0) });
+    for (const name of written) {
+      const { data } = await readLabels(join(part, name));
+      expect(Buffer.from(data as Uint8Array).equals(Buffer.from(classes))).toBe(true);
+    }
+    expect(await progress.isVisible()).toBe(false);
+    expect(await page.getByRole('button', { name: 'Export…' }).isVisible()).toBe(true);
+    for (const modality of ['rgb', 'depth']) await openFolder(modality, join(images, modality));
+    await status(/of 3: /);
+  });
+
+  it('07 takes a camera for each sensor, as somebody chooses, and sees one die', async () => {
+    const card = (modality: string) => page.locator('#sensors li', { hasText: modality });
+    const says = (modality: string, text: string | RegExp) =>
+      card(modality).locator('.source').getByText(text).waitFor();
+    const choice = page.getByLabel('Which camera for depth');
+    await choice.selectOption('fake_device_1');
+    for (const modality of ['rgb', 'depth']) await press(`Camera for ${modality}`);
+    await says('rgb', 'fake_device_0');
+    if (!(await page.getByRole('switch', { name: 'depth' }).isChecked())) await flip('depth');
+    await says('depth', 'fake_device_1');
+    await status(/^seen by rgb and depth · \d+\.\d a second, \d+ dropped · \d+\.\d a second/);
+    expect(await inaccessible()).toEqual([]);
+
+    // Both go at once where the process that reads cameras dies, which is then started anew.
+    await kill(/video_capture/);
+    await says('rgb', 'dead: its camera has gone');
+    await says('rgb', 'fake_device_0');
+    await status(/^seen by rgb and depth · /);
+    for (const modality of ['rgb', 'depth']) await press(`Stop the camera of ${modality}`);
+
+    await page.reload();
+    await status(/of 16: /);
+    const chosen = () =>
+      choice.evaluate((select) => (select as HTMLSelectElement).selectedOptions[0]!.text);
+    expect(await chosen()).toBe('fake_device_1');
+    for (const modality of ['rgb', 'depth']) await openFolder(modality, join(images, modality));
+    await flip('depth');
+    await status(/of 3: .* seen by rgb$/);
+  });
+
+  it('08 takes a camera, and drops frames that it cannot keep up with', async () => {
     await press('Camera for rgb');
     await status(/^seen by rgb · \d+\.\d a second, \d+ dropped$/);
     const before = await canvas('picture');
@@ -256,7 +278,7 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240
     await status(/seen by rgb and depth$/);
   });
 
-  it('07 says what is wrong with folders, images and runs, and goes on', async () => {
+  it('09 says what is wrong with folders, images and runs, and goes on', async () => {
     const empty = join(folder, 'empty');
     mkdirSync(empty);
     await openFolder('depth', empty);
@@ -291,12 +313,8 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240
     await status(/val_000002 · seen by rgb and depth$/);
   });
 
-  it('08 outlives the process that predicts', async () => {
-    await app.evaluate(({ app: electronApp }) => {
-      const processes = electronApp.getAppMetrics() as { name?: string; pid: number }[];
-      const { pid } = processes.find(({ name }) => name === 'predictor')!;
-      process.kill(pid, 'SIGKILL');
-    });
+  it('10 outlives the process that predicts', async () => {
+    await kill(/^predictor$/);
     await press('Next');
     await error(/The predictor stopped|no run is open/);
     await choose(run);
@@ -305,7 +323,7 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240
     expect(await page.getByRole('alert').count()).toBe(0);
   });
 
-  it.each(['light', 'dark'] as const)('09 is there for everybody, %s', async (colorScheme) => {
+  it.each(['light', 'dark'] as const)('11 is there for everybody, %s', async (colorScheme) => {
     await page.emulateMedia({ colorScheme });
     expect(await inaccessible()).toEqual([]);
     const { data } = await sharp(await page.screenshot())
@@ -317,7 +335,7 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240
     expect(colours.size).toBeGreaterThan(500);
   });
 
-  it('10 gives the page no Node, and no file that nobody chose', async () => {
+  it('12 gives the page no Node, and no file that nobody chose', async () => {
     const reach = await page.evaluate(() => ({
       node: [typeof require, typeof process].join(),
       m3l: Object.keys((window as unknown as { m3l: object }).m3l)
@@ -326,7 +344,7 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240
     }));
     expect(reach).toEqual({
       node: 'undefined,undefined',
-      m3l: 'closeFolder,onStatus,openFolder,openRun,pictures,predict,rooms,save,start',
+      m3l: 'closeFolder,onStatus,openFolder,openRun,pictures,predict,rooms,save,start,stopSaving',
     });
     await page.evaluate(() => {
       location.href = 'file:///etc/passwd';
@@ -335,7 +353,7 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240
     expect(page.url()).toMatch(/renderer\/index\.html$/);
   });
 
-  it('11 begins without a run, too', async () => {
+  it('13 begins without a run, too', async () => {
     await close();
     ({ app, page, close } = await start([]));
     await page.getByText('Open a run: the folder that').waitFor();
@@ -347,7 +365,7 @@ describe.skipIf(electron === null)('examples/electron, packaged', { timeout: 240
     await page.getByText('Open a run: the folder that').waitFor();
   });
 
-  it('12 runs what docs/electron.md shows', async () => {
+  it('14 runs what docs/electron.md shows', async () => {
     const text = readFileSync(
       fileURLToPath(new URL('../../docs/electron.md', import.meta.url)),
       'utf8',

@@ -1,5 +1,18 @@
+/** Milliseconds without a frame after which a camera is taken to be dead. */
+const STALL_MILLISECONDS = 2000;
+
+/** The cameras that there are. Their names are told once one was opened. */
+export async function cameras() {
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  return devices
+    .filter(({ kind }) => kind === 'videoinput')
+    .map(({ deviceId, label }, at) => ({ id: deviceId, label: label || `camera ${at + 1}` }));
+}
+
 /** A camera: whoever asks gets its latest frame, and those that came meanwhile are dropped. */
 export class Camera {
+  /** What the system calls it. */
+  label = '';
   /** Frames that were taken a second, and how many nobody took. */
   rate = 0;
   dropped = 0;
@@ -12,14 +25,18 @@ export class Camera {
   #wake = () => {};
   #presented = 0;
 
-  /** Asks for one of about 640 × 480. */
-  static async open() {
+  /** Asks it for about 640 × 480. @param {string | undefined} id undefined: any */
+  static async open(id) {
     const camera = new Camera();
-    const video = { width: { ideal: 640 }, height: { ideal: 480 } };
+    const size = { width: { ideal: 640 }, height: { ideal: 480 } };
+    const video = { ...size, ...(id && { deviceId: { exact: id } }) };
     camera.#video.srcObject = await navigator.mediaDevices.getUserMedia({ video });
     camera.#video.muted = true;
-    // Somebody may pull it out.
-    for (const track of camera.#tracks()) track.addEventListener('ended', () => camera.close());
+    for (const track of camera.#tracks()) {
+      camera.label = track.label;
+      // Somebody may pull it out.
+      track.addEventListener('ended', () => camera.close());
+    }
     camera.#video.requestVideoFrameCallback(camera.#watch);
     await camera.#video.play();
     return camera;
@@ -34,14 +51,19 @@ export class Camera {
     this.#video.requestVideoFrameCallback(this.#watch);
   };
 
-  /** Waits for a frame that was not taken yet: RGBA; null where the camera has stopped. */
+  get isOpen() {
+    return this.#isOpen;
+  }
+
+  /** Waits for a frame that was not taken yet: RGBA; null where the camera has stopped, or gives none. */
   async next() {
     if (this.#isOpen && !this.#isFresh) {
       await new Promise((resolve) => {
         this.#wake = resolve;
+        setTimeout(resolve, STALL_MILLISECONDS);
       });
     }
-    if (!this.#isOpen) return null;
+    if (!this.#isOpen || !this.#isFresh) return null;
     this.#isFresh = false;
     const now = performance.now();
     const rate = this.#takenAt === 0 ? 0 : 1000 / (now - this.#takenAt);

@@ -1,10 +1,22 @@
 // Pixels onto canvases.
 
-/** Paints RGB or RGBA bytes. */
+/** The brightness of RGBA bytes, as JPEG has it. */
+export function greyOf({ data, width, height }) {
+  const grey = new Uint8Array(width * height);
+  for (let at = 0; at < grey.length; at++) {
+    const [red, green, blue] = [data[4 * at], data[4 * at + 1], data[4 * at + 2]];
+    grey[at] = Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
+  }
+  return { data: grey, width, height, channels: 1 };
+}
+
+/** Paints grey, RGB or RGBA bytes. */
 export function paintPixels(canvas, { data, width, height, channels }) {
   const image = new ImageData(width, height);
   for (let pixel = 0; pixel < width * height; pixel++) {
-    for (let k = 0; k < 3; k++) image.data[4 * pixel + k] = data[channels * pixel + k];
+    for (let k = 0; k < 3; k++) {
+      image.data[4 * pixel + k] = data[channels * pixel + (channels === 1 ? 0 : k)];
+    }
     image.data[4 * pixel + 3] = 255;
   }
   put(canvas, image);

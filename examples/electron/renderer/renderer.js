@@ -1,4 +1,5 @@
 // The page: what the sensors see, what the model says, and what it says without one of them.
+import { cameras } from './camera.js';
 import { clear, paintClasses, paintPixels } from './paint.js';
 import { Sensor } from './sensors.js';
 
@@ -34,9 +35,12 @@ function fail(text, of) {
   error.dataset.of = of;
 }
 
-/** What something that takes long is busy with, or has done. */
-function tell(text) {
-  named('activity').textContent = named('activity').title = text;
+/** What something that takes long is busy with and how far it is, or has done. */
+function tell(text, { done, total } = {}) {
+  const all = total === undefined ? text : `${text}: ${done} of ${total}`;
+  named('activity').textContent = named('activity').title = all;
+  named('progress').hidden = total === undefined;
+  if (total !== undefined) Object.assign(named('progress'), { max: total, value: done });
 }
 
 /** Does what somebody asked for, and tells what it gives, or why it failed. */
@@ -91,7 +95,10 @@ const show = latest(async () => {
 
 const place = () => (frames[at] ? `${at + 1} of ${frames.length}: ${frames[at].name}` : '');
 
-const without = () => sensors.filter(({ isOn }) => !isOn).map(({ name }) => name);
+/** Whether a sensor is looked at: one whose camera is dead is not, whatever its folder has. */
+const isLookedAt = ({ isOn, fault }) => isOn && fault === null;
+
+const without = () => sensors.filter((sensor) => !isLookedAt(sensor)).map(({ name }) => name);
 
 async function look() {
   const frame = frames[at];
@@ -103,7 +110,9 @@ async function look() {
   const camera = Object.fromEntries(cameras.map((sensor) => [sensor.name, sensor.frame]));
   showSensors({ ...pictures, ...camera });
 
-  const seeing = sensors.filter(({ name, isOn }) => isOn && (camera[name] ?? pictures[name]));
+  const seeing = sensors.filter(
+    (sensor) => isLookedAt(sensor) && (camera[sensor.name] ?? pictures[sensor.name]),
+  );
   if (seeing.length === 0) {
     throw new Error(
       `Nobody sees anything. The model needs one of its sensors: switch on ${oneOf.format(sensors.map(({ name }) => name))}, or give it a folder or a camera.`,
@@ -122,6 +131,7 @@ async function look() {
   for (const { camera: one } of cameras) {
     if (one) parts.push(`${one.rate.toFixed(1)} a second, ${one.dropped} dropped`);
   }
+  for (const { name, fault } of sensors) if (fault !== null) parts.push(`${name} is dead`);
   // A screen reader need not say what moves.
   status.setAttribute('aria-live', playing || cameras.length > 0 ? 'off' : 'polite');
   status.textContent = parts.join(' · ');
@@ -186,12 +196,16 @@ function addUnderneath({ name }) {
 /** What a run takes and tells, once it is open; null where nobody chose one. */
 async function open(opened) {
   if (opened === null) return;
-  for (const { camera } of sensors) camera?.close();
+  for (const sensor of sensors) sensor.stop();
   for (const id of ['sensors', 'legend', 'underneath']) named(id).replaceChildren();
-  const on = { changed: () => act(show), openFolder, closeFolder, startCamera };
+  const on = {
+    ...{ changed: () => act(show), openFolder, closeFolder, startCamera },
+    cameraOpened: offerCameras,
+  };
   sensors = opened.modalities.map((modality) => new Sensor(modality, on));
   named('sensors').append(...sensors.map(({ card }) => card));
   opened.modalities.forEach(addUnderneath);
+  await offerCameras();
   model = { ...opened, showShares: opened.classes.map(addClass) };
   named('run').textContent = opened.run;
   document.body.classList.remove('empty');
@@ -223,13 +237,18 @@ async function take(taken) {
 }
 
 const openFolder = (name) => act(async () => take(await m3l.openFolder(name)));
+async function offerCameras() {
+  const list = await cameras();
+  for (const sensor of sensors) sensor.offer(list);
+}
+
 const closeFolder = (name) => act(async () => take(await m3l.closeFolder(name)));
 
 function startCamera(sensor) {
   return act(async () => {
-    await sensor.follow(show).catch(({ message }) => {
+    await sensor.follow(show).catch(({ name, message }) => {
       throw new Error(
-        `No camera for ${sensor.name}: ${message}. Connect one and allow the app to use it.`,
+        `No camera for ${sensor.name}: ${message || name}. Connect one and allow the app to use it.`,
       );
     });
     await show();
@@ -253,16 +272,33 @@ async function play() {
 
 async function save() {
   const format = named('format').value;
-  const asked = format === 'all' ? { without: without() } : request;
-  if (asked === null) throw new Error('There is no prediction to export: no sensor sees anything.');
-  return m3l.save(format, asked);
+  if (format === 'all') return saveAll();
+  if (request === null)
+    throw new Error('There is no prediction to export: no sensor sees anything.');
+  return m3l.save(format, request);
 }
 
-m3l.onStatus(tell);
+/** With a button in the place of the export's that stops it. */
+async function saveAll() {
+  const buttons = [named('save'), named('stop')];
+  const swap = () => {
+    for (const button of buttons) button.hidden = !button.hidden;
+  };
+  swap();
+  try {
+    return await m3l.save('all', { without: without() });
+  } finally {
+    swap();
+  }
+}
+
+m3l.onStatus(({ text, ...progress }) => tell(text, progress));
+navigator.mediaDevices.addEventListener('devicechange', offerCameras);
 named('open-run').addEventListener('click', () => act(async () => open(await m3l.openRun())));
 named('previous').addEventListener('click', () => act(() => move(-1)));
 named('next').addEventListener('click', () => act(() => move(1)));
 named('play').addEventListener('click', play);
+named('stop').addEventListener('click', () => m3l.stopSaving());
 named('save').addEventListener('click', () => act(save));
 named('opacity').addEventListener('input', ({ target }) => {
   prediction.style.opacity = target.value / 100;
