@@ -1,9 +1,13 @@
-import { spawn } from 'node:child_process';
+import { exec, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { readLabels } from 'm3l/data';
+import { serve } from 'm3l/serve';
+import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../dist/cli/launch.js';
 import { type TinyRun, tinyRun } from '../helpers/tiny-run.js';
@@ -42,7 +46,33 @@ test('01 the program that predicts', async () => {
   expect(said).toMatch(/^52 36 \[ 'depth' \] 1872 \d+\n$/);
 });
 
-test('02 the server by fastify', async () => {
+test('02 the lines of curl, once the server of the line before listens', async () => {
+  const [, block] = /^```sh\n(m3l serve.*?)^```/ms.exec(page)!;
+  const [first, ...lines] = block!.trim().split('\n');
+  expect(first).toBe('m3l serve RUN --port 8080');
+  for (const [name, sensor] of [
+    ['a', 'rgb'],
+    ['a-depth', 'depth'],
+  ] as const) {
+    writeFileSync(join(tiny.folder, `${name}.png`), tiny.image(sensor));
+  }
+  await using server = await serve(tiny.run, { port: 0 });
+  const at = server.url.replace('http://', '');
+  const answers: string[] = [];
+  for (const line of lines) {
+    const asked = line.replaceAll('localhost:8080', at).replace('curl', 'curl -sS --fail');
+    const { stdout } = await promisify(exec)(asked, { cwd: tiny.folder });
+    answers.push(stdout);
+  }
+  expect((await readLabels(join(tiny.folder, 'classes.png'))).data.length).toBe(52 * 36);
+  expect(await sharp(join(tiny.folder, 'dark.png')).metadata()).toMatchObject({
+    width: 52,
+    channels: 3,
+  });
+  expect(JSON.parse(answers.at(-1)!)).toMatchObject({ width: 52, missing: ['depth'] });
+});
+
+test('03 the server by fastify', async () => {
   const port = await freePort();
   const child = started("import Fastify from 'fastify'", { PORT: String(port) });
   const ended = once(child, 'exit');
