@@ -171,4 +171,21 @@ ptxas info    : Used 104 registers, used 1 barriers`;
     expect(count(1000) - count(200)).toBe(800);
     expect(() => instructionsOf(Buffer.from('text'))).toThrow(/ELF/);
   });
+
+  it.skipIf(nvcc === null)('34 counts what a loop has, and the inner one alone', async () => {
+    const { loopsOf } = await script('gpu/sass.mjs');
+    const count = (inner: number, outer: number) => {
+      const more = (additions: number) =>
+        'asm volatile("add.f32 %0, %0, %1;" : "+f"(x) : "f"(y));'.repeat(additions);
+      const loop = (body: string) => `_Pragma("unroll 1") for (int i = 0; i < n; ++i) { ${body} }`;
+      const text = `extern "C" __global__ void k(float* to, float y, int n) { float x = *to;
+        ${loop(`${more(outer)} ${loop(more(inner))}`)} *to = x; }`;
+      const [source, cubin] = [join(out, 'k.cu'), join(out, 'k.cubin')];
+      writeFileSync(source, text);
+      expect(spawnSync(nvcc, ['-arch=sm_90', '-cubin', source, '-o', cubin]).status).toBe(0);
+      return loopsOf(readFileSync(cubin)).get('k');
+    };
+    expect(count(1000, 0) - count(200, 0)).toBe(800);
+    expect(count(200, 500)).toBe(count(200, 0));
+  });
 });

@@ -1,4 +1,4 @@
-// Counts the machine instructions (SASS), registers and spilled bytes of every CUDA kernel, as nvcc compiles it
+// Counts the machine instructions (SASS), in all and in the longest loop, registers and spilled bytes of every CUDA kernel, as nvcc compiles it
 // for Hopper, and writes them with the bytes an element that an operator cannot do without into docs/gpu.md.
 //
 //     npm run gpu:sass [-- --compare]
@@ -17,8 +17,9 @@ const sources = fileURLToPath(new URL('../../binding/kernels/cuda/', import.meta
 const ARCHITECTURE = 'sm_90';
 const INSTRUCTION_BYTES = 16;
 const NOP = 0x918;
+const BRANCH = 0x947;
 
-/** @typedef {{ instructions: number, registers: number, spilled: number }} Counts */
+/** @typedef {{ instructions: number, loop: number, registers: number, spilled: number }} Counts */
 
 /**
  * Bytes an element of the tokens (of the sum, of a pixel) that an operator must read and write, by what its
@@ -36,10 +37,10 @@ const BYTES = [
 ];
 
 /**
- * Instructions of each kernel of a cubin, by its mangled name.
- * @param {Buffer} elf @returns {Map<string, number>}
+ * The instructions of each kernel of a cubin: where they begin in it, and how many they are.
+ * @param {Buffer} elf @returns {[name: string, begin: number, count: number][]}
  */
-export function instructionsOf(elf) {
+function codeOf(elf) {
   if (elf.toString('latin1', 1, 4) !== 'ELF')
     throw new Error('a cubin is an ELF file, this is none');
   const table = Number(elf.readBigUInt64LE(0x28));
@@ -52,18 +53,53 @@ export function instructionsOf(elf) {
     return { name: elf.readUInt32LE(at), offset, bytes };
   };
   const { offset: text } = section(names);
-  const found = new Map();
+  /** @type {[string, number, number][]} */
+  const found = [];
   for (let i = 0; i < count; i++) {
     const { name: at, offset, bytes } = section(i);
     const name = elf.toString('latin1', text + at, elf.indexOf(0, text + at));
     if (!name.startsWith('.text.')) continue;
     let end = offset + bytes;
-    while (end > offset && (elf.readUInt16LE(end - INSTRUCTION_BYTES) & 0xfff) === NOP) {
-      end -= INSTRUCTION_BYTES;
-    }
-    found.set(name.slice('.text.'.length), (end - offset) / INSTRUCTION_BYTES);
+    while (end > offset && opcode(elf, end - INSTRUCTION_BYTES) === NOP) end -= INSTRUCTION_BYTES;
+    found.push([name.slice('.text.'.length), offset, (end - offset) / INSTRUCTION_BYTES]);
   }
   return found;
+}
+
+/** @param {Buffer} elf @param {number} at */
+const opcode = (elf, at) => elf.readUInt16LE(at) & 0xfff;
+
+/**
+ * Instructions of each kernel of a cubin, by its mangled name.
+ * @param {Buffer} elf @returns {Map<string, number>}
+ */
+export const instructionsOf = (elf) => new Map(codeOf(elf).map(([name, , count]) => [name, count]));
+
+/**
+ * Instructions of each kernel's longest loop that has no other in it, 0 where there is none. A branch of sm_90 tells
+ * how far it leads, in words of 4 bytes: the low 8 bits are bits 16 to 23 of it, the others begin at bit 34.
+ * @param {Buffer} elf @returns {Map<string, number>}
+ */
+export function loopsOf(elf) {
+  return new Map(
+    codeOf(elf).map(([name, begin, count]) => {
+      /** @type {[first: number, last: number][]} */
+      const loops = [];
+      for (let i = 0; i < count; i++) {
+        const at = begin + i * INSTRUCTION_BYTES;
+        if (opcode(elf, at) !== BRANCH) continue;
+        const high =
+          BigInt(elf.readUInt32LE(at + 4) >>> 2) | (BigInt(elf.readUInt32LE(at + 8)) << 30n);
+        const words = BigInt.asIntN(48, high) * 256n + BigInt(elf.readUInt8(at + 2));
+        const first = i + 1 + (Number(words) * 4) / INSTRUCTION_BYTES;
+        if (first < i) loops.push([first, i]);
+      }
+      const innermost = loops.filter(
+        ([first, last]) => !loops.some(([a, b]) => a >= first && b <= last && b - a < last - first),
+      );
+      return [name, Math.max(0, ...innermost.map(([first, last]) => last - first + 1))];
+    }),
+  );
 }
 
 /**
@@ -133,10 +169,12 @@ function count(nvcc, file, cubin) {
   const flags = ['-std=c++20', '-O3', `-arch=${ARCHITECTURE}`, '-cubin', '-Xptxas', '-v'];
   const { stdout, stderr } = run(nvcc, [...flags, join(sources, file), '-o', cubin]);
   const told = registersTold(stdout + stderr);
-  const found = [...instructionsOf(readFileSync(cubin))].map(([name, instructions]) => {
+  const elf = readFileSync(cubin);
+  const loops = loopsOf(elf);
+  const found = [...instructionsOf(elf)].map(([name, instructions]) => {
     const more = told.get(name);
     if (more === undefined) throw new Error(`ptxas told nothing of ${name} of ${file}`);
-    return /** @type {const} */ ([name, { instructions, ...more }]);
+    return /** @type {const} */ ([name, { instructions, loop: loops.get(name) ?? 0, ...more }]);
   });
   return new Map(found);
 }
@@ -166,14 +204,15 @@ function section(counts, version) {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, all]) => [
       ...[key, `${all.length}`],
-      ...[range(all.map((one) => one.instructions)), range(all.map((one) => one.registers))],
-      range(all.map((one) => one.spilled)),
+      ...[range(all.map((one) => one.instructions)), range(all.map((one) => one.loop))],
+      ...[range(all.map((one) => one.registers)), range(all.map((one) => one.spilled))],
     ]);
   const mixed = 'float32 with a bfloat16 branch';
   return (
     `nvcc ${version}, ${ARCHITECTURE}. A kernel has several layouts where it is compiled for several widths. The ` +
-    `instructions are those in the code, each once, however often a loop runs it.\n\n` +
-    `${table(['kernel', 'types', 'layouts', 'instructions', 'registers', 'bytes spilled'], rows)}\n\n` +
+    `instructions are those in the code, each once, however often a loop runs it; those of its longest loop that has ` +
+    `no other in it beside them, 0 where there is none.\n\n` +
+    `${table(['kernel', 'types', 'layouts', 'instructions', 'in the loop', 'registers', 'bytes spilled'], rows)}\n\n` +
     `Bytes an element that each operator reads and writes at the least:\n\n` +
     table(['operator', 'float32', 'bfloat16', mixed], BYTES)
   );
