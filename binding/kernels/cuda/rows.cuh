@@ -18,10 +18,10 @@ __device__ __forceinline__ void LoadVector(const T* from, ComputesIn<T> (&to)[kC
 #pragma unroll
   for (int first = 0; first < kCount; first += kVector<T>) {
     const uint4 raw = *reinterpret_cast<const uint4*>(from + first);
-    T values[kVector<T>];
-    __builtin_memcpy(values, &raw, sizeof(raw));
+    ComputesIn<T> values[kVector<T>];
+    WidenAll<kVector<T>, T>(&raw, values);
 #pragma unroll
-    for (int i = 0; i < kVector<T>; ++i) to[first + i] = Widen(values[i]);
+    for (int i = 0; i < kVector<T>; ++i) to[first + i] = values[i];
   }
 }
 
