@@ -48,6 +48,7 @@ const SIZES = [
   [2, 5, 7, 3, 9],
   [3, 8, 8, 32, 128],
   [2, 33, 17, 64, 256],
+  [1, 19, 41, 4, 24],
 ] as const;
 
 describe.each(devices)('mix_ffn on %s', (device) => {

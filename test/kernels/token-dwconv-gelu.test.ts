@@ -73,6 +73,8 @@ const sizes: Case[] = [
   // Bands of rows, and sums longer than are held in float32.
   { batch: 1, height: 41, width: 31, channels: 130 },
   { batch: 2, height: 2, width: 70, channels: 12 },
+  // Tiles of columns, whole packs of channels, the last block's in part.
+  { batch: 1, height: 37, width: 61, channels: 72 },
 ];
 
 describe.each(devices)('token_dwconv_gelu on %s', (device) => {
@@ -139,6 +141,62 @@ describe.each(devices)('token_dwconv_gelu on %s', (device) => {
       const wanted = exact([half, weight, bias], size, seed);
       for (const i of [2, 3]) {
         expect(found[i]!).toBeCloseToTensor(wanted[i]!, { rtol: 1e-5, atol: 1e-5 });
+      }
+    });
+  });
+
+  it.each([
+    ['bfloat16', 2 ** -8],
+    ['float16', 2 ** -11],
+  ] as const)('is GELU of every %s to its last bit but one, and so is the slope', (dtype, unit) => {
+    torch.scope(() => {
+      const bits = torch.arange(2 ** 16, { device }).sub(2 ** 15);
+      const every = bits.to('int16').view(dtype);
+      const x = torch.where(every.isfinite(), every, torch.zerosLike(every)).view([1, 2 ** 12, 16]);
+      const weight = torch.zeros([16, 1, 3, 3], { device }).to(dtype);
+      weight.select(2, 1).select(2, 1).fill_(1);
+      const given: [Tensor, Tensor, Tensor] = [
+        x.requiresGrad_(),
+        weight.requiresGrad_(),
+        torch.zeros([16], { device }).to(dtype).requiresGrad_(),
+      ];
+      const size = { batch: 1, height: 2 ** 6, width: 2 ** 6, channels: 16 };
+      const seed = torch.ones([...x.shape], { device }).to(dtype);
+      const wanted = exact(given, size, seed);
+      const found = withGradients(fused, given, size, seed);
+      for (const i of [0, 1]) {
+        const truth = wanted[i]!;
+        const error = found[i]!.to('float64').sub(truth).abs();
+        const allowed = truth
+          .abs()
+          .mul(1.02 * unit)
+          .add(2e-6);
+        expect(error.sub(allowed).max().item()).toBeLessThan(0);
+      }
+    });
+  });
+
+  it('takes what lies between 16 bytes', () => {
+    torch.scope(() => {
+      const size = { batch: 2, height: 19, width: 33, channels: 16 };
+      for (const dtype of ['float32', 'float64', 'bfloat16', 'float16'] as const) {
+        const given = inputs(size, device, dtype);
+        const seed = torch.randn([...given[0].shape], { device }).to(dtype);
+        const shifted = (x: Tensor) => {
+          const memory = torch.zeros([x.numel() + 1], { device }).to(dtype);
+          return memory
+            .narrow(0, 1, x.numel())
+            .view([...x.shape])
+            .copy_(x.detach());
+        };
+        const moved = shifted(given[0]).requiresGrad_();
+        const wanted = withGradients(fused, given, size, seed);
+        const found = withGradients(fused, [moved, given[1], given[2]], size, shifted(seed));
+        const tolerance = { float32: 1e-6, float64: 1e-12, bfloat16: 2 ** -7, float16: 2 ** -10 };
+        for (const [i, truth] of wanted.entries()) {
+          const atol = tolerance[dtype] * truth.abs().max().item();
+          expect(found[i]!).toBeCloseToTensor(truth, { rtol: 0, atol });
+        }
       }
     });
   });

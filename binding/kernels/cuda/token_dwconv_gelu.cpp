@@ -18,6 +18,9 @@ cuda::TokenGrid GridOf(const at::Tensor& tokens, int64_t height, int64_t width) 
                 " in tokens ", tokens.sizes(), ", expected at most ",
                 std::numeric_limits<int>::max() / 16);
   }
+  TORCH_CHECK(width * tokens.size(2) <= std::numeric_limits<int>::max() / 16,
+              "token_dwconv_gelu: a row of ", width, " tokens of ", tokens.size(2),
+              " channels, expected at most ", std::numeric_limits<int>::max() / 16, " elements");
   return {static_cast<int>(tokens.size(0)), static_cast<int>(height), static_cast<int>(width),
           static_cast<int>(tokens.size(2))};
 }
@@ -41,49 +44,40 @@ at::Tensor TokenDwconvGeluCuda(const at::Tensor& tokens, const at::Tensor& weigh
   return y;
 }
 
-/** Before the activation: its gradient, and that of the taps. */
-struct Slope {
-  at::Tensor taps;
-  at::Tensor slope;
-  at::Tensor taps_gradient;
+struct Gradients {
+  at::Tensor tokens;
+  at::Tensor weight;
+  at::Tensor bias;
   /** The forward's result, where it was asked for. */
   at::Tensor activated;
 };
 
-Slope SlopeOf(const at::Tensor& grad, const at::Tensor& tokens, const at::Tensor& weight,
-              const at::Tensor& bias, const cuda::TokenGrid& grid, bool activated) {
+Gradients GradientsOf(const at::Tensor& grad, const at::Tensor& tokens, const at::Tensor& weight,
+                      const at::Tensor& bias, int64_t height, int64_t width, bool activated) {
+  const auto grid = GridOf(tokens, height, width);
   const auto x = tokens.contiguous();
   const auto gradient = grad.contiguous();
   const auto taps = token_dwconv_gelu::Taps(tokens, weight, bias);
-  Slope result{taps, at::empty(x.sizes(), x.options()), at::empty_like(taps),
-               activated ? at::empty(x.sizes(), x.options()) : at::Tensor()};
+  const auto taps_gradient = at::empty_like(taps);
+  Gradients result;
+  result.tokens = at::empty(x.sizes(), x.options());
+  if (activated) {
+    result.activated = at::empty(x.sizes(), x.options());
+  }
   AT_DISPATCH_FLOATING_TYPES_AND2(
       at::kBFloat16, at::kHalf, x.scalar_type(), "token_dwconv_gelu_backward", [&] {
         using A = at::opmath_type<scalar_t>;
         using Native = typename cuda::NativeType<scalar_t>::Type;
         const auto partial =
             at::empty({cuda::TokenDwconvSlots<Native>(grid), taps.numel()}, taps.options());
-        cuda::LaunchTokenDwconvSlope(
+        cuda::LaunchTokenDwconvGeluBackward(
             cuda::Native<scalar_t>(gradient), cuda::Native<scalar_t>(x), taps.const_data_ptr<A>(),
-            grid, cuda::MutableNative<scalar_t>(result.slope),
+            grid, cuda::MutableNative<scalar_t>(result.tokens),
             cuda::MutableNative<scalar_t>(result.activated), partial.mutable_data_ptr<A>(),
-            result.taps_gradient.mutable_data_ptr<A>(), c10::cuda::getCurrentCUDAStream());
+            taps_gradient.mutable_data_ptr<A>(), c10::cuda::getCurrentCUDAStream());
       });
   C10_CUDA_KERNEL_LAUNCH_CHECK();
-  return result;
-}
-
-at::Tensor TransposedOf(const at::Tensor& slope, const at::Tensor& taps,
-                        const cuda::TokenGrid& grid) {
-  auto result = at::empty(slope.sizes(), slope.options());
-  AT_DISPATCH_FLOATING_TYPES_AND2(
-      at::kBFloat16, at::kHalf, slope.scalar_type(), "token_dwconv_gelu_backward", [&] {
-        using A = at::opmath_type<scalar_t>;
-        cuda::LaunchTokenDwconvTransposed(cuda::Native<scalar_t>(slope), taps.const_data_ptr<A>(),
-                                          grid, cuda::MutableNative<scalar_t>(result),
-                                          c10::cuda::getCurrentCUDAStream());
-      });
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  std::tie(result.weight, result.bias) = token_dwconv_gelu::FromTaps(taps_gradient, weight, bias);
   return result;
 }
 
@@ -96,14 +90,12 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> TokenDwconvGeluBackwardCuda(
   if (tokens.numel() == 0) {
     return {at::zeros_like(tokens), at::zeros_like(weight), at::zeros_like(bias)};
   }
-  const auto grid = GridOf(tokens, height, width);
-  const auto found = SlopeOf(grad, tokens, weight, bias, grid, false);
-  auto [grad_weight, grad_bias] = token_dwconv_gelu::FromTaps(found.taps_gradient, weight, bias);
-  return {TransposedOf(found.slope, found.taps, grid), grad_weight, grad_bias};
+  const auto found = GradientsOf(grad, tokens, weight, bias, height, width, false);
+  return {found.tokens, found.weight, found.bias};
 }
 
-/** The activation, which the product's weights need, is written where its slope is computed: 6
- * passes over the hidden tokens in place of 7, and one convolution less. */
+/** The activation, which the product's weights need, is written where its slope is computed: 4
+ * passes over the hidden tokens, and one that reads the activation again. */
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> MixFfnHiddenBackwardCuda(
     const at::Tensor& gradient, const at::Tensor& hidden, const at::Tensor& weight,
     const at::Tensor& bias, const at::Tensor& out_weight, int64_t height, int64_t width,
@@ -116,16 +108,14 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> MixFfnHiddenBackwardC
     return {at::zeros_like(hidden), at::zeros_like(weight), at::zeros_like(bias),
             out_weight_needed ? at::zeros_like(out_weight) : at::Tensor()};
   }
-  const auto grid = GridOf(hidden, height, width);
-  auto found = SlopeOf(of_activated, hidden, weight, bias, grid, out_weight_needed);
+  const auto found =
+      GradientsOf(of_activated, hidden, weight, bias, height, width, out_weight_needed);
   of_activated.reset();
   at::Tensor of_out_weight;
   if (out_weight_needed) {
     of_out_weight = Matrix(gradient).t().mm(Matrix(found.activated));
-    found.activated.reset();
   }
-  auto [of_weight, of_bias] = token_dwconv_gelu::FromTaps(found.taps_gradient, weight, bias);
-  return {TransposedOf(found.slope, found.taps, grid), of_weight, of_bias, of_out_weight};
+  return {found.tokens, found.weight, found.bias, of_out_weight};
 }
 
 M3L_CUDA_KERNELS(library) {

@@ -20,20 +20,15 @@ template <typename T, typename A>
 void LaunchTokenDwconvGelu(const T* x, const A* taps, const TokenGrid& grid, T* y,
                            cudaStream_t stream);
 
-/** The convolution's transpose: from the gradient of its outputs that of its inputs. */
-template <typename T, typename A>
-void LaunchTokenDwconvTransposed(const T* slope, const A* taps, const TokenGrid& grid, T* x,
-                                 cudaStream_t stream);
-
-/** How many partial sums LaunchTokenDwconvSlope writes. */
+/** How many partial sums LaunchTokenDwconvGeluBackward writes. */
 template <typename T>
 int TokenDwconvSlots(const TokenGrid& grid);
 
-/** From the gradient of y that of the convolution's outputs, `slope`, and of the taps: `partial`
- * [slots, 10, C] is scratch, `taps_gradient` [10, C]. y itself goes to `activated`, unless null. */
+/** From the gradient of y those of x and of the taps: `partial` [slots, 10, C] is scratch,
+ * `taps_gradient` [10, C]. y itself goes to `activated`, unless null. */
 template <typename T, typename A>
-void LaunchTokenDwconvSlope(const T* gradient, const T* x, const A* taps, const TokenGrid& grid,
-                            T* slope, T* activated, A* partial, A* taps_gradient,
-                            cudaStream_t stream);
+void LaunchTokenDwconvGeluBackward(const T* gradient, const T* x, const A* taps,
+                                   const TokenGrid& grid, T* x_gradient, T* activated, A* partial,
+                                   A* taps_gradient, cudaStream_t stream);
 
 }  // namespace m3l::cuda

@@ -34,4 +34,7 @@ T* DynamicShared() {
   return static_cast<T*>(emulation::DynamicSharedMemory());
 }
 
+inline float PowerOf2(float x) { return x < -126.0F ? 0.0F : exp2f(x); }
+inline float LeastOrNan(float x, float y) { return x < y || x != x ? x : y; }
+
 }  // namespace m3l::cuda
