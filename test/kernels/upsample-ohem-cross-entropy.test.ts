@@ -117,6 +117,7 @@ const cases: [string, Case][] = [
     'a confident network: few are hard',
     { low: [16, 16], full: [64, 65], labelled: 3, minKept: 9000, scale: 30 },
   ],
+  ['more columns beside a low pixel than a block has threads', { low: [2, 3], full: [3, 700] }],
   ['all void', { low: [4, 4], full: [15, 16], voidShare: 2, minKept: 10 }],
 ];
 

@@ -23,6 +23,9 @@ void CheckLimits(const UpsampleLossSizes& sizes) {
   TORCH_CHECK(sizes.batch * sizes.height * sizes.width <= INT32_MAX,
               "upsample_ohem_cross_entropy: ", sizes.batch, " × ", sizes.height, " × ", sizes.width,
               " pixels, expected fewer than 2^31");
+  TORCH_CHECK(sizes.low_height * sizes.low_width <= INT32_MAX,
+              "upsample_ohem_cross_entropy: ", sizes.low_height, " × ", sizes.low_width,
+              " logits of a class, expected fewer than 2^31");
 }
 
 /** One for each device, mapped into its memory, for ever: a captured graph writes to it again. */

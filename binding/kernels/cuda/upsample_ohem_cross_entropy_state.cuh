@@ -19,6 +19,14 @@ inline unsigned Blocks(std::int64_t threads) {
   return static_cast<unsigned>((threads + kThreads - 1) / kThreads);
 }
 
+/** What sums over pixels take, so that a block's sum costs each little. */
+constexpr int kPixelsAThread = 4;
+constexpr int kPixelsABlock = kPixelsAThread * kThreads;
+
+inline unsigned PixelBlocks(std::int64_t pixels) {
+  return static_cast<unsigned>((pixels + kPixelsABlock - 1) / kPixelsABlock);
+}
+
 struct PixelSums {
   double loss;
   double pseudo_loss;
@@ -98,7 +106,8 @@ struct State {
 
   std::int64_t Bytes(const UpsampleLoss<T>& loss) const {
     const std::int64_t pixels = static_cast<std::int64_t>(loss.height) * loss.width;
-    const std::int64_t blocks = static_cast<std::int64_t>(Blocks(pixels)) * loss.samples;
+    // KeepPixels has no more: its blocks go on from sample to sample.
+    const std::int64_t blocks = static_cast<std::int64_t>(PixelBlocks(pixels)) * loss.samples;
     return static_cast<std::int64_t>(sizeof(WrongLabel)) +
            loss.heads *
                static_cast<std::int64_t>(sizeof(HeadState<T>) + blocks * sizeof(PixelSums));
@@ -110,8 +119,8 @@ template <typename T>
 struct Interpolation {
   const T* top_left;
   int to_right;
-  std::int64_t to_bottom;
-  std::int64_t plane;
+  int to_bottom;
+  int plane;
   T row_weight;
   T column_weight;
 
@@ -119,21 +128,40 @@ struct Interpolation {
                                            const BilinearPoint<T>& row,
                                            const BilinearPoint<T>& column)
       : to_right(column.next - column.index),
-        to_bottom(static_cast<std::int64_t>(row.next - row.index) * loss.low_width),
-        plane(static_cast<std::int64_t>(loss.low_height) * loss.low_width),
+        to_bottom((row.next - row.index) * loss.low_width),
+        plane(loss.low_height * loss.low_width),
         row_weight(row.weight),
         column_weight(column.weight) {
     top_left = loss.logits[head] + static_cast<std::int64_t>(sample) * loss.classes * plane +
-               static_cast<std::int64_t>(row.index) * loss.low_width + column.index;
+               row.index * loss.low_width + column.index;
+  }
+
+  /** Where the next class's is. */
+  struct Cursor {
+    const T* corners[2][2];
+  };
+
+  __device__ __forceinline__ Cursor From(int k) const {
+    const T* const at = top_left + static_cast<std::int64_t>(k) * plane;
+    return {{{at, at + to_right}, {at + to_bottom, at + to_bottom + to_right}}};
+  }
+
+  /** The class's logit, and on to the next class. */
+  __device__ __forceinline__ T Next(Cursor& at) const {
+    T between[2];
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      between[i] = (T(1) - column_weight) * __ldg(at.corners[i][0]) +
+                   column_weight * __ldg(at.corners[i][1]);
+      at.corners[i][0] += plane;
+      at.corners[i][1] += plane;
+    }
+    return (T(1) - row_weight) * between[0] + row_weight * between[1];
   }
 
   __device__ __forceinline__ T operator()(int k) const {
-    const T* const top = top_left + k * plane;
-    const T* const bottom = top + to_bottom;
-    const T above = (T(1) - column_weight) * __ldg(top) + column_weight * __ldg(top + to_right);
-    const T below =
-        (T(1) - column_weight) * __ldg(bottom) + column_weight * __ldg(bottom + to_right);
-    return (T(1) - row_weight) * above + row_weight * below;
+    Cursor at = From(k);
+    return Next(at);
   }
 };
 
