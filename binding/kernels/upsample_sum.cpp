@@ -39,15 +39,20 @@ void CheckUpsampleSum(const at::Tensor& base, at::TensorList maps, at::IntArrayR
 }
 
 void CheckUpsampleSumBackward(const at::Tensor& gradient, int64_t height, int64_t width,
-                              int64_t rows, int64_t columns) {
+                              at::IntArrayRef sizes) {
   TORCH_CHECK(OnGrid(gradient, height, width) && at::isFloatingType(gradient.scalar_type()),
               "upsample_sum_backward: the gradient is ", gradient.scalar_type(), " ",
               gradient.sizes(), ", expected ", TokensOnGrid(height, width),
               " of a floating-point type");
-  int64_t cells = 0;
-  TORCH_CHECK(rows >= 1 && columns >= 1 && !c10::mul_overflows(rows, columns, &cells),
-              "upsample_sum_backward: the grid of the map is ", rows, " × ", columns,
-              ", expected at least 1 × 1, and fewer than 2^63 positions");
+  TORCH_CHECK(sizes.size() % 2 == 0, "upsample_sum_backward: ", sizes.size(),
+              " sizes, expected height and width of each map");
+  for (size_t i = 0; i < sizes.size(); i += 2) {
+    int64_t cells = 0;
+    TORCH_CHECK(
+        sizes[i] >= 1 && sizes[i + 1] >= 1 && !c10::mul_overflows(sizes[i], sizes[i + 1], &cells),
+        "upsample_sum_backward: the grid of a map is ", sizes[i], " × ", sizes[i + 1],
+        ", expected at least 1 × 1, and fewer than 2^63 positions");
+  }
 }
 
 namespace {
@@ -60,8 +65,7 @@ M3L_OPERATORS(library) {
       "upsample_sum(Tensor base, Tensor[] maps, int[] sizes, int height, int width, bool relu) "
       "-> Tensor");
   library.def(
-      "upsample_sum_backward(Tensor gradient, int height, int width, int rows, int columns) "
-      "-> Tensor");
+      "upsample_sum_backward(Tensor gradient, int height, int width, int[] sizes) -> Tensor[]");
 }
 
 at::Tensor AsImage(const at::Tensor& tokens, int64_t height, int64_t width) {
@@ -85,17 +89,24 @@ at::Tensor Composed(const at::Tensor& base, at::TensorList maps, at::IntArrayRef
   return relu ? sum.relu_() : sum;
 }
 
-at::Tensor ComposedBackward(const at::Tensor& gradient, int64_t height, int64_t width, int64_t rows,
-                            int64_t columns) {
-  CheckUpsampleSumBackward(gradient, height, width, rows, columns);
+std::vector<at::Tensor> ComposedBackward(const at::Tensor& gradient, int64_t height, int64_t width,
+                                         at::IntArrayRef sizes) {
+  CheckUpsampleSumBackward(gradient, height, width, sizes);
   const int64_t samples = gradient.size(0);
   const int64_t channels = gradient.size(2);
-  if (gradient.numel() == 0) {
-    return at::zeros({samples, rows * columns, channels}, gradient.options());
+  std::vector<at::Tensor> found;
+  for (size_t i = 0; i < sizes.size(); i += 2) {
+    const int64_t rows = sizes[i];
+    const int64_t columns = sizes[i + 1];
+    if (gradient.numel() == 0) {
+      found.push_back(at::zeros({samples, rows * columns, channels}, gradient.options()));
+    } else {
+      found.push_back(AsTokens(
+          at::upsample_bilinear2d_backward(AsImage(gradient, height, width), {height, width},
+                                           {samples, channels, rows, columns}, false)));
+    }
   }
-  return AsTokens(at::upsample_bilinear2d_backward(AsImage(gradient, height, width),
-                                                   {height, width},
-                                                   {samples, channels, rows, columns}, false));
+  return found;
 }
 
 struct UpsampleSumFunction : torch::autograd::Function<UpsampleSumFunction> {
@@ -127,12 +138,18 @@ struct UpsampleSumFunction : torch::autograd::Function<UpsampleSumFunction> {
                                .findSchemaOrThrow("m3l::upsample_sum_backward", "")
                                .typed<UpsampleSumBackward>();
     const at::AutoDispatchBelowADInplaceOrView below;
+    std::vector<int64_t> needed;
+    for (size_t i = 0; 2 * i < sizes.size(); ++i) {
+      if (context->needs_input_grad(1 + i)) {
+        needed.insert(needed.end(), {sizes[2 * i], sizes[2 * i + 1]});
+      }
+    }
+    const auto of_maps = op.call(gradient, height, width, needed);
     // Of base, then of each map; sizes, height, width and relu have none.
     variable_list found = {gradient};
+    auto next = of_maps.begin();
     for (size_t i = 0; 2 * i < sizes.size(); ++i) {
-      found.push_back(context->needs_input_grad(1 + i)
-                          ? op.call(gradient, height, width, sizes[2 * i], sizes[2 * i + 1])
-                          : at::Tensor());
+      found.push_back(context->needs_input_grad(1 + i) ? *next++ : at::Tensor());
     }
     found.resize(found.size() + 4);
     return found;

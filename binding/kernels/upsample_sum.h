@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "torch.h"
 
 namespace m3l {
@@ -9,14 +11,15 @@ namespace m3l {
 using UpsampleSum = at::Tensor(const at::Tensor& base, at::TensorList maps, at::IntArrayRef sizes,
                                int64_t height, int64_t width, bool relu);
 
-/** The gradient of a map [B, rows · columns, C] from that of the sum, [B, height · width, C]. */
-using UpsampleSumBackward = at::Tensor(const at::Tensor& gradient, int64_t height, int64_t width,
-                                       int64_t rows, int64_t columns);
+/** The gradients of maps of `sizes`, each [B, h_i · w_i, C], from that of the sum,
+ * [B, height · width, C]. */
+using UpsampleSumBackward = std::vector<at::Tensor>(const at::Tensor& gradient, int64_t height,
+                                                    int64_t width, at::IntArrayRef sizes);
 
 void CheckUpsampleSum(const at::Tensor& base, at::TensorList maps, at::IntArrayRef sizes,
                       int64_t height, int64_t width);
 
 void CheckUpsampleSumBackward(const at::Tensor& gradient, int64_t height, int64_t width,
-                              int64_t rows, int64_t columns);
+                              at::IntArrayRef sizes);
 
 }  // namespace m3l

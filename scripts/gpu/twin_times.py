@@ -81,8 +81,9 @@ def heads(m, row, device):
     total = m.upsample_sum(base, maps, sizes, 135, 135, True)
     gradient = torch.randn_like(total)
     row("upsample_sum backward", 2 * size, lambda: torch.autograd.grad(total, [base, *maps], gradient, retain_graph=True))
+    row("upsample_sum backward, without ReLU's", size, lambda: m.upsample_sum_backward(gradient, 135, 135, sizes))
     for side in (68, 34, 17):
-        row(f"upsample_sum backward of {side}²", size, lambda: m.upsample_sum_backward(gradient, 135, 135, side, side))
+        row(f"upsample_sum backward of {side}²", size, lambda: m.upsample_sum_backward(gradient, 135, 135, [side, side]))
 
 
 def losses(m, row, device):

@@ -259,6 +259,38 @@ describe.each(devices)('upsample_sum on %s', (device) => {
     });
   });
 
+  it('gives the gradients of those maps that need one, of many and of an empty batch', () => {
+    torch.scope(() => {
+      const many: [Grid, ...Grid[]] = [
+        [9, 11],
+        ...Array.from({ length: 20 }, (_, i): Grid => [1 + (i % 5), 1 + (i % 3)]),
+      ];
+      for (const channels of [3, 16]) {
+        const given = inputs({ batch: 2, channels, grids: many }, device).map((x, i) =>
+          x.detach().requiresGrad_(i % 3 > 0),
+        );
+        const needed = given.filter((x) => x.requiresGrad);
+        const seed = torch.randn([...given[0]!.shape], { device });
+        const run = (f: typeof fused) =>
+          torch.grad([f(given, many, false)], needed, { gradOutputs: [seed] });
+        const wanted = run(composed);
+        for (const [i, found] of run(fused).entries())
+          expect(found!).toBeCloseToTensor(wanted[i]!, { rtol: 1e-5, atol: 1e-5 });
+      }
+      const backward = torch.ops.m3l.upsample_sum_backward;
+      const none = backward(torch.zeros([0, 12, 5], { device }), 3, 4, [2, 3, 1, 1]);
+      expect(none.map((x) => x.shape)).toEqual([
+        [0, 6, 5],
+        [0, 1, 5],
+      ]);
+      const gradient = torch.zeros([1, 12, 5], { device });
+      expect(backward(gradient, 3, 4, [])).toEqual([]);
+      expect(() => backward(gradient, 3, 4, [2, 3, 1])).toThrow(/3 sizes, expected height and/);
+      expect(() => backward(gradient, 3, 4, [2, 3, 0, 1])).toThrow(/a map is 0 × 1/);
+      expect(() => backward(gradient, 3, 5, [2, 3])).toThrow(/expected \[B, 15, C\]/);
+    });
+  });
+
   it('says what does not fit together', () => {
     torch.scope(() => {
       const { grids } = CASES[1]!;

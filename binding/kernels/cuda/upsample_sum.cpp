@@ -68,27 +68,41 @@ at::Tensor UpsampleSumCuda(const at::Tensor& base, at::TensorList maps, at::IntA
   return result;
 }
 
-at::Tensor UpsampleSumBackwardCuda(const at::Tensor& gradient, int64_t height, int64_t width,
-                                   int64_t rows, int64_t columns) {
-  CheckUpsampleSumBackward(gradient, height, width, rows, columns);
-  auto result = at::empty({gradient.size(0), rows * columns, gradient.size(2)}, gradient.options());
-  if (result.numel() == 0) {
-    return result;
+std::vector<at::Tensor> UpsampleSumBackwardCuda(const at::Tensor& gradient, int64_t height,
+                                                int64_t width, at::IntArrayRef sizes) {
+  CheckUpsampleSumBackward(gradient, height, width, sizes);
+  const size_t maps = sizes.size() / 2;
+  std::vector<at::Tensor> found;
+  for (size_t i = 0; i < maps; ++i) {
+    found.push_back(at::empty({gradient.size(0), sizes[2 * i] * sizes[2 * i + 1], gradient.size(2)},
+                              gradient.options()));
+  }
+  if (gradient.numel() == 0 || maps == 0) {
+    return found;
   }
   CheckGrid(height, width);
-  CheckGrid(rows, columns);
   const c10::cuda::CUDAGuard guard(gradient.device());
   const auto from = gradient.contiguous();
-  AT_DISPATCH_FLOATING_TYPES_AND2(
-      at::kBFloat16, at::kHalf, gradient.scalar_type(), "upsample_sum_backward", [&] {
-        using native_t = typename cuda::NativeType<scalar_t>::Type;
-        const cuda::UpsampleSumBackward<native_t> sum{
-            cuda::Native<scalar_t>(from), cuda::MutableNative<scalar_t>(result),
-            Axes<native_t>(rows, columns, height, width), gradient.size(0), gradient.size(2)};
-        cuda::LaunchUpsampleSumBackward(sum, c10::cuda::getCurrentCUDAStream());
-      });
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
-  return result;
+  for (size_t done = 0; done < maps; done += cuda::kMostMaps) {
+    AT_DISPATCH_FLOATING_TYPES_AND2(
+        at::kBFloat16, at::kHalf, gradient.scalar_type(), "upsample_sum_backward", [&] {
+          using native_t = typename cuda::NativeType<scalar_t>::Type;
+          cuda::UpsampleSumBackward<native_t> sum{};
+          sum.gradient = cuda::Native<scalar_t>(from);
+          sum.count = static_cast<int>(std::min<size_t>(maps - done, cuda::kMostMaps));
+          sum.batch = gradient.size(0);
+          sum.channels = gradient.size(2);
+          for (int i = 0; i < sum.count; ++i) {
+            const size_t map = done + static_cast<size_t>(i);
+            CheckGrid(sizes[2 * map], sizes[2 * map + 1]);
+            sum.to[i] = cuda::MutableNative<scalar_t>(found[map]);
+            sum.axes[i] = Axes<native_t>(sizes[2 * map], sizes[2 * map + 1], height, width);
+          }
+          cuda::LaunchUpsampleSumBackward(sum, c10::cuda::getCurrentCUDAStream());
+        });
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+  }
+  return found;
 }
 
 M3L_CUDA_KERNELS(library) {

@@ -33,8 +33,8 @@ __device__ __forceinline__ void Store(T* to, const ComputesIn<T> (&from)[kCount]
 struct Item {
   std::uint64_t rest;
 
-  __device__ __forceinline__ Item()
-      : rest(static_cast<std::uint64_t>(blockIdx.x) * kThreads + threadIdx.x) {}
+  __device__ __forceinline__ explicit Item(unsigned block)
+      : rest(static_cast<std::uint64_t>(block) * kThreads + threadIdx.x) {}
   __device__ __forceinline__ std::uint64_t Take(std::uint64_t count) {
     const std::uint64_t taken = rest % count;
     rest /= count;
@@ -72,7 +72,7 @@ template <int kCount, typename T>
 __global__ void __launch_bounds__(kThreads) UpsampleSumStrips(UpsampleSum<T> sum) {
   using A = ComputesIn<T>;
   constexpr int kWidth = kStrip<kCount>;
-  Item item;
+  Item item(blockIdx.x);
   const auto channel = static_cast<std::int64_t>(item.Take(sum.channels / kCount)) * kCount;
   const int strips = (sum.width + kWidth - 1) / kWidth;
   const int left = static_cast<int>(item.Take(strips)) * kWidth;
@@ -137,20 +137,32 @@ __global__ void __launch_bounds__(kThreads) UpsampleSumStrips(UpsampleSum<T> sum
 /** Rows of the map that a backward thread takes. */
 constexpr int kCells = 4;
 
+/** Of a sample, how many blocks the maps have up to each, that one included. */
+struct MapBlocks {
+  unsigned upTo[kMostMaps];
+};
+
 // Each thread adds up what its cells gave, row by row of the sum, first along the row: every sum
 // has one owner, in one order. A pixel of the sum is read by the two columns of cells that it lies
-// between, from the caches the second time.
+// between, from the caches the second time; and by every map, from the second-level cache but for
+// the first: the blocks of all maps follow each other, sample by sample, which has a few megabytes.
 template <int kCount, typename T>
-__global__ void __launch_bounds__(kThreads) GatherCells(UpsampleSumBackward<T> sum) {
+__global__ void __launch_bounds__(kThreads)
+    GatherCells(const __grid_constant__ UpsampleSumBackward<T> sum,
+                const __grid_constant__ MapBlocks blocks) {
   using A = ComputesIn<T>;
-  const BilinearAxis<A, false> rows(sum.axes.rows);
-  const BilinearAxis<A, false> columns(sum.axes.columns);
-  Item item;
+  const unsigned in_sample = blocks.upTo[sum.count - 1];
+  const auto sample = static_cast<std::int64_t>(blockIdx.x / in_sample);
+  const unsigned block = blockIdx.x % in_sample;
+  int map = 0;
+  while (block >= blocks.upTo[map]) ++map;
+  const BilinearAxis<A, false> rows(sum.axes[map].rows);
+  const BilinearAxis<A, false> columns(sum.axes[map].columns);
+  Item item(block - (map > 0 ? blocks.upTo[map - 1] : 0));
   const auto channel = static_cast<std::int64_t>(item.Take(sum.channels / kCount)) * kCount;
   const int column = static_cast<int>(item.Take(columns.from));
-  const int top = static_cast<int>(item.Take((rows.from + kCells - 1) / kCells)) * kCells;
-  const auto sample = static_cast<std::int64_t>(item.rest);
-  if (sample >= sum.batch) return;
+  if (item.rest >= (rows.from + kCells - 1) / kCells) return;
+  const int top = static_cast<int>(item.rest) * kCells;
   const int left = columns.FirstFrom(column - 1);
   const int right = columns.FirstFrom(column + 1);
   const int begin = rows.FirstFrom(top - 1);
@@ -180,17 +192,12 @@ __global__ void __launch_bounds__(kThreads) GatherCells(UpsampleSumBackward<T> s
     }
   }
   T* const to =
-      sum.to + ((sample * rows.from + top) * columns.from + column) * sum.channels + channel;
+      sum.to[map] + ((sample * rows.from + top) * columns.from + column) * sum.channels + channel;
 #pragma unroll
   for (int cell = 0; cell < kCells; ++cell) {
     if (top + cell >= rows.from) break;
     Store<kCount>(to + static_cast<std::int64_t>(cell) * columns.from * sum.channels, total[cell]);
   }
-}
-
-template <typename T>
-bool InVectors(std::int64_t channels, const T* one, const T* other) {
-  return channels % kVector<T> == 0 && Aligned(one) && Aligned(other);
 }
 
 template <int kCount, typename T>
@@ -202,15 +209,22 @@ void LaunchStrips(const UpsampleSum<T>& sum, cudaStream_t stream) {
 
 template <int kCount, typename T>
 void LaunchCells(const UpsampleSumBackward<T>& sum, cudaStream_t stream) {
-  const std::int64_t cells = sum.batch * Divide(sum.axes.rows.from, kCells) * sum.axes.columns.from;
-  Launch(GatherCells<kCount, T>, Blocks(cells * (sum.channels / kCount)), kThreads, 0, stream, sum);
+  MapBlocks blocks{};
+  unsigned all = 0;
+  for (int m = 0; m < sum.count; ++m) {
+    const auto& [rows, columns] = sum.axes[m];
+    all += Blocks(Divide(rows.from, kCells) * columns.from * (sum.channels / kCount));
+    blocks.upTo[m] = all;
+  }
+  Launch(GatherCells<kCount, T>, static_cast<unsigned>(sum.batch * all), kThreads, 0, stream, sum,
+         blocks);
 }
 
 }  // namespace
 
 template <typename T>
 void LaunchUpsampleSum(const UpsampleSum<T>& sum, cudaStream_t stream) {
-  bool vectors = InVectors(sum.channels, sum.base, sum.to);
+  bool vectors = sum.channels % kVector<T> == 0 && Aligned(sum.base) && Aligned(sum.to);
   for (int m = 0; m < sum.count; ++m) vectors = vectors && Aligned(sum.maps[m]);
   if (vectors) {
     LaunchStrips<kVector<T>>(sum, stream);
@@ -221,7 +235,9 @@ void LaunchUpsampleSum(const UpsampleSum<T>& sum, cudaStream_t stream) {
 
 template <typename T>
 void LaunchUpsampleSumBackward(const UpsampleSumBackward<T>& sum, cudaStream_t stream) {
-  if (InVectors(sum.channels, sum.gradient, sum.to)) {
+  bool vectors = sum.channels % kVector<T> == 0 && Aligned(sum.gradient);
+  for (int m = 0; m < sum.count; ++m) vectors = vectors && Aligned(sum.to[m]);
+  if (vectors) {
     LaunchCells<kVector<T>>(sum, stream);
   } else {
     LaunchCells<1>(sum, stream);

@@ -36,12 +36,13 @@ struct UpsampleSum {
 template <typename T>
 void LaunchUpsampleSum(const UpsampleSum<T>& sum, cudaStream_t stream);
 
-/** The gradient of one map, `to` [B, h, w, C], from that of the sum, [B, height, width, C]. */
+/** The gradients of maps, each [B, h_i, w_i, C], from that of the sum, [B, height, width, C]. */
 template <typename T>
 struct UpsampleSumBackward {
   const T* gradient;
-  T* to;
-  MapAxes<T> axes;
+  T* to[kMostMaps];
+  MapAxes<T> axes[kMostMaps];
+  int count;
   std::int64_t batch, channels;
 };
 
