@@ -7,6 +7,10 @@
 
 #include <type_traits>
 
+/** `instantiate(T)` for each type that a tensor of tokens may have. */
+#define M3L_EACH_TYPE(instantiate) \
+  instantiate(float) instantiate(double) instantiate(__half) instantiate(__nv_bfloat16)
+
 namespace m3l::cuda {
 
 /** What a type is computed in: double for double, else float. */

@@ -90,10 +90,7 @@ void LaunchLinearFuse(const T* x, T* y, std::int64_t stride, int modalities, dou
 
 #define M3L_INSTANTIATE(T) \
   template void LaunchLinearFuse<T>(const T*, T*, std::int64_t, int, double, double, cudaStream_t);
-M3L_INSTANTIATE(float)
-M3L_INSTANTIATE(double)
-M3L_INSTANTIATE(__half)
-M3L_INSTANTIATE(__nv_bfloat16)
+M3L_EACH_TYPE(M3L_INSTANTIATE)
 #undef M3L_INSTANTIATE
 
 }  // namespace m3l::cuda

@@ -114,10 +114,7 @@ void LaunchSumMasked(const T* gradient, const bool* mask, std::int64_t share, st
 #define M3L_INSTANTIATE(T)                         \
   template void LaunchSumMasked<T, ComputesIn<T>>( \
       const T*, const bool*, std::int64_t, std::int64_t, int, ComputesIn<T>*, T*, cudaStream_t);
-M3L_INSTANTIATE(float)
-M3L_INSTANTIATE(double)
-M3L_INSTANTIATE(__half)
-M3L_INSTANTIATE(__nv_bfloat16)
+M3L_EACH_TYPE(M3L_INSTANTIATE)
 #undef M3L_INSTANTIATE
 
 }  // namespace m3l::cuda

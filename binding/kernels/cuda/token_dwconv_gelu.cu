@@ -124,10 +124,7 @@ void LaunchTokenDwconvGelu(const T* x, const A* taps, const TokenGrid& grid, T* 
 #define M3L_INSTANTIATE(T)                                                              \
   template void LaunchTokenDwconvGelu<T, ComputesIn<T>>(const T*, const ComputesIn<T>*, \
                                                         const TokenGrid&, T*, cudaStream_t);
-M3L_INSTANTIATE(float)
-M3L_INSTANTIATE(double)
-M3L_INSTANTIATE(__half)
-M3L_INSTANTIATE(__nv_bfloat16)
+M3L_EACH_TYPE(M3L_INSTANTIATE)
 #undef M3L_INSTANTIATE
 
 }  // namespace m3l::cuda

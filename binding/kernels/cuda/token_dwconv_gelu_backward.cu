@@ -289,10 +289,7 @@ void LaunchTokenDwconvGeluBackward(const T* gradient, const T* x, const A* taps,
   template void LaunchTokenDwconvGeluBackward<T, ComputesIn<T>>(                          \
       const T*, const T*, const ComputesIn<T>*, const TokenGrid&, T*, T*, ComputesIn<T>*, \
       ComputesIn<T>*, cudaStream_t);
-M3L_INSTANTIATE(float)
-M3L_INSTANTIATE(double)
-M3L_INSTANTIATE(__half)
-M3L_INSTANTIATE(__nv_bfloat16)
+M3L_EACH_TYPE(M3L_INSTANTIATE)
 #undef M3L_INSTANTIATE
 
 }  // namespace m3l::cuda

@@ -79,10 +79,7 @@ void LaunchUpsampleArgmax(const T* logits, const bool* valid, std::int64_t* out,
 #define M3L_INSTANTIATE(T)                                                                        \
   template void LaunchUpsampleArgmax<T>(const T*, const bool*, std::int64_t*, int, int, int, int, \
                                         int, int, double, std::int64_t, cudaStream_t);
-M3L_INSTANTIATE(float)
-M3L_INSTANTIATE(double)
-M3L_INSTANTIATE(__half)
-M3L_INSTANTIATE(__nv_bfloat16)
+M3L_EACH_TYPE(M3L_INSTANTIATE)
 #undef M3L_INSTANTIATE
 
 }  // namespace m3l::cuda

@@ -247,10 +247,7 @@ void LaunchUpsampleSumBackward(const UpsampleSumBackward<T>& sum, cudaStream_t s
 #define M3L_INSTANTIATE(T)                                                 \
   template void LaunchUpsampleSum<T>(const UpsampleSum<T>&, cudaStream_t); \
   template void LaunchUpsampleSumBackward<T>(const UpsampleSumBackward<T>&, cudaStream_t);
-M3L_INSTANTIATE(float)
-M3L_INSTANTIATE(double)
-M3L_INSTANTIATE(__half)
-M3L_INSTANTIATE(__nv_bfloat16)
+M3L_EACH_TYPE(M3L_INSTANTIATE)
 #undef M3L_INSTANTIATE
 
 }  // namespace m3l::cuda
