@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(kLanes* kPairs, sizeof(T) == 8 ? 1 : 2)
                              static_cast<std::int64_t>(column) * grid.channels + channel;
   // Of the rows that are to be loaded next, but for the end, where there is none: x's are read from
   // top − 2 to bottom + 1, the gradient's from top − 1 to bottom.
-  const T* from_x = x + start - grid.channels;
+  const T* const from_x = x + start - grid.channels;
   const T* from = gradient + start;
   int at_x = place.top;
   int at = place.top;
@@ -111,9 +111,20 @@ __global__ void __launch_bounds__(kLanes* kPairs, sizeof(T) == 8 ? 1 : 2)
   const int last = min(place.bottom, height - 1);
   Columns<T, kCount, kRead> coming_x[kAhead];
   Columns<T, kCount, kOwn> coming[kAhead];
+  // Addresses of x's columns, which one instruction each moves on; of the gradient's two there are
+  // no registers left for them.
+  const T* columns_x[kRead];
+#pragma unroll
+  for (int j = 0; j < kRead; ++j) {
+    columns_x[j] = from_x + static_cast<std::int64_t>(grid.channels) * j;
+  }
   const auto load_x = [&](Columns<T, kCount, kRead>& row) {
-    row.Load(from_x, grid.channels, read);
-    if (at_x++ < last_x) from_x += line;
+    const int step = at_x++ < last_x ? line : 0;
+#pragma unroll
+    for (int j = 0; j < kRead; ++j) {
+      if (read[j]) row.packed[j].Load(columns_x[j]);
+      columns_x[j] += step;
+    }
   };
   const auto load = [&](Columns<T, kCount, kOwn>& row) {
     row.Load(from, grid.channels, inside);
