@@ -62,10 +62,10 @@ __device__ __forceinline__ void WriteSums(const A (&sum)[kTaps][kCount], Shared<
 /** kActivated: the forward's result is written too, to the same bits. */
 template <typename T, int kCount, bool kActivated>
 __global__ void __launch_bounds__(kLanes* kPairs, sizeof(T) == 8 ? 1 : 2)
-    Backward(const T* __restrict__ gradient, const T* __restrict__ x,
-             const ComputesIn<T>* __restrict__ taps, TokenGrid grid, Cut cut,
-             T* __restrict__ x_gradient, T* __restrict__ activated,
-             ComputesIn<T>* __restrict__ partial) {
+    ConvolveBackward(const T* __restrict__ gradient, const T* __restrict__ x,
+                     const ComputesIn<T>* __restrict__ taps, TokenGrid grid, Cut cut,
+                     T* __restrict__ x_gradient, T* __restrict__ activated,
+                     ComputesIn<T>* __restrict__ partial) {
   using A = ComputesIn<T>;
   constexpr int kAhead = sizeof(T) == 2 ? 3 : 1;
   __shared__ Shared<A, kCount> shared;
@@ -146,7 +146,7 @@ __global__ void __launch_bounds__(kLanes* kPairs, sizeof(T) == 8 ? 1 : 2)
   }
 
   T* to = x_gradient + start;
-  T* to_activated = activated + start;
+  T* to_activated = kActivated ? activated + start : nullptr;
   for (int first = place.top - 1; first <= place.bottom; first += 3) {
 #pragma unroll
     for (int phase = 0; phase < 3; ++phase) {
@@ -268,7 +268,8 @@ void LaunchBackward(const T* gradient, const T* x, const ComputesIn<T>* taps, co
   const auto blocks = static_cast<unsigned>(cut.Slots(grid) * cut.channel_blocks);
   if (blocks == 0) return;
   const dim3 threads(kLanes, static_cast<unsigned>(cut.columns / kOwn + 1));
-  const auto kernel = activated ? &Backward<T, kCount, true> : &Backward<T, kCount, false>;
+  const auto kernel =
+      activated ? &ConvolveBackward<T, kCount, true> : &ConvolveBackward<T, kCount, false>;
   Launch(kernel, blocks, threads, 0, stream, gradient, x, taps, grid, cut, x_gradient, activated,
          partial);
 }
