@@ -33,7 +33,7 @@ const BYTES = [
   ['`fuse_residual_norm` backward', '20', '10', '16'],
   ['`linear_fuse`', '8', '4', '–'],
   ['`upsample_sum`, and what its maps have', '8', '4', '–'],
-  ['`upsample_sum` backward, of each map', '4', '2', '–'],
+  ['`upsample_sum` backward, and what its maps have', '4', '2', '–'],
 ];
 
 /**
