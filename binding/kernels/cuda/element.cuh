@@ -1,4 +1,4 @@
-// One element: what it is computed in, and how many of them one access takes.
+// One element: how it is read and written, and how many of them one access takes.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -7,23 +7,13 @@
 
 #include <type_traits>
 
+#include "computes_in.h"
+
 /** `instantiate(T)` for each type that a tensor of tokens may have. */
 #define M3L_EACH_TYPE(instantiate) \
   instantiate(float) instantiate(double) instantiate(__half) instantiate(__nv_bfloat16)
 
 namespace m3l::cuda {
-
-/** What a type is computed in: double for double, else float. */
-template <typename T>
-struct Computes {
-  using Type = float;
-};
-template <>
-struct Computes<double> {
-  using Type = double;
-};
-template <typename T>
-using ComputesIn = typename Computes<T>::Type;
 
 __device__ __forceinline__ float Widen(float x) { return x; }
 __device__ __forceinline__ double Widen(double x) { return x; }

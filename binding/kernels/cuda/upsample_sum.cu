@@ -161,8 +161,8 @@ __global__ void __launch_bounds__(kThreads)
   Item item(block - (map > 0 ? blocks.upTo[map - 1] : 0));
   const auto channel = static_cast<std::int64_t>(item.Take(sum.channels / kCount)) * kCount;
   const int column = static_cast<int>(item.Take(columns.from));
-  if (item.rest >= (rows.from + kCells - 1) / kCells) return;
   const int top = static_cast<int>(item.rest) * kCells;
+  if (top >= rows.from) return;
   const int left = columns.FirstFrom(column - 1);
   const int right = columns.FirstFrom(column + 1);
   const int begin = rows.FirstFrom(top - 1);

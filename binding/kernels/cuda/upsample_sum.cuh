@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "bilinear_scale.h"
-#include "element.cuh"
+#include "computes_in.h"
 
 namespace m3l::cuda {
 
