@@ -14,7 +14,7 @@ import { call, openOperators } from './distributed/operators.js';
 import { ProcessGroup } from './distributed/process-group.js';
 import { AddonNotFoundError, M3lError } from './errors.js';
 import { packageVersion } from './installation.js';
-import { libtorch } from './native.js';
+import { core, libtorch } from './native.js';
 import { withDefaults } from './require.js';
 import { count, flag, index, maybe, oneOf, positive, text } from './rules.js';
 
@@ -116,11 +116,13 @@ const defaults: { [Key in keyof Required<InitOptions>]: InitOptions[Key] } & {
 
 function requireCuda(backend: string): void {
   const { cuda, version } = libtorch();
-  if (backend !== 'nccl' || cuda) return;
+  if (backend !== 'nccl' || (cuda && core.cudaAvailable())) return;
+  const [lack, mend] = cuda
+    ? ['sees no CUDA device', "see 'npx m3l doctor' for the reason"]
+    : ['has no CUDA', "install one that has ('npx m3l libtorch install --variant cu130')"];
   throw new M3lError(
     'M3L_DISTRIBUTED_BACKEND',
-    `initProcessGroup: found the backend 'nccl' and the libtorch ${version}, which has no CUDA: take ` +
-      "'gloo', or install one that has ('npx m3l libtorch install --variant cu130')",
+    `initProcessGroup: found the backend 'nccl' and the libtorch ${version}, which ${lack}: take 'gloo', or ${mend}`,
   );
 }
 
