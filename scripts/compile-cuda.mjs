@@ -25,10 +25,7 @@ const OLDEST_NVCC = 12.8;
 const FLAGS = [
   '-std=c++20',
   '-O3',
-  ...['arch=compute_80,code=sm_80', 'arch=compute_90,code=[sm_90,compute_90]'].flatMap((code) => [
-    '-gencode',
-    code,
-  ]),
+  ...[80, 90, 100].flatMap((sm) => ['-gencode', `arch=compute_${sm},code=sm_${sm}`]),
   ...['-Werror', 'all-warnings', '-Xcompiler', '-Wall,-Wextra,-Werror'],
 ];
 
