@@ -30,7 +30,7 @@ function started(line: string, env: NodeJS.ProcessEnv = {}) {
   const here = join(root, 'dist');
   const local = program!
     .replaceAll(/'m3l\/(\w+)'/g, (_, name) => `'${here}/${name}/index.js'`)
-    .replaceAll(/'fastify'/g, `'${join(root, 'node_modules/fastify/fastify.js')}'`);
+    .replaceAll(/'(fastify|express)'/g, (_, name) => `'${import.meta.resolve(name)}'`);
   const script = join(tiny.folder, `docs-${line.length}.mjs`);
   writeFileSync(script, local);
   return spawn(process.execPath, [script], {
@@ -72,9 +72,12 @@ test('02 the lines of curl, once the server of the line before listens', async (
   expect(JSON.parse(answers.at(-1)!)).toMatchObject({ width: 52, missing: ['depth'] });
 });
 
-test('03 the server by fastify', async () => {
+test.each([
+  ['03', "import Fastify from 'fastify'"],
+  ['04', "import express from 'express'"],
+])('%s the server by %s', async (_, line) => {
   const port = await freePort();
-  const child = started("import Fastify from 'fastify'", { PORT: String(port) });
+  const child = started(line, { PORT: String(port) });
   const ended = once(child, 'exit');
   try {
     const ask = () =>
