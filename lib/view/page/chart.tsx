@@ -221,7 +221,8 @@ function optionsOf(
     width,
     height: HEIGHT,
     legend: { show: false },
-    padding: [8, 10, 0, 0],
+    // Half of the last tick stands beyond the plot.
+    padding: [8, 18, 0, 0],
     cursor: {
       y: false,
       drag: { x: true, y: false },
