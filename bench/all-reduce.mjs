@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { torch } from '../dist/index.js';
 import { Segformer } from '../dist/models/index.js';
 import { writeBetween } from '../scripts/between-markers.mjs';
+import { markdownTable } from '../scripts/markdown.mjs';
 import { inRanks } from './ranks.mjs';
+import { median } from './statistics.mjs';
 
 const SIZES = [4, 4096, 65536, 2 ** 20, 4 * 2 ** 20, 16 * 2 ** 20, 64 * 2 ** 20];
 const BUCKETS = [1e6, 4e6, 25e6];
@@ -19,9 +21,6 @@ const ROUNDS = 9;
  * @typedef {{ ranks: number, barrierMs: number, allReduce: Reduced[], gradients: { bytes: number,
  *   stepMs: number, reduceMs: number, buckets: Bucketed[] } }} Measured
  */
-
-/** @param {number[]} values */
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 /**
  * The median time of a call that all ranks begin together.
@@ -84,10 +83,6 @@ function gradients(group) {
   return { bytes, stepMs, reduceMs, buckets };
 }
 
-/** @param {string[]} head @param {string[][]} rows */
-const table = (head, rows) =>
-  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-
 /** @param {number} bytes */
 const size = (bytes) =>
   bytes < 1024
@@ -105,7 +100,7 @@ function report(found, load) {
   return [
     `${cpus().length} processors (${model.trim()}), load ${load} before; medians of ${ROUNDS}. Gloo over loopback, a thread a ` +
       'rank; GB/s is what each link carries.',
-    table(
+    markdownTable(
       ['all-reduce of', ...found.flatMap(({ ranks }) => [`${ranks} ranks, ms`, 'GB/s'])],
       [
         ...SIZES.map((bytes, i) => [
@@ -120,7 +115,7 @@ function report(found, load) {
     ),
     `The gradients of a MiT-B0 Segformer (${((found[0]?.gradients.bytes ?? 0) / 1e6).toFixed(1)} MB, 2 × 128² a rank), in buckets that ` +
       'are reduced while the backward still runs:',
-    table(
+    markdownTable(
       ['', ...found.map(({ ranks }) => `${ranks} ranks, ms`)],
       [
         ['forward and backward alone', ...found.map(({ gradients: g }) => ms(g.stepMs))],

@@ -5,6 +5,7 @@
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { inRanks } from './ranks.mjs';
+import { median } from './statistics.mjs';
 
 const [ROUNDS = 3, STEPS = 6] = process.argv.slice(2).map(Number);
 if (![ROUNDS, STEPS - 1].every((count) => Number.isInteger(count) && count > 0)) {
@@ -24,7 +25,6 @@ async function compare(rounds) {
     found.one.push(await inRanks(file, { count: 1, threads: 2, args }));
     found.two.push(await inRanks(file, { count: 2, threads: 1, args }));
   }
-  const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
   const of = (key, name) => median(found[key].map((each) => each[name]));
   const [one, two] = [of('one', 'seconds'), of('two', 'seconds')];
   console.log(`load before: ${load} on this machine`);
@@ -98,7 +98,7 @@ async function train() {
     seconds.push(report.seconds);
     waits.push(waited / 1000 / report.seconds);
   }
-  const middle = (values) => values.slice(1).sort((a, b) => a - b)[Math.floor((STEPS - 1) / 2)];
+  const middle = (values) => median(values.slice(1));
   const peakMiB = Math.round(process.resourceUsage().maxRSS / 1024);
   console.log(JSON.stringify({ seconds: middle(seconds), waiting: middle(waits), peakMiB, bytes }));
 }

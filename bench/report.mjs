@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpus, loadavg } from 'node:os';
 import { torch } from '../dist/index.js';
+import { markdownTable } from '../scripts/markdown.mjs';
 
 /** Of the minute before the first case: well above 0, other work disturbed the figures. */
 const LOAD = loadavg()[0].toFixed(1);
@@ -45,8 +46,6 @@ export function table(results) {
     .join('\n');
 }
 
-const row = (cells) => `| ${cells.join(' | ')} |`;
-
 /** Replaces a section of docs/benchmarks.md, or adds it at the end. Sections begin with `## `. */
 function withSection(text, heading, body) {
   const [table, ...sections] = text.split(/^(?=## )/m);
@@ -54,9 +53,6 @@ function withSection(text, heading, body) {
   const own = `## ${heading}\n\n${body.trim()}\n`;
   return `${[table, ...others, own].map((part) => part.trimEnd()).join('\n\n')}\n`;
 }
-
-const markdownTable = (headings, lines) =>
-  [row(headings), row(headings.map(() => '---')), ...lines.map(row)].join('\n');
 
 /** A text of docs/benchmarks.md with a section of some cases replaced. */
 export function withCases(text, heading, results, only) {

@@ -35,6 +35,8 @@ const native = join(root, 'build', 'native');
 const platform = `${process.platform}-${process.arch}`;
 /** Asked for by the project's own checks: what a newer compiler than theirs warns of ends no user's build. */
 export const warningsAreErrors = process.env.M3L_WARNINGS_ARE_ERRORS === '1';
+/** What a build for a libtorch with CUDA has more: kernels, and process groups where there is NCCL's header. */
+export const CUDA_FILES = ['m3l_kernels_cuda.so', 'm3l_distributed_nccl.so'];
 /** The folders of binding/ that only one part is made of. */
 const OWN = { loader: ['loader'], image: ['image'], torch: ['core', 'distributed', 'kernels'] };
 
@@ -86,10 +88,7 @@ function buildsFor(libtorchs, log) {
     if (nvcc && nccl === null)
       log('process groups without NCCL: nccl.h does not lie beside libtorch');
     const own = ['m3l_core.node', 'm3l_distributed.so', 'm3l_kernels.so'];
-    const ofCuda = nccl
-      ? ['m3l_kernels_cuda.so', 'm3l_distributed_nccl.so']
-      : ['m3l_kernels_cuda.so'];
-    const files = [...own, ...(nvcc ? ofCuda : [])];
+    const files = [...own, ...(nvcc ? CUDA_FILES.slice(0, nccl ? 2 : 1) : [])];
     const name = `torch-${minorOf(libtorch)}`;
     return {
       root: name,

@@ -16,7 +16,7 @@ import {
 import { cpus, freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { home, install, installForLinking } from './libtorch.mjs';
+import { home, install, installForLinking, namedLibtorch } from './libtorch.mjs';
 import { which } from './tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -110,7 +110,7 @@ async function compileRegistrations(nvcc, version) {
     encoding: 'utf8',
   });
   const [, toolkit = '/usr/local/cuda'] = /^#\$ TOP=(.+)$/m.exec(stderr ?? '') ?? [];
-  const libtorch = await install({ variant: 'cpu' });
+  const libtorch = namedLibtorch() ?? (await install({ variant: 'cpu' }));
   const flags = [
     ...['-std=c++20', '-Wall', '-Wextra', '-Werror', '-DC10_CUDA_NO_CMAKE_CONFIGURE_FILE'],
     ...['include', 'include/torch/csrc/api/include'].flatMap((part) => [

@@ -11,26 +11,19 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from 'n
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sourcesHash, warningsAreErrors } from './build-addon.mjs';
-import { home, install } from './libtorch.mjs';
+import { home, install, namedLibtorch } from './libtorch.mjs';
 import { firstLine } from './tools.mjs';
 import { vitest } from './vitest.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const FILE = 'm3l_kernels_emulated.so';
 
-async function libtorchFolder() {
-  const given = process.env.LIBTORCH;
-  const named =
-    given && [given, join(given, 'torch')].find((path) => existsSync(join(path, 'lib')));
-  return named || (await install({ variant: 'cpu' }));
-}
-
 /**
  * The path of the emulated kernels, built where the user's cache has none of these sources.
  * @param {{ sanitizers?: string }} [options] sanitizers: as g++ takes them
  */
 export async function buildEmulatedCuda({ sanitizers = '' } = {}) {
-  const libtorch = await libtorchFolder();
+  const libtorch = namedLibtorch() ?? (await install({ variant: 'cpu' }));
   const key = createHash('sha256')
     .update(`${firstLine('c++') ?? ''}\0${process.arch}\0${sanitizers}\0`)
     .update(readFileSync(join(libtorch, 'include/torch/headeronly/version.h')))

@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { withBetween } from './between-markers.mjs';
+import { markdownTable } from './markdown.mjs';
 
 const NONE = 'Not run on a GPU yet: there are no figures.';
 
@@ -21,12 +22,6 @@ const NONE = 'Not run on a GPU yet: there are no figures.';
  * @property {string[]} [operatorFaults]
  * @property {number} seconds
  */
-
-/** @param {string[]} head @param {(string | number)[][]} rows */
-function table(head, rows) {
-  const line = (/** @type {(string | number)[]} */ cells) => `| ${cells.join(' | ')} |`;
-  return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n');
-}
 
 /** @param {number | null | undefined} value @param {number} [digits] */
 const number = (value, digits = 3) =>
@@ -52,12 +47,12 @@ export function section(results) {
     seconds,
   } = results;
   const parts = [
-    table(
+    markdownTable(
       ['machine', ''],
       Object.entries(machine).map(([name, value]) => [name, value ?? '–']),
     ),
     `All steps took ${seconds} s.`,
-    table(
+    markdownTable(
       ['step', 'result', 'seconds'],
       steps.map(({ name, ok, seconds: took }) => [name, ok ? 'ok' : 'NOT OK', number(took)]),
     ),
@@ -86,7 +81,7 @@ export function section(results) {
   if (twin?.times) {
     parts.push(
       'Each kernel, and the share of the copy bandwidth at which it moves the bytes that it needs:',
-      table(
+      markdownTable(
         ['kernel', 'ms', 'GB/s', 'share'],
         twin.times.map(({ name, ms, gigabytesPerSecond, share }) => [
           name,
@@ -105,7 +100,7 @@ function steppings(bench) {
   const inFull = bench.find(({ name }) => name === 'cuda-step-b2-540');
   return [
     'A training step of M3L (MiT-B2, 540², 13 classes, L = U = 4), against the same model in PyTorch eager:',
-    table(
+    markdownTable(
       [
         'step',
         'eager ms',

@@ -1,5 +1,6 @@
 // libtorch for the scripts of a clone: the installer of lib/libtorch, compiled first where it is not.
 // Nothing here may be imported before node_modules is there.
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { buildLibrary } from './build-lib.mjs';
@@ -10,6 +11,15 @@ import { buildLibrary } from './build-lib.mjs';
 export function home() {
   return (
     process.env.M3L_HOME || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'm3l')
+  );
+}
+
+/** The `torch` folder that LIBTORCH names; undefined where it is not set or leads to none. */
+export function namedLibtorch() {
+  const given = process.env.LIBTORCH;
+  if (!given) return undefined;
+  return [given, join(given, 'torch')].find((folder) =>
+    existsSync(join(folder, 'lib', 'libtorch_cpu.so')),
   );
 }
 

@@ -10,7 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildAddon } from './build-addon.mjs';
 import { buildLibrary } from './build-lib.mjs';
-import { install } from './libtorch.mjs';
+import { install, namedLibtorch } from './libtorch.mjs';
 import { buildTools, nodeFault } from './tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -53,9 +53,7 @@ function installModules() {
 async function findLibtorch(from) {
   const given = process.env.LIBTORCH;
   if (given && from === undefined) {
-    const folder = [given, join(given, 'torch')].find((path) =>
-      existsSync(join(path, 'lib', 'libtorch_cpu.so')),
-    );
+    const folder = namedLibtorch();
     if (folder === undefined) {
       throw new SetupError(
         `LIBTORCH=${given} has no lib/libtorch_cpu.so: name a libtorch folder or a wheel's torch folder, or unset it`,

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findNvcc } from '../compile-cuda.mjs';
+import { markdownTable } from '../markdown.mjs';
 import { which } from '../tools.mjs';
 
 const sources = fileURLToPath(new URL('../../binding/kernels/cuda/', import.meta.url));
@@ -185,10 +186,6 @@ function range(numbers) {
   return least === most ? `${least}` : `${least} to ${most}`;
 }
 
-/** @param {string[]} head @param {string[][]} rows */
-const table = (head, rows) =>
-  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-
 /** @param {Map<string, Counts>} counts @param {string} version of nvcc */
 function section(counts, version) {
   const names = [...counts.keys()];
@@ -212,9 +209,9 @@ function section(counts, version) {
     `nvcc ${version}, ${ARCHITECTURE}. A kernel has several layouts where it is compiled for several widths. The ` +
     `instructions are those in the code, each once, however often a loop runs it; those of its longest loop that has ` +
     `no other in it beside them, 0 where there is none.\n\n` +
-    `${table(['kernel', 'types', 'layouts', 'instructions', 'in the loop', 'registers', 'bytes spilled'], rows)}\n\n` +
+    `${markdownTable(['kernel', 'types', 'layouts', 'instructions', 'in the loop', 'registers', 'bytes spilled'], rows)}\n\n` +
     `Bytes an element that each operator reads and writes at the least:\n\n` +
-    table(['operator', 'float32', 'bfloat16', mixed], BYTES)
+    markdownTable(['operator', 'float32', 'bfloat16', mixed], BYTES)
   );
 }
 

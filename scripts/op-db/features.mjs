@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { libtorch } from '../../dist/torch/native.js';
+import { markdownTable } from '../markdown.mjs';
 
 const file = fileURLToPath(new URL('../../docs/FEATURES.md', import.meta.url));
 const gpuFile = fileURLToPath(new URL('../../docs/gpu-operators.json', import.meta.url));
@@ -56,14 +57,14 @@ export function featuresPage(outcomes, version, gpu = null) {
     `${sum(replayed, 'equal')} of ${sum(replayed, 'samples')} samples, with gradients in ${sum(replayed, 'gradients')};`,
     `${count(replayed, 'wrong')} give something else, ${count(replayed, 'refused')} are refused, ${count(replayed, 'crashed')} end the process.`,
     '',
-    ...table(
+    markdownTable(
       ['capability', 'operators', 'equal', 'samples', 'with gradients', 'ran on a GPU'],
       capabilities(replayed, gpu),
     ),
     '',
     `## Not equal (${others.length})`,
     '',
-    ...table(
+    markdownTable(
       ['operator', 'status', 'reason'],
       others.map(({ name, status, detail }) => [`\`${name}\``, status, cell(detail)]),
     ),
@@ -72,14 +73,14 @@ export function featuresPage(outcomes, version, gpu = null) {
     '',
     'These have no call that could be made here.',
     '',
-    ...table(
+    markdownTable(
       ['operator', 'reason'],
       left.map(({ name, detail }) => [`\`${name}\``, cell(detail)]),
     ),
     '',
     '## Operators',
     '',
-    ...table(
+    markdownTable(
       ['in PyTorch', 'here', 'status', 'samples', 'ran on a GPU'],
       replayed.map(({ name, forms, status, equal, samples }) => [
         `\`${name}\``,
@@ -125,9 +126,4 @@ const percent = (part, whole) => `${((100 * part) / whole).toFixed(1)} %`;
 /** One line, without what a table would end at. */
 function cell(text) {
   return text.replace(/\s+/g, ' ').replaceAll('|', '\\|').slice(0, 200);
-}
-
-function table(head, rows) {
-  const line = (cells) => `| ${cells.join(' | ')} |`;
-  return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)];
 }

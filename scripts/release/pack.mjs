@@ -20,7 +20,7 @@ import {
 import { basename, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { outdatedBuilds } from '../build-addon.mjs';
+import { CUDA_FILES, outdatedBuilds } from '../build-addon.mjs';
 import { buildLibrary } from '../build-lib.mjs';
 import { home, install } from '../libtorch.mjs';
 import { stageLibrary, stageLibtorch, stageNative } from './packages.mjs';
@@ -96,9 +96,7 @@ async function refuseWithoutCuda() {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) =>
     basename(name),
   );
-  const missing = ['m3l_kernels_cuda.so', 'm3l_distributed_nccl.so'].filter(
-    (name) => !files.includes(name),
-  );
+  const missing = CUDA_FILES.filter((name) => !files.includes(name));
   if (missing.length === 0) return;
   throw new PackError(
     `${folder} lacks ${missing.join(' and ')}: it was built without CUDA. Build it for libtorch ${version}, with nvcc on the PATH: ` +
