@@ -42,11 +42,25 @@ export function wholeNumber({ least = 1, most = 2 ** 32 - 1 } = {}): (text: stri
 /** A number of at least 0. */
 export function number(most = Number.MAX_VALUE): (text: string) => number {
   return (text) => {
-    const value = /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+    const value = numberIn(text);
     if (value <= most) return value;
     const range = most < Number.MAX_VALUE ? `from 0 to ${most}` : 'of at least 0';
     throw new InvalidArgumentError(`Expected a number ${range}.`);
   };
+}
+
+/** A number above 0. */
+export function positiveNumber(most: number): (text: string) => number {
+  return (text) => {
+    const value = numberIn(text);
+    if (value > 0 && value <= most) return value;
+    throw new InvalidArgumentError(`Expected a number above 0, at most ${most}.`);
+  };
+}
+
+/** NaN where a text is no number of at least 0. */
+function numberIn(text: string): number {
+  return /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
 }
 
 /** `HEIGHTxWIDTH` in pixels. */

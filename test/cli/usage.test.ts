@@ -82,6 +82,12 @@ describe('m3l', () => {
       ['rooms out --camouflage 2', 'a number from 0 to 1'],
       ['rooms out --depth-noise loud', 'a number of at least 0'],
       ['rooms out --workers 1000', 'whole number from 0 to 64'],
+      [
+        'serve run --hang 0',
+        "'--hang <seconds>' argument '0' is invalid. Expected a number above 0",
+      ],
+      ['serve run --timeout 0', 'a number above 0, at most 86400'],
+      ['predict run --stall 0', 'a number above 0, at most 3600'],
       ['compare-frameworks a.yaml --framework m3l', '(Did you mean --frameworks?)'],
       ['compare-frameworks --frameworks m3l a.yaml', 'a.yaml does not exist'],
     ];

@@ -3,7 +3,14 @@ import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import type { RunFolder, Scene } from '../../experiment/index.js';
 import { STREAM_WRITES, type StreamWrites } from '../../experiment/stream/writes.js';
-import { CHECKPOINTS, deviceOrAuto, number, oneOf, pair, wholeNumber } from '../arguments.js';
+import {
+  CHECKPOINTS,
+  deviceOrAuto,
+  oneOf,
+  pair,
+  positiveNumber,
+  wholeNumber,
+} from '../arguments.js';
 import { examples } from '../command-line.js';
 import { listenForInterruption } from '../interruption.js';
 import { EXIT, printJson, printNote, printResult, UsageError } from '../output.js';
@@ -86,7 +93,7 @@ export function addPredict(program: Command): void {
     .option(
       '--stall <seconds>',
       'of a stream: how long without a frame a sensor is silent',
-      number(3600),
+      positiveNumber(3600),
       1,
     )
     .option('--batch <n>', 'scenes alike at once', wholeNumber({ most: 1024 }), 1)

@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { CHECKPOINTS, deviceOrAuto, number, oneOf, wholeNumber } from '../arguments.js';
+import {
+  CHECKPOINTS,
+  deviceOrAuto,
+  number,
+  oneOf,
+  positiveNumber,
+  wholeNumber,
+} from '../arguments.js';
 import { examples } from '../command-line.js';
 import { listenForInterruption } from '../interruption.js';
 import { EXIT, printJson, printNote, printResult, UsageError } from '../output.js';
@@ -51,13 +58,13 @@ export function addServe(program: Command): void {
     .option(
       '--timeout <seconds>',
       'for a request to arrive, and to be answered',
-      number(86_400),
+      positiveNumber(86_400),
       30,
     )
     .option(
       '--hang <seconds>',
       'for one image or one pass of the model, before it is taken to hang and started anew (default: 120, or 4 × --timeout)',
-      number(86_400),
+      positiveNumber(86_400),
     )
     .option('--grace <seconds>', 'for what is under way when it ends', number(86_400), 10)
     .option(
