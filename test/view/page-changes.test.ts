@@ -192,7 +192,12 @@ describe.skipIf(browser === null)('m3l view, as things change', { timeout: 300_0
       release = await held(made, /\/scenes\/0\/prediction\?without/);
     });
     await page.locator('.figures dd', { hasText: /\d/ }).first().waitFor();
-    const before = await figures(page);
+    // The figures come one after another.
+    let before = '';
+    for (let now = await figures(page); now !== before; now = await figures(page)) {
+      before = now;
+      await page.waitForTimeout(500);
+    }
     await page.getByRole('switch', { name: 'depth' }).click();
     await page.locator('.stage-frame.busy').waitFor();
     expect(await figures(page)).toBe(before);
